@@ -1,0 +1,127 @@
+"""Configurations that ship with the project, and the one way to read them.
+
+A configuration is a YAML file: a set-up of the live system or a training recipe. It is chosen by
+name (a file of this package) or by path, read into a typed `msgspec.Struct`, and any value can be
+overridden on the command line as `key=value`, with dots for nested keys.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from configs.errors import InputError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The configurations that ship with the project."""
+    return sorted(path.stem for path in _HERE.glob("*.yaml"))
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file of a configuration given by name (`live`) or by path (`my/setup.yaml`).
+
+    Raises:
+        InputError: there is neither.
+    """
+    named = _HERE / f"{name_or_path}.yaml"
+    if named.parent == _HERE and named.is_file():
+        return named
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise InputError(
+        f"configuration {str(name_or_path)!r}: no such file, and not one of "
+        f"{', '.join(names())}; give one of these names or the path of a YAML file"
+    )
+
+
+def load(name_or_path: str | Path, kind: type[T], overrides: Iterable[str] = ()) -> T:
+    """Reads a configuration into `kind`, which must forbid unknown fields.
+
+    Args:
+        name_or_path: as for `find`.
+        kind: the `msgspec.Struct` that states the keys, their types and defaults.
+        overrides: `key=value` strings, later ones win; values are YAML.
+
+    Raises:
+        InputError: the file cannot be read, is no YAML mapping, or a key or value is wrong.
+    """
+    path = find(name_or_path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"configuration {path}: {_one_line(error)}; mend the YAML") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"configuration {path}: expected a mapping of keys to values")
+    for override in overrides:
+        _apply(tree, override, kind)
+    return convert(tree, kind, str(path))
+
+
+def convert(tree: Any, kind: type[T], where: str) -> T:
+    """Checks a plain tree against `kind` and builds it. Raises `InputError` naming the key."""
+    try:
+        return msgspec.convert(tree, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            f"configuration {where}: {_one_line(error)}{_expected(error, tree, kind)}"
+        ) from error
+
+
+def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"override {override!r}: expected key=value, for example context=8")
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys")
+        node = child
+    _check_key(key, kind)
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"override {override!r}: the value is not YAML") from error
+
+
+def _check_key(key: str, kind: type[Any]) -> None:
+    """Refuses a dotted key that `kind` does not have, and says which keys there are."""
+    *parents, last = key.split(".")
+    for depth, part in enumerate([*parents, last]):
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            return
+        fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+        if part not in fields:
+            where = ".".join(key.split(".")[:depth])
+            raise InputError(
+                f"unknown key {key!r}: {where or 'the configuration'} has {', '.join(fields)}"
+            )
+        kind = fields[part]
+
+
+def _expected(error: msgspec.ValidationError, tree: Any, kind: type[msgspec.Struct]) -> str:
+    if "unknown field" not in str(error):
+        return ""
+    return f"; the keys are {', '.join(_keys_near(str(error), kind))}"
+
+
+def _keys_near(message: str, kind: Any) -> Sequence[str]:
+    path = message.rpartition("$")[2].strip("`.").split(".") if "$" in message else []
+    for part in path:
+        found = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(part)
+        if isinstance(found, type) and issubclass(found, msgspec.Struct):
+            kind = found
+    return [field.name for field in msgspec.structs.fields(kind)]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

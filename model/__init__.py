@@ -1,0 +1,1 @@
+"""Everything that turns signals into an emotion; no devices, sockets, processes or corpora."""

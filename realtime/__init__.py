@@ -1,0 +1,1 @@
+"""Capture, pipeline stages, ZeroMQ, event stream and the commands that people run."""
