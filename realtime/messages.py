@@ -38,9 +38,13 @@ class Cue(Message, frozen=True):
 
 
 class Mark(Message, frozen=True):
-    """A watermark: nothing with an earlier time follows on this link from this source."""
+    """A watermark: nothing with an earlier time follows on this link.
+
+    From capture it speaks of sound and pictures both; `source` names the stage that sent it on.
+    """
 
     time: float
+    source: str = "capture"
 
 
 class Dropped(Message, frozen=True):

@@ -1,0 +1,1 @@
+"""Listening: voice activity, utterances, words, text and audio features."""

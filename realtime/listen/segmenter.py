@@ -1,0 +1,222 @@
+"""Cutting sound into utterances by voice activity."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.labels import SAMPLE_RATE
+from realtime import messages
+from realtime.listen.timeline import History, Timeline
+from realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
+from realtime.settings import Segmentation
+
+#: How far below the threshold the voice probability must fall before speech counts as paused.
+HYSTERESIS = 0.15
+#: Seconds of sound kept after the last voiced window: consonants fade below the detector.
+TAIL = 0.1
+
+
+def level_in_db(samples: NDArray[np.float32]) -> float:
+    """Root-mean-square level in dB of full scale, not below -100."""
+    return float(10 * np.log10(max(1e-10, float(np.mean(np.square(samples))))))
+
+
+class _Speech:
+    """An utterance that is being spoken; positions in samples."""
+
+    def __init__(self, start: int) -> None:
+        self.key = start
+        self.start = start
+        self.voiced_end = start
+        self.voiced = 0.0
+        self.announced = False
+        self.worked_ahead_until = -1
+        self.last_provisional = start
+        self.probabilities: list[float] = []
+
+
+class Segmenter:
+    """Stage: sound in, utterances out.
+
+    Takes `AudioChunk`, `Mark`, `Dropped` and `End`; gives `SpeechStarted` once speech is long
+    enough to be an utterance, `Segment` with `final` false at a pause (work ahead) and at regular
+    intervals, `Segment` with `final` true once the hangover has passed, and `Mark` with the time
+    before which no utterance starts any more. Everything depends on media time alone.
+
+    The bounds of a segment are those of the voiced part; its sound has a pre-roll before and a
+    short tail after it.
+    """
+
+    def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
+        self._settings = settings
+        self._detector = detector or VoiceActivity()
+        self._level = level_in_db(np.zeros(1, np.float32))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything heard so far."""
+        self._detector.reset()
+        self._timeline = Timeline()
+        self._history = History(self._settings.max_utterance + self._settings.pre_roll + 5.0)
+        self._pending = np.zeros(0, np.float32)
+        self._pending_position = 0
+        self._speech: _Speech | None = None
+        self._earliest = 0
+
+    def gauges(self) -> dict[str, float | str | bool]:
+        """Input level in dB of full scale, and whether somebody speaks."""
+        return {"level": self._level, "speaking": self._speech is not None}
+
+    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+        """See the class."""
+        match message:
+            case messages.AudioChunk(time=time, samples=samples):
+                yield from self._hear(time, np.frombuffer(samples, np.float32))
+            case messages.Mark(time=time):
+                yield from self._pass_silence(time)
+            case messages.Dropped():
+                yield message
+
+    def flush(self) -> Iterator[messages.Message]:
+        """Ends the utterance that is being spoken."""
+        if len(self._pending):
+            missing = WINDOW - len(self._pending)
+            yield from self._windows(np.append(self._pending, np.zeros(missing, np.float32)))
+            self._pending = np.zeros(0, np.float32)
+        yield from self._finish(self._timeline.position)
+
+    def _hear(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
+        if not len(samples):
+            return
+        jump = self._timeline.arrive(time, len(samples))
+        if jump > 0:
+            yield from self._after_loss(jump)
+        elif jump < 0:
+            yield messages.Dropped(
+                self._timeline.now,
+                "audio",
+                0,
+                0.0,
+                f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples",
+            )
+        position = self._timeline.position
+        self._history.append(position, samples)
+        self._level = level_in_db(samples)
+        if not len(self._pending):
+            self._pending_position = position
+        joined = np.concatenate([self._pending, samples])
+        whole = len(joined) // WINDOW * WINDOW
+        self._timeline.position = position + len(samples)
+        self._pending = joined[whole:].copy()
+        yield from self._windows(joined[:whole])
+        yield self._mark()
+
+    def _after_loss(self, seconds: float) -> Iterator[messages.Message]:
+        """Sound is missing: what was being said ends where it broke off."""
+        position = self._timeline.position
+        broken_off = position - round(seconds * SAMPLE_RATE)
+        yield from self._finish(broken_off)
+        self._detector.reset()
+        self._pending = np.zeros(0, np.float32)
+        self._earliest = position
+        yield messages.Dropped(
+            self._timeline.time(broken_off), "audio", 1, round(seconds, 3), "no sound arrived"
+        )
+
+    def _pass_silence(self, time: float) -> Iterator[messages.Message]:
+        """Media time goes on without sound: an utterance ends once the hangover has passed."""
+        if time - self._timeline.now >= self._settings.hangover:
+            yield from self._finish(self._timeline.position)
+            self._earliest = max(self._earliest, self._timeline.position)
+            yield messages.Mark(time, "listen")
+        else:
+            yield self._mark()
+
+    def _mark(self) -> messages.Mark:
+        earliest = self._speech.start if self._speech else self._pending_position
+        pre_roll = self._settings.pre_roll
+        return messages.Mark(round(max(0.0, self._timeline.time(earliest) - pre_roll), 3), "listen")
+
+    def _windows(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
+        for probability in self._detector(samples):
+            start = self._pending_position
+            self._pending_position += WINDOW
+            yield from self._step(float(probability), start, start + WINDOW)
+
+    def _step(self, probability: float, start: int, end: int) -> Iterator[messages.Message]:
+        """One decision: the window from `start` to `end` has voice with this probability."""
+        settings = self._settings
+        speech = self._speech
+        if speech is None:
+            if probability < settings.threshold:
+                return
+            speech = self._speech = _Speech(start)
+        speech.probabilities.append(probability)
+        paused = (end - speech.voiced_end) / SAMPLE_RATE - WINDOW_SECONDS
+        voiced = probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0)
+        if voiced:
+            speech.voiced_end = end
+            speech.voiced += WINDOW_SECONDS
+        silence = (end - speech.voiced_end) / SAMPLE_RATE
+        if not speech.announced and speech.voiced >= settings.min_utterance:
+            speech.announced = True
+            yield messages.SpeechStarted(speech.key, self._bound(speech.start))
+        if silence >= settings.hangover:
+            yield from self._finish(end)
+        elif speech.announced:
+            if (end - speech.start) / SAMPLE_RATE >= settings.max_utterance:
+                yield from self._cut(end)
+            elif silence >= settings.pause and speech.worked_ahead_until != speech.voiced_end:
+                speech.worked_ahead_until = speech.last_provisional = speech.voiced_end
+                yield self._segment(speech, speech.voiced_end, end, final=False)
+            elif (
+                settings.provisional_every
+                and silence == 0
+                and (end - speech.last_provisional) / SAMPLE_RATE >= settings.provisional_every
+            ):
+                speech.last_provisional = end
+                yield self._segment(speech, end, end, final=False)
+
+    def _finish(self, at: int) -> Iterator[messages.Message]:
+        speech, self._speech = self._speech, None
+        if speech is None or not speech.announced:
+            return
+        yield self._segment(speech, speech.voiced_end, at, final=True)
+        self._earliest = speech.voiced_end
+
+    def _cut(self, at: int) -> Iterator[messages.Message]:
+        """The utterance is too long: cut it where the voice is weakest in its last third."""
+        speech = self._speech
+        assert speech is not None
+        tail = len(speech.probabilities) // 3
+        last = speech.probabilities[-tail:]
+        weakest = len(speech.probabilities) - tail + int(np.argmin(last))
+        position = speech.start + (weakest + 1) * WINDOW
+        yield self._segment(speech, min(position, speech.voiced_end), at, final=True)
+        self._earliest = position
+        rest = _Speech(position)
+        rest.probabilities = speech.probabilities[weakest + 1 :]
+        rest.voiced_end = max(position, speech.voiced_end)
+        rest.voiced = (rest.voiced_end - position) / SAMPLE_RATE
+        rest.last_provisional = at
+        self._speech = rest
+        if rest.voiced >= self._settings.min_utterance:
+            rest.announced = True
+            yield messages.SpeechStarted(rest.key, self._bound(rest.start))
+
+    def _segment(self, speech: _Speech, end: int, at: int, *, final: bool) -> messages.Segment:
+        pre_roll = round(self._settings.pre_roll * SAMPLE_RATE)
+        tail = round(min(TAIL, self._settings.pause) * SAMPLE_RATE)
+        sound = self._history.slice(max(self._earliest, speech.start - pre_roll), end + tail)
+        return messages.Segment(
+            speech.key,
+            self._bound(speech.start),
+            self._bound(end),
+            self._bound(at),
+            final,
+            sound.tobytes(),
+        )
+
+    def _bound(self, position: int) -> float:
+        return round(self._timeline.time(position), 3)

@@ -1,0 +1,105 @@
+"""Media time of captured sound, and a memory of the last seconds of it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.labels import SAMPLE_RATE
+
+#: Deviations of the capture clock up to this many seconds are jitter.
+JITTER = 0.02
+#: Larger deviations than this are a loss of sound or a jump of the clock, not drift.
+JUMP = 0.25
+#: Share of the deviation by which the timeline follows a drifting clock, per chunk.
+FOLLOW = 0.02
+
+
+class Timeline:
+    """Maps sample positions to media time, follows slow drift, and notices jumps.
+
+    A position counts samples from the session's start. It never goes back, whatever the capture
+    clock does.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        self._offset = 0.0
+        self._clock_shift = 0.0
+        self._started = False
+
+    @property
+    def now(self) -> float:
+        """Media time in seconds of the next sample."""
+        return self.time(self.position)
+
+    def time(self, position: int) -> float:
+        """Media time in seconds of a sample position."""
+        return position / SAMPLE_RATE + self._offset
+
+    def sample(self, time: float) -> int:
+        """The sample position of a media time in seconds."""
+        return round((time - self._offset) * SAMPLE_RATE)
+
+    def arrive(self, time: float, count: int) -> float:
+        """Takes note of a chunk of `count` samples that was captured at `time`.
+
+        Call before the samples are used; `position` is then that of the chunk's first sample.
+
+        Returns:
+            Seconds by which the clock jumped: positive where sound is missing, negative where the
+            clock went back, zero where the chunk follows on the one before.
+        """
+        if not self._started:
+            self._started = True
+            self.position = max(0, round(time * SAMPLE_RATE))
+            return 0.0
+        deviation = time + self._clock_shift - self.now
+        if deviation > JUMP:
+            self.position += round(deviation * SAMPLE_RATE)
+            return deviation
+        if deviation < -JUMP:
+            # Times given out must not come again: from here on the samples are the clock.
+            self._clock_shift -= deviation
+            return deviation
+        if abs(deviation) > JITTER:
+            self._offset += FOLLOW * deviation
+        return 0.0
+
+
+class History:
+    """The last seconds of sound, addressed by sample position.
+
+    Args:
+        seconds: how much is remembered.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._capacity = round(seconds * SAMPLE_RATE)
+        self._ring = np.zeros(self._capacity, np.float32)
+        self._end = 0
+
+    def append(self, position: int, samples: NDArray[np.float32]) -> None:
+        """Adds samples whose first one has `position`; what was skipped reads as silence."""
+        if position != self._end:
+            skipped = min(position - self._end, self._capacity)
+            self._write(position - skipped, np.zeros(skipped, np.float32))
+        self._write(position, samples)
+
+    def slice(self, start: int, end: int) -> NDArray[np.float32]:
+        """A copy of the samples from `start` to `end`, without what is no longer remembered."""
+        start = max(start, self._end - self._capacity, 0)
+        end = min(end, self._end)
+        if end <= start:
+            return np.zeros(0, np.float32)
+        left, right = start % self._capacity, end % self._capacity
+        if left < right:
+            return self._ring[left:right].copy()
+        return np.concatenate([self._ring[left:], self._ring[:right]])
+
+    def _write(self, position: int, samples: NDArray[np.float32]) -> None:
+        beyond = max(0, len(samples) - self._capacity)
+        position, samples = position + beyond, samples[beyond:]
+        start = position % self._capacity
+        head = min(len(samples), self._capacity - start)
+        self._ring[start : start + head] = samples[:head]
+        self._ring[: len(samples) - head] = samples[head:]
+        self._end = position + len(samples)

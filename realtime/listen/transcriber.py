@@ -1,0 +1,215 @@
+"""Words and features of an utterance."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import InputError
+from model.labels import SAMPLE_RATE
+from realtime import messages
+from realtime.listen.guards import Piece, believe
+from realtime.settings import Transcription
+from realtime.stage import Clock, no_clock
+
+Samples = NDArray[np.float32]
+
+
+class TextFeatures(Protocol):
+    """A text encoder: words to a vector."""
+
+    def encode(self, text: str) -> NDArray[np.float32]: ...
+
+
+class AudioFeatures(Protocol):
+    """An audio encoder: mono 16 kHz sound to a vector."""
+
+    def encode(self, samples: Samples) -> NDArray[np.float32]: ...
+
+
+class Whisper:
+    """Speech recognition with faster-whisper, guarded against invented words.
+
+    Args:
+        directory: a CTranslate2 Whisper model.
+        settings: device, language, beam, and the limits of the guards.
+
+    Raises:
+        InputError: the directory holds no usable model, or the device is not there.
+    """
+
+    def __init__(self, directory: str, settings: Transcription) -> None:
+        from faster_whisper import WhisperModel
+
+        self._settings = settings
+        try:
+            self._model = WhisperModel(
+                directory,
+                device=settings.device,
+                compute_type=settings.compute_type,
+                cpu_threads=1,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise InputError(
+                f"transcriber {directory}: cannot load it on {settings.device} "
+                f"({' '.join(str(error).split())[:160]}); give another model, "
+                "transcription.device or transcription.compute_type"
+            ) from error
+        language = settings.language
+        if language is not None and language not in self._model.supported_languages:
+            raise InputError(
+                f"transcription.language {language!r}: this model knows "
+                f"{', '.join(self._model.supported_languages[:12])}…"
+            )
+
+    def __call__(self, samples: Samples) -> tuple[str, str | None]:
+        """The words in mono 16 kHz sound, and, where there are none, why."""
+        if not np.any(samples):
+            return "", "silence"
+        segments, _ = self._model.transcribe(
+            samples,
+            language=self._settings.language,
+            beam_size=self._settings.beam_size,
+            temperature=0.0,
+            without_timestamps=True,
+            condition_on_previous_text=False,
+            vad_filter=False,
+        )
+        pieces = [
+            Piece(one.text, one.avg_logprob, one.no_speech_prob, one.compression_ratio)
+            for one in segments
+        ]
+        return believe(pieces, len(samples) / SAMPLE_RATE, self._settings)
+
+
+class Transcriber:
+    """Stage: segments in, utterances with words and features out.
+
+    A segment that was worked on ahead (`final` false, at a pause) is not worked on again when it
+    turns out to have been the utterance's end. What is no `Segment` passes through in order.
+
+    Args:
+        whisper: recognises the words of segments that bring none; None: they stay without words.
+        text: text encoder.
+        audio: audio encoder.
+        clock: tells how long the work took.
+    """
+
+    def __init__(
+        self,
+        whisper: Whisper | None,
+        text: TextFeatures,
+        audio: AudioFeatures,
+        clock: Clock = no_clock,
+    ) -> None:
+        self._whisper = whisper
+        self._text = text
+        self._audio = audio
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what was worked on ahead."""
+        self._ahead: messages.Utterance | None = None
+        self._busy = 0.0
+        self._reused = 0
+
+    def gauges(self) -> Mapping[str, float | str | bool]:
+        """Seconds of work on the last utterance, and how often work ahead paid."""
+        return {"busy": round(self._busy, 3), "reused": float(self._reused)}
+
+    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+        """See the class."""
+        if not isinstance(message, messages.Segment):
+            yield message
+            return
+        ahead = self._ahead
+        if (
+            message.final
+            and ahead is not None
+            and (ahead.key, ahead.end) == (message.key, message.end)
+            and message.text is None
+        ):
+            self._reused += 1
+            self._ahead = None
+            yield _as_final(ahead, message.at)
+            return
+        utterance = self._work(message)
+        self._ahead = None if message.final else utterance
+        yield utterance
+
+    def flush(self) -> Iterator[messages.Message]:
+        """Nothing is held back."""
+        yield from ()
+
+    def stale(self, message: messages.Any, waiting: Sequence[messages.Any]) -> bool:
+        """Whether a provisional segment is not worth the work: its successor is here already."""
+        return (
+            isinstance(message, messages.Segment)
+            and not message.final
+            and any(
+                isinstance(later, messages.Segment)
+                and later.key == message.key
+                and later.end != message.end
+                for later in waiting
+            )
+        )
+
+    def _work(self, segment: messages.Segment) -> messages.Utterance:
+        began = self._clock()
+        missing: dict[str, str] = {}
+        samples = (
+            np.frombuffer(segment.audio, np.float32)
+            if segment.audio is not None
+            else np.zeros(0, np.float32)
+        )
+        text, source = self._words(segment, samples, missing)
+        heard = self._clock()
+        text_features = self._text.encode(text).tobytes() if text else None
+        audio_features: bytes | None = None
+        if segment.audio is None:
+            missing["audio"] = "no audio track"
+        elif not np.any(samples):
+            missing["audio"] = "silence"
+        else:
+            audio_features = self._audio.encode(samples).tobytes()
+        done = self._clock()
+        self._busy = done - began
+        return messages.Utterance(
+            segment.key,
+            segment.start,
+            segment.end,
+            segment.at,
+            segment.final,
+            text,
+            source,
+            segment.speaker,
+            text_features,
+            audio_features,
+            missing,
+            messages.Timing(transcription=heard - began, features=done - heard),
+        )
+
+    def _words(
+        self, segment: messages.Segment, samples: Samples, missing: dict[str, str]
+    ) -> tuple[str, str]:
+        if segment.text is not None:
+            if not segment.text:
+                missing["text"] = "the caption is not over yet"
+                return "", "none"
+            return segment.text, "captions"
+        if self._whisper is None:
+            missing["text"] = "no transcriber"
+            return "", "none"
+        text, reason = self._whisper(samples)
+        if reason is not None:
+            missing["text"] = reason
+            return "", "none"
+        return text, "asr"
+
+
+def _as_final(ahead: messages.Utterance, at: float) -> messages.Utterance:
+    values: dict[str, Any] = {name: getattr(ahead, name) for name in ahead.__struct_fields__}
+    return messages.Utterance(**{**values, "final": True, "at": at})

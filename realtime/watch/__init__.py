@@ -1,0 +1,1 @@
+"""Watching: faces, their tracks, and visual features."""

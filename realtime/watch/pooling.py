@@ -1,0 +1,70 @@
+"""The visual features of an utterance, from the faces of its frames."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, deque
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime import messages
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What was seen during an utterance.
+
+    `features` is float32 [n, dim], the used face's features of n frames, or None where `reason`
+    says why; `face` is the used track, `faces` the number of tracks in view.
+    """
+
+    features: NDArray[np.float32] | None
+    reason: str | None
+    face: int | None
+    faces: int
+
+
+class FaceMemory:
+    """The faces of recent frames, asked by time.
+
+    Bounded by `forget`: call it with the time before which no utterance starts any more.
+    """
+
+    def __init__(self) -> None:
+        self._frames: deque[messages.Faces] = deque()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: messages.Faces) -> None:
+        """Adds a frame; frames come in the order of their times."""
+        self._frames.append(frame)
+
+    def forget(self, before: float) -> None:
+        """Drops the frames before a media time."""
+        while self._frames and self._frames[0].time < before:
+            self._frames.popleft()
+
+    def look(self, start: float, end: float) -> Look:
+        """What was seen from `start` to `end`, both included.
+
+        Of several faces the one that is largest for longest is used: the sum of its areas.
+        """
+        times = [frame.time for frame in self._frames]
+        first, last = bisect_left(times, start), bisect_right(times, end)
+        frames = [self._frames[place] for place in range(first, last)]
+        if not frames:
+            return Look(None, "no frames", None, 0)
+        areas: Counter[int] = Counter()
+        for frame in frames:
+            for face in frame.faces:
+                areas[face.track] += face.box[2] * face.box[3]
+        if not areas:
+            return Look(None, "no face in view", None, 0)
+        used = min(areas, key=lambda track: (-areas[track], track))
+        rows = [
+            np.frombuffer(face.features, np.float32)
+            for frame in frames
+            for face in frame.faces
+            if face.track == used
+        ]
+        return Look(np.stack(rows), None, used, len(areas))

@@ -1,0 +1,102 @@
+"""Faces in frames: detection, identity, features."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime import messages
+from realtime.watch.tracker import Box, Tracker
+
+#: At most this many faces of a frame are encoded, the largest first.
+MAX_FACES = 4
+
+Frame = NDArray[np.uint8]
+
+
+class Detected(Protocol):
+    """A detected face, in pixels."""
+
+    @property
+    def x(self) -> int: ...
+    @property
+    def y(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
+class Detector(Protocol):
+    """Finds faces in a BGR frame, largest first."""
+
+    def detect(self, frame: Frame) -> Sequence[Detected]: ...
+
+
+class FaceFeatures(Protocol):
+    """A face encoder and the cropping that belongs to it."""
+
+    def crop(self, frame: Frame, box: Box) -> NDArray[np.uint8]: ...
+    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+class Watcher:
+    """Stage: frames in, faces with identity and features out; `Mark`s pass as the watch's own.
+
+    Args:
+        detector: finds faces.
+        encoder: makes features of them.
+        min_face: smallest width in pixels of a face that is used.
+    """
+
+    def __init__(self, detector: Detector, encoder: FaceFeatures, min_face: int) -> None:
+        self._detector = detector
+        self._encoder = encoder
+        self._min_face = min_face
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the faces seen so far."""
+        self._tracker = Tracker()
+        self._count = 0
+        self._seen: list[Box] = []
+
+    def gauges(self) -> Mapping[str, float | str | bool]:
+        """How many faces are in view, and how many frames have been analysed."""
+        return {"faces": float(len(self._seen)), "frames": float(self._count)}
+
+    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+        """See the class."""
+        match message:
+            case messages.VideoFrame():
+                yield self._look(message)
+            case messages.Mark(time=time):
+                yield messages.Mark(time, "watch")
+            case messages.Dropped():
+                yield message
+
+    def flush(self) -> Iterator[messages.Message]:
+        """Nothing is held back."""
+        yield from ()
+
+    def _look(self, message: messages.VideoFrame) -> messages.Faces:
+        frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
+        boxes: list[Box] = [
+            (one.x, one.y, one.width, one.height)
+            for one in self._detector.detect(frame)
+            if one.width >= self._min_face
+        ][:MAX_FACES]
+        tracks = self._tracker.update(message.time, boxes)
+        self._count += 1
+        self._seen = boxes
+        if not boxes:
+            return messages.Faces(message.time, [])
+        features = self._encoder.encode(np.stack([self._encoder.crop(frame, b) for b in boxes]))
+        return messages.Faces(
+            message.time,
+            [
+                messages.Face(track, box, row.tobytes())
+                for track, box, row in zip(tracks, boxes, features, strict=True)
+            ],
+        )
