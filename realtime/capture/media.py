@@ -1,0 +1,265 @@
+"""Decoding the two media of a recording: sound to 16 kHz mono chunks, pictures to BGR frames.
+
+Times are seconds of media time: presentation time minus the container's start. Each track knows,
+from the list of all its packets' times, the earliest time that can still follow (`mark`).
+"""
+
+import math
+from bisect import insort
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from model.labels import SAMPLE_RATE
+from realtime.messages import AudioChunk, Dropped, Message, VideoFrame
+
+CHUNK = SAMPLE_RATE // 4  # samples per AudioChunk
+GAP = 0.05  # seconds of missing time stamps that are taken for a hole and not for rounding
+_EXACT = 1e-6  # seconds; far below any time base, far above the rounding of floats
+
+
+def packet_time(packet: Any, start: Fraction) -> float | None:
+    """Media time of a packet (decoding time where it has no presentation time)."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return None if stamp is None else float(stamp * packet.time_base - start)
+
+
+class Track:
+    """What the two media share: feeding packets, damaged data, and what is still to come.
+
+    `times` are those of all packets in file order, as `packet_time` gives them.
+    """
+
+    what = ""
+
+    def __init__(self, stream: Any, start: Fraction, times: npt.NDArray[np.float64]) -> None:
+        self._codec = stream.codec_context
+        self._codec.thread_count = 1  # the order of messages must not depend on the machine
+        self._start = start
+        self._time_base = stream.time_base
+        self._coming = np.minimum.accumulate(times[::-1])[::-1]
+        self._fed = 0
+        self._pending: list[float] = []
+        self._damage: Dropped | None = None
+        self.ended = False
+
+    @property
+    def next_time(self) -> float:
+        """Earliest time of what has not been decoded yet; infinite where nothing is left."""
+        coming = self._coming[self._fed] if self._fed < len(self._coming) else math.inf
+        return float(min([coming, *self._pending[:1]]))
+
+    def feed(self, packet: Any) -> list[Message]:
+        """Decodes one packet. Damaged ones are skipped, and counted in a `Dropped`."""
+        self._fed += 1
+        time = packet_time(packet, self._start)
+        try:
+            if packet.is_corrupt:
+                raise av.error.InvalidDataError(0, "flagged as corrupt")
+            if time is not None:
+                insort(self._pending, time)
+            frames = self._codec.decode(packet)
+        except av.error.FFmpegError:
+            self._skip(packet, time)
+            frames = []
+        out = self._take(frames)
+        if self._fed >= len(self._coming):
+            out += self.flush()
+        return out
+
+    def flush(self) -> list[Message]:
+        """What the decoder still holds; the track has ended then."""
+        if self.ended:
+            return []
+        self.ended = True
+        try:
+            frames = self._codec.decode(None)
+        except av.error.FFmpegError:
+            frames = []
+        out = self._take(frames)
+        self._pending.clear()
+        return out + self._rest() + self._report()
+
+    def _take(self, frames: list[Any]) -> list[Message]:
+        out: list[Message] = self._report() if frames else []
+        for frame in frames:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            base = frame.time_base or self._time_base
+            time = None if stamp is None else float(stamp * base - self._start)
+            if time is not None:
+                # Frames come out in order of time, so what should have come before is lost.
+                while self._pending and self._pending[0] <= time + _EXACT:
+                    del self._pending[0]
+            elif self._pending:
+                time = self._pending.pop(0)
+            out += self._frame(frame, time)
+        return out
+
+    def _skip(self, packet: Any, time: float | None) -> None:
+        if time in self._pending:
+            self._pending.remove(time)
+        seconds = float((packet.duration or 0) * packet.time_base)
+        if self._damage is None:
+            reason = "damaged data in the recording"
+            self._damage = Dropped(max(time or 0.0, 0.0), self.what, 1, seconds, reason)
+        else:
+            old = self._damage
+            self._damage = Dropped(
+                old.time, old.what, old.count + 1, old.seconds + seconds, old.reason
+            )
+
+    def _report(self) -> list[Message]:
+        damage, self._damage = self._damage, None
+        return [] if damage is None else [damage]
+
+    def _frame(self, frame: Any, time: float | None) -> list[Message]:
+        raise NotImplementedError
+
+    def _rest(self) -> list[Message]:
+        return []
+
+
+class AudioTrack(Track):
+    """Sound as 16 kHz mono chunks whose sample count and media time agree from the file's start.
+
+    `filled` is the silence in seconds that was put where the recording has no sound.
+    """
+
+    what = "audio"
+
+    def __init__(self, stream: Any, start: Fraction, times: npt.NDArray[np.float64]) -> None:
+        super().__init__(stream, start, times)
+        self.filled = 0.0
+        self._buffer: list[npt.NDArray[np.float32]] = []
+        self._written = 0  # samples at 16 kHz that were buffered or handed out
+        self._sent = 0
+        self._resampler: Any = None
+        self._kind: tuple[str, str, int] | None = None
+        self._clock = 0.0  # media time up to which sound was taken in
+        self._excess = 0  # samples to leave out, because their time has been filled already
+
+    @property
+    def position(self) -> float:
+        """Media time up to which sound was handed out."""
+        return self._sent / SAMPLE_RATE
+
+    @property
+    def mark(self) -> float:
+        return math.inf if self.ended else self.position
+
+    def fill(self, until: float) -> list[Message]:
+        """Silence up to `until`, as far as it is known that no sound comes before it."""
+        until = min(until, self.next_time)
+        if self.ended or not math.isfinite(until) or until - self._clock <= GAP:
+            return []
+        self._silence(until)
+        return self._chunks()
+
+    def _frame(self, frame: Any, time: float | None) -> list[Message]:
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        first = self._kind is None
+        gap = 0.0 if time is None else time - self._clock
+        if time is not None and (gap > GAP or (first and gap > 0)):
+            self._silence(time)
+        elif time is not None and (gap < -GAP or (first and gap < 0)):
+            self._drain()
+            self._excess += round(-gap * SAMPLE_RATE)
+            self._clock = time
+        if kind != self._kind:
+            self._drain()
+            self._kind = kind
+        if self._resampler is None:
+            # 16-bit integers make the down-mix keep within full scale, unlike floats.
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        self._clock += frame.samples / frame.sample_rate
+        frame.pts = None
+        self._write(self._resampler.resample(frame))
+        return self._chunks()
+
+    def _rest(self) -> list[Message]:
+        self._drain()
+        return self._chunks(last=True)
+
+    def _silence(self, until: float) -> None:
+        self._drain()
+        count = max(0, round(until * SAMPLE_RATE) - self._written)
+        self.filled += count / SAMPLE_RATE
+        self._buffer.append(np.zeros(count, np.float32))
+        self._written += count
+        self._clock = until
+
+    def _drain(self) -> None:
+        if self._resampler is not None:
+            self._write(self._resampler.resample(None))
+            self._resampler = None
+
+    def _write(self, frames: list[Any]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray().reshape(-1)[self._excess :]
+            self._excess -= min(self._excess, frame.samples)
+            self._buffer.append(samples.astype(np.float32) / np.float32(32768))
+            self._written += len(samples)
+
+    def _chunks(self, last: bool = False) -> list[Message]:
+        if self._written - self._sent < (1 if last else CHUNK):
+            return []
+        sound = np.concatenate(self._buffer)
+        whole = len(sound) if last else len(sound) // CHUNK * CHUNK
+        out: list[Message] = []
+        for first in range(0, whole, CHUNK):
+            part = sound[first : min(first + CHUNK, whole)]
+            out.append(AudioChunk(self._sent / SAMPLE_RATE, part.tobytes()))
+            self._sent += len(part)
+        self._buffer = [sound[whole:]]
+        return out
+
+
+class VideoTrack(Track):
+    """Pictures, upright, in square pixels, at most `max_width` wide, at most `rate` a second.
+
+    Of every 1/rate s the first picture at or after the grid point is taken, and none twice.
+    """
+
+    what = "frames"
+
+    def __init__(
+        self,
+        stream: Any,
+        start: Fraction,
+        times: npt.NDArray[np.float64],
+        rate: float,
+        max_width: int,
+    ) -> None:
+        super().__init__(stream, start, times)
+        self._rate = rate
+        self._max_width = max_width
+        self._due = 0  # index of the next grid point
+        self._aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+        self._last = 0.0
+        self._step = 1 / float(stream.average_rate or 25)
+
+    @property
+    def mark(self) -> float:
+        return math.inf if self.ended else max(0.0, self.next_time)
+
+    def _frame(self, frame: Any, time: float | None) -> list[Message]:
+        self._last = time = self._last + self._step if time is None else time
+        if time < -_EXACT or time < self._due / self._rate - _EXACT:
+            return []
+        self._due = math.floor(time * self._rate + _EXACT) + 1
+        pixels = self._pixels(frame)
+        height, width = pixels.shape[:2]
+        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes())]
+
+    def _pixels(self, frame: Any) -> npt.NDArray[np.uint8]:
+        turns = round((frame.rotation or 0) / 90) % 4
+        width, height = frame.width * self._aspect, float(frame.height)
+        scale = min(1.0, self._max_width / (height if turns % 2 else width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        made = frame.reformat(
+            width=size[0], height=size[1], format="bgr24", interpolation="AREA"
+        ).to_ndarray()
+        return np.ascontiguousarray(np.rot90(made, turns))

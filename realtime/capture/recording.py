@@ -1,0 +1,329 @@
+"""A media file as a source: sound, sampled pictures and captions, in file order.
+
+Any container and codec that FFmpeg reads. What a damaged or truncated file still holds is read,
+and a `Dropped` says what is missing. The same file gives the same messages on every run.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from configs.errors import InputError
+from model.labels import SAMPLE_RATE
+from realtime.capture import captions as caption_reader
+from realtime.capture.media import AudioTrack, Track, VideoTrack, packet_time
+from realtime.messages import AudioChunk, Cue, Dropped, End, Mark, Message
+from realtime.settings import Recording
+
+_STEP = 0.5  # seconds of media time between two marks, at most
+_MISSING = 0.5  # seconds by which a file must fall short of its header to be called truncated
+#: Containers whose header states the length; others only have it estimated.
+_STATED = {"mov", "mp4", "matroska", "webm", "avi", "flac", "wav"}
+#: What FFmpeg opens although it is no recording: text drawn as pictures, still pictures, lists of
+#: other files.
+_NOT_MEDIA = {"tty", "image2", "concat", "hls", "dash", "ico", "svg", "bin", "lrc"}
+
+
+class RecordingSource:
+    """Reads one recording from start to end as fast as it is asked to.
+
+    Known after `open`: `duration` in seconds; `has_audio`, `has_video`, `has_captions`;
+    `captions_path`, the sidecar that is used; `audio_tracks`, their number; `description`, the
+    file's name without its folder; `notices`, what the user should know, a line each.
+
+    Args:
+        path: the media file.
+        settings: audio track and greatest frame width.
+        captions: "auto" (a text track of the file, else a sidecar beside it), "off", or the path
+            of a .vtt or .srt file.
+        frame_rate: greatest number of frames a second.
+        want_audio, want_video: a medium that is not wanted is not decoded.
+        name: the service name in the final `End`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        settings: Recording,
+        *,
+        captions: str | Path = "auto",
+        frame_rate: float = 10.0,
+        want_audio: bool = True,
+        want_video: bool = True,
+        name: str = "capture",
+    ) -> None:
+        self.path = Path(path)
+        self.description = self.path.name
+        self.duration = 0.0
+        self.has_audio = self.has_video = self.has_captions = False
+        self.captions_path: Path | None = None
+        self.audio_tracks = 0
+        self.notices: list[str] = []
+        self._settings = settings
+        self._captions = captions
+        self._frame_rate = frame_rate
+        self._want = {"audio": want_audio, "video": want_video}
+        self._name = name
+        self._container: Any = None
+        self._audio: AudioTrack | None = None
+        self._video: VideoTrack | None = None
+        self._ended = True
+
+    @property
+    def filled(self) -> float:
+        """Seconds of silence put, so far, where the recording has no sound."""
+        return self._audio.filled if self._audio else 0.0
+
+    def open(self) -> None:
+        """Opens the file and learns what is in it.
+
+        Raises:
+            InputError: there is no such file, it holds neither sound nor moving pictures, the audio
+                track does not exist, or the given caption file is unusable.
+        """
+        self._container = container = open_media(self.path)
+        try:
+            self._open(container)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, container: Any) -> None:
+        self.notices = []
+        streams = {"audio": self._pick_audio(container), "video": self._pick_video(container)}
+        self.has_audio = streams["audio"] is not None
+        self.has_video = streams["video"] is not None
+        if not (self.has_audio or self.has_video):
+            raise InputError(
+                f"recording {self.path}: no sound and no moving pictures in it that can be "
+                "decoded; give a video or audio file"
+            )
+        start = Fraction(container.start_time or 0, 1_000_000)
+        times, self.duration, self._missing = _survey(
+            self.path, {s.index for s in streams.values() if s is not None}, start
+        )
+        used = {kind: s for kind, s in streams.items() if s is not None and self._want[kind]}
+        audio, video = used.get("audio"), used.get("video")
+        self._audio = self._video = None
+        if audio is not None:
+            self._audio = AudioTrack(audio, start, times[audio.index])
+        if video is not None:
+            width = self._settings.max_width
+            self._video = VideoTrack(video, start, times[video.index], self._frame_rate, width)
+        self._tracks: dict[int, Track] = {
+            stream.index: track
+            for stream, track in ((audio, self._audio), (video, self._video))
+            if stream is not None and track is not None
+        }
+        found = caption_reader.find(self.path, self._captions)
+        self.has_captions = bool(found.cues)
+        self.captions_path = found.path
+        self.notices += found.notices
+        self._cues = caption_reader.within(found.messages, self.duration)
+        self._next_cue = 0
+        self._mark = 0.0
+        self._ended = False
+        self._packets: Iterator[Any] = iter(container.demux(list(used.values())) if used else ())
+
+    def read(self, timeout: float = 0.0) -> list[Message]:
+        """The next messages in file order; a file never makes anyone wait, so `timeout` is unused.
+
+        Empty only after `End`.
+        """
+        out: list[Message] = []
+        while not out and not self._ended:
+            try:
+                packet = next(self._packets)
+            except (StopIteration, av.error.FFmpegError):
+                self._finish(out)
+                break
+            if packet.size:
+                self._feed(packet, out)
+        return out
+
+    def close(self) -> None:
+        """Closes the file; nothing more can be read."""
+        self._ended = True
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def digest(self) -> str:
+        """blake2b (16 bytes, hex) of the bytes of the recording and of the sidecar in use."""
+        made = hashlib.blake2b(digest_size=16)
+        for path in (self.path, self.captions_path):
+            if path is not None:
+                made.update(path.stat().st_size.to_bytes(8, "little"))
+                with path.open("rb") as file:
+                    while block := file.read(1 << 20):
+                        made.update(block)
+        return made.hexdigest()
+
+    def _feed(self, packet: Any, out: list[Message]) -> None:
+        track = self._tracks[packet.stream.index]
+        self._put(track.feed(packet), out)
+        if self._audio is not None and self._video is not None and track is self._video:
+            self._put(self._audio.fill(min(self._video.mark, self.duration)), out)
+        self._advance(out)
+
+    def _put(self, messages: list[Message], out: list[Message]) -> None:
+        """Adds messages, each sound after the captions that begin in it."""
+        for message in messages:
+            if isinstance(message, AudioChunk):
+                self._put_cues(message.time + len(message.samples) / 4 / SAMPLE_RATE, out)
+            out.append(message)
+
+    def _put_cues(self, until: float, out: list[Message]) -> None:
+        while self._next_cue < len(self._cues):
+            message = self._cues[self._next_cue]
+            if (message.start if isinstance(message, Cue) else message.time) >= until:
+                break
+            out.append(message)
+            self._next_cue += 1
+
+    def _advance(self, out: list[Message]) -> None:
+        """Marks what is out in both media, in steps that a slow consumer can follow."""
+        marks = [track.mark for track in (self._audio, self._video) if track is not None]
+        reached = min([*marks, self.duration])
+        while self._mark + _STEP <= reached + 1e-9:
+            self._mark = min(self._mark + _STEP, reached)
+            self._put_cues(self._mark, out)
+            out.append(Mark(self._mark))
+
+    def _finish(self, out: list[Message]) -> None:
+        for track in self._tracks.values():
+            self._put(track.flush(), out)
+        self._advance(out)
+        self._put_cues(math.inf, out)
+        if self._missing > 0:
+            reason = (
+                f"the recording breaks off: {self.duration:.2f} of "
+                f"{self.duration + self._missing:.2f} s can be read"
+            )
+            for track in self._tracks.values():
+                lost = self._missing
+                count = max(1, round(lost * (self._frame_rate if track is self._video else 1)))
+                out.append(Dropped(self.duration, track.what, count, lost, reason))
+        if self._mark < self.duration:
+            out.append(Mark(self.duration))
+        # A codec's padding can make the sound some milliseconds longer than the container says.
+        sound = self._audio.position if self._audio is not None else 0.0
+        out.append(End(self._name, max(self.duration, sound)))
+        self._ended = True
+
+    def _pick_audio(self, container: Any) -> Any:
+        tracks = list(container.streams.audio)
+        self.audio_tracks = len(tracks)
+        wanted = self._settings.audio_track
+        if wanted is not None:
+            if wanted >= len(tracks):
+                has = f"{len(tracks)} audio track{'s' * (len(tracks) != 1)}"
+                raise InputError(
+                    f"recording {self.path}: recording.audio_track={wanted}, but the file has "
+                    f"{has}; counting starts at 0"
+                )
+            chosen = tracks[wanted]
+            if chosen.codec_context is None:
+                raise InputError(
+                    f"recording {self.path}: audio track {wanted} has a codec that FFmpeg cannot "
+                    "decode; convert the file, or choose another track"
+                )
+            return chosen
+        usable = [track for track in tracks if track.codec_context is not None]
+        if len(usable) < len(tracks):
+            self.notices.append(f"{self.description}: an audio track has a codec nobody can decode")
+        if not usable:
+            return None
+        chosen = next((t for t in usable if t.disposition & _flag("default")), usable[0])
+        if len(tracks) > 1:
+            which = tracks.index(chosen)
+            other = next(i for i in range(len(tracks)) if i != which)
+            self.notices.append(
+                f"{self.description}: has {len(tracks)} audio tracks, using number {which}; "
+                f"choose with recording.audio_track={other}"
+            )
+        return chosen
+
+    def _pick_video(self, container: Any) -> Any:
+        pictures = _flag("attached_pic") | _flag("timed_thumbnails") | _flag("still_image")
+        moving = [
+            stream
+            for stream in container.streams.video
+            if stream.codec_context is not None and not stream.disposition & pictures
+        ]
+        if len(moving) > 1:
+            self.notices.append(f"{self.description}: has {len(moving)} video tracks, using one")
+        return next((s for s in moving if s.disposition & _flag("default")), [*moving, None][0])
+
+
+def open_media(path: Path) -> Any:
+    """Opens a media file for reading; only local files, never what they may refer to elsewhere.
+
+    Raises:
+        InputError: there is no such file, or FFmpeg finds no recording in it.
+    """
+    if not path.exists():
+        raise InputError(f"recording {path}: no such file; give the path of a video or audio file")
+    if not path.is_file():
+        raise InputError(f"recording {path}: not a file; give the path of a video or audio file")
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"recording {path}: the file is empty; record or copy it again")
+        container = av.open(
+            f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"}
+        )
+    except PermissionError as error:
+        raise InputError(f"recording {path}: not readable; change its permissions") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(
+            f"recording {path}: no recording that FFmpeg can read, or cut off before its index; "
+            "give a complete video or audio file"
+        ) from error
+    names = set(container.format.name.split(","))
+    if names & _NOT_MEDIA or any(name.endswith("_pipe") for name in names):
+        container.close()
+        raise InputError(
+            f"recording {path}: a text, a still picture or a playlist; give a video or audio file"
+        )
+    return container
+
+
+def _survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any], float, float]:
+    """Reads all packets without decoding them.
+
+    Returns the packets' times by stream, the length in seconds of what can be read, and the
+    seconds by which that falls short of what the header states.
+    """
+    times: dict[int, list[float]] = {index: [] for index in wanted}
+    length = reach = 0.0
+    broken = False
+    with open_media(path) as container:
+        try:
+            for packet in container.demux():
+                if not packet.size:
+                    continue
+                index = packet.stream.index
+                found = packet_time(packet, start)
+                time = (times.get(index) or [0.0])[-1] if found is None else found
+                end = time + float((packet.duration or 0) * (packet.time_base or 0))
+                reach = max(reach, end)
+                if index in wanted:
+                    times[index].append(time)
+                    length = max(length, end)
+        except av.error.FFmpegError:
+            broken = True
+        stated = (container.duration or 0) / 1_000_000
+        known = bool(set(container.format.name.split(",")) & _STATED)
+    short = stated - reach
+    missing = short if short > (0.0 if broken else _MISSING) and known else 0.0
+    return {index: np.array(found) for index, found in times.items()}, length, missing
+
+
+def _flag(name: str) -> Any:
+    return getattr(av.stream.Disposition, name)
