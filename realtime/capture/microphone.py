@@ -1,0 +1,256 @@
+"""A microphone as a source: PortAudio's callback fills a bounded queue, `read` empties it."""
+
+import queue
+import time as system_time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from configs.errors import InputError
+from model.labels import SAMPLE_RATE
+from realtime.capture.devices import MicrophoneInfo, find_microphone, portaudio
+from realtime.capture.sample_clock import SampleClock
+from realtime.messages import AudioChunk, Dropped, Mark, Message
+from realtime.settings import Microphone
+
+QUEUE_SECONDS = 30.0
+_FIRST = 4.0  # seconds to wait for the first block; sound servers take up to two to start
+_SILENT = 2.0  # seconds without a block after which the device is taken for gone
+_RETRY = 1.0  # seconds between attempts to reopen
+_MARK = 0.5
+
+Samples = npt.NDArray[np.float32]
+
+
+class _Block(NamedTuple):
+    time: float  # when its first sample was captured, on the clock of the session
+    samples: Samples
+    lost: int  # samples that the full queue refused just before this block
+    overflow: bool  # the device lost samples before this block
+
+
+class MicrophoneSource:
+    """Live sound. A device that goes away is reported, waited for and taken up again.
+
+    `state` is "open" or "gone"; `description` names the device. What is lost comes as `Dropped`:
+    when the device goes (with a count of zero, since nothing is known yet) and when it is back,
+    with the time it was away; after overflows; and when nobody reads for 30 s.
+
+    Args:
+        settings: which device, and the length of a block.
+        t0: `time.monotonic()` at the session's start; times in messages count from it.
+        stream_factory: opens the input stream; takes (callback, device, rate, channels, blocksize).
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        settings: Microphone,
+        t0: float,
+        *,
+        stream_factory: Callable[..., Any] | None = None,
+        clock: Callable[[], float] = system_time.monotonic,
+    ) -> None:
+        self.state: Literal["open", "gone"] = "gone"
+        self.description = "microphone"
+        self._settings = settings
+        self._t0 = t0
+        self._factory = stream_factory
+        self._clock = clock
+        self._queue: queue.Queue[_Block] = queue.Queue(int(QUEUE_SECONDS / settings.block) + 1)
+        self._refused = 0
+        self._stream: Any = None
+        self._rate = SAMPLE_RATE
+        self._resampler: Any = None
+        self._samples = SampleClock()
+        self._heard = 0.0
+        self._patience = _FIRST
+        self._retry_at = 0.0
+        self._marked = 0.0
+
+    def open(self) -> None:
+        """Starts capture. Raises `InputError`: no PortAudio, no such device, or it cannot open."""
+        device: MicrophoneInfo | None = None
+        if self._factory is None:
+            device = find_microphone(self._settings.device)
+            self.description = f"microphone {device.name}"
+        self._start(device)
+
+    def read(self, timeout: float) -> list[Message]:
+        """Blocks that have come, waiting up to `timeout` s for the first; marks while there is no
+        device."""
+        if self._stream is None:
+            return self._wait_for_device(timeout)
+        out: list[Message] = []
+        try:
+            block = self._queue.get(timeout=timeout)
+            while True:
+                out += self._take(block)
+                block = self._queue.get_nowait()
+        except queue.Empty:
+            if out:
+                return out
+        now = self._clock()
+        if now - self._heard > self._patience or not self._stream.active:
+            return self._gone(now)
+        return []
+
+    def close(self) -> None:
+        """Stops capture."""
+        stream, self._stream = self._stream, None
+        self.state = "gone"
+        if stream is not None:
+            try:
+                stream.abort()
+                stream.close()
+            except Exception:  # a vanished device: PortAudio has let go of it already
+                return
+
+    def _start(self, device: MicrophoneInfo | None) -> None:
+        channels = 1
+        self._rate = SAMPLE_RATE
+        if device is None:
+            make = self._factory
+        else:
+            sounddevice = portaudio()
+            self._rate, channels = _format(sounddevice, device)
+            make = _open_stream
+        assert make is not None
+        index = device.index if device else None
+        self._resampler = None
+        try:
+            stream = make(
+                self._callback,
+                index,
+                self._rate,
+                channels,
+                round(self._settings.block * self._rate),
+            )
+            stream.start()
+        except Exception as error:
+            raise InputError(
+                f"{self.description}: cannot be opened ({' '.join(str(error).split())}); close "
+                "other programs that use it, or choose another with --microphone"
+            ) from error
+        self._stream = stream
+        self._heard = self._clock()
+        self._patience = _FIRST
+        self.state = "open"
+
+    def _callback(self, data: Samples, frames: int, info: Any, status: Any) -> None:
+        """Runs on PortAudio's thread: copies the block and stamps it, nothing more."""
+        now = self._clock()
+        age = float(info.currentTime - info.inputBufferAdcTime) if info is not None else -1.0
+        if not 0 < age < 1:
+            age = frames / self._rate
+        samples = data.mean(axis=1, dtype=np.float32) if data.shape[1] > 1 else data[:, 0].copy()
+        overflow = bool(status and status.input_overflow)
+        try:
+            self._queue.put_nowait(_Block(now - age - self._t0, samples, self._refused, overflow))
+            self._refused = 0
+        except queue.Full:
+            self._refused += frames
+
+    def _take(self, block: _Block) -> list[Message]:
+        out: list[Message] = []
+        self._heard, self._patience = self._clock(), _SILENT
+        before = self._samples.end
+        if block.lost:
+            seconds = block.lost / self._rate
+            self._samples.skip(seconds)
+            reason = f"nobody took the sound for {QUEUE_SECONDS:.0f} s"
+            out.append(self._dropped(before, seconds, reason))
+            before = self._samples.end
+        length = len(block.samples) / self._rate
+        time, missing = self._samples.stamp(block.time, length, block.overflow)
+        if missing or block.overflow:
+            reason = "the device lost sound (overflow)" if block.overflow else "sound went missing"
+            out.append(self._dropped(before, missing, reason))
+        samples = self._at_our_rate(block.samples)
+        if len(samples):
+            out.append(AudioChunk(max(time, 0.0), samples.tobytes()))
+        return out
+
+    def _at_our_rate(self, samples: Samples) -> Samples:
+        if self._rate == SAMPLE_RATE:
+            return samples
+        if self._resampler is None:
+            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        frame = av.AudioFrame.from_ndarray(samples[None, :], format="flt", layout="mono")
+        frame.sample_rate = self._rate
+        made = [one.to_ndarray()[0] for one in self._resampler.resample(frame)]
+        return np.concatenate(made) if made else np.zeros(0, np.float32)
+
+    def _dropped(self, time: float | None, seconds: float, reason: str) -> Dropped:
+        return Dropped(
+            max(time or 0.0, 0.0), "audio", round(seconds * SAMPLE_RATE), seconds, reason
+        )
+
+    def _gone(self, now: float) -> list[Message]:
+        self.close()
+        self._retry_at = now + _RETRY
+        self._marked = now
+        reason = f"{self.description} gone; trying again every {_RETRY:g} s"
+        return [self._dropped(self._samples.end or now - self._t0, 0.0, reason)]
+
+    def _wait_for_device(self, timeout: float) -> list[Message]:
+        now = self._clock()
+        if now < self._retry_at:
+            system_time.sleep(min(timeout, self._retry_at - now))
+        elif self._reopen():
+            now = self._clock()
+            end = self._samples.end
+            missing = 0.0 if end is None else max(0.0, now - self._t0 - end)
+            self._samples = SampleClock()
+            return [self._dropped(end, missing, f"{self.description} back")]
+        else:
+            self._retry_at = self._clock() + _RETRY
+        now = self._clock()
+        if now - self._marked < _MARK:
+            return []
+        self._marked = now
+        return [Mark(now - self._t0)]
+
+    def _reopen(self) -> bool:
+        try:
+            if self._factory is None:
+                # PortAudio lists devices once, when it starts: only so does a new one appear.
+                sounddevice = portaudio()
+                sounddevice._terminate()
+                sounddevice._initialize()
+            self.open()
+        except Exception:  # whatever the device library says, the answer is to try again
+            return False
+        return True
+
+
+def _format(sounddevice: Any, device: MicrophoneInfo) -> tuple[int, int]:
+    """Rate and channels to open a device with: 16 kHz mono where it can, else its own."""
+    own = round(device.rate) or 48_000
+    for rate in (SAMPLE_RATE, own):
+        for channels in dict.fromkeys((1, min(2, device.channels))):
+            try:
+                sounddevice.check_input_settings(
+                    device=device.index, channels=channels, dtype="float32", samplerate=rate
+                )
+                return rate, channels
+            except sounddevice.PortAudioError:
+                continue
+    return own, min(2, device.channels)
+
+
+def _open_stream(
+    callback: Callable[..., None], device: int, rate: int, channels: int, blocksize: int
+) -> Any:
+    return portaudio().InputStream(
+        device=device,
+        samplerate=rate,
+        channels=channels,
+        blocksize=blocksize,
+        dtype="float32",
+        latency="low",
+        callback=callback,
+    )
