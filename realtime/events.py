@@ -12,7 +12,12 @@ import msgspec
 
 from model.labels import EMOTIONS
 
-SCHEMA = "gscon.events/1"
+SCHEMA: Literal["gscon.events/1"] = "gscon.events/1"
+
+#: Where an utterance's words come from.
+TextSource = Literal["captions", "asr", "none"]
+#: What can be dropped.
+What = Literal["audio", "frames", "utterance", "caption", "events"]
 
 #: ZeroMQ topic of each event type.
 TOPICS = {
@@ -34,7 +39,7 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True):
     end: float
     speaker: str
     text: str
-    text_source: Literal["captions", "asr", "none"]
+    text_source: TextSource
 
 
 class Emotion(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +138,7 @@ class Gap(Event, frozen=True, kw_only=True, tag="gap"):
     """Something was dropped: `what` it was, how many or how long, and why."""
 
     time: float
-    what: Literal["audio", "frames", "utterance", "caption", "events"]
+    what: What
     count: int
     seconds: float
     reason: str
@@ -153,7 +158,7 @@ AnyEvent = (
 )
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyEvent)
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
 def event_type(event: AnyEvent) -> str:

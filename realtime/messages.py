@@ -48,7 +48,7 @@ class Mark(Message, frozen=True):
 
 
 class Dropped(Message, frozen=True):
-    """Something was lost at `time`: what ("audio", "frames", "utterance", "caption"), how much, why."""
+    """Something was lost at `time`: `what` (as in `events.Gap`), how many, how long, and why."""
 
     time: float
     what: str
@@ -62,6 +62,12 @@ class End(Message, frozen=True):
 
     source: str
     time: float
+
+
+class Restarted(Message, frozen=True):
+    """The stage `source` was restarted: what it was working on is lost."""
+
+    source: str
 
 
 class SpeechStarted(Message, frozen=True):
@@ -86,13 +92,6 @@ class Segment(Message, frozen=True):
     audio: bytes | None
     text: str | None = None
     speaker: str | None = None
-
-
-class Discarded(Message, frozen=True):
-    """What had started as speech was too short to be an utterance."""
-
-    key: int
-    at: float
 
 
 class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -145,9 +144,9 @@ Any = (
     | Mark
     | Dropped
     | End
+    | Restarted
     | SpeechStarted
     | Segment
-    | Discarded
     | Utterance
     | Faces
 )

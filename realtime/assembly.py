@@ -1,0 +1,135 @@
+"""What runs in which process: builds each service's stage or source from the session's plan."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from realtime.plan import Worker
+from realtime.stage import Clock, no_clock
+
+#: Seconds of conversation that a live utterance waits for the faces up to its end.
+LIVE_PATIENCE = 1.0
+
+StartTime = Callable[[], float]
+
+
+def build_segment(worker: Worker, t0: StartTime) -> Any:
+    """Sound to utterances: by captions where they are used, else by voice activity."""
+    from realtime.listen.caption_segmenter import CaptionSegmenter
+    from realtime.listen.segmenter import Segmenter
+
+    plan = worker.plan
+    if plan.words.captions:
+        return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
+    return Segmenter(plan.settings.segmentation)
+
+
+def build_transcribe(worker: Worker, t0: StartTime) -> Any:
+    """Utterances to words and features."""
+    from model.audio import AudioEncoder
+    from model.text import TextEncoder
+    from realtime.listen.transcriber import Transcriber, Whisper
+
+    plan = worker.plan
+    whisper = (
+        Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
+    )
+    text = TextEncoder(plan.settings.features.text_model)
+    audio = AudioEncoder()
+    return Transcriber(whisper, text, audio, _clock(worker))
+
+
+def build_watch(worker: Worker, t0: StartTime) -> Any:
+    """Frames to faces."""
+    from model.detector import FaceDetector
+    from model.face import FaceEncoder
+    from realtime.watch.watcher import Watcher
+
+    features = worker.plan.settings.features
+    return Watcher(FaceDetector(features.face_detector), FaceEncoder(), features.min_face)
+
+
+def build_recognise(worker: Worker, t0: StartTime) -> Any:
+    """Utterances and faces to events."""
+    from model import checkpoint
+    from model.audio import AudioEncoder
+    from model.face import FaceEncoder, pool
+    from model.recogniser import EmotionRecogniser
+    from model.text import TextEncoder
+    from realtime.events import ModelInfo
+    from realtime.recognise.fusion import Fusion
+
+    plan, settings = worker.plan, worker.plan.settings
+    loaded = checkpoint.load(settings.recognition.checkpoint)
+    identities = {
+        "text": TextEncoder.identity_of(settings.features.text_model),
+        "audio": AudioEncoder().identity,
+        "visual": FaceEncoder().identity,
+    }
+    return Fusion(
+        EmotionRecogniser(loaded, settings.recognition.context, identities),
+        pool,
+        session=plan.session,
+        model=ModelInfo(name=loaded.card.name, version=loaded.card.version),
+        has_video=plan.has_video,
+        abstain_below=settings.recognition.abstain_below,
+        with_text=settings.publish.text,
+        first_id=worker.utterances + 1,
+        patience=LIVE_PATIENCE if plan.live else float("inf"),
+        clock=_clock(worker),
+        media_clock=(lambda: time.monotonic() - t0()) if plan.live else None,
+    )
+
+
+def build_recording(worker: Worker, t0: StartTime) -> Any:
+    """A media file."""
+    from realtime.capture.recording import RecordingSource
+
+    plan = worker.plan
+    assert plan.recording is not None
+    return RecordingSource(
+        plan.recording,
+        plan.settings.recording,
+        captions=plan.captions if plan.words.captions else "off",
+        frame_rate=plan.settings.camera.rate,
+        want_audio=plan.has_audio,
+        want_video=plan.has_video,
+    )
+
+
+def build_microphone(worker: Worker, t0: StartTime) -> Any:
+    """A microphone."""
+    from realtime.capture.microphone import MicrophoneSource
+
+    return MicrophoneSource(worker.plan.settings.microphone, t0())
+
+
+def build_camera(worker: Worker, t0: StartTime) -> Any:
+    """A webcam."""
+    from realtime.capture.camera import CameraSource
+
+    return CameraSource(worker.plan.settings.camera, t0())
+
+
+def build_preview(worker: Worker, t0: StartTime) -> Any:
+    """A window with the camera's picture."""
+    from realtime.preview import Preview
+
+    return Preview(worker.plan.settings)
+
+
+#: What builds each service.
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "segment": build_segment,
+    "transcribe": build_transcribe,
+    "watch": build_watch,
+    "recognise": build_recognise,
+    "recording": build_recording,
+    "microphone": build_microphone,
+    "camera": build_camera,
+    "preview": build_preview,
+}
+
+
+def _clock(worker: Worker) -> Clock:
+    return time.monotonic if worker.plan.live else no_clock

@@ -1,0 +1,59 @@
+"""`python -m realtime.keys DIR`: CURVE keys for an event stream that leaves this machine."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import zmq.auth
+
+from configs import command
+from configs.errors import InputError
+
+
+def make(folder: Path, clients: Sequence[str]) -> None:
+    """Writes a publisher's key pair, and a key pair for each client.
+
+    `server.key_secret` and `clients/` stay with the publisher; each client gets its own folder
+    with `client.key_secret` and `server.key`.
+
+    Raises:
+        InputError: the folder holds keys already; they are never overwritten.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: not empty, and keys are never overwritten; give a new folder")
+    accepted = folder / "clients"
+    accepted.mkdir(parents=True)
+    zmq.auth.create_certificates(folder, "server")
+    for client in clients:
+        own = folder / f"for-{client}"
+        own.mkdir(mode=0o700)
+        public, _ = zmq.auth.create_certificates(own, "client")
+        Path(public).replace(accepted / f"{client}.key")
+        (own / "server.key").write_bytes((folder / "server.key").read_bytes())
+    for secret in folder.rglob("*.key_secret"):
+        secret.chmod(0o600)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = command.parser(
+        "python -m realtime.keys",
+        "Makes CURVE keys, so that events can be published beyond this machine.",
+        """
+        python -m realtime.keys keys
+        python -m realtime.keys keys --clients robot dashboard
+        """,
+    )
+    parser.add_argument("folder", type=Path, help="where to put them; must be new or empty")
+    parser.add_argument("--clients", nargs="+", default=["client"], metavar="NAME")
+    chosen = parser.parse_args(arguments)
+    make(chosen.folder, chosen.clients)
+    print(
+        f"publisher: publish.curve.secret={chosen.folder}/server.key_secret "
+        f"publish.curve.clients={chosen.folder}/clients"
+    )
+    for client in chosen.clients:
+        print(f"{client}: give it the folder {chosen.folder}/for-{client} (--keys)")
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

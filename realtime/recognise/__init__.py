@@ -1,0 +1,1 @@
+"""Recognising: fusion of the modalities in the context of the conversation, events."""

@@ -1,0 +1,281 @@
+"""Joining words, voice and face of an utterance, and saying what they mean."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from model.features import UtteranceFeatures
+from model.labels import EMOTIONS
+from model.recogniser import Opinion
+from realtime import events, messages
+from realtime.stage import Clock, no_clock
+from realtime.watch.pooling import FaceMemory, Look
+
+#: The speaker of an utterance whose speaker nobody names.
+UNNAMED = "S1"
+
+
+class Recogniser(Protocol):
+    """The emotion model over a rolling conversation."""
+
+    def provisional(self, features: UtteranceFeatures, speaker: str) -> Opinion: ...
+    def final(self, features: UtteranceFeatures, speaker: str) -> Opinion: ...
+    def reset(self) -> None: ...
+
+
+class Fusion:
+    """Stage: utterances and faces in, public events out (with `seq` 0: the publisher counts).
+
+    Utterances wait for the faces up to their end, by media time. Where `patience` is finite, an
+    utterance waits no longer than until the conversation has gone on by so many seconds.
+
+    Args:
+        recogniser: the emotion model.
+        pool: makes one visual vector of the face's features, float32 [n, dim] -> [dim].
+        session: the session's name.
+        model: name and version for the events.
+        has_video: faces will come.
+        abstain_below: confidence under which an answer is marked as abstained.
+        with_text: whether the words are in the events.
+        first_id: identity of the first utterance.
+        patience: seconds of media time that an utterance waits for faces.
+        clock: tells how long fusion took.
+        media_clock: media time now, for the latency; None where there is no such thing (replay).
+    """
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        pool: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        *,
+        session: str,
+        model: events.ModelInfo,
+        has_video: bool,
+        abstain_below: float,
+        with_text: bool = True,
+        first_id: int = 1,
+        patience: float = float("inf"),
+        clock: Clock = no_clock,
+        media_clock: Clock | None = None,
+    ) -> None:
+        self._recogniser = recogniser
+        self._pool = pool
+        self._session = session
+        self._model = model
+        self._has_video = has_video
+        self._abstain_below = abstain_below
+        self._with_text = with_text
+        self._first_id = first_id
+        self._patience = patience
+        self._clock = clock
+        self._media_clock = media_clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the conversation."""
+        self._recogniser.reset()
+        self._faces = FaceMemory()
+        self._watched = 0.0 if self._has_video else float("inf")
+        self._heard = 0.0
+        self._waiting: deque[messages.Any] = deque()
+        self._lost_frames: deque[messages.Dropped] = deque()
+        self._open: dict[int, int] = {}
+        self._next_id = self._first_id
+
+    def gauges(self) -> Mapping[str, float | str | bool]:
+        """Utterances that wait for faces, and frames that are remembered."""
+        return {"waiting": float(len(self._waiting)), "frames": float(len(self._faces))}
+
+    def process(self, message: messages.Any) -> Iterator[events.AnyEvent]:
+        """See the class."""
+        match message:
+            case messages.Faces():
+                self._faces.add(message)
+                self._watched = max(self._watched, message.time)
+            case messages.Mark(source="watch"):
+                self._watched = max(self._watched, message.time)
+            case messages.End(source="watch"):
+                self._watched = float("inf")
+            case messages.End():
+                self._heard = float("inf")
+            case messages.Dropped(what="frames"):
+                self._lost_frames.append(message)
+            case messages.Restarted(source="watch"):
+                pass
+            case _:
+                self._waiting.append(message)
+                self._heard = max(self._heard, _due(message))
+        yield from self._advance(self._watched)
+
+    def flush(self) -> Iterator[events.AnyEvent]:
+        """Says everything that still waits."""
+        yield from self._advance(float("inf"))
+        while self._lost_frames:
+            yield self._gap(self._lost_frames.popleft())
+
+    def _advance(self, watched: float) -> Iterator[events.AnyEvent]:
+        while self._waiting:
+            due = _due(self._waiting[0])
+            if due > watched and due + self._patience > self._heard:
+                return
+            yield from self._handle(self._waiting.popleft())
+
+    def _handle(self, message: messages.Any) -> Iterator[events.AnyEvent]:
+        match message:
+            case messages.SpeechStarted(key=key, start=start):
+                yield events.SpeechStarted(
+                    schema=events.SCHEMA,
+                    session=self._session,
+                    seq=0,
+                    utterance=self._identity(key),
+                    start=start,
+                )
+            case messages.Utterance():
+                yield from self._gaps_until(message.end)
+                yield from self._answer(message)
+            case messages.Mark(time=time):
+                yield from self._gaps_until(time)
+                self._faces.forget(time)
+            case messages.Dropped():
+                yield self._gap(message)
+            case messages.Restarted(source=source):
+                yield from self._lost(source)
+
+    def _identity(self, key: int) -> int:
+        if key not in self._open:
+            self._open[key] = self._next_id
+            self._next_id += 1
+        return self._open[key]
+
+    def _answer(self, utterance: messages.Utterance) -> Iterator[events.AnyEvent]:
+        began = self._clock()
+        identity = self._identity(utterance.key)
+        if utterance.final:
+            del self._open[utterance.key]
+            if utterance.end <= utterance.start:
+                lost = messages.Dropped(utterance.start, "utterance", 1, 0.0, "it has no length")
+                yield self._gap(lost)
+                return
+        look = (
+            self._faces.look(utterance.start, utterance.end)
+            if self._has_video
+            else Look(None, "no video", None, 0)
+        )
+        features = UtteranceFeatures(
+            text=_vector(utterance.text_features),
+            audio=_vector(utterance.audio_features),
+            visual=None if look.features is None else self._pool(look.features),
+        )
+        speaker = utterance.speaker or UNNAMED
+        ask = self._recogniser.final if utterance.final else self._recogniser.provisional
+        opinion = ask(features, speaker)
+        best = int(np.argmax(opinion.probabilities))
+        confidence = round(float(opinion.probabilities[best]), 4)
+        kind = events.UtteranceEvent if utterance.final else events.Provisional
+        yield kind(
+            schema=events.SCHEMA,
+            session=self._session,
+            seq=0,
+            utterance=events.UtteranceInfo(
+                id=identity,
+                start=utterance.start,
+                end=utterance.end,
+                speaker=speaker,
+                text=utterance.text if self._with_text else "",
+                text_source=_text_source(utterance.text_source),
+            ),
+            emotion=events.Emotion(
+                label=EMOTIONS[best],
+                confidence=confidence,
+                probabilities=_named(opinion.probabilities),
+                abstained=confidence < self._abstain_below,
+            ),
+            modalities=events.Modalities(
+                text=_modality(opinion.modalities["text"], utterance.missing.get("text")),
+                audio=_modality(opinion.modalities["audio"], utterance.missing.get("audio")),
+                visual=_modality(opinion.modalities["visual"], look.reason, look),
+            ),
+            model=self._model,
+            latency=self._latency(utterance, self._clock() - began),
+        )
+
+    def _latency(self, utterance: messages.Utterance, fusion: float) -> events.Latency | None:
+        if self._media_clock is None:
+            return None
+        return events.Latency(
+            end_of_speech_to_event=round(self._media_clock() - utterance.end, 3),
+            segmentation=round(utterance.at - utterance.end, 3),
+            transcription=round(utterance.timing.transcription, 3),
+            features=round(utterance.timing.features, 3),
+            fusion=round(fusion, 3),
+        )
+
+    def _gaps_until(self, time: float) -> Iterator[events.AnyEvent]:
+        while self._lost_frames and self._lost_frames[0].time <= time:
+            yield self._gap(self._lost_frames.popleft())
+
+    def _gap(self, lost: messages.Dropped) -> events.Gap:
+        return events.Gap(
+            schema=events.SCHEMA,
+            session=self._session,
+            seq=0,
+            time=round(lost.time, 3),
+            what=msgspec.convert(lost.what, events.What),
+            count=lost.count,
+            seconds=round(lost.seconds, 3),
+            reason=lost.reason,
+        )
+
+    def _lost(self, source: str) -> Iterator[events.AnyEvent]:
+        """The utterances that were being worked on when a stage before this one died."""
+        if self._open:
+            yield self._gap(
+                messages.Dropped(
+                    self._heard,
+                    "utterance",
+                    len(self._open),
+                    0.0,
+                    f"they were being worked on when {source} failed",
+                )
+            )
+        self._open.clear()
+
+
+def _due(message: messages.Any) -> float:
+    """The media time up to which faces must be known before a message is handled."""
+    match message:
+        case messages.Utterance(end=end):
+            return end
+        case messages.Mark(time=time):
+            return time
+    return 0.0
+
+
+def _vector(raw: bytes | None) -> NDArray[np.float32] | None:
+    return None if raw is None else np.frombuffer(raw, np.float32)
+
+
+def _named(probabilities: NDArray[np.float32]) -> dict[str, float]:
+    return {
+        name: round(float(value), 4) for name, value in zip(EMOTIONS, probabilities, strict=True)
+    }
+
+
+def _modality(
+    probabilities: NDArray[np.float32] | None, reason: str | None, look: Look | None = None
+) -> events.Modality:
+    face = look.face if look else None
+    faces = look.faces if look and look.faces else None
+    if probabilities is None:
+        return events.Modality(present=False, reason=reason or "missing", face=face, faces=faces)
+    return events.Modality(
+        present=True, probabilities=_named(probabilities), face=face, faces=faces
+    )
+
+
+def _text_source(source: str) -> events.TextSource:
+    return msgspec.convert(source, events.TextSource)

@@ -1,0 +1,228 @@
+"""`python -m realtime.replay VIDEO...`: the emotions of recorded conversations.
+
+The same file gives the same events, byte for byte, on every run.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import configs
+from configs import command
+from configs.errors import Failure, InputError
+from realtime import events, sinks
+from realtime.capture.recording import RecordingSource
+from realtime.listen import words
+from realtime.plan import Plan
+from realtime.publisher import Publisher
+from realtime.session import Listener, Session
+from realtime.settings import Settings
+from realtime.terminal import Notices, ReplayProgress
+
+EXAMPLES = """
+python -m realtime.replay interview.mp4
+python -m realtime.replay interview.mp4 --events out.jsonl --report out.html
+python -m realtime.replay interview.mp4 --captions interview.srt
+python -m realtime.replay interview.mp4 --captions off --transcriber ~/models/whisper-small
+python -m realtime.replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(
+        "python -m realtime.replay",
+        "Recognises the emotion of every utterance of recorded conversations.",
+        EXAMPLES,
+    )
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="any file that FFmpeg reads")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument("--events", metavar="OUT.jsonl", help="write the events to a file")
+    parser.add_argument(
+        "--captions",
+        default="auto",
+        metavar="auto|off|FILE",
+        help="words and utterance bounds from captions: the file's own or beside it (auto), "
+        "none (off), or a .vtt or .srt file",
+    )
+    parser.add_argument(
+        "--transcriber",
+        metavar="auto|off|NAME|DIR",
+        help="recognise the words with a faster-whisper model, by name or directory",
+    )
+    parser.add_argument("--report", metavar="OUT.html", help="write a page to read in a browser")
+    parser.add_argument(
+        "--speed", default="max", metavar="max|FACTOR", help="1 is the pace of life (default: max)"
+    )
+    parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
+    parser.add_argument("--publish", metavar="ENDPOINT", help="publish the events over ZeroMQ too")
+    parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry point; returns the exit code."""
+    parser = _parser()
+    chosen = parser.parse_intermixed_args(arguments)
+    videos = [word for word in chosen.videos if not command.is_override(word)]
+    overrides = [word for word in [*chosen.videos, *chosen.overrides] if command.is_override(word)]
+    if not videos:
+        parser.error("give at least one VIDEO")
+    if chosen.transcriber is not None:
+        overrides.append(f"transcription.transcriber={chosen.transcriber}")
+    if chosen.no_text:
+        overrides.append("publish.text=false")
+    settings = configs.load(chosen.config, Settings, overrides)
+    speed = _speed(chosen.speed)
+    command.terminate_like_interrupt()
+    notices = Notices(quiet=chosen.quiet)
+    plans = [_plan(video, settings, chosen.captions, speed, notices) for video in videos]
+    _check_output(chosen.events)
+    _check_output(chosen.report)
+    model = _model_info(settings)
+    complete = True
+    with contextlib.ExitStack() as stack:
+        listeners: list[Listener] = []
+        if chosen.events:
+            listeners.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
+        if not chosen.quiet and chosen.events != "-":
+            listeners.append(sinks.Text(sys.stdout))
+        kept = stack.enter_context(_kept_events()) if chosen.report else None
+        if kept is not None:
+            listeners.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
+        try:
+            for plan, duration in plans:
+                complete = _replay(plan, duration, listeners, chosen, settings, model) and complete
+                if not complete:
+                    break
+        finally:
+            if kept is not None and kept.exists():
+                _write_report(kept, Path(chosen.report), videos)
+    if not complete:
+        return command.INTERRUPTED
+    for path in filter(None, (chosen.events, chosen.report)):
+        notices.say(f"wrote {path}")
+    return command.OK
+
+
+def _replay(
+    plan: Plan,
+    duration: float,
+    listeners: list[Listener],
+    chosen: argparse.Namespace,
+    settings: Settings,
+    model: events.ModelInfo,
+) -> bool:
+    assert plan.recording is not None
+    name = Path(plan.recording).name
+    with (
+        Publisher(chosen.publish, plan.session, settings.publish.curve) as publisher,
+        ReplayProgress(name, duration, shown=not chosen.quiet) as progress,
+    ):
+        session = Session(
+            plan, publisher, listeners, model=model, source=name, on_tick=progress.reach
+        )
+        return session.run()
+
+
+def _plan(
+    video: str, settings: Settings, captions: str, speed: float | None, notices: Notices
+) -> tuple[Plan, float]:
+    """Looks into a recording and decides how to replay it; gives its duration too."""
+    source = RecordingSource(
+        video,
+        settings.recording,
+        captions=captions,
+        frame_rate=settings.camera.rate,
+    )
+    source.open()
+    try:
+        for notice in source.notices:
+            notices.say(notice)
+        chosen = words.choose(settings.transcription, source.has_captions, notices.say)
+        if captions not in ("auto", "off") and not chosen.captions:
+            raise InputError(
+                f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
+                "both give the words; choose one of them"
+            )
+        if chosen.notice:
+            notices.once(chosen.notice)
+        if not source.has_audio and not chosen.captions:
+            raise InputError(
+                f"{video}: has no audio track and no captions, so there is nothing to cut into "
+                "utterances; give its words with --captions FILE.vtt"
+            )
+        session = hashlib.blake2b(
+            f"{source.digest()} {settings.recognition.checkpoint}".encode(), digest_size=8
+        ).hexdigest()
+        plan = Plan(
+            session=session,
+            settings=settings,
+            live=False,
+            words=chosen,
+            has_audio=source.has_audio,
+            has_video=source.has_video,
+            recording=str(Path(video).resolve()),
+            captions=str(source.captions_path) if source.captions_path else captions,
+            speed=speed,
+        )
+        return plan, source.duration
+    finally:
+        source.close()
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise InputError(f"--speed {text}: expected max or a factor above 0, for example 1")
+    return factor
+
+
+def _check_output(path: str | None) -> None:
+    """Refuses an output path before any work is done."""
+    if path in (None, "-"):
+        return
+    assert path is not None
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder; give the path of a file")
+    if not Path(path).resolve().parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist; create it or give another path")
+
+
+def _model_info(settings: Settings) -> events.ModelInfo:
+    """Name and version of the checkpoint; refuses one that is not there before workers start."""
+    from model import checkpoint
+
+    card = checkpoint.read_card(settings.recognition.checkpoint)
+    return events.ModelInfo(name=card.name, version=card.version)
+
+
+@contextlib.contextmanager
+def _kept_events() -> Iterator[Path]:
+    """A temporary file for the events that the report is made of, however many there are."""
+    with tempfile.TemporaryDirectory(prefix="gscon-report-") as folder:
+        yield Path(folder) / "events.jsonl"
+
+
+def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
+    from realtime import report
+
+    with kept.open("rb") as lines:
+        title = ", ".join(Path(video).name for video in videos)
+        try:
+            report.write_report((events.decode(line) for line in lines), path, title)
+        except OSError as error:
+            raise Failure(f"{path}: cannot write the report: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

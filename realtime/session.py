@@ -1,0 +1,327 @@
+"""A session: starts the workers, watches over them, numbers and hands on their events."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import zmq
+
+from configs.errors import Failure, InputError
+from model.labels import EMOTIONS
+from realtime import bus, events, messages
+from realtime.assembly import BUILDERS
+from realtime.control import Start, Status, Stop, Switchboard
+from realtime.plan import Plan, Worker
+from realtime.processes import Process, limit_threads, start_context
+from realtime.publisher import Publisher
+from realtime.services import LINKS, SOURCES
+
+#: Seconds: a worker that is not ready by then never will be.
+START_TIMEOUT = 120.0
+#: Seconds that the pipeline has to finish after a stop before it is ended.
+STOP_TIMEOUT = 1.2
+#: A service that fails more often than this within the period is given up.
+MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
+#: Seconds between two gap events about pictures that a busy stage has dropped.
+DROPS_EVERY = 5.0
+
+
+class Listener(Protocol):
+    """Whoever wants to see the events: a file, a terminal."""
+
+    def write(self, event: events.AnyEvent) -> None: ...
+
+
+class Session:
+    """Runs one session from start to end.
+
+    Args:
+        plan: what to run.
+        publisher: numbers the events and publishes them.
+        listeners: get every event, in order.
+        model: name and version of the emotion model, for `session.started`.
+        source: where the signals come from, for `session.started`.
+        started_at: wall-clock time for `session.started`; None leaves it out (replay).
+        on_status: gets every report of a worker.
+        on_tick: called about ten times a second with the media time so far.
+        builders: what builds each service.
+        start_method: "spawn" or "forkserver"; None chooses.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        publisher: Publisher,
+        listeners: Iterable[Listener],
+        *,
+        model: events.ModelInfo,
+        source: str,
+        started_at: str | None = None,
+        on_status: Callable[[Status], None] = lambda status: None,
+        on_tick: Callable[[float], None] = lambda time: None,
+        builders: dict[str, Callable[..., Any]] | None = None,
+        start_method: str | None = None,
+    ) -> None:
+        self._plan = plan
+        self._publisher = publisher
+        self._listeners = list(listeners)
+        self._model = model
+        self._source = source
+        self._started_at = started_at
+        self._on_status = on_status
+        self._on_tick = on_tick
+        self._builders = {**BUILDERS, **(builders or {})}
+        limit_threads()
+        self._processes = start_context(start_method)
+        self._workers: dict[str, Process] = {}
+        self._failures: dict[str, list[float]] = {}
+        self._dropped: dict[str, int] = {}
+        self._drops_said: dict[str, int] = {}
+        self._last_drops = 0.0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._t0 = 0.0
+        self._utterances = 0
+        self._last_id = 0
+        self._media_time = 0.0
+        self._started = False
+        self._complete = False
+        self._stop_at: float | None = None
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Process ids of the workers, by service."""
+        return {name: process.pid for name, process in self._workers.items()}
+
+    def stop(self) -> None:
+        """Asks the sources to end; the session ends shortly after, with what it has."""
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + STOP_TIMEOUT
+            for name in self._workers:
+                if name in SOURCES:
+                    self._switchboard.command(name, Stop())
+
+    def run(self) -> bool:
+        """Runs to the end. Returns whether the session is complete (not stopped before its end).
+
+        Raises:
+            InputError: a worker found the request to be wrong (a device, a model, a file).
+            Failure: a worker failed and the session cannot go on.
+        """
+        services = self._plan.services()
+        with bus.private_endpoints([*sorted(services), "control", "events"]) as self._endpoints:
+            self._switchboard = Switchboard(self._context, self._endpoints.of("control"))
+            self._inbox = self._context.socket(zmq.PULL)
+            bus.prepare(self._inbox, 1024, linger=0)
+            self._inbox.bind(self._endpoints.of("events"))
+            try:
+                for service in sorted(services):
+                    self._spawn(service)
+                self._until_ready()
+                self._begin()
+                self._follow()
+            except KeyboardInterrupt:
+                if not self._started:
+                    raise
+                self.stop()
+                with contextlib.suppress(KeyboardInterrupt):
+                    self._follow()
+            finally:
+                self._end()
+        return self._complete
+
+    def _spawn(self, service: str) -> None:
+        worker = Worker(
+            service=service,
+            build=self._builders[service],
+            plan=self._plan,
+            endpoints=self._endpoints,
+            restarts=len(self._failures.get(service, [])),
+            utterances=self._last_id,
+        )
+        self._workers[service] = Process(self._processes, worker)
+
+    def _until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while any(process.state == "starting" for process in self._workers.values()):
+            if time.monotonic() > deadline:
+                slow = [n for n, p in self._workers.items() if p.state == "starting"]
+                raise Failure(f"{', '.join(slow)}: not ready after {START_TIMEOUT:.0f} s")
+            self._switchboard.socket.poll(100)
+            self._take_statuses()
+            self._publisher.serve()
+            for name, process in self._workers.items():
+                how = process.died()
+                if how:
+                    raise Failure(f"{name}: stopped while starting ({how}); run with --debug")
+
+    def _begin(self) -> None:
+        self._t0 = time.monotonic()
+        for name in self._workers:
+            self._switchboard.command(name, Start(self._t0))
+        self._say(
+            events.SessionStarted(
+                **self._header(),
+                source=self._source,
+                emotions=list(EMOTIONS),
+                model=self._model,
+                started_at=self._started_at,
+            )
+        )
+        self._started = True
+
+    def _follow(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._inbox, zmq.POLLIN)
+        poller.register(self._switchboard.socket, zmq.POLLIN)
+        while not self._complete:
+            poller.poll(100)
+            self._take_events()
+            self._take_statuses()
+            self._publisher.serve()
+            if not self._complete:
+                self._look_after_workers()
+            self._say_drops()
+            self._on_tick(self._media_time)
+            if self._stop_at is not None and time.monotonic() > self._stop_at:
+                return
+
+    def _take_events(self) -> None:
+        while True:
+            try:
+                frame = self._inbox.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if not frame.startswith(b"{"):
+                end = bus.decode(frame)
+                assert isinstance(end, messages.End)
+                self._media_time = end.time
+                self._complete = True
+                return
+            self._say(events.decode(frame))
+
+    def _take_statuses(self) -> None:
+        for status in self._switchboard.statuses():
+            process = self._workers.get(status.service)
+            if process is None or process.pid != status.pid:
+                continue
+            if status.state == "failed":
+                process.state = "failed"
+                if status.wrong_input:
+                    raise InputError(status.detail)
+                self._failed(status.service, status.detail)
+                continue
+            if status.state == "ready" and process.worker.restarts:
+                self._switchboard.command(status.service, Start(self._t0))
+                self._health(status.service, "restarted", f"process {status.pid}")
+            process.state = status.state
+            self._dropped[status.service] = status.dropped
+            reached = status.gauges.get("time")
+            if isinstance(reached, float):
+                self._media_time = max(self._media_time, reached)
+            self._on_status(status)
+
+    def _look_after_workers(self) -> None:
+        for name, process in list(self._workers.items()):
+            how = process.died()
+            if how:
+                self._failed(name, how)
+
+    def _failed(self, service: str, how: str) -> None:
+        """A worker has died: in a replay that is the end; live, it is restarted."""
+        if not self._plan.live or service == "recording":
+            raise Failure(
+                f"{service}: stopped unexpectedly ({how}); the events up to "
+                f"{self._media_time:.2f} s are complete, run again or with --debug"
+            )
+        self._health(service, "failed", how)
+        now = time.monotonic()
+        recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
+        self._failures.setdefault(service, []).append(now)
+        if len(recent) >= MAX_RESTARTS:
+            self._give_up(service, how)
+            return
+        self._spawn(service)
+        for link in LINKS:
+            upstream = self._workers.get(link.sender)
+            if link.receiver == service and upstream is not None and upstream.state == "done":
+                self._end_for(link.sender, service)
+
+    def _give_up(self, service: str, how: str) -> None:
+        if service in ("watch", "camera", "preview"):
+            self._health(service, "lost", f"failed {MAX_RESTARTS + 1} times; going on without it")
+            self._workers[service].state = "done"
+            for link in LINKS:
+                if link.sender == service and link.receiver in self._workers:
+                    self._end_for(service, link.receiver)
+            return
+        raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({how})")
+
+    def _end_for(self, sender: str, receiver: str) -> None:
+        """Says the end to a receiver in the place of a sender that cannot."""
+        with self._context.socket(zmq.PUSH) as socket:
+            bus.prepare(socket, 1)
+            socket.connect(self._endpoints.of(receiver))
+            socket.send(bus.encode(messages.End(sender, self._media_time)))
+
+    def _say_drops(self) -> None:
+        """Pictures that were dropped because a stage was busy: said every few seconds."""
+        now = time.monotonic()
+        if now - self._last_drops < DROPS_EVERY and not self._complete:
+            return
+        self._last_drops = now
+        for service, count in self._dropped.items():
+            new = count - self._drops_said.get(service, 0)
+            self._drops_said[service] = count
+            if new > 0:
+                self._say(
+                    events.Gap(
+                        **self._header(),
+                        time=round(self._media_time, 3),
+                        what="frames",
+                        count=new,
+                        seconds=0.0,
+                        reason=f"{service} did not keep up; only the newest picture is kept",
+                    )
+                )
+
+    def _health(self, stage: str, status: Any, detail: str) -> None:
+        self._say(
+            events.Health(
+                **self._header(),
+                time=round(self._media_time, 3),
+                stage=stage,
+                status=status,
+                detail=detail,
+            )
+        )
+
+    def _header(self) -> dict[str, Any]:
+        return {"schema": events.SCHEMA, "session": self._plan.session, "seq": 0}
+
+    def _say(self, event: events.AnyEvent) -> None:
+        numbered = self._publisher.publish(event)
+        if isinstance(event, events.UtteranceEvent):
+            self._utterances += 1
+        if isinstance(event, events.SpeechStarted):
+            self._last_id = max(self._last_id, event.utterance)
+        for listener in self._listeners:
+            listener.write(numbered)
+
+    def _end(self) -> None:
+        if self._started:
+            self._say(
+                events.SessionEnded(
+                    **self._header(),
+                    duration=round(self._media_time, 3),
+                    utterances=self._utterances,
+                    complete=self._complete and self._stop_at is None,
+                )
+            )
+        for process in self._workers.values():
+            if self._complete:
+                process.join(0.5)
+            process.end()
+        self._switchboard.close()
+        self._inbox.close()
+        self._context.term()

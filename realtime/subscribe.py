@@ -1,0 +1,98 @@
+"""`python -m realtime.subscribe`: prints the events of a running session as they come."""
+
+import argparse
+import io
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from configs import command
+from configs.errors import Failure
+from realtime import sinks
+from realtime.client import ENDPOINT, TOPICS, Subscriber
+from realtime.events import TOPICS as TOPIC_OF
+from realtime.events import SessionEnded, event_type
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(
+        "python -m realtime.subscribe",
+        "Prints the events of a running session as they come.",
+        """
+        python -m realtime.subscribe
+        python -m realtime.subscribe --format jsonl --once > session.jsonl
+        python -m realtime.subscribe tcp://192.168.1.20:5560 --keys keys/
+        """,
+    )
+    parser.add_argument("endpoint", nargs="?", default=ENDPOINT, metavar="ENDPOINT",
+                        help=f"where the publisher is (default: {ENDPOINT})")  # fmt: skip
+    parser.add_argument("--format", choices=tuple(sinks.FORMATS), default="text",
+                        help="text for people, or jsonl, csv, vtt (default: text)")  # fmt: skip
+    parser.add_argument("--topics", default=",".join(TOPICS), metavar="A,B",
+                        help=f"which events (default: {','.join(TOPICS)})")  # fmt: skip
+    parser.add_argument("--keys", type=Path, metavar="DIR",
+                        help="folder with server.key and client.key_secret")  # fmt: skip
+    parser.add_argument("--once", action="store_true", help="stop at the end of the session")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    command.terminate_like_interrupt()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Events are UTF-8 whatever the terminal's locale says.
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
+    topics = [topic for topic in options.topics.split(",") if topic]
+    # The end of the session is needed to stop at it, whether or not it is to be printed.
+    wanted = {*topics, "session"} if options.once else {*topics}
+    with Subscriber(options.endpoint, sorted(wanted), options.keys) as subscriber:
+        _await_publisher(subscriber)
+        sink: sinks.Sink
+        if options.format == "text":
+            sink = sinks.Text(sys.stdout, live=sys.stdout.isatty())
+        else:
+            sink = sinks.FORMATS[options.format](sys.stdout)
+        shown = {kind for kind, topic in TOPIC_OF.items() if topic in topics}
+        try:
+            _print(subscriber, sink, shown, options.once)
+        finally:
+            sink.close()
+
+
+def _await_publisher(subscriber: Subscriber) -> None:
+    try:
+        subscriber.ready(timeout=1.0)
+    except Failure:
+        _tell(f"waiting for a publisher at {subscriber.endpoint}")
+        subscriber.ready(timeout=math.inf)
+
+
+def _print(subscriber: Subscriber, sink: sinks.Sink, shown: set[str], once: bool) -> None:
+    missed = unreadable = 0
+    while True:
+        received = subscriber.receive(1.0)
+        if subscriber.missed > missed:
+            _tell(f"missed {subscriber.missed - missed} events ({subscriber.missed} in all)")
+            missed = subscriber.missed
+        if subscriber.unreadable > unreadable:
+            unreadable = subscriber.unreadable
+            _tell(f"{unreadable} messages could not be read; is this version older than theirs?")
+        if received is None:
+            continue
+        event, raw = received
+        if event_type(event) in shown:
+            if isinstance(sink, sinks.JsonLines):
+                sink.write_line(raw)
+            else:
+                sink.write(event)
+        if once and isinstance(event, SessionEnded):
+            return
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
