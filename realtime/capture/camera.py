@@ -13,7 +13,7 @@ from realtime.capture.devices import camera_name, find_camera, silence_opencv
 from realtime.messages import Dropped, Mark, Message, VideoFrame
 from realtime.settings import Camera
 
-_PATIENCE_MS = 1500  # a dead network stream must not hold up a stop for two seconds
+_PATIENCE_MS = 1000  # a dead network stream must not hold up a stop for two seconds
 _MARK = 0.5  # seconds
 
 
@@ -175,10 +175,10 @@ class CameraSource:
             system_time.sleep(until - now)
         elif self.state == "gone":
             if self._connect():
-                seconds = self._clock() - self._gone_at
+                now = self._clock()
+                seconds = now - self._gone_at
                 count = round(seconds * self._settings.rate)
-                reason = f"camera {self._name} back"
-                gone_at = max(self._gone_at - self._t0, 0.0)
-                return [Dropped(gone_at, "frames", count, seconds, reason)]
+                reason = f"camera {self._name} back after {seconds:.1f} s"
+                return [Dropped(max(now - self._t0, 0.0), "frames", count, seconds, reason)]
             self._retry_at = self._clock() + self._settings.retry
         return self._marks()

@@ -4,7 +4,6 @@ import os
 import platform
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -148,9 +147,7 @@ def silence_opencv() -> None:
     import cv2
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    set_level: Any = getattr(cv2, "setLogLevel", None)
-    if set_level is not None:
-        set_level(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _as_index(device: str | int | None) -> str | int | None:

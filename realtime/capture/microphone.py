@@ -64,6 +64,7 @@ class MicrophoneSource:
         self._refused = 0
         self._stream: Any = None
         self._rate = SAMPLE_RATE
+        self._latency = 0.0
         self._resampler: Any = None
         self._samples = SampleClock()
         self._heard = 0.0
@@ -129,6 +130,7 @@ class MicrophoneSource:
                 channels,
                 round(self._settings.block * self._rate),
             )
+            self._latency = float(stream.latency)
             stream.start()
         except Exception as error:
             raise InputError(
@@ -144,7 +146,9 @@ class MicrophoneSource:
         """Runs on PortAudio's thread: copies the block and stamps it, nothing more."""
         now = self._clock()
         age = float(info.currentTime - info.inputBufferAdcTime) if info is not None else -1.0
-        if not 0 < age < 1:
+        # Sound servers report ages of half a second for the first second of a stream; the blocks
+        # themselves come in time, so beyond what can be, arrival is the better measure.
+        if not 0 < age <= frames / self._rate + self._latency:
             age = frames / self._rate
         samples = data.mean(axis=1, dtype=np.float32) if data.shape[1] > 1 else data[:, 0].copy()
         overflow = bool(status and status.input_overflow)
@@ -205,7 +209,8 @@ class MicrophoneSource:
             end = self._samples.end
             missing = 0.0 if end is None else max(0.0, now - self._t0 - end)
             self._samples = SampleClock()
-            return [self._dropped(end, missing, f"{self.description} back")]
+            reason = f"{self.description} back, nothing was heard for {missing:.1f} s"
+            return [self._dropped(now - self._t0, missing, reason)]
         else:
             self._retry_at = self._clock() + _RETRY
         now = self._clock()
