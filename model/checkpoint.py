@@ -1,0 +1,206 @@
+"""Trained models as files: weights as `<name>.safetensors`, beside them a card `<name>.json`."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import safetensors
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
+
+from configs.errors import InputError
+from model.gscon import Architecture, GSCon
+from model.labels import EMOTIONS, MODALITIES
+
+#: The checkpoints that ship with the project.
+WEIGHTS = Path(__file__).parent / "weights"
+
+_FORMAT = "gscon.checkpoint/1"
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a checkpoint is, what it was trained on, and what was measured.
+
+    `encoders` are the identities of the encoders whose features it was trained with, by modality;
+    it answers for no others. `temperature` divides the final logits, `temperatures` those of the
+    modalities' own heads. `scores` holds the measurements: set, then figure or class.
+    """
+
+    name: str
+    version: str
+    emotions: list[str]
+    encoders: dict[str, str]
+    architecture: Architecture
+    temperature: float
+    temperatures: dict[str, float]
+    data: str
+    split: str
+    seeds: list[int]
+    scores: dict[str, Any]
+    created: str
+    machine: str
+    notes: list[str]
+    recipe: dict[str, Any] = {}
+    format: str = _FORMAT
+
+    @property
+    def context(self) -> int:
+        """Length of the window in utterances."""
+        return self.architecture.context
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Lengths of the feature vectors, by modality."""
+        return self.architecture.dims
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, ready to answer, and its card."""
+
+    model: GSCon
+    card: Card
+
+
+def save(path: Path, model: GSCon, card: Card) -> None:
+    """Writes `<path>.safetensors`, `<path>.json` and, for reading, `<path>.md`."""
+    stem = path.with_suffix("") if path.suffix == ".safetensors" else path
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    _replace(_beside(stem, ".safetensors"), lambda file: file.write_bytes(serialised(state)))
+    text = msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
+    _replace(_beside(stem, ".json"), lambda file: file.write_bytes(text))
+    _replace(_beside(stem, ".md"), lambda file: file.write_text(describe(card), encoding="utf-8"))
+
+
+def load(name_or_path: str | Path) -> Checkpoint:
+    """Loads a checkpoint: one that ships, by name (`live`), or the path of its `.safetensors`.
+
+    Raises:
+        InputError: there is none, a file is damaged, or it was made for other emotions.
+    """
+    weights = _find(name_or_path)
+    card = _read_card(weights.with_suffix(".json"), weights)
+    model = GSCon(card.architecture)
+    try:
+        model.load_state_dict(load_file(weights))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"checkpoint {weights}: cannot be read ({_one_line(error)}); it may be cut short, "
+            "copy it again"
+        ) from error
+    except RuntimeError as error:
+        raise InputError(
+            f"checkpoint {weights}: its weights do not fit the network that its card "
+            f"{weights.with_suffix('.json').name} describes; keep the two files of one training"
+        ) from error
+    return Checkpoint(model.eval().requires_grad_(False), card)
+
+
+def names() -> list[str]:
+    """The checkpoints that ship with the project."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.json") if path.with_suffix(".md").is_file())
+
+
+def describe(card: Card) -> str:
+    """The card for people, in Markdown."""
+    lines = [f"# {card.name} {card.version}", ""]
+    lines += [f"Made {card.created} on {card.machine}.", "", "## What it was trained on", ""]
+    lines += [card.data, "", card.split, "", "## What to know", ""]
+    lines += [f"- {note}" for note in card.notes]
+    lines += ["", "## What it needs", "", "| modality | encoder | length |", "|---|---|---|"]
+    lines += [f"| {m} | `{card.encoders[m]}` | {card.dims[m]} |" for m in MODALITIES]
+    a = card.architecture
+    lines += [
+        "",
+        f"GSCon, mode {a.mode}, a window of {a.context} utterances, width {a.width}, "
+        f"{a.layers} layer(s) per modality; temperature {card.temperature:.3f}; "
+        f"seed(s) {', '.join(map(str, card.seeds))}.",
+        "",
+        "## What was measured",
+        "",
+    ]
+    figures = {
+        name: value
+        for name, value in card.scores.items()
+        if isinstance(value, dict) and "weighted_f1" in value
+    }
+    if figures:
+        lines += ["| set | weighted F1 | accuracy | macro F1 | mean recall | ECE | utterances |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        lines += [
+            f"| {name} | {f['weighted_f1']:.3f} | {f['accuracy']:.3f} | {f['macro_f1']:.3f} "
+            f"| {f['balanced_accuracy']:.3f} | {f['ece']:.3f} | {f['count']} |"
+            for name, f in figures.items()
+        ]
+        lines += ["", "Recall by class:", "", f"| set | {' | '.join(card.emotions)} |"]
+        lines += ["|---" * (1 + len(card.emotions)) + "|"]
+        for name, figure in figures.items():
+            recall = [f"{figure['per_class'][emotion]['recall']:.2f}" for emotion in card.emotions]
+            lines += [f"| {name} | {' | '.join(recall)} |"]
+    return "\n".join(lines) + "\n"
+
+
+def _find(name_or_path: str | Path) -> Path:
+    named = WEIGHTS / f"{name_or_path}.safetensors"
+    if named.parent == WEIGHTS and named.with_suffix(".md").is_file():
+        return named
+    path = Path(name_or_path)
+    if path.is_dir():
+        inside = sorted(path.glob("*.safetensors"))
+        if len(inside) == 1:
+            return inside[0]
+    if path.suffix != ".safetensors":
+        path = _beside(path, ".safetensors")
+    if path.is_file():
+        return path
+    raise InputError(
+        f"checkpoint {str(name_or_path)!r}: no such file, and not one of {', '.join(names())}; "
+        "give one of these names or the path of a .safetensors file"
+    )
+
+
+def _read_card(path: Path, weights: Path) -> Card:
+    try:
+        card = msgspec.json.decode(path.read_bytes(), type=Card)
+    except OSError as error:
+        raise InputError(
+            f"checkpoint {weights}: its card {path.name} is missing; keep the two files together"
+        ) from error
+    except msgspec.DecodeError as error:
+        raise InputError(f"checkpoint card {path}: {_one_line(error)}; copy it again") from error
+    if card.format != _FORMAT:
+        raise InputError(f"checkpoint card {path}: format {card.format!r}, expected {_FORMAT!r}")
+    if tuple(card.emotions) != EMOTIONS or card.architecture.classes != len(EMOTIONS):
+        raise InputError(
+            f"checkpoint {weights}: made for the emotions {', '.join(card.emotions)}; "
+            f"this project answers with {', '.join(EMOTIONS)}, in this order"
+        )
+    for what in (card.encoders, card.temperatures, card.dims):
+        if set(what) != set(MODALITIES):
+            raise InputError(
+                f"checkpoint card {path}: expected entries for {', '.join(MODALITIES)}, "
+                f"found {', '.join(what) or 'none'}"
+            )
+    return card
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes under another name first, so that a file is either whole or not there."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _beside(stem: Path, suffix: str) -> Path:
+    return stem.with_name(stem.name + suffix)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,176 @@
+"""Visual features: a small convolutional network on 48x48 grey faces."""
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import safetensors
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from configs.errors import InputError
+from model.labels import EMOTIONS
+
+#: Side of a face in pixels.
+SIZE = 48
+#: Width of the learned face representation.
+EMBEDDING = 64
+#: Side of the crop, as a multiple of the longer side of the detected box.
+MARGIN = 1.15
+
+WEIGHTS = Path(__file__).parent / "weights" / "face.safetensors"
+
+# The expression needs few pixels and every frame is encoded: threads would only compete with the
+# other stages.
+cv2.setNumThreads(1)
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions with a residual path; halves the picture where `stride` is 2."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outside),
+        )
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or inside != outside:
+            self.skip = nn.Sequential(
+                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+                nn.Conv2d(inside, outside, 1, bias=False),
+                nn.BatchNorm2d(outside),
+            )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return torch.relu(self.skip(picture) + self.body(picture))
+
+
+class FaceNet(nn.Module):
+    """Residual network: grey faces [n, 1, 48, 48], values 0 to 1, to a representation and logits.
+
+    Each face is standardised by its own mean and deviation first, so that lighting and contrast
+    do not decide.
+    """
+
+    def __init__(self, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 32, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(inplace=True),
+            _Block(32, 32, 1),
+            _Block(32, 64, 2),
+            _Block(64, 64, 1),
+            _Block(64, 128, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.embed = nn.Linear(128, EMBEDDING)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(EMBEDDING, len(EMOTIONS))
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        """Representation [n, 64] and logits [n, 7]."""
+        mean = faces.mean(dim=(1, 2, 3), keepdim=True)
+        deviation = faces.std(dim=(1, 2, 3), keepdim=True)
+        embedded = torch.relu(self.embed(self.body((faces - mean) / (deviation + 0.02))))
+        return embedded, self.classify(self.dropout(embedded))
+
+
+class FaceEncoder:
+    """Turns faces into features: the learned representation and the seven class probabilities.
+
+    Args:
+        weights: a safetensors file of `FaceNet`; None takes the one that ships.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
+
+    dim = EMBEDDING + len(EMOTIONS)
+
+    def __init__(self, weights: Path | None = None) -> None:
+        path = weights or WEIGHTS
+        self._net = FaceNet()
+        try:
+            self._net.load_state_dict(load_file(path))
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+            raise InputError(
+                f"face encoder {path}: {_reason(error)}; give the file face.safetensors that "
+                "ships with the project, or train one with `python -m train.fit face`"
+            ) from error
+        self._net.eval().requires_grad_(False)
+        #: The encoder and the version of its weights.
+        self.identity = f"face-cnn/1:{digest[:12]}"
+
+    def crop(self, frame: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """The square grey face that `encode` takes.
+
+        Args:
+            frame: BGR pixels, uint8 [h, w, 3].
+            box: x, y, width, height of the face in pixels; may reach beyond the frame.
+
+        Returns:
+            uint8 [48, 48]. What lies outside the frame repeats its border.
+        """
+        height, width = frame.shape[:2]
+        x, y, w, h = box
+        side = max(2, round(MARGIN * max(w, h)))
+        left, top = round(x + (w - side) / 2), round(y + (h - side) / 2)
+        inside = frame[
+            min(max(top, 0), height - 1) : max(min(top + side, height), 1),
+            min(max(left, 0), width - 1) : max(min(left + side, width), 1),
+        ]
+        if not inside.size:
+            raise ValueError(f"the box {box} lies outside the frame of {width}x{height}")
+        grey = cv2.cvtColor(inside, cv2.COLOR_BGR2GRAY)
+        over = (
+            max(-top, 0),
+            max(top + side - height, 0),
+            max(-left, 0),
+            max(left + side - width, 0),
+        )
+        if any(over):
+            grey = cv2.copyMakeBorder(grey, *over, cv2.BORDER_REPLICATE)
+        shrinking = min(grey.shape) >= SIZE
+        how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(grey, (SIZE, SIZE), interpolation=how), np.uint8)
+
+    def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features of faces: uint8 [n, 48, 48] to float32 [n, dim]; n may be 0."""
+        if crops.ndim != 3 or crops.shape[1:] != (SIZE, SIZE):
+            raise ValueError(f"expected faces [n, {SIZE}, {SIZE}], got {list(crops.shape)}")
+        if not len(crops):
+            return np.zeros((0, self.dim), np.float32)
+        rows = []
+        with torch.inference_mode():
+            # One face at a time: a face's features must not depend, not even in the last bit, on
+            # how many others are in the picture.
+            for face in np.ascontiguousarray(crops):
+                scaled = torch.from_numpy(face.astype(np.float32) / 255.0)[None, None]
+                embedded, logits = self._net(scaled)
+                rows.append(torch.cat([embedded, logits.softmax(-1)], dim=-1)[0].numpy())
+        return np.stack(rows).astype(np.float32)
+
+    @staticmethod
+    def pool(features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The visual vector of an utterance: the mean of its faces, float32 [n, dim] to [dim]."""
+        if not len(features):
+            raise ValueError("no faces to pool; an utterance without faces has no visual features")
+        return np.asarray(features.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, RuntimeError):
+        return "not the weights of this face network"
+    return " ".join(str(error).split())
