@@ -93,7 +93,9 @@ def speak(line: Line) -> Samples:
             raise Failure(f"espeak-ng: voice at {sound.getframerate()} Hz, expected {RATE} Hz")
         # espeak-ng cannot know the length when it writes to a pipe, so the header's is no guide.
         raw = made[made.index(b"data") + 8 :]
-    samples = np.frombuffer(raw[: len(raw) // 2 * 2], np.int16).astype(np.float32) / 32768
+    samples = np.frombuffer(raw[: len(raw) // 2 * 2], np.int16).astype(np.float32) / np.float32(
+        32768
+    )
     loud = np.flatnonzero(np.abs(samples) > 0.01)
     if not len(loud):
         raise Failure(f"espeak-ng: no sound for {line.text!r}; check the voice with --voices")
