@@ -26,49 +26,48 @@ def build_segment(worker: Worker, t0: StartTime) -> Any:
 
 def build_transcribe(worker: Worker, t0: StartTime) -> Any:
     """Utterances to words and features."""
+    from model import checkpoint
     from model.audio import AudioEncoder
     from model.text import TextEncoder
     from realtime.listen.transcriber import Transcriber, Whisper
 
     plan = worker.plan
-    whisper = (
-        Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
-    )
+    whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
     text = TextEncoder(plan.settings.features.text_model)
     audio = AudioEncoder()
+    card = checkpoint.read_card(plan.settings.recognition.checkpoint)
+    card.require("text", text.identity)
+    card.require("audio", audio.identity)
     return Transcriber(whisper, text, audio, _clock(worker))
 
 
 def build_watch(worker: Worker, t0: StartTime) -> Any:
     """Frames to faces."""
+    from model import checkpoint
     from model.detector import FaceDetector
     from model.face import FaceEncoder
     from realtime.watch.watcher import Watcher
 
-    features = worker.plan.settings.features
-    return Watcher(FaceDetector(features.face_detector), FaceEncoder(), features.min_face)
+    settings = worker.plan.settings
+    encoder = FaceEncoder()
+    checkpoint.read_card(settings.recognition.checkpoint).require("visual", encoder.identity)
+    detector = FaceDetector(settings.features.face_detector)
+    return Watcher(detector, encoder, settings.features.min_face)
 
 
 def build_recognise(worker: Worker, t0: StartTime) -> Any:
     """Utterances and faces to events."""
     from model import checkpoint
-    from model.audio import AudioEncoder
-    from model.face import FaceEncoder, pool
+    from model.face import FaceEncoder
     from model.recogniser import EmotionRecogniser
-    from model.text import TextEncoder
     from realtime.events import ModelInfo
     from realtime.recognise.fusion import Fusion
 
     plan, settings = worker.plan, worker.plan.settings
     loaded = checkpoint.load(settings.recognition.checkpoint)
-    identities = {
-        "text": TextEncoder.identity_of(settings.features.text_model),
-        "audio": AudioEncoder().identity,
-        "visual": FaceEncoder().identity,
-    }
     return Fusion(
-        EmotionRecogniser(loaded, settings.recognition.context, identities),
-        pool,
+        EmotionRecogniser(loaded, settings.recognition.context),
+        FaceEncoder.pool,
         session=plan.session,
         model=ModelInfo(name=loaded.card.name, version=loaded.card.version),
         has_video=plan.has_video,
@@ -115,7 +114,17 @@ def build_preview(worker: Worker, t0: StartTime) -> Any:
     """A window with the camera's picture."""
     from realtime.preview import Preview
 
-    return Preview(worker.plan.settings)
+    return Preview()
+
+
+def build_record(worker: Worker, t0: StartTime) -> Any:
+    """Keeping sound and picture."""
+    from realtime.recorder import Recorder
+
+    plan = worker.plan
+    assert plan.record is not None
+    size = (plan.settings.camera.width, plan.settings.camera.height)
+    return Recorder(plan.record, plan.has_audio, plan.has_video, size, worker.restarts + 1)
 
 
 #: What builds each service.
@@ -128,6 +137,7 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "microphone": build_microphone,
     "camera": build_camera,
     "preview": build_preview,
+    "record": build_record,
 }
 
 

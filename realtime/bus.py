@@ -40,21 +40,32 @@ def encode(message: object) -> bytes:
     return _encoder.encode(message)
 
 
-def decode(frame: bytes | memoryview) -> messages.Any:
-    """Reads a pipeline message. Raises `msgspec.DecodeError` where it is none."""
-    return _decoder.decode(frame)
+def decode(frame: bytes) -> messages.Any | events.AnyEvent:
+    """Reads what `encode` made. Raises `msgspec.DecodeError` where it is none."""
+    return events.decode(frame) if frame.startswith(b"{") else _decoder.decode(frame)
 
 
-def prepare(socket_: "zmq.Socket[bytes]", high_water_mark: int, linger: int = LINGER) -> None:
-    """Sets the options that every socket of the project has."""
+def prepare(
+    socket_: "zmq.Socket[bytes]",
+    high_water_mark: int,
+    linger: int = LINGER,
+    heartbeat: bool = False,
+) -> None:
+    """Sets the options that every socket of the project has.
+
+    Heartbeats are for sockets that cross machines. Inside a session the system tells at once when a
+    peer has gone; besides, libzmq 4.3 aborts when a heartbeat falls due on a connection whose peer
+    has gone while the queue behind it is full.
+    """
     socket_.setsockopt(zmq.SNDHWM, high_water_mark)
     socket_.setsockopt(zmq.RCVHWM, high_water_mark)
     socket_.setsockopt(zmq.LINGER, linger)
-    socket_.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT)
-    socket_.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
-    socket_.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT)
     socket_.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
     socket_.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX)
+    if heartbeat:
+        socket_.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT)
+        socket_.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
+        socket_.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT)
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -159,13 +170,13 @@ class Inbox:
     ) -> None:
         self.dropped = 0
         self.senders = len({link.sender for link in links})
-        self.waiting: deque[messages.Any] = deque()
+        self.waiting: deque[messages.Any | events.AnyEvent] = deque()
         self._latest = any(link.policy(live) == "latest" for link in links)
         self.socket = context.socket(zmq.PULL)
         prepare(self.socket, max(link.high_water_mark(live) for link in links))
         self.socket.bind(address)
 
-    def receive(self) -> messages.Any | None:
+    def receive(self) -> messages.Any | events.AnyEvent | None:
         """The next message, or None where there is none now."""
         while len(self.waiting) < self.AHEAD:
             try:
@@ -174,7 +185,7 @@ class Inbox:
                 break
         return self.waiting.popleft() if self.waiting else None
 
-    def _take(self, message: messages.Any) -> None:
+    def _take(self, message: messages.Any | events.AnyEvent) -> None:
         if self._latest and isinstance(message, messages.VideoFrame):
             older = [one for one in self.waiting if isinstance(one, messages.VideoFrame)]
             for one in older:

@@ -134,7 +134,7 @@ class Switchboard:
 
     def statuses(self) -> list[Status]:
         """What the workers have reported since the last call."""
-        found = []
+        found: list[Status] = []
         while True:
             try:
                 _, frame = self.socket.recv_multipart(zmq.NOBLOCK)

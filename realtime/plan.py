@@ -15,7 +15,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `recording` is the path of a media file, or None in a live session with microphone and camera.
     `captions` is what `RecordingSource` takes: "auto", "off" or a path. `speed` paces a recording
-    (None: as fast as it goes). `live` chooses the delivery policies, the clock and restarts.
+    (None: as fast as it goes). `record` is the folder in which sound and picture are kept. `live`
+    chooses the delivery policies, the clock and restarts.
     """
 
     session: str
@@ -29,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     microphone: bool = False
     camera: bool = False
     preview: bool = False
+    record: str | None = None
     speed: float | None = None
 
     def services(self) -> frozenset[str]:
@@ -44,6 +46,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             names.add("watch")
         if self.preview:
             names.add("preview")
+        if self.record is not None:
+            names.add("record")
         return frozenset(names)
 
 

@@ -46,7 +46,7 @@ class Publisher:
         check_endpoint(endpoint, secured=curve is not None)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
-        bus.prepare(self._socket, EVENTS_QUEUE_BYTES // EVENT_BYTES)
+        bus.prepare(self._socket, EVENTS_QUEUE_BYTES // EVENT_BYTES, heartbeat=True)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         try:
             if curve is not None:

@@ -17,6 +17,7 @@ from configs.errors import Failure, InputError
 from realtime import events, sinks
 from realtime.capture.recording import RecordingSource
 from realtime.listen import words
+from realtime.model_info import model_info
 from realtime.plan import Plan
 from realtime.publisher import Publisher
 from realtime.session import Listener, Session
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     plans = [_plan(video, settings, chosen.captions, speed, notices) for video in videos]
     _check_output(chosen.events)
     _check_output(chosen.report)
-    model = _model_info(settings)
+    model = model_info(settings.recognition.checkpoint)
     complete = True
     with contextlib.ExitStack() as stack:
         listeners: list[Listener] = []
@@ -196,14 +197,6 @@ def _check_output(path: str | None) -> None:
         raise InputError(f"{path}: is a folder; give the path of a file")
     if not Path(path).resolve().parent.is_dir():
         raise InputError(f"{path}: its folder does not exist; create it or give another path")
-
-
-def _model_info(settings: Settings) -> events.ModelInfo:
-    """Name and version of the checkpoint; refuses one that is not there before workers start."""
-    from model import checkpoint
-
-    card = checkpoint.read_card(settings.recognition.checkpoint)
-    return events.ModelInfo(name=card.name, version=card.version)
 
 
 @contextlib.contextmanager

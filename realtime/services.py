@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from realtime import messages
+from realtime import events, messages
 
 Policy = Literal["lossless", "latest", "events"]
 
@@ -57,6 +57,8 @@ LINKS: tuple[Link, ...] = (
     Link("recording", "watch", _PICTURES, "lossless", 8 * MEBIBYTE, _FRAME),
     Link("microphone", "segment", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
     Link("camera", "watch", _PICTURES, "latest", 2 * MEBIBYTE, _FRAME),
+    Link("microphone", "record", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
+    Link("camera", "record", _PICTURES, "lossless", 16 * MEBIBYTE, _FRAME),
     Link("camera", "preview", (messages.VideoFrame, messages.End), "latest", 2 * MEBIBYTE, _FRAME),
     Link(
         "segment",
@@ -75,7 +77,15 @@ LINKS: tuple[Link, ...] = (
         4 << 10,
     ),
     Link("watch", "recognise", (messages.Faces, *_ALWAYS), "lossless", MEBIBYTE, 2 << 10),
-    Link("watch", "preview", (messages.Faces,), "latest", MEBIBYTE, 2 << 10),
+    Link("watch", "preview", (messages.Faces, messages.End), "latest", MEBIBYTE, 2 << 10),
+    Link(
+        "recognise",
+        "preview",
+        (events.UtteranceEvent, events.Provisional, messages.End),
+        "lossless",
+        MEBIBYTE,
+        4 << 10,
+    ),
 )
 
 #: Services that read a device or a file, and so have nothing to take.

@@ -12,7 +12,7 @@ from typing import Any
 import zmq
 
 from configs.errors import InputError
-from realtime import bus, messages
+from realtime import bus, events, messages
 from realtime.control import Line
 from realtime.plan import Worker
 from realtime.services import SOURCES, links_from, links_to
@@ -28,8 +28,10 @@ def run(worker: Worker) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     line = Line(context, worker.endpoints.of("control"), worker.service)
     try:
-        host = _Source(worker, context, line) if worker.service in SOURCES else _Stage(
-            worker, context, line
+        host = (
+            _Source(worker, context, line)
+            if worker.service in SOURCES
+            else _Stage(worker, context, line)
         )
         try:
             host.run()
@@ -93,11 +95,10 @@ class _Host:
     def _send(self, outgoing: Iterable[object]) -> None:
         for message in outgoing:
             frame = bus.encode(message)
-            if isinstance(message, messages.Message):
-                for sender in self._senders:
-                    if isinstance(message, sender.link.carries):
-                        sender.send(message, frame)
-            elif self._events is not None:
+            for sender in self._senders:
+                if isinstance(message, sender.link.carries):
+                    sender.send(message, frame)
+            if self._events is not None and isinstance(message, events.Event):
                 self._push_event(frame)
 
     def _push_event(self, frame: bytes) -> None:
@@ -141,7 +142,7 @@ class _Stage(_Host):
         ended: set[str] = set()
         last_time = 0.0
         while len(ended) < self._inbox.senders:
-            message = self._inbox.receive()
+            message: Any = self._inbox.receive()
             if message is None:
                 self._inbox.socket.poll(int(PATIENCE * 1000))
                 self._check()

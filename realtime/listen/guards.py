@@ -36,9 +36,7 @@ class Piece(msgspec.Struct, frozen=True):
     compression: float
 
 
-def believe(
-    pieces: list[Piece], seconds: float, settings: Transcription
-) -> tuple[str, str | None]:
+def believe(pieces: list[Piece], seconds: float, settings: Transcription) -> tuple[str, str | None]:
     """The words that can be believed.
 
     Args:

@@ -88,7 +88,8 @@ class Transcriber:
     """Stage: segments in, utterances with words and features out.
 
     A segment that was worked on ahead (`final` false, at a pause) is not worked on again when it
-    turns out to have been the utterance's end. What is no `Segment` passes through in order.
+    turns out to have been the utterance's end. What is no `Segment` passes through in order, except
+    for `End`, which each stage says for itself.
 
     Args:
         whisper: recognises the words of segments that bring none; None: they stay without words.
@@ -122,6 +123,8 @@ class Transcriber:
 
     def process(self, message: messages.Any) -> Iterator[messages.Message]:
         """See the class."""
+        if isinstance(message, messages.End):
+            return
         if not isinstance(message, messages.Segment):
             yield message
             return

@@ -278,4 +278,5 @@ def _modality(
 
 
 def _text_source(source: str) -> events.TextSource:
-    return msgspec.convert(source, events.TextSource)
+    checked: events.TextSource = msgspec.convert(source, events.TextSource)
+    return checked

@@ -1,0 +1,184 @@
+"""`python -m realtime.live`: the emotions of a conversation while it is being held."""
+
+import argparse
+import contextlib
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+import configs
+from configs import command
+from configs.errors import InputError
+from realtime import sinks
+from realtime.capture import devices
+from realtime.control import Status
+from realtime.listen import words
+from realtime.live_view import LiveView
+from realtime.model_info import model_info
+from realtime.plan import Plan
+from realtime.publisher import Publisher
+from realtime.session import Listener, Session
+from realtime.settings import Settings
+from realtime.terminal import Notices
+
+EXAMPLES = """
+python -m realtime.live
+python -m realtime.live --microphone "USB Audio" --camera 1
+python -m realtime.live --camera off
+python -m realtime.live --camera http://10.0.0.7:8080/video --preview
+python -m realtime.live --record my-session --events my-session.jsonl
+python -m realtime.subscribe        (in another terminal, while it runs)
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(
+        "python -m realtime.live",
+        "Recognises the emotion of every utterance while people talk.",
+        EXAMPLES,
+    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument("--microphone", metavar="NAME|INDEX", help="see python -m realtime.doctor")
+    parser.add_argument("--camera", metavar="INDEX|URL|FILE|off", help="default: 0")
+    parser.add_argument("--publish", metavar="ENDPOINT|off", help="default: tcp://127.0.0.1:5560")
+    parser.add_argument("--record", metavar="DIR", help="keep sound, picture and events there")
+    parser.add_argument("--events", metavar="OUT.jsonl", help="write the events to a file")
+    parser.add_argument("--transcriber", metavar="auto|off|NAME|DIR", help="as in replay")
+    parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
+    parser.add_argument("--preview", action="store_true", help="show the camera in a window")
+    parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
+    parser.add_argument(
+        "--headless", action="store_true", help="plain lines instead of a screen that is redrawn"
+    )
+    parser.add_argument("--seconds", type=float, metavar="N", help="end after so many seconds")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry point; returns the exit code."""
+    chosen = _parser().parse_intermixed_args(arguments)
+    settings = configs.load(chosen.config, Settings, _overrides(chosen))
+    command.terminate_like_interrupt()
+    notices = Notices()
+    heard = devices.find_microphone(settings.microphone.device)
+    camera = _camera(settings, asked=chosen.camera is not None, notices=notices)
+    if chosen.preview and not camera:
+        raise InputError("--preview needs a camera; give one with --camera")
+    source = f"microphone {heard.name}" + (f", camera {camera}" if camera else ", no camera")
+    spoken = words.choose(settings.transcription, has_captions=False, say=notices.say)
+    if spoken.notice:
+        notices.once(spoken.notice)
+    plan = Plan(
+        session=uuid.uuid4().hex[:16],
+        settings=settings,
+        live=True,
+        words=spoken,
+        has_audio=True,
+        has_video=camera is not None,
+        microphone=True,
+        camera=camera is not None,
+        preview=chosen.preview,
+        record=chosen.record,
+    )
+    model = model_info(settings.recognition.checkpoint)
+    with contextlib.ExitStack() as stack:
+        publisher = stack.enter_context(
+            Publisher(settings.publish.endpoint, plan.session, settings.publish.curve)
+        )
+        if settings.publish.endpoint:
+            notices.say(f"publishing on {settings.publish.endpoint}")
+        listeners: list[Listener] = [
+            stack.enter_context(contextlib.closing(sinks.for_path(path)))
+            for path in _event_files(chosen)
+        ]
+        on_status: Callable[[Status], None] = lambda status: None  # noqa: E731
+        on_tick: Callable[[float], None] = lambda time: None  # noqa: E731
+        console = Console()
+        if chosen.headless or not console.is_terminal:
+            listeners.append(sinks.Text(sys.stdout, live=False))
+        else:
+            view = stack.enter_context(LiveView(source, console))
+            listeners.append(view)
+            on_status, on_tick = view.status, view.tick
+        session = Session(
+            plan,
+            publisher,
+            listeners,
+            model=model,
+            source=source,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            on_status=on_status,
+            on_tick=_with_end(on_tick, chosen.seconds, lambda: session.stop()),
+        )
+        session.run()
+    return command.OK
+
+
+def _overrides(chosen: argparse.Namespace) -> list[str]:
+    made: list[str] = list(chosen.overrides)
+    for option, key in (
+        ("microphone", "microphone.device"),
+        ("camera", "camera.device"),
+        ("transcriber", "transcription.transcriber"),
+        ("publish", "publish.endpoint"),
+    ):
+        value = getattr(chosen, option)
+        if value is not None:
+            absent = value == "off" and option in ("camera", "publish")
+            made.append(f"{key}={'null' if absent else value}")
+    if chosen.no_text:
+        made.append("publish.text=false")
+    return made
+
+
+def _camera(settings: Settings, asked: bool, notices: Notices) -> str | None:
+    """The camera's name, or None for none; one that nobody asked for may be missing."""
+    device = settings.camera.device
+    if device is None:
+        return None
+    try:
+        return devices.camera_name(devices.find_camera(device))
+    except InputError as error:
+        if asked:
+            raise
+        notices.say(f"{error}; going on without a camera")
+        return None
+
+
+def _event_files(chosen: argparse.Namespace) -> list[Path]:
+    found = []
+    if chosen.events:
+        found.append(Path(chosen.events))
+    if chosen.record:
+        folder = Path(chosen.record)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--record {folder}: {error.strerror}; give another folder") from error
+        if any(folder.iterdir()):
+            raise InputError(f"--record {folder}: not empty; give a new folder")
+        found.append(folder / "events.jsonl")
+    return found
+
+
+def _with_end(
+    tick: Callable[[float], None], seconds: float | None, stop: Callable[[], None]
+) -> Callable[[float], None]:
+    """A tick that also ends the session when its time is over."""
+    if seconds is None:
+        return tick
+
+    def ticking(reached: float) -> None:
+        tick(reached)
+        if reached >= seconds:
+            stop()
+
+    return ticking
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
