@@ -1,0 +1,94 @@
+"""A session as one self-contained HTML page: `python -m realtime.report EVENTS.jsonl OUT.html`.
+
+The page needs no network and no knowledge of the project. `read` and `render` are pure; only
+`write_report` touches the disk.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import jinja2
+import msgspec
+
+from configs import command
+from configs.errors import Failure, InputError
+from realtime import events
+from realtime.events import AnyEvent
+from realtime.report_view import view
+
+
+def render(made: Iterable[AnyEvent], title: str) -> str:
+    """The page on the first session among the events; it says so where there are more.
+
+    A session without utterances gives a page that says that. Everything that came from outside
+    (words, names, reasons) is escaped.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(title=title, page=view(made))
+
+
+def write_report(made: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:
+    """Writes the page; `title` is the file's name where none is given.
+
+    Raises:
+        InputError: the folder is missing.
+        Failure: the file cannot be written; what was there before is left as it was.
+    """
+    path = Path(path)
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
+    page = render(made, title or path.stem)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(page, encoding="utf-8", errors="replace")
+        os.replace(partial, path)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path) -> list[AnyEvent]:
+    """The events of a JSON lines file. Raises `InputError` naming the line that is none."""
+    made: list[AnyEvent] = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give a file of events") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            made.append(events.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path} line {number}: no event of {events.SCHEMA} ({error}); "
+                "give a file made with --events"
+            ) from error
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = command.parser(
+        "python -m realtime.report",
+        "Turns a file of events into one HTML page to look at.",
+        """
+        python -m realtime.report session.jsonl session.html
+        """,
+    )
+    parser.add_argument("events", type=Path, metavar="EVENTS.jsonl", help="events of one session")
+    parser.add_argument("out", type=Path, metavar="OUT.html", help="the page to write")
+    parser.add_argument("--title", help="heading of the page (default: the name of the events)")
+    options = parser.parse_args(arguments)
+    write_report(read(options.events), options.out, options.title or options.events.stem)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
