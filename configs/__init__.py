@@ -5,6 +5,7 @@ name (a file of this package) or by path, read into a typed `msgspec.Struct`, an
 overridden on the command line as `key=value`, with dots for nested keys.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,26 +20,44 @@ T = TypeVar("T", bound=msgspec.Struct)
 _HERE = Path(__file__).parent
 
 
-def names() -> list[str]:
-    """The configurations that ship with the project."""
-    return sorted(path.stem for path in _HERE.glob("*.yaml"))
+class _Loader(yaml.SafeLoader):
+    """YAML in which `on`, `off`, `yes` and `no` are words (as in YAML 1.2), not true and false."""
 
 
-def find(name_or_path: str | Path) -> Path:
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def names(folder: str = "") -> list[str]:
+    """The configurations that ship with the project: set-ups, or those of a folder (`train`)."""
+    return sorted(path.stem for path in (_HERE / folder).glob("*.yaml"))
+
+
+def find(name_or_path: str | Path, folder: str = "") -> Path:
     """The file of a configuration given by name (`live`) or by path (`my/setup.yaml`).
+
+    Args:
+        name_or_path: names are looked up among the configurations that ship.
+        folder: the part of them to look in: set-ups, or training recipes (`train`).
 
     Raises:
         InputError: there is neither.
     """
-    named = _HERE / f"{name_or_path}.yaml"
-    if named.parent == _HERE and named.is_file():
+    here = _HERE / folder
+    named = here / f"{name_or_path}.yaml"
+    if named.parent == here and named.is_file():
         return named
     path = Path(name_or_path)
     if path.is_file():
         return path
     raise InputError(
         f"configuration {str(name_or_path)!r}: no such file, and not one of "
-        f"{', '.join(names())}; give one of these names or the path of a YAML file"
+        f"{', '.join(names(folder))}; give one of these names or the path of a YAML file"
     )
 
 
@@ -54,15 +73,29 @@ def load(name_or_path: str | Path, kind: type[T], overrides: Iterable[str] = ())
         InputError: the file cannot be read, is no YAML mapping, or a key or value is wrong.
     """
     path = find(name_or_path)
+    return build(read(path), kind, overrides, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The plain tree of a configuration file.
+
+    Raises:
+        InputError: the file cannot be read or is no YAML mapping.
+    """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"configuration {path}: {_one_line(error)}; mend the YAML") from error
     if not isinstance(tree, dict):
         raise InputError(f"configuration {path}: expected a mapping of keys to values")
+    return tree
+
+
+def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], where: str) -> T:
+    """Applies `key=value` overrides to a plain tree and checks it against `kind`."""
     for override in overrides:
         _apply(tree, override, kind)
-    return convert(tree, kind, str(path))
+    return convert(tree, kind, where)
 
 
 def convert(tree: Any, kind: type[T], where: str) -> T:
@@ -88,7 +121,7 @@ def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> N
         node = child
     _check_key(key, kind)
     try:
-        node[last] = yaml.safe_load(text)
+        node[last] = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise InputError(f"override {override!r}: the value is not YAML") from error
 

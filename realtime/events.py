@@ -102,7 +102,8 @@ class SessionStarted(Event, frozen=True, kw_only=True, tag="session.started"):
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session.ended"):
-    """`complete` is false where the session was stopped or failed before its end."""
+    """`complete` is false where a recording was not replayed to its end, or where utterances may
+    be missing because the session failed or had to be cut short."""
 
     duration: float
     utterances: int

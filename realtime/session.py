@@ -315,7 +315,7 @@ class Session:
                     **self._header(),
                     duration=round(self._media_time, 3),
                     utterances=self._utterances,
-                    complete=self._complete and self._stop_at is None,
+                    complete=self._complete and (self._plan.live or self._stop_at is None),
                 )
             )
         for process in self._workers.values():
