@@ -56,6 +56,15 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Lengths of the feature vectors, by modality."""
         return self.architecture.dims
 
+    def require(self, modality: str, identity: str) -> None:
+        """Refuses features of another encoder than the one trained with, with `InputError`."""
+        trained = self.encoders.get(modality)
+        if trained != identity:
+            raise InputError(
+                f"checkpoint {self.name!r} was trained with the {modality} encoder {trained!r}, "
+                f"not with {identity!r}; use that encoder, or a checkpoint trained with this one"
+            )
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -98,6 +107,12 @@ def load(name_or_path: str | Path) -> Checkpoint:
             f"{weights.with_suffix('.json').name} describes; keep the two files of one training"
         ) from error
     return Checkpoint(model.eval().requires_grad_(False), card)
+
+
+def read_card(name_or_path: str | Path) -> Card:
+    """The card of a checkpoint, without its weights. Raises `InputError` as `load` does."""
+    weights = _find(name_or_path)
+    return _read_card(weights.with_suffix(".json"), weights)
 
 
 def names() -> list[str]:

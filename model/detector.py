@@ -64,7 +64,7 @@ class _YuNet:
         _, rows = self._net.detect(picture)
         # The binding gives None for no face, whatever its type says.
         found = np.asarray([] if rows is None else rows, float).reshape(-1, 15)
-        return [(x, y, w, h, score) for x, y, w, h, score in found[:, [0, 1, 2, 3, 14]]]
+        return [(x, y, w, h, score) for x, y, w, h, score in found[:, [0, 1, 2, 3, 14]].tolist()]
 
 
 class _Cascade:

@@ -58,12 +58,7 @@ class EmotionRecogniser:
     ) -> None:
         card = checkpoint.card
         for modality, identity in (encoders or {}).items():
-            if card.encoders.get(modality) != identity:
-                raise InputError(
-                    f"checkpoint {card.name!r} was trained with the {modality} encoder "
-                    f"{card.encoders.get(modality)!r}, not with {identity!r}; use that encoder, or "
-                    "a checkpoint trained with this one"
-                )
+            card.require(modality, identity)
         if context is not None and context < 1:
             raise InputError(f"context {context}: an utterance itself is 1; give 1 or more")
         self._card = card

@@ -1,0 +1,72 @@
+"""Acted emotional speech: RAVDESS (English) and EMO-DB (German)."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zipfile import ZipFile
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from model.labels import EMOTIONS, SAMPLE_RATE
+from train.corpora import corpus
+
+_RAVDESS = {
+    "01": "neutral",
+    # Calm is RAVDESS' second baseline; in conversations it is neutral speech.
+    "02": "neutral",
+    "03": "joy",
+    "04": "sadness",
+    "05": "anger",
+    "06": "fear",
+    "07": "disgust",
+    "08": "surprise",
+}
+#: Boredom (L) is none of the seven and is left out; there is no surprise.
+_EMODB = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
+
+#: The actors of each split: four women and men each for validation and test.
+ACTORS = {
+    "validation": ("ravdess-17", "ravdess-18", "ravdess-19", "ravdess-20", "emodb-12", "emodb-13"),
+    "test": ("ravdess-21", "ravdess-22", "ravdess-23", "ravdess-24", "emodb-15", "emodb-16"),
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording; `emotion` is an index of `EMOTIONS`."""
+
+    name: str
+    actor: str
+    emotion: int
+
+
+def split_of(actor: str) -> str:
+    """The split that an actor belongs to: "train", "validation" or "test"."""
+    return next((split for split, actors in ACTORS.items() if actor in actors), "train")
+
+
+def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
+    """All clips with their sound, mono float32 at 16 kHz, in the order of their names."""
+    with ZipFile(corpus("voice/ravdess_speech_16k.zip")) as archive:
+        for name in sorted(archive.namelist()):
+            parts = name.removesuffix(".flac").split("-")
+            if len(parts) == 7 and parts[2] in _RAVDESS:
+                emotion = EMOTIONS.index(_RAVDESS[parts[2]])
+                clip = Clip(name, f"ravdess-{parts[6]}", emotion)
+                yield clip, _sound(archive.read(name))
+    with ZipFile(corpus("voice/emodb_16k.zip")) as archive:
+        for name in sorted(archive.namelist()):
+            stem = name.rpartition("/")[2].removesuffix(".flac")
+            if len(stem) == 7 and stem[5] in _EMODB:
+                emotion = EMOTIONS.index(_EMODB[stem[5]])
+                yield Clip(name, f"emodb-{stem[:2]}", emotion), _sound(archive.read(name))
+
+
+def _sound(data: bytes) -> NDArray[np.float32]:
+    resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
+    with av.open(io.BytesIO(data)) as container:
+        frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
+        frames += resampler.resample(None)
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)

@@ -1,0 +1,305 @@
+"""Training of GSCon on composed conversations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.audio import AudioEncoder
+from model.consistency import gdc, ssc
+from model.face import FaceEncoder
+from model.gscon import Answers, Architecture, Conversations, GSCon
+from model.labels import EMOTIONS, MODALITIES
+from model.text import TextEncoder
+from train.compose import (
+    Absence,
+    Agreement,
+    Composition,
+    Corpus,
+    batch,
+    compose,
+    corpus_of,
+    with_absences,
+)
+from train.corpora import meld
+from train.features import Report, face_bank, text_vectors, voice_bank
+from train.metrics import Scores, score
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+#: Which modalities there are in an evaluation, by its name.
+SUBSETS: dict[str, tuple[str, ...]] = {
+    "+".join(chosen): chosen for size in (3, 2, 1) for chosen in combinations(MODALITIES, size)
+} | {"nothing": ()}
+
+
+class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How GSCon is trained; the defaults are those of `configs/train/live.yaml`.
+
+    `seeds` trainings are made, with seeds 1, 2, ...; the best on validation is kept. `gdc` and
+    `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the power of
+    the inverse class frequency that weighs the classes: 0 not at all, 1 all equally. `compositions`
+    is the number of ways in which validation and test are given voices and faces; `limit` keeps so
+    many training dialogues (None: all).
+    """
+
+    kind: Literal["fusion"] = "fusion"
+    name: str = "live"
+    seeds: Positive = 1
+    epochs: Positive = 14
+    batch: Positive = 128
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.03
+    gdc: float = 0.5
+    ssc: float = 1.0
+    rows: Positive = 32
+    tau: float = 0.07
+    balance: float = 0.5
+    context: Positive = 8
+    width: Positive = 64
+    layers: Positive = 1
+    heads: Positive = 4
+    dropout: float = 0.3
+    audio: Agreement = Agreement(0.7, 0.2)
+    visual: Agreement = Agreement(0.6, 0.3)
+    absence: Absence = Absence()
+    compositions: Positive = 3
+    limit: int | None = None
+    ship: bool = False
+
+
+@dataclass(frozen=True)
+class Material:
+    """The three splits, and the encoders' identities and feature lengths, by modality."""
+
+    train: Corpus
+    validation: Corpus
+    test: Corpus
+    encoders: dict[str, str]
+    dims: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One training: the network of the best epoch, calibrated, and its scores by set and subset."""
+
+    model: GSCon
+    seed: int
+    best_epoch: int
+    selection: float
+    temperature: float
+    temperatures: dict[str, float]
+    scores: dict[str, dict[str, Scores]]
+
+
+def material(recipe: FusionRecipe, report: Report) -> Material:
+    """Reads the corpora and encodes them, or takes the features from the cache."""
+    text, audio, face = TextEncoder(), AudioEncoder(), FaceEncoder()
+    made = {}
+    for split in ("train", "validation", "test"):
+        dialogues = meld.load(split)
+        if split == "train" and recipe.limit is not None:
+            dialogues = dialogues[: recipe.limit]
+        words = text_vectors(text, [turn.text for turns in dialogues for turn in turns], report)
+        voices, faces = voice_bank(audio, split, report), face_bank(face, split, report)
+        made[split] = corpus_of(dialogues, words, voices, faces, recipe.context)
+    encoders = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
+    dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
+    return Material(made["train"], made["validation"], made["test"], encoders, dims)
+
+
+def architecture(recipe: FusionRecipe, dims: dict[str, int]) -> Architecture:
+    """The network that a recipe asks for."""
+    return Architecture(
+        dims=dims,
+        mode="buffer",
+        context=recipe.context,
+        width=recipe.width,
+        layers=recipe.layers,
+        heads=recipe.heads,
+        dropout=recipe.dropout,
+    )
+
+
+def objective(
+    model: GSCon,
+    answers: Answers,
+    windows: Conversations,
+    labels: Tensor,
+    weight: Tensor | None,
+    recipe: FusionRecipe,
+    random: torch.Generator,
+) -> Tensor:
+    """GSCon's objective for the current (last) utterances of windows: six cross-entropies, of
+    which a modality's own counts only where it is there, and the two consistency losses."""
+
+    def loss(logits: Tensor) -> Tensor:
+        return functional.cross_entropy(logits[:, -1], labels, weight)
+
+    total = loss(answers.final) + loss(answers.auxiliary) + loss(answers.common)
+    alone = []
+    for place, m in enumerate(MODALITIES):
+        there = windows.present[:, -1, place]
+        if there.any():
+            alone.append(
+                functional.cross_entropy(answers.specific[m][there, -1], labels[there], weight)
+            )
+    total = total + sum(alone, total.new_zeros(()))
+    if recipe.ssc:
+        rows = torch.randperm(len(labels), generator=random)[: recipe.rows]
+        shared = [answers.shared[m][:, -1] for m in MODALITIES]
+        total = total + recipe.ssc * ssc(shared, rows, recipe.tau, windows.present[:, -1])
+    if recipe.gdc:
+        total = total + recipe.gdc * gdc(alone, model.groups()["shared"])
+    return total
+
+
+def fit(
+    recipe: FusionRecipe, given: Material, seed: int, report: Callable[[int, int, str], None]
+) -> Fitted:
+    """One training. The epoch is selected, and the answers are calibrated, on validation only;
+    test is scored once, at the end."""
+    torch.manual_seed(seed)
+    draw, random = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    model = GSCon(architecture(recipe, given.dims))
+    _standardise(model, given.train)
+    labels = given.train.emotions
+    count = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1)
+    weight = (len(labels) / count) ** recipe.balance
+    weight = weight / weight.mean()
+    agreement = {"audio": recipe.audio, "visual": recipe.visual}
+    steps = -(-len(labels) // recipe.batch)
+    total = steps * recipe.epochs
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=total, pct_start=0.15
+    )
+    held_out = _compositions(given.validation, agreement, recipe.compositions, 101)
+    best: tuple[float, int, dict[str, Tensor]] | None = None
+    line = ""
+    for epoch in range(recipe.epochs):
+        model.train()
+        composition = compose(given.train, agreement, draw, clean=False)
+        order = torch.randperm(len(labels), generator=random)
+        for step in range(steps):
+            rows = order[step * recipe.batch : (step + 1) * recipe.batch]
+            windows = with_absences(batch(given.train, composition, rows), recipe.absence, random)
+            loss = objective(model, model(windows), windows, labels[rows], weight, recipe, random)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            report(epoch * steps + step + 1, total, line)
+        reached = _selection(model, given.validation, held_out[:1])
+        line = f"seed {seed}, epoch {epoch + 1}: validation {reached:.3f}"
+        if best is None or reached > best[0]:
+            state = {key: value.detach().clone() for key, value in model.state_dict().items()}
+            best = (reached, epoch + 1, state)
+    assert best is not None
+    model.load_state_dict(best[2])
+    final, alone = temperatures(model, given.validation, held_out)
+    scores = {
+        "validation": evaluate(model, given.validation, held_out, final),
+        "test": evaluate(
+            model, given.test, _compositions(given.test, agreement, recipe.compositions, 202), final
+        ),
+    }
+    return Fitted(model.eval(), seed, best[1], best[0], final, alone, scores)
+
+
+def predict(
+    model: GSCon, corpus: Corpus, composition: Composition, keep: tuple[str, ...]
+) -> dict[str, NDArray[np.float32]]:
+    """Logits [n, 7] for every utterance: `final`, and each modality's own."""
+    model.eval()
+    found: dict[str, list[Tensor]] = {name: [] for name in ("final", *MODALITIES)}
+    with torch.inference_mode():
+        for start in range(0, len(corpus.emotions), 512):
+            rows = torch.arange(start, min(start + 512, len(corpus.emotions)))
+            answers = model(batch(corpus, composition, rows, keep))
+            found["final"].append(answers.final[:, -1])
+            for m in MODALITIES:
+                found[m].append(answers.specific[m][:, -1])
+    return {name: torch.cat(rows).numpy() for name, rows in found.items()}
+
+
+def evaluate(
+    model: GSCon, corpus: Corpus, compositions: list[Composition], temperature: float
+) -> dict[str, Scores]:
+    """Scores by subset of modalities, over all compositions together."""
+    labels = corpus.emotions.numpy()
+    scores = {}
+    for name, keep in SUBSETS.items():
+        ways = compositions if set(keep) - {"text"} else compositions[:1]
+        logits = np.concatenate([predict(model, corpus, way, keep)["final"] for way in ways])
+        scores[name] = score(softmax(logits, temperature), np.tile(labels, len(ways)), EMOTIONS)
+    return scores
+
+
+def temperatures(
+    model: GSCon, corpus: Corpus, compositions: list[Composition]
+) -> tuple[float, dict[str, float]]:
+    """The temperatures under which validation labels are most probable: of the final answers over
+    all subsets of modalities, and of each modality's own."""
+    labels = corpus.emotions.numpy()
+    found = [predict(model, corpus, compositions[0], keep) for keep in SUBSETS.values()]
+    final = _best_temperature(
+        np.concatenate([one["final"] for one in found]), np.tile(labels, len(found))
+    )
+    everything = found[0]
+    alone = {}
+    for place, m in enumerate(MODALITIES):
+        there = compositions[0].present[:, place].numpy()
+        alone[m] = _best_temperature(everything[m][there], labels[there])
+    return final, alone
+
+
+def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Probabilities [n, 7] of logits [n, 7]."""
+    scaled = torch.from_numpy(logits).double() / temperature
+    return np.asarray(scaled.softmax(-1), np.float64)
+
+
+def _best_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    grid = np.exp(np.linspace(np.log(0.3), np.log(5.0), 120))
+    rows = np.arange(len(labels))
+    losses = [-np.log(softmax(logits, t)[rows, labels] + 1e-12).mean() for t in grid]
+    return round(float(grid[int(np.argmin(losses))]), 4)
+
+
+def _selection(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> float:
+    """What an epoch is judged by: the mean of weighted and macro F1 over all subsets."""
+    scores = evaluate(model, corpus, compositions, 1.0)
+    judged = [scores[name] for name, keep in SUBSETS.items() if keep]
+    return float(np.mean([(one.weighted_f1 + one.macro_f1) / 2 for one in judged]))
+
+
+def _compositions(
+    corpus: Corpus, agreement: dict[str, Agreement], count: int, seed: int
+) -> list[Composition]:
+    return [
+        compose(corpus, agreement, np.random.default_rng(seed + index), clean=True)
+        for index in range(count)
+    ]
+
+
+def _standardise(model: GSCon, train: Corpus) -> None:
+    values = {
+        "text": train.text,
+        "audio": torch.from_numpy(train.voices.vectors).flatten(0, 1),
+        "visual": torch.from_numpy(train.faces.vectors).flatten(0, 1),
+    }
+    for name, rows in values.items():
+        layer = model.standardise[name]
+        mean, deviation = rows.mean(0), rows.std(0).clamp(min=1e-4)
+        layer.load_state_dict({"mean": mean, "deviation": deviation})
