@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     speed = _speed(chosen.speed)
     command.terminate_like_interrupt()
     notices = Notices(quiet=chosen.quiet)
-    plans = [_plan(video, settings, chosen.captions, speed, notices) for video in videos]
+    plans = [plan_for(video, settings, chosen.captions, speed, notices) for video in videos]
     _check_output(chosen.events)
     _check_output(chosen.report)
     model = model_info(settings.recognition.checkpoint)
@@ -130,7 +130,7 @@ def _replay(
         return session.run()
 
 
-def _plan(
+def plan_for(
     video: str, settings: Settings, captions: str, speed: float | None, notices: Notices
 ) -> tuple[Plan, float]:
     """Looks into a recording and decides how to replay it; gives its duration too."""

@@ -13,6 +13,9 @@ from realtime.listen.guards import Piece, believe
 from realtime.settings import Transcription
 from realtime.stage import Clock, no_clock
 
+#: A decoder that goes on and on is stopped: fast speech has some six tokens a second.
+TOKENS_PER_SECOND, MOST_TOKENS = 12, 224
+
 Samples = NDArray[np.float32]
 
 
@@ -68,6 +71,7 @@ class Whisper:
         """The words in mono 16 kHz sound, and, where there are none, why."""
         if not np.any(samples):
             return "", "silence"
+        seconds = len(samples) / SAMPLE_RATE
         segments, _ = self._model.transcribe(
             samples,
             language=self._settings.language,
@@ -76,12 +80,13 @@ class Whisper:
             without_timestamps=True,
             condition_on_previous_text=False,
             vad_filter=False,
+            max_new_tokens=min(MOST_TOKENS, round(16 + TOKENS_PER_SECOND * seconds)),
         )
         pieces = [
             Piece(one.text, one.avg_logprob, one.no_speech_prob, one.compression_ratio)
             for one in segments
         ]
-        return believe(pieces, len(samples) / SAMPLE_RATE, self._settings)
+        return believe(pieces, seconds, self._settings)
 
 
 class Transcriber:

@@ -1,0 +1,116 @@
+"""`python -m realtime.bench`: the pipeline's speed and memory, measured in real sessions."""
+
+import argparse
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+import configs
+from configs import command
+from realtime.bench import measure, media
+from realtime.settings import Settings
+
+EXAMPLES = """
+python -m realtime.bench
+python -m realtime.bench --json > bench.json
+python -m realtime.bench --minutes 60      (memory over an hour of conversation)
+"""
+
+MEANING = {
+    "replay_realtime_factor": "replay of the sample, times real time (captions)",
+    "end_of_speech_to_event_p50_s": "live: end of speech to event, median",
+    "end_of_speech_to_event_p95_s": "live: end of speech to event, 95th percentile",
+    "segmentation_hangover_s": "of which the configured hangover",
+    "transcription_p50_s": "transcription, while the hangover runs (Whisper tiny's size)",
+    "features_p50_s": "text and audio features, likewise",
+    "fusion_p50_s": "fusion",
+    "idle_cpu_percent": "processor while nobody speaks, camera off, % of one core",
+    "peak_memory_mb": "memory of all processes, MB, at most",
+    "memory_growth_mb_per_hour": "memory growth, MB per hour of conversation",
+    "cost_growth": "cost of an utterance at the end over one near the start",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(
+        "python -m realtime.bench", "Measures speed and memory of the pipeline.", EXAMPLES
+    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="length of the long replay (default: 10)"
+    )
+    parser.add_argument(
+        "--only",
+        choices=["replay", "latency", "idle", "memory"],
+        nargs="+",
+        default=["replay", "latency", "idle", "memory"],
+        help="which measurements (default: all)",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Entry point."""
+    chosen = _parser().parse_args(arguments)
+    settings = configs.load("live", Settings, chosen.overrides)
+    console = Console(stderr=True)
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="gscon-bench-") as name, console.status("") as status:
+        folder = Path(name)
+        if "replay" in chosen.only:
+            status.update("replaying the sample")
+            figures |= measure.replay_factor(settings)
+        if "latency" in chosen.only:
+            status.update("a live session of 45 s, with a Whisper model of tiny's size")
+            figures |= measure.latency(_with_whisper(settings, folder))
+            figures["segmentation_hangover_s"] = settings.segmentation.hangover
+        if "idle" in chosen.only:
+            status.update("a live session of 20 s in which nobody speaks")
+            quiet = media.silence(folder / "silence.wav", 20)
+            figures |= measure.idle(_with_whisper(settings, folder), quiet)
+        if "memory" in chosen.only:
+            status.update(f"replaying {chosen.minutes:.0f} minutes of conversation")
+            long = media.repeated(folder / "long.mkv", chosen.minutes * 60)
+            figures |= measure.memory(settings, long)
+    figures |= {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, "
+        f"{platform.system()}, Python {platform.python_version()}",
+        "seed": 0,
+    }
+    if chosen.json:
+        print(msgspec.json.encode(figures).decode())
+        return
+    table = Table("figure", "value", "what it is")
+    for key, value in figures.items():
+        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        table.add_row(key, shown, MEANING.get(key, ""))
+    Console().print(table)
+
+
+def _with_whisper(settings: Settings, folder: Path) -> Settings:
+    """The settings, with a Whisper model of tiny's real size and random weights."""
+    from realtime.bench import whisper
+
+    directory = folder / "whisper-tiny-random"
+    if not directory.exists():
+        directory.mkdir()
+        whisper.make_tiny(directory)
+    transcription = msgspec.structs.replace(
+        settings.transcription, transcriber=str(directory), language="en"
+    )
+    return msgspec.structs.replace(settings, transcription=transcription)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

@@ -1,0 +1,158 @@
+"""Measurements of the pipeline: each runs a real session and reads real processes."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import psutil
+
+from realtime import events, replay
+from realtime.bench.media import SAMPLE
+from realtime.model_info import model_info
+from realtime.plan import Plan
+from realtime.publisher import Publisher
+from realtime.session import Session
+from realtime.settings import Settings
+from realtime.terminal import Notices
+
+MEBIBYTE = 1 << 20
+
+
+class Run:
+    """What one session did: its events with the times at which they came, and its processes.
+
+    `memory` holds (media time, bytes) of all processes together, shared pages counted once where
+    the system tells; `processor` (wall time, seconds of processor time) likewise.
+    """
+
+    def __init__(self, plan: Plan, every: float = 0.5) -> None:
+        self.events: list[tuple[float, events.AnyEvent]] = []
+        self.memory: list[tuple[float, int]] = []
+        self.processor: list[tuple[float, float]] = []
+        self.started = self.ended = 0.0
+        self._media_time = 0.0
+        self._every = every
+        self._stop = threading.Event()
+        self._plan = plan
+
+    def write(self, event: events.AnyEvent) -> None:
+        """Takes an event of the session."""
+        now = time.monotonic()
+        if isinstance(event, events.SessionStarted):
+            self.started = now
+        if isinstance(event, events.SessionEnded):
+            self.ended = now
+        if isinstance(event, events.UtteranceEvent):
+            self._media_time = event.utterance.end
+        if not isinstance(event, events.Provisional):
+            self.events.append((now, event))
+
+    def go(self, on_tick: Callable[[Session], None] = lambda session: None) -> "Run":
+        """Runs the session to its end, or until `on_tick` stops it."""
+        model = model_info(self._plan.settings.recognition.checkpoint)
+        watcher = threading.Thread(target=self._watch)
+        with Publisher(None, self._plan.session) as publisher:
+            session = Session(
+                self._plan,
+                publisher,
+                [self],
+                model=model,
+                source="bench",
+                on_tick=lambda reached: on_tick(session),
+            )
+            watcher.start()
+            try:
+                session.run()
+            finally:
+                self._stop.set()
+                watcher.join()
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """Wall time from the session's start to its end."""
+        return self.ended - self.started
+
+    def utterances(self) -> list[tuple[float, events.UtteranceEvent]]:
+        """The final events, with the wall time of each."""
+        return [(at, one) for at, one in self.events if isinstance(one, events.UtteranceEvent)]
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._every):
+            if not self.started:
+                continue
+            used, busy = 0, 0.0
+            for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+                try:
+                    full = process.memory_full_info()
+                    times = process.cpu_times()
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
+                    continue
+                used += getattr(full, "pss", full.rss)
+                busy += times.user + times.system
+            self.memory.append((self._media_time, used))
+            self.processor.append((time.monotonic(), busy))
+
+
+def plan_for(path: Path, settings: Settings, *, captions: str = "auto", live: bool = False) -> Plan:
+    """A session over a recording; a live one is paced and treated as if it came from devices."""
+    plan, _ = replay.plan_for(str(path), settings, captions, None, Notices(quiet=True))
+    if not live:
+        return plan
+    return msgspec.structs.replace(plan, live=True, speed=1.0)
+
+
+def replay_factor(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
+    """Replay speed: seconds of the recording per second of wall time, once everything is loaded."""
+    run = Run(plan_for(path, settings)).go()
+    _, last = run.events[-1]
+    assert isinstance(last, events.SessionEnded)
+    return {"replay_realtime_factor": last.duration / run.seconds}
+
+
+def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
+    """From the end of speech to the event, live, by stage: median and 95th percentile in s."""
+    run = Run(plan_for(path, settings, captions="off", live=True)).go()
+    found = [one.latency for _, one in run.utterances() if one.latency is not None]
+    made: dict[str, float] = {}
+    for part in events.Latency.__struct_fields__:
+        values = [getattr(one, part) for one in found]
+        made[f"{part}_p50_s"] = float(np.percentile(values, 50))
+        made[f"{part}_p95_s"] = float(np.percentile(values, 95))
+    made["utterances"] = len(found)
+    return made
+
+
+def idle(settings: Settings, path: Path) -> dict[str, float]:
+    """Processor use while nobody speaks, camera off, in percent of one core."""
+    run = Run(plan_for(path, settings, captions="off", live=True)).go()
+    warm = [one for one in run.processor if one[0] > run.started + 2]
+    (begin, before), (end, after) = warm[0], warm[-2]
+    return {"idle_cpu_percent": 100 * (after - before) / (end - begin)}
+
+
+def memory(settings: Settings, path: Path) -> dict[str, float]:
+    """Memory and cost per utterance over a long replay.
+
+    `memory_growth_mb_per_hour` is the slope over media time after the first fifth;
+    `cost_growth` the wall time per utterance in the last fifth over that in the second fifth.
+    """
+    run = Run(plan_for(path, settings)).go()
+    points: Any = np.array(run.memory, float)
+    settled = points[len(points) // 5 : -1]
+    slope = np.polyfit(settled[:, 0] / 3600, settled[:, 1] / MEBIBYTE, 1)[0]
+    times = np.array([at for at, _ in run.utterances()])
+    fifth = len(times) // 5
+    costs = np.diff(times)
+    return {
+        "peak_memory_mb": float(points[:, 1].max() / MEBIBYTE),
+        "memory_growth_mb_per_hour": float(slope),
+        "cost_growth": float(np.mean(costs[-fifth:]) / np.mean(costs[fifth : 2 * fifth])),
+        "replayed_minutes": float(points[-1, 0] / 60),
+        "replayed_utterances": len(times),
+        "long_replay_realtime_factor": float(points[-1, 0] / run.seconds),
+    }
