@@ -16,17 +16,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 import zmq
-import zmq.auth
 
 from configs.errors import Failure, InputError
 from realtime import events
+from realtime.client_link import ENDPOINT, Link, check_endpoint, load_keys
 from realtime.events import AnyEvent
 
-ENDPOINT = "tcp://127.0.0.1:5560"
+__all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
+
 TOPICS = ("emotion", "speech", "session", "health")
 
 #: How many events may wait in the socket; beyond that the publisher drops, and `missed` tells.
@@ -34,6 +34,9 @@ HIGH_WATER_MARK = 1000
 
 #: Seconds after which an unanswered hello is said again.
 _HELLO_AGAIN = 1.0
+
+#: Seconds between two looks at the connection while nothing comes.
+_LOOK_AT_LINK = 0.25
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -93,14 +96,14 @@ class Subscriber:
         self.unreadable = 0
         self._topics = frozenset(topics)
         self._timeout = timeout
-        self._secured = keys is not None
         self._early: deque[Received] = deque()
         self._expected: dict[str, int] = {}
         self._greeted = False
-        pair = _load_keys(Path(keys)) if keys is not None else None
+        pair = load_keys(Path(keys)) if keys is not None else None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._configure(pair)
+        self._link = Link(self._socket, endpoint, secured=pair is not None)
         try:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -129,6 +132,7 @@ class Subscriber:
 
         Raises:
             Failure: no publisher has answered by then; it may be called again.
+            InputError: the publisher refuses the keys.
         """
         limit = self._timeout if timeout is None else timeout
         give_up = time.monotonic() + limit
@@ -144,28 +148,34 @@ class Subscriber:
                     self._expected.setdefault(hello.session, hello.seq)
                 self._greeted = True
                 return hello
-        advice = "check the keys" if self._secured else "if it uses keys, give them"
         raise Failure(
             f"{self.endpoint}: no publisher answered within {limit:g} s; "
-            f"start one with python -m realtime.live, or {advice}"
+            "start one with python -m realtime.live, or mend the endpoint"
         )
 
     def _greet(self, wait: float) -> Hello | None:
-        """Says hello once, and keeps the events that come meanwhile."""
-        name = f"hello.{secrets.token_hex(8)}"
+        """Says hello once, and keeps the events that come meanwhile.
+
+        ZeroMQ sends subscriptions anew, in an order of its own, whenever it connects. Only on a
+        connection that stood before the hello and still stands does its answer mean that the
+        topics were there first.
+        """
+        until = time.monotonic() + wait
+        while not self.connected:
+            if time.monotonic() >= until:
+                return None
+            self._keep(min(0.02, wait))
+        self._socket.poll(0)  # lets the socket finish what the connection set off
+        connection = self._link.connections
+        name = f"hello.{secrets.token_hex(8)}".encode()
         self._socket.subscribe(name)
         try:
-            until = time.monotonic() + wait
             while (left := until - time.monotonic()) > 0:
-                message = self._next(left)
-                if message is None:
-                    break
-                topic, _, line = message.partition(b" ")
-                if topic == name.encode():
-                    return msgspec.json.decode(line, type=Hello)
-                received = self._read(topic, line)
-                if received is not None:
-                    self._early.append(received)
+                answer = self._keep(left, name)
+                if answer is not None:
+                    hello = msgspec.json.decode(answer, type=Hello)
+                    self._link.check()
+                    return hello if self._link.connections == connection else None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Failure(
                 f"{self.endpoint}: not a publisher of {events.SCHEMA} ({error})"
@@ -174,8 +184,25 @@ class Subscriber:
             self._socket.unsubscribe(name)
         return None
 
+    def _keep(self, wait: float, hello: bytes = b"") -> bytes | None:
+        """Takes one message: returns the answer to `hello`, puts an event aside for later."""
+        message = self._next(wait)
+        if message is None:
+            return None
+        topic, _, line = message.partition(b" ")
+        if topic == hello:
+            return line
+        received = self._read(topic, line)
+        if received is not None:
+            self._early.append(received)
+        return None
+
     def receive(self, timeout: float = math.inf) -> Received | None:
-        """The next event with its line, or None after `timeout` seconds without one."""
+        """The next event with its line, or None after `timeout` seconds without one.
+
+        Raises:
+            InputError: the publisher refuses the keys.
+        """
         until = time.monotonic() + timeout
         while True:
             if self._early:
@@ -197,10 +224,20 @@ class Subscriber:
                 yield received.event
 
     def _next(self, wait: float) -> bytes | None:
-        milliseconds = None if math.isinf(wait) else math.ceil(wait * 1000)
-        if not self._socket.poll(milliseconds):
-            return None
-        return self._socket.recv()
+        until = time.monotonic() + wait
+        while True:
+            left = max(until - time.monotonic(), 0.0)
+            if self._socket.poll(math.ceil(min(left, _LOOK_AT_LINK) * 1000)):
+                return self._socket.recv()
+            self._link.check()
+            if left <= _LOOK_AT_LINK:
+                return None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the publisher is there now; a lost network shows after seconds."""
+        self._link.check()
+        return self._link.connected
 
     def _read(self, topic: bytes, line: bytes) -> Received | None:
         """Counts the event in; None where nobody asked for it or it cannot be read."""
@@ -226,6 +263,7 @@ class Subscriber:
 
     def close(self) -> None:
         """Ends the connection; events that were not read are gone."""
+        self._link.close()
         self._context.destroy(linger=0)
 
     def __enter__(self) -> "Subscriber":
@@ -238,34 +276,3 @@ class Subscriber:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def check_endpoint(endpoint: str) -> None:
-    """Raises `InputError` unless `endpoint` is `tcp://HOST:PORT` or `ipc://FILE`."""
-    if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
-        return
-    try:
-        parts = urlsplit(endpoint)
-        good = bool(parts.scheme == "tcp" and parts.hostname and parts.port and not parts.path)
-    except ValueError:
-        good = False
-    if not good or "*" in endpoint:
-        raise InputError(f"endpoint {endpoint!r}: expected tcp://HOST:PORT, such as {ENDPOINT}")
-
-
-def _load_keys(folder: Path) -> tuple[bytes, bytes, bytes]:
-    """The server's public key, and one's own public and secret key."""
-    server, own = folder / "server.key", folder / "client.key_secret"
-    for path in (server, own):
-        if not path.is_file():
-            raise InputError(
-                f"{path}: no such key file; make the keys with python -m realtime.keys"
-            )
-    try:
-        server_public, _ = zmq.auth.load_certificate(server)
-        public, secret = zmq.auth.load_certificate(own)
-    except (OSError, ValueError) as error:
-        raise InputError(f"keys in {folder}: {error}; make them anew") from error
-    if secret is None:
-        raise InputError(f"{own}: holds no secret key; make the keys anew")
-    return server_public, public, secret

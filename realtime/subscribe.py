@@ -70,8 +70,12 @@ def _await_publisher(subscriber: Subscriber) -> None:
 
 def _print(subscriber: Subscriber, sink: sinks.Sink, shown: set[str], once: bool) -> None:
     missed = unreadable = 0
+    connected = True
     while True:
         received = subscriber.receive(1.0)
+        if subscriber.connected != connected:
+            connected = not connected
+            _tell("the publisher is back" if connected else "the publisher has gone; waiting")
         if subscriber.missed > missed:
             _tell(f"missed {subscriber.missed - missed} events ({subscriber.missed} in all)")
             missed = subscriber.missed

@@ -8,7 +8,7 @@ socket.connect(process.argv[2] ?? "tcp://127.0.0.1:5560")
 socket.subscribe("emotion ", "session ", `hello.${randomUUID()}`)
 for await (const [message] of socket) {
   const text = message.toString()
-  if (text.startsWith("hello.")) continue
+  if (text.startsWith("hello.")) { console.error("connected"); continue }
   const event = JSON.parse(text.slice(text.indexOf(" ") + 1))
   if (event.type === "session.ended") break
   if (event.type !== "utterance") continue

@@ -16,7 +16,8 @@ from made_events import conversation
 from configs import command
 from configs.errors import Failure, InputError
 from realtime import events, keys, subscribe
-from realtime.client import Subscriber, check_endpoint
+from realtime.client import TOPICS, Subscriber
+from realtime.client_link import check_endpoint
 from realtime.events import AnyEvent
 from realtime.publisher import Publisher
 from realtime.settings import Curve
@@ -42,6 +43,14 @@ class Remote:
     def line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
+
+    def until(self, *wanted: str) -> None:
+        """Waits until the publisher has said all of these."""
+        left = set(wanted)
+        while left:
+            line = self.line()
+            assert line, "the publisher has ended"
+            left.discard(line)
 
     def tell(self, *orders: str) -> None:
         assert self.process.stdin is not None
@@ -128,7 +137,7 @@ def test_it_reconnects_and_counts_what_it_lost_meanwhile(remote: Remote) -> None
         remote.publish(*SESSION[:2])
         take(subscriber, 2)
         remote.tell("hang up", "skip 2", "bind")
-        assert "bound" in iter(remote.line, "")
+        remote.until("bound")
         subscriber.ready(timeout=30)
         remote.publish(*SESSION[4:])
         assert take(subscriber, len(SESSION) - 4) == SESSION[4:]
@@ -148,6 +157,19 @@ def test_unknown_fields_survive_and_unreadable_messages_are_counted(remote: Remo
         assert first.raw == line
         take(subscriber, 1)
         assert (subscriber.unreadable, subscriber.missed) == (2, 1)
+
+
+def test_it_may_start_before_the_publisher(remote: Remote) -> None:
+    remote.tell("hang up")
+    remote.until("hung up")
+    with Subscriber(remote.endpoint) as subscriber:
+        with pytest.raises(Failure):
+            subscriber.ready(timeout=0.3)
+        remote.tell("bind")
+        subscriber.ready(timeout=30)
+        remote.publish(*SESSION)
+        assert take(subscriber, len(SESSION)) == SESSION
+        assert subscriber.missed == 0
 
 
 def test_no_publisher_is_a_failure_that_names_the_endpoint() -> None:
@@ -189,6 +211,7 @@ def test_only_holders_of_a_key_are_served(tmp_path: Path) -> None:
     (tmp_path / "others/for-eve/server.key").write_bytes(
         (tmp_path / "keys/server.key").read_bytes()
     )
+    keys.make(tmp_path / "elsewhere", ["eve"])
     endpoint = f"ipc://{tmp_path}/events"
     curve = Curve(str(tmp_path / "keys/server.key_secret"), str(tmp_path / "keys/clients"))
     done = threading.Event()
@@ -203,10 +226,14 @@ def test_only_holders_of_a_key_are_served(tmp_path: Path) -> None:
         try:
             with Subscriber(endpoint, keys=tmp_path / "keys/for-ada") as subscriber:
                 assert subscriber.ready().session == "s"
-            for refused in (tmp_path / "others/for-eve", None):
+            for refused, why in (
+                (tmp_path / "others/for-eve", "does not accept this key"),
+                (None, "uses keys"),
+                (tmp_path / "elsewhere/for-eve", "server.key is not its public key"),
+            ):
                 with (
-                    Subscriber(endpoint, keys=refused, timeout=0.5) as subscriber,
-                    pytest.raises(Failure, match="keys"),
+                    Subscriber(endpoint, keys=refused, timeout=20) as subscriber,
+                    pytest.raises(InputError, match=why),
                 ):
                     subscriber.ready()
         finally:
@@ -229,7 +256,7 @@ def test_the_real_publisher_and_the_client_agree(tmp_path: Path) -> None:
 
 def test_the_command_prints_a_session_and_ends_with_it(remote: Remote) -> None:
     process = start(remote.endpoint, "--once", "--topics", "emotion")
-    assert remote.line() == "hello"
+    remote.until("hello")
     remote.publish(*SESSION[:3])
     remote.tell("skip 1")
     remote.publish(*SESSION[4:])
@@ -237,6 +264,24 @@ def test_the_command_prints_a_session_and_ends_with_it(remote: Remote) -> None:
     assert process.returncode == 0
     assert "missed 1 events" in errors
     assert [line.split()[1] for line in output.splitlines()] == ["Ada", "Ada"]
+
+
+def test_the_command_says_when_the_publisher_goes_and_comes_back(remote: Remote) -> None:
+    process = start(remote.endpoint, "--once")
+    remote.until("hello")
+    remote.publish(*SESSION[:2])
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    remote.tell("hang up")
+    assert process.stderr.readline() == "the publisher has gone; waiting\n"
+    remote.tell("bind")
+    assert process.stderr.readline() == "the publisher is back\n"
+    remote.until("bound", *(f"+{topic}" for topic in TOPICS))
+    remote.publish(*SESSION[2:])
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert output.splitlines()[-1].startswith("session ended")
 
 
 def test_the_command_waits_for_a_publisher_and_stops_on_ctrl_c() -> None:
@@ -260,12 +305,12 @@ def test_javascript_receives_the_same_utterances(
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        assert remote.line() == "hello"
+        remote.until("hello")
         remote.publish(*SESSION)
         output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (0, "connected\n")
     said = [event for event in SESSION if isinstance(event, events.UtteranceEvent)]
     assert len(output.splitlines()) == len(said)
     for line, event in zip(output.splitlines(), said, strict=True):

@@ -4,7 +4,8 @@
     skip N          counts N events without sending them
     hang up, bind   closes the socket, opens it again on the same port
 
-Prints the endpoint, then a line for every hello answered and every `bind`.
+Prints the endpoint, then a line for every topic that is new (`+emotion`), every hello answered,
+and every order to hang up or bind.
 """
 
 import json
@@ -45,6 +46,8 @@ def serve() -> None:
         for socket in bound:
             if socket in ready:
                 frame = socket.recv()
+                if frame.startswith(b"\x01") and frame.endswith(b" "):
+                    print("+" + frame[1:-1].decode(), flush=True)
                 if frame.startswith(b"\x01hello."):
                     hello = {"schema": "gscon.events/1", "session": "s", "seq": seq}
                     socket.send(frame[1:] + b" " + json.dumps(hello).encode())
@@ -59,6 +62,7 @@ def serve() -> None:
             elif order == "hang":
                 poller.unregister(bound[0])
                 bound.pop().close()
+                print("hung up", flush=True)
             elif order == "bind":
                 bind()
                 print("bound", flush=True)
