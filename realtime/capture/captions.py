@@ -96,10 +96,16 @@ def read_file(path: Path) -> list[Item]:
             raw = _packets(container, container.streams.subtitles[0], Fraction(0))
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise InputError(f"captions {path}: cannot be read as {kind}; mend the file") from error
+    timings = _timings(text)
+    ends: dict[int, set[int]] = {}
+    for _, times in timings:
+        if times is not None:
+            ends.setdefault(times[0], set()).add(times[1])
+    raw = [(start, _stated_end(start, end, ends), payload) for start, end, payload in raw]
     items = [_item(start, end, *parse(_decode(payload))) for start, end, payload in raw]
     if not raw:
         raise InputError(f"captions {path}: not one caption in it; give a complete {kind} file")
-    return _sorted([*items, *_unread(text, {(start, end) for start, end, _ in raw})])
+    return _sorted([*items, *_unread(timings, {(start, end) for start, end, _ in raw})])
 
 
 def within(messages: Iterable[Item], duration: float) -> list[Item]:
@@ -200,19 +206,39 @@ def _item(start: float, end: float, text: str, speaker: str | None) -> Item:
     return Cue(start, end, text, speaker)
 
 
-def _unread(text: str, read: set[tuple[float, float]]) -> list[Item]:
+def _timings(text: str) -> list[tuple[int, tuple[int, int] | None]]:
+    """The timing lines of a caption file: line number, start and end in ms where they are clear."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if "-->" in line:
+            timing = _TIMING.match(line)
+            both = (_milliseconds(timing[1]), _milliseconds(timing[2])) if timing else None
+            found.append((number, both))
+    return found
+
+
+def _stated_end(start: float, end: float, ends: dict[int, set[int]]) -> float:
+    """The end as it stands in the file, where `ends` has those in ms by start: for captions that
+    end before they begin, the demuxer gives the start of the next one."""
+    first = round(start * 1000)
+    stated = ends.get(first, set())
+    if not stated or round(end * 1000) in stated or min(stated) >= first:
+        return end
+    return min(stated) / 1000
+
+
+def _unread(
+    timings: list[tuple[int, tuple[int, int] | None]], read: set[tuple[float, float]]
+) -> list[Item]:
     """Captions whose timing stands in the file and which the demuxer did not give."""
     known = {(round(start * 1000), round(end * 1000)) for start, end in read}
-    found: list[Item] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if "-->" not in line:
-            continue
-        timing = _TIMING.match(line)
-        times = (_milliseconds(timing[1]), _milliseconds(timing[2])) if timing else None
-        if times is None or times not in known:
-            at = times[0] / 1000 if times else 0.0
-            found.append(Dropped(at, "caption", 1, 0.0, f"line {number} cannot be read"))
-    return found
+    return [
+        Dropped(
+            times[0] / 1000 if times else 0.0, "caption", 1, 0.0, f"line {number} cannot be read"
+        )
+        for number, times in timings
+        if times is None or times not in known
+    ]
 
 
 def _milliseconds(clock: str) -> int:

@@ -140,6 +140,7 @@ class AudioTrack(Track):
         self._kind: tuple[str, str, int] | None = None
         self._clock = 0.0  # media time up to which sound was taken in
         self._excess = 0  # samples to leave out, because their time has been filled already
+        self._exact = True  # the next time stamp counts to the sample, not just within `GAP`
 
     @property
     def position(self) -> float:
@@ -156,18 +157,20 @@ class AudioTrack(Track):
         if self.ended or not math.isfinite(until) or until - self._clock <= GAP:
             return []
         self._silence(until)
+        self._exact = True
         return self._chunks()
 
     def _frame(self, frame: Any, time: float | None) -> list[Message]:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        first = self._kind is None
         gap = 0.0 if time is None else time - self._clock
-        if time is not None and (gap > GAP or (first and gap > 0)):
-            self._silence(time)
-        elif time is not None and (gap < -GAP or (first and gap < 0)):
-            self._drain()
-            self._excess += round(-gap * SAMPLE_RATE)
-            self._clock = time
+        if time is not None and abs(gap) > (_EXACT if self._exact else GAP):
+            if gap > 0:
+                self._silence(time)
+            else:
+                self._drain()
+                self._excess += round(-gap * SAMPLE_RATE)
+                self._clock = time
+        self._exact = False
         if kind != self._kind:
             self._drain()
             self._kind = kind

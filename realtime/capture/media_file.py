@@ -1,5 +1,6 @@
 """Opening a media file safely, and what can be learnt of it without decoding."""
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any
     """Reads all packets without decoding them.
 
     Returns the packets' times by stream, the length in seconds of what can be read, and the
-    seconds by which that falls short of what the header states.
+    seconds by which that falls short of what the header states: zero where the file is complete,
+    not a number where it breaks off and nobody knows how much is missing.
     """
     times: dict[int, list[float]] = {index: [] for index in wanted}
     length = reach = 0.0
@@ -64,6 +66,7 @@ def survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any
             for packet in container.demux():
                 if not packet.size:
                     continue
+                broken = packet.is_corrupt  # of the last packet: the file ends inside it
                 index = packet.stream.index
                 found = packet_time(packet, start)
                 time = (times.get(index) or [0.0])[-1] if found is None else found
@@ -77,5 +80,8 @@ def survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any
         stated = (container.duration or 0) / 1_000_000
         known = bool(set(container.format.name.split(",")) & _STATED)
     short = stated - reach
-    missing = short if short > (0.0 if broken else _MISSING) and known else 0.0
+    if known and short > (0.0 if broken else _MISSING):
+        missing = short
+    else:
+        missing = math.nan if broken else 0.0
     return {index: np.array(found) for index, found in times.items()}, length, missing

@@ -195,21 +195,27 @@ class RecordingSource:
             self._put(track.flush(), out)
         self._advance(out)
         self._put_cues(math.inf, out)
-        if self._missing > 0:
-            reason = (
-                f"the recording breaks off: {self.duration:.2f} of "
-                f"{self.duration + self._missing:.2f} s can be read"
-            )
-            for track in self._tracks.values():
-                lost = self._missing
-                count = max(1, round(lost * (self._frame_rate if track is self._video else 1)))
-                out.append(Dropped(self.duration, track.what, count, lost, reason))
+        out += self._broken_off()
         if self._mark < self.duration:
             out.append(Mark(self.duration))
         # A codec's padding can make the sound some milliseconds longer than the container says.
         sound = self._audio.position if self._audio is not None else 0.0
         out.append(End(self._name, max(self.duration, sound)))
         self._ended = True
+
+    def _broken_off(self) -> list[Message]:
+        """What is missing at the end, for each medium."""
+        if self._missing == 0:
+            return []
+        lost = 0.0 if math.isnan(self._missing) else self._missing
+        whole = f"{self.duration + lost:.2f}" if lost else "an unknown number of"
+        reason = f"the recording breaks off: {self.duration:.2f} of {whole} s can be read"
+        rates = [(self._audio, SAMPLE_RATE), (self._video, self._frame_rate)]
+        return [
+            Dropped(self.duration, track.what, round(lost * rate), lost, reason)
+            for track, rate in rates
+            if track is not None
+        ]
 
     def _pick_audio(self, container: Any) -> Any:
         tracks = list(container.streams.audio)

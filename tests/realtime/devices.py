@@ -99,7 +99,7 @@ class VirtualMicrophone:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _pacat(self, data: bytes | None) -> None:
-        command = "pacat --playback --raw --format=float32le --rate=16000 --channels=1".split()
+        command = ["pacat", "--playback", "--raw", "--format=float32le", "--rate=16000"]
         with contextlib.ExitStack() as stack:
             if data is None:
                 source = stack.enter_context(open("/dev/zero", "rb"))
@@ -109,7 +109,7 @@ class VirtualMicrophone:
                 source.seek(0)
             self._players.append(
                 subprocess.Popen(
-                    [*command, "--latency-msec=20", "--device=mic16"],
+                    [*command, "--channels=1", "--latency-msec=20", "--device=mic16"],
                     env={**os.environ, **self.environment},
                     stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )

@@ -1,0 +1,233 @@
+"""What is promised of a microphone: the sound as it was, its time, and every loss reported."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from devices import VirtualMicrophone, virtual_microphone
+from hypothesis import given
+from hypothesis import strategies as st
+from made_media import only
+
+from configs.errors import InputError
+from realtime.capture.devices import find_microphone, microphones
+from realtime.capture.microphone import QUEUE_SECONDS, MicrophoneSource
+from realtime.capture.sample_clock import SampleClock
+from realtime.messages import AudioChunk, Dropped, Mark, Message
+from realtime.settings import Microphone
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def microphone() -> Iterator[VirtualMicrophone]:
+    with virtual_microphone() as made:
+        yield made
+
+
+def read_until(
+    source: MicrophoneSource, enough: Callable[[list[Message]], bool], patience: float = 25.0
+) -> list[Message]:
+    found: list[Message] = []
+    end = time.monotonic() + patience
+    while not enough(found):
+        assert time.monotonic() < end, f"only {len(found)} messages came"
+        found += source.read(0.2)
+    return found
+
+
+def seconds(messages: list[Message]) -> float:
+    return sum(len(chunk.samples) for chunk in only(messages, AudioChunk)) / 4 / RATE
+
+
+def test_what_is_played_is_heard_complete_and_at_its_time(microphone: VirtualMicrophone) -> None:
+    played = np.random.default_rng(1).normal(0, 0.2, 2 * RATE).astype(np.float32).clip(-1, 1)
+    t0 = time.monotonic()
+    source = MicrophoneSource(Microphone(), t0)
+    source.open()
+    assert source.state == "open"
+    found = read_until(source, lambda m: bool(only(m, AudioChunk)))
+    began = time.monotonic() - t0
+    microphone.play(played)
+    found += read_until(source, lambda m: seconds(m) > 4)
+    source.close()
+    source.close()
+    chunks = only(found, AudioChunk)
+    heard = np.concatenate([np.frombuffer(chunk.samples, np.float32) for chunk in chunks])
+    first = int(np.correlate(heard, played[:RATE], "valid").argmax())
+    part = heard[first : first + len(played)]
+    assert np.corrcoef(part, played)[0, 1] > 0.99
+    assert began - 0.1 < chunks[0].time + first / RATE < began + 2.0
+    for one, after in pairwise(chunks):
+        assert after.time - one.time == pytest.approx(len(one.samples) / 4 / RATE, abs=0.001)
+
+
+def test_a_device_of_another_rate_is_resampled(
+    microphone: VirtualMicrophone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.capture.microphone._format", lambda *_: (44_100, 2))
+    source = MicrophoneSource(Microphone(), time.monotonic())
+    source.open()
+    found = read_until(source, lambda m: bool(only(m, AudioChunk)))
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE).astype(np.float32)
+    microphone.play(tone)
+    found += read_until(source, lambda m: seconds(m) > 3)
+    source.close()
+    heard = np.concatenate(
+        [np.frombuffer(chunk.samples, np.float32) for chunk in only(found, AudioChunk)]
+    )[-RATE:]
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(RATE)))
+    assert int(spectrum.argmax()) == pytest.approx(440, abs=1)
+    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_vanished_device_is_reported_and_taken_up_again(microphone: VirtualMicrophone) -> None:
+    source = MicrophoneSource(Microphone(), time.monotonic())
+    source.open()
+    read_until(source, lambda m: bool(only(m, AudioChunk)))
+    microphone.stop()
+    gone = read_until(source, lambda m: len(only(m, Mark)) >= 2)
+    assert source.state == "gone"
+    assert ["gone" in drop.reason for drop in only(gone, Dropped)] == [True]
+    microphone.start()
+    back = read_until(source, lambda m: seconds(m) > 0.5)
+    assert source.state == "open"
+    (drop,) = only(back, Dropped)
+    assert "back" in drop.reason
+    assert drop.seconds > 1.0
+    assert drop.count == round(drop.seconds * RATE)
+    assert only(back, AudioChunk)[0].time >= only(gone, Mark)[-1].time
+    source.close()
+
+
+def test_a_device_is_chosen_by_name_part_or_index(microphone: VirtualMicrophone) -> None:
+    there = microphones()
+    assert [info.default for info in there].count(True) == 1
+    assert find_microphone(None).default
+    for info in there:
+        assert find_microphone(info.index) == info
+        assert find_microphone(str(info.index)) == info
+        assert find_microphone(info.name) == info
+        assert find_microphone(info.name[:-1].upper()).name.startswith(info.name[:-1])
+    for wrong in ("no such device", 999):
+        with pytest.raises(InputError, match=there[0].name):
+            MicrophoneSource(Microphone(device=wrong), 0.0).open()
+
+
+class FakeStream:
+    """A device library in the hands of the test."""
+
+    active = True
+    latency = 0.0
+
+    def __init__(self, callback: Any, *_: Any) -> None:
+        self.callback = callback
+
+    def start(self) -> None: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Faulty:
+    """A microphone whose blocks come when the test says, on the test's clock."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.stream: Any = None
+        self.source = MicrophoneSource(
+            Microphone(), 100.0, stream_factory=self._make, clock=lambda: self.now
+        )
+        self.source.open()
+
+    def _make(self, *arguments: Any) -> FakeStream:
+        self.stream = FakeStream(*arguments)
+        return self.stream
+
+    def block(self, overflow: bool = False, jump: float = 0.0) -> None:
+        self.now += 0.02 + jump
+        status = SimpleNamespace(input_overflow=overflow)
+        self.stream.callback(np.ones((320, 1), np.float32), 320, None, status)
+
+
+def test_samples_lost_by_the_device_are_reported_with_their_length() -> None:
+    faulty = Faulty()
+    for _ in range(10):
+        faulty.block()
+    faulty.block(overflow=True, jump=0.3)
+    faulty.block()
+    found = faulty.source.read(0)
+    (drop,) = only(found, Dropped)
+    assert drop.what == "audio"
+    assert "overflow" in drop.reason
+    assert drop.seconds == pytest.approx(0.3, abs=1e-6)
+    assert drop.count == pytest.approx(4800, abs=1)
+    times = [chunk.time for chunk in only(found, AudioChunk)]
+    assert times[10] - times[9] == pytest.approx(0.32)
+    assert drop.time == pytest.approx(times[9] + 0.02)
+
+
+def test_when_nobody_reads_memory_stays_bounded_and_the_loss_is_counted() -> None:
+    faulty = Faulty()
+    for _ in range(round(40 / 0.02)):
+        faulty.block()
+    found = faulty.source.read(0)
+    assert seconds(found) == pytest.approx(QUEUE_SECONDS, abs=0.05)
+    assert not only(found, Dropped)
+    faulty.block()
+    (drop, chunk) = faulty.source.read(0)
+    assert isinstance(drop, Dropped)
+    assert drop.seconds == pytest.approx(40 - QUEUE_SECONDS, abs=0.05)
+    assert isinstance(chunk, AudioChunk)
+    assert chunk.time == pytest.approx(40.0, abs=0.05)
+
+
+def test_a_device_that_falls_silent_is_taken_for_gone() -> None:
+    faulty = Faulty()
+    faulty.block()
+    assert only(faulty.source.read(0), AudioChunk)
+    faulty.now += 1.0
+    assert faulty.source.read(0) == []
+    faulty.now += 5.0
+    (drop,) = faulty.source.read(0)
+    assert isinstance(drop, Dropped)
+    assert "gone" in drop.reason
+
+
+def test_a_device_that_cannot_be_opened_is_an_error_in_one_line() -> None:
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError("Device\nbusy")
+
+    with pytest.raises(InputError, match=r"Device busy.*--microphone"):
+        MicrophoneSource(Microphone(), 0.0, stream_factory=refuse).open()
+
+
+@given(
+    jitter=st.lists(st.floats(0, 0.08), min_size=100, max_size=300),
+    drift=st.floats(-2e-4, 2e-4),
+)
+def test_jitter_and_drift_leave_blocks_gapless(jitter: list[float], drift: float) -> None:
+    clock = SampleClock()
+    end = None
+    for number, late in enumerate(jitter):
+        at, missing = clock.stamp(number * 0.02 * (1 + drift) + late, 0.02, False)
+        assert missing == 0
+        if end is not None:
+            assert at == pytest.approx(end, abs=0.00011)
+        end = at + 0.02
+
+
+@given(lost=st.floats(0.15, 5.0), before=st.integers(60, 200))
+def test_samples_that_go_missing_unannounced_are_noticed_within_a_good_second(
+    lost: float, before: int
+) -> None:
+    clock = SampleClock()
+    found = 0.0
+    for number in range(before + 120):
+        at, missing = clock.stamp(number * 0.02 + (lost if number >= before else 0), 0.02, False)
+        found += missing
+    assert found == pytest.approx(lost, abs=0.01)
+    assert at == pytest.approx((before + 119) * 0.02 + lost, abs=0.01)
