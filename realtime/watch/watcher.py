@@ -1,7 +1,7 @@
 """Faces in frames: detection, identity, features."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from realtime.watch.tracker import Box, Tracker
 
 #: At most this many faces of a frame are encoded, the largest first.
 MAX_FACES = 4
+#: The whole frame is searched every so many frames; in between, the surroundings of known faces.
+SEARCH_ALL_EVERY = 5
 
 Frame = NDArray[np.uint8]
 
@@ -29,9 +31,9 @@ class Detected(Protocol):
 
 
 class Detector(Protocol):
-    """Finds faces in a BGR frame, largest first."""
+    """Finds faces in a BGR frame, largest first; `near` those of the frame before, if given."""
 
-    def detect(self, frame: Frame) -> Sequence[Detected]: ...
+    def detect(self, frame: Frame, near: Sequence[Any] = ()) -> Sequence[Detected]: ...
 
 
 class FaceFeatures(Protocol):
@@ -60,7 +62,7 @@ class Watcher:
         """Forgets the faces seen so far."""
         self._tracker = Tracker()
         self._count = 0
-        self._seen: list[Box] = []
+        self._seen: list[Detected] = []
 
     def gauges(self) -> Mapping[str, float | str | bool]:
         """How many faces are in view, and how many frames have been analysed."""
@@ -82,14 +84,11 @@ class Watcher:
 
     def _look(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
-        boxes: list[Box] = [
-            (one.x, one.y, one.width, one.height)
-            for one in self._detector.detect(frame)
-            if one.width >= self._min_face
-        ][:MAX_FACES]
+        found = [one for one in self._search(frame) if one.width >= self._min_face][:MAX_FACES]
+        boxes: list[Box] = [(one.x, one.y, one.width, one.height) for one in found]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
-        self._seen = boxes
+        self._seen = found
         if not boxes:
             return messages.Faces(message.time, [])
         features = self._encoder.encode(np.stack([self._encoder.crop(frame, b) for b in boxes]))
@@ -100,3 +99,11 @@ class Watcher:
                 for track, box, row in zip(tracks, boxes, features, strict=True)
             ],
         )
+
+    def _search(self, frame: Frame) -> Sequence[Detected]:
+        """The faces in a frame, searched near the last ones where that is enough."""
+        if self._seen and self._count % SEARCH_ALL_EVERY:
+            found = self._detector.detect(frame, self._seen)
+            if len(found) >= len(self._seen):
+                return found
+        return self._detector.detect(frame)
