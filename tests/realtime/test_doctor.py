@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs import command
-from realtime import doctor
+from realtime import checks, doctor
 from realtime.settings import Settings, Transcription
 
 
@@ -36,8 +36,8 @@ def test_a_part_that_breaks_in_any_way_is_a_finding(
     def breaks(settings: Settings) -> str:
         raise OSError("no\nlibrary")
 
-    checks = tuple((name, needed, "get it", breaks) for name, needed, _, _ in doctor._CHECKS)
-    monkeypatch.setattr(doctor, "_CHECKS", checks)
+    broken = tuple((name, needed, "get it", breaks) for name, needed, _, _ in checks.CHECKS)
+    monkeypatch.setattr(doctor, "CHECKS", broken)
     assert command.run(doctor.main, []) == 1
     shown = capsys.readouterr().out
     assert "Nothing works without" in shown
@@ -49,8 +49,8 @@ def test_only_what_is_needed_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(settings: Settings) -> str:
         raise RuntimeError("broken")
 
-    checks = (("one", False, "remedy", breaks), ("two", True, "remedy", lambda settings: "there"))
-    monkeypatch.setattr(doctor, "_CHECKS", checks)
+    broken = (("one", False, "remedy", breaks), ("two", True, "remedy", lambda settings: "there"))
+    monkeypatch.setattr(doctor, "CHECKS", broken)
     assert command.run(doctor.main, []) == 0
 
 
@@ -58,12 +58,12 @@ def test_a_whisper_model_in_the_configured_directory_or_the_cache_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(doctor._Missing):
-        doctor._whisper(Settings())
+    with pytest.raises(checks.Missing):
+        checks._whisper(Settings())
     snapshot = tmp_path / "cache" / "models--Systran--faster-whisper-tiny.en" / "snapshots" / "1"
     snapshot.mkdir(parents=True)
     (snapshot / "model.bin").touch()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.bin").touch()
     settings = Settings(transcription=Transcription(directory=str(tmp_path / "mine")))
-    assert doctor._whisper(settings) == f"{tmp_path / 'mine'}, tiny.en"
+    assert checks._whisper(settings) == f"{tmp_path / 'mine'}, tiny.en"

@@ -106,6 +106,7 @@ def test_containers_and_codecs_agree_on_when_things_happen(
     assert time_of_click(samples, 2.5) - time_of_click(samples) == pytest.approx(1.5, abs=0.002)
     assert len(samples) / RATE == pytest.approx(4.0, abs=0.1)
     assert len(only(messages, VideoFrame)) == pytest.approx(40, abs=1)
+    assert not only(messages, Dropped)
     assert source.duration == pytest.approx(4.0, abs=0.1)
 
 
