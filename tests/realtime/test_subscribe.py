@@ -274,13 +274,13 @@ def test_the_command_says_when_the_publisher_goes_and_comes_back(remote: Remote)
     assert process.stderr is not None
     process.stdout.readline()
     remote.tell("hang up")
-    assert process.stderr.readline() == "the publisher has gone; waiting\n"
+    assert "the publisher has gone; waiting\n" in iter(process.stderr.readline, "")
     remote.tell("bind")
-    assert process.stderr.readline() == "the publisher is back\n"
     remote.until("bound", *(f"+{topic}" for topic in TOPICS))
     remote.publish(*SESSION[2:])
     output, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (0, "")
+    assert process.returncode == 0
+    assert "the publisher is back\n" in errors
     assert output.splitlines()[-1].startswith("session ended")
 
 
