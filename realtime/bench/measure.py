@@ -27,15 +27,21 @@ class Run:
 
     `memory` holds (media time, bytes) of all processes together, shared pages counted once where
     the system tells; `processor` (wall time, seconds of processor time) likewise.
+
+    Args:
+        plan: the session to run.
+        every: seconds between two readings of the processes.
+        memory: whether memory is read, which costs processor time itself.
     """
 
-    def __init__(self, plan: Plan, every: float = 0.5) -> None:
+    def __init__(self, plan: Plan, *, every: float = 1.0, memory: bool = False) -> None:
         self.events: list[tuple[float, events.AnyEvent]] = []
         self.memory: list[tuple[float, int]] = []
         self.processor: list[tuple[float, float]] = []
         self.started = self.ended = 0.0
         self._media_time = 0.0
         self._every = every
+        self._with_memory = memory
         self._stop = threading.Event()
         self._plan = plan
 
@@ -88,11 +94,12 @@ class Run:
             used, busy = 0, 0.0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
-                    full = process.memory_full_info()
+                    if self._with_memory:
+                        full = process.memory_full_info()
+                        used += getattr(full, "pss", full.rss)
                     times = process.cpu_times()
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
-                used += getattr(full, "pss", full.rss)
                 busy += times.user + times.system
             self.memory.append((self._media_time, used))
             self.processor.append((time.monotonic(), busy))
@@ -141,7 +148,7 @@ def memory(settings: Settings, path: Path) -> dict[str, float]:
     `memory_growth_mb_per_hour` is the slope over media time after the first fifth;
     `cost_growth` the wall time per utterance in the last fifth over that in the second fifth.
     """
-    run = Run(plan_for(path, settings)).go()
+    run = Run(plan_for(path, settings), memory=True).go()
     points: Any = np.array(run.memory, float)
     settled = points[len(points) // 5 : -1]
     slope = np.polyfit(settled[:, 0] / 3600, settled[:, 1] / MEBIBYTE, 1)[0]

@@ -12,24 +12,26 @@ from model.labels import SAMPLE_RATE
 SAMPLE = Path(__file__).parents[1] / "sample" / "conversation.mkv"
 
 
-def repeated(path: Path, seconds: float) -> Path:
+def repeated(path: Path, seconds: float, *, video: bool = True) -> Path:
     """Writes the sample conversation, with its captions, as often as fills `seconds`.
 
-    Packets are copied, nothing is encoded again.
+    Packets are copied, nothing is encoded again; `video` False leaves the picture out.
     """
     with av.open(str(path), "w", format="matroska") as out:
         with av.open(str(SAMPLE)) as template:
             # A pause between copies: their packets must not overlap.
             length = Fraction(template.duration or 0, av.time_base) + 1
             copies: dict[int, Any] = {
-                stream.index: out.add_stream_from_template(stream) for stream in template.streams
+                stream.index: out.add_stream_from_template(stream)
+                for stream in template.streams
+                if video or stream.type != "video"
             }
         count = max(1, round(seconds / float(length)))
         for number in range(count):
             last: dict[int, int] = {}
             with av.open(str(SAMPLE)) as source:
                 for packet in source.demux():
-                    if packet.pts is None:
+                    if packet.pts is None or packet.stream.index not in copies:
                         continue
                     shift = round(number * length / packet.time_base)
                     # Matroska keeps no decoding times; the first pictures come without one.
