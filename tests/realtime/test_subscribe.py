@@ -124,6 +124,8 @@ def test_events_lost_right_after_the_hello_are_counted(remote: Remote) -> None:
 
 def test_coming_late_is_no_loss(remote: Remote) -> None:
     remote.publish(*SESSION[:4])
+    remote.tell("say done")
+    remote.until("done")
     with Subscriber(remote.endpoint) as subscriber:
         assert subscriber.ready().seq == 4
         remote.publish(*SESSION[4:])

@@ -2,6 +2,7 @@
 
     publish LINE    sends TOPIC SPACE JSON and counts it
     skip N          counts N events without sending them
+    say WORD        prints it, when the orders before it are done
     hang up, bind   closes the socket, opens it again on the same port
 
 Prints the endpoint, then a line for every topic that is new (`+emotion`), every hello answered,
@@ -59,6 +60,8 @@ def serve() -> None:
                 seq += 1
             elif order == "skip":
                 seq += int(rest)
+            elif order == "say":
+                print(rest, flush=True)
             elif order == "hang":
                 poller.unregister(bound[0])
                 bound.pop().close()
