@@ -1,0 +1,143 @@
+"""Checkpoints come back as they went, and wrong ones are refused in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from configs.errors import InputError
+from model import checkpoint
+from model.audio import AudioEncoder
+from model.checkpoint import Card
+from model.face import FaceEncoder
+from model.gscon import Architecture, GSCon
+from model.labels import EMOTIONS, MODALITIES
+from model.text import TextEncoder
+
+ARCHITECTURE = Architecture({"text": 4, "audio": 3, "visual": 5}, context=4, width=8, heads=2)
+
+
+def card(**changes: Any) -> Card:
+    fields: dict[str, Any] = {
+        "name": "toy",
+        "version": "1",
+        "emotions": list(EMOTIONS),
+        "encoders": {m: f"{m}-encoder:1" for m in MODALITIES},
+        "architecture": ARCHITECTURE,
+        "temperature": 1.5,
+        "temperatures": dict.fromkeys(MODALITIES, 2.0),
+        "data": "made up",
+        "split": "none",
+        "seeds": [1],
+        "scores": {},
+        "created": "2000-01-01",
+        "machine": "none",
+        "notes": ["a toy"],
+    }
+    return Card(**{**fields, **changes})
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    checkpoint.save(tmp_path / "toy", GSCon(ARCHITECTURE), card())
+    return tmp_path / "toy.safetensors"
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
+    model = GSCon(ARCHITECTURE)
+    model.standardise["text"].mean.fill_(3.0)
+    checkpoint.save(tmp_path / "toy", model, card())
+    loaded = checkpoint.load(tmp_path / "toy.safetensors")
+    assert loaded.card == card()
+    assert not loaded.model.training
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, loaded.model.state_dict()[key])
+
+
+def test_a_name_a_file_a_stem_and_a_folder_all_lead_there(saved: Path) -> None:
+    for way in (saved, str(saved), saved.with_suffix(""), saved.parent):
+        assert checkpoint.load(way).card.name == "toy"
+    assert checkpoint.load("live").card.name == "live"
+
+
+def test_saving_leaves_three_files_and_nothing_else(saved: Path) -> None:
+    names = sorted(path.name for path in saved.parent.iterdir())
+    assert names == ["toy.json", "toy.md", "toy.safetensors"]
+    assert "made up" in saved.with_suffix(".md").read_text()
+
+
+def change(saved: Path, **values: Any) -> None:
+    path = saved.with_suffix(".json")
+    path.write_bytes(msgspec.json.encode({**msgspec.json.decode(path.read_bytes()), **values}))
+
+
+def expect_refusal(path: Path | str, *mentions: str) -> None:
+    with pytest.raises(InputError) as caught:
+        checkpoint.load(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    for mention in mentions:
+        assert mention in message
+
+
+def test_a_wrong_path_is_refused(tmp_path: Path) -> None:
+    expect_refusal("nonesuch", "nonesuch", "live")
+    expect_refusal(tmp_path / "x.safetensors", str(tmp_path / "x.safetensors"))
+    expect_refusal("../weights/live", "../weights/live")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 200, -1])
+def test_a_file_that_was_cut_short_is_refused(saved: Path, keep: int) -> None:
+    saved.write_bytes(saved.read_bytes()[:keep])
+    expect_refusal(saved, str(saved))
+
+
+def test_other_emotions_are_refused(saved: Path) -> None:
+    change(saved, emotions=list(reversed(EMOTIONS)))
+    expect_refusal(saved, "emotions", str(saved))
+
+
+def test_weights_of_another_network_are_refused(saved: Path) -> None:
+    change(saved, architecture={"dims": ARCHITECTURE.dims, "width": 16, "heads": 2})
+    expect_refusal(saved, str(saved), "toy.json")
+
+
+def test_a_missing_or_damaged_card_is_refused(saved: Path) -> None:
+    path = saved.with_suffix(".json")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    expect_refusal(saved, "toy.json")
+    path.write_bytes(b'{"name": 3}')
+    expect_refusal(saved, "toy.json")
+    path.unlink()
+    expect_refusal(saved, "toy.json")
+
+
+def test_a_card_without_one_of_the_encoders_is_refused(saved: Path) -> None:
+    change(saved, encoders={"text": "x"})
+    expect_refusal(saved, "toy.json", "audio")
+
+
+def test_the_shipped_model_fits_the_shipped_encoders() -> None:
+    shipped = checkpoint.load("live").card
+    for m, encoder in zip(MODALITIES, (TextEncoder(), AudioEncoder(), FaceEncoder()), strict=True):
+        assert shipped.encoders[m] == encoder.identity
+        assert shipped.dims[m] == encoder.dim
+
+
+def test_the_shipped_card_says_what_was_measured_and_what_it_is_not() -> None:
+    shipped = checkpoint.load("live").card
+    assert {"text+audio+visual", "text", "audio", "visual", "nothing"} <= set(shipped.scores)
+    assert checkpoint.describe(shipped) == (checkpoint.WEIGHTS / "live.md").read_text()
+    assert "not real" in " ".join(shipped.notes)
+
+
+def test_the_shipped_model_does_not_always_say_neutral() -> None:
+    """Its card's recalls: every emotion is found at all, and most of them often."""
+    classes = checkpoint.load("live").card.scores["text+audio+visual"]["per_class"]
+    recalls = [classes[emotion]["recall"] for emotion in EMOTIONS]
+    assert min(recalls) > 0.1
+    assert sorted(recalls)[len(recalls) // 2] > 0.4

@@ -1,0 +1,60 @@
+"""Small made-up material on which GSCon trains in seconds."""
+
+import numpy as np
+
+from model.labels import EMOTIONS, MODALITIES
+from train.compose import Corpus, corpus_of
+from train.corpora.meld import Turn
+from train.features import VARIANTS, Bank
+from train.fusion import FusionRecipe, Material
+
+DIMS = {"text": 9, "audio": 8, "visual": 7}
+RECIPE = FusionRecipe(
+    name="toy", epochs=12, batch=32, learning_rate=1e-2, width=16, heads=2, context=4, dropout=0.1,
+    compositions=2,
+)  # fmt: skip
+
+
+def vectors(emotions: np.ndarray, dim: int, seed: int, noise: float) -> np.ndarray:
+    """Rows that tell their emotion, more or less."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(99 + dim).normal(size=(len(EMOTIONS), dim))
+    return (centres[emotions] + random.normal(0, noise, (len(emotions), dim))).astype(np.float32)
+
+
+def bank(owners: list[str], dim: int, seed: int, without: tuple[str, int] | None = None) -> Bank:
+    rows = [
+        (owner, emotion)
+        for owner in owners
+        for emotion in range(len(EMOTIONS))
+        for _ in range(3)
+        if (owner, emotion) != without
+    ]
+    emotions = np.array([emotion for _, emotion in rows])
+    stacked = np.stack([vectors(emotions, dim, seed + v, 0.4) for v in range(VARIANTS)], 1)
+    return Bank(stacked, emotions, np.array([owner for owner, _ in rows]))
+
+
+def corpus(count: int, seed: int, context: int = RECIPE.context) -> Corpus:
+    random = np.random.default_rng(seed)
+    dialogues = [
+        [
+            Turn(f"P{random.integers(3)}", f"word {d} {t}", int(random.integers(len(EMOTIONS))))
+            for t in range(random.integers(1, 8))
+        ]
+        for d in range(count)
+    ]
+    emotions = np.array([turn.emotion for turns in dialogues for turn in turns])
+    return corpus_of(
+        dialogues,
+        vectors(emotions, DIMS["text"], seed, 0.8),
+        bank(["A", "B"], DIMS["audio"], seed, without=("A", 1)),
+        bank([""], DIMS["visual"], seed),
+        context,
+    )
+
+
+def material() -> Material:
+    return Material(
+        corpus(80, 1), corpus(20, 2), corpus(20, 3), {m: f"{m}:1" for m in MODALITIES}, DIMS
+    )

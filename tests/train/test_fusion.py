@@ -1,0 +1,154 @@
+"""GSCon trains: it learns, repeats itself, and its results become files."""
+
+import dataclasses
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from made_material import RECIPE, corpus, material
+
+from model import checkpoint
+from model.gscon import Answers, GSCon
+from model.labels import EMOTIONS, MODALITIES
+from train import evaluate, fusion, install
+from train.compose import batch, compose
+from train.fusion import SUBSETS, Fitted, architecture, objective
+
+
+def quiet(done: int, total: int, line: str) -> None:
+    assert 0 < done <= total
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fitted:
+    return fusion.fit(RECIPE, material(), 1, quiet)
+
+
+def test_training_learns_with_all_modalities_and_with_each(fitted: Fitted) -> None:
+    scores = fitted.scores["test"]
+    assert scores["text+audio+visual"].accuracy > 0.5
+    for m in MODALITIES:
+        assert scores[m].accuracy > 2 / 7
+    assert scores["nothing"].accuracy < scores["text+audio+visual"].accuracy
+
+
+def test_training_again_gives_the_same(fitted: Fitted) -> None:
+    again = fusion.fit(RECIPE, material(), 1, quiet)
+    assert again.best_epoch == fitted.best_epoch
+    for key, value in fitted.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[key])
+    assert again.scores == fitted.scores
+
+
+def test_test_data_has_no_say() -> None:
+    """Neither in the network, nor in the epoch, nor in the calibration."""
+    short = msgspec.structs.replace(RECIPE, epochs=2)
+    first = fusion.fit(short, material(), 1, quiet)
+    second = fusion.fit(short, dataclasses.replace(material(), test=corpus(5, 77)), 1, quiet)
+    assert (first.best_epoch, first.temperature) == (second.best_epoch, second.temperature)
+    for key, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[key])
+
+
+def test_validation_data_does_not_train() -> None:
+    one_epoch = msgspec.structs.replace(RECIPE, epochs=1)
+    given = material()
+    first = fusion.fit(one_epoch, given, 1, quiet)
+    second = fusion.fit(one_epoch, dataclasses.replace(given, validation=corpus(9, 55)), 1, quiet)
+    for key, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[key])
+
+
+def test_the_temperature_makes_validation_labels_most_probable(fitted: Fitted) -> None:
+    given = material()
+    ways = [
+        compose(
+            given.validation,
+            {"audio": RECIPE.audio, "visual": RECIPE.visual},
+            np.random.default_rng(101 + index),
+            clean=True,
+        )
+        for index in range(2)
+    ]
+    labels = given.validation.emotions.numpy()
+
+    def surprise(temperature: float) -> float:
+        losses = []
+        for keep in SUBSETS.values():
+            logits = fusion.predict(fitted.model, given.validation, ways[0], keep)["final"]
+            chosen = fusion.softmax(logits, temperature)[np.arange(len(labels)), labels]
+            losses.append(-np.log(chosen))
+        return float(np.mean(losses))
+
+    best = surprise(fitted.temperature)
+    assert best <= surprise(fitted.temperature * 1.15)
+    assert best <= surprise(fitted.temperature / 1.15)
+
+
+def losses_of(**changes: float) -> float:
+    torch.manual_seed(0)
+    given = material()
+    model = GSCon(architecture(RECIPE, given.dims)).eval()
+    agreement = {"audio": RECIPE.audio, "visual": RECIPE.visual}
+    way = compose(given.train, agreement, np.random.default_rng(0), clean=True)
+    rows = torch.arange(64)
+    windows = batch(given.train, way, rows)
+    answers: Answers = model(windows)
+    recipe = msgspec.structs.replace(RECIPE, **changes)
+    random = torch.Generator().manual_seed(0)
+    value = objective(model, answers, windows, given.train.emotions[rows], None, recipe, random)
+    return value.item()
+
+
+def test_the_consistency_losses_are_part_of_the_objective_by_their_weights() -> None:
+    plain = losses_of(gdc=0.0, ssc=0.0)
+    structure = losses_of(gdc=0.0, ssc=1.0) - plain
+    direction = losses_of(gdc=1.0, ssc=0.0) - plain
+    assert structure > 0
+    assert -1 <= direction < 0
+    assert losses_of(gdc=0.5, ssc=2.0) == pytest.approx(
+        plain + 2 * structure + 0.5 * direction, rel=1e-5
+    )
+
+
+def test_a_run_becomes_a_checkpoint_that_can_be_evaluated_and_shipped(
+    fitted: Fitted,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    second = dataclasses.replace(fitted, seed=2, selection=fitted.selection - 0.1)
+    made = install.fusion([fitted, second], RECIPE, material(), tmp_path / "run")
+    loaded = checkpoint.load(made)
+    assert loaded.card.seeds == [1, 2]
+    assert torch.equal(
+        loaded.model.state_dict()["final.0.weight"], fitted.model.state_dict()["final.0.weight"]
+    )
+    assert (tmp_path / "run" / "seed-2" / "toy.safetensors").is_file()
+
+    evaluate.main([str(made), "--json"])
+    printed = msgspec.json.decode(capsysbinary.readouterr().out)
+    figure = printed["modalities"]["text"]["weighted_f1"]
+    assert figure["mean"] == pytest.approx(fitted.scores["test"]["text"].weighted_f1)
+    assert figure["sd"] == 0
+    assert set(printed["modalities"]) == set(SUBSETS)
+    assert set(printed["modalities"]["audio"]["per_class"]) == set(EMOTIONS)
+
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path / "weights")
+    written = install.ship(made)
+    assert {path.name for path in written} == {"toy.safetensors", "toy.json", "toy.md"}
+    assert checkpoint.load("toy").card == loaded.card
+
+
+def test_mean_and_deviation_are_over_seeds(fitted: Fitted) -> None:
+    one = fitted.scores["test"]["text"]
+    other = msgspec.structs.replace(one, weighted_f1=one.weighted_f1 + 0.2)
+    moved = dataclasses.replace(
+        fitted, scores={**fitted.scores, "test": {**fitted.scores["test"], "text": other}}
+    )
+    figures = install.over_seeds([fitted, moved])["text"]["weighted_f1"]
+    assert figures["mean"] == pytest.approx(one.weighted_f1 + 0.1)
+    assert figures["sd"] == pytest.approx(0.2 / 2**0.5)
