@@ -5,6 +5,7 @@ name (a file of this package) or by path, read into a typed `msgspec.Struct`, an
 overridden on the command line as `key=value`, with dots for nested keys.
 """
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +19,10 @@ from configs.errors import InputError
 T = TypeVar("T", bound=msgspec.Struct)
 
 _HERE = Path(__file__).parent
+
+#: What reading YAML raises: besides its own errors those of values (a thirteenth month, bytes that
+#: are no text) and of brackets without end.
+_UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -50,10 +55,10 @@ def find(name_or_path: str | Path, folder: str = "") -> Path:
     """
     here = _HERE / folder
     named = here / f"{name_or_path}.yaml"
-    if named.parent == here and named.is_file():
+    if named.parent == here and os.path.isfile(named):
         return named
     path = Path(name_or_path)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     raise InputError(
         f"configuration {str(name_or_path)!r}: no such file, and not one of "
@@ -83,9 +88,15 @@ def read(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read or is no YAML mapping.
     """
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise InputError(
+            f"configuration {path}: cannot be read ({error.strerror}); give another file"
+        ) from error
+    except _UNREADABLE as error:
         raise InputError(f"configuration {path}: {_one_line(error)}; mend the YAML") from error
+    if tree is None:
+        return {}
     if not isinstance(tree, dict):
         raise InputError(f"configuration {path}: expected a mapping of keys to values")
     return tree
@@ -122,7 +133,7 @@ def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> N
     _check_key(key, kind)
     try:
         node[last] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except _UNREADABLE as error:
         raise InputError(f"override {override!r}: the value is not YAML") from error
 
 

@@ -47,6 +47,7 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
     try:
         return main(words) or OK
     except (InputError, Failure) as error:
+        shown: Exception = error
         code = WRONG_INPUT if isinstance(error, InputError) else FAILED
         message = " ".join(str(error).split())
     except KeyboardInterrupt:
@@ -56,10 +57,11 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
         sys.stdout = None
         return OK
     except Exception as error:  # the last line of defence: still one line
+        shown = error
         code = FAILED
         message = f"{type(error).__name__}: {' '.join(str(error).split())}; run with --debug"
     if debug:
-        traceback.print_exc()
+        traceback.print_exception(shown)
     print(f"error: {message}", file=sys.stderr)
     return code
 

@@ -9,8 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
+#: No number in a set-up is larger than a day has seconds; infinity is none.
+DAY = 86_400.0
+
+Positive = Annotated[float, Meta(gt=0, le=DAY)]
+NotNegative = Annotated[float, Meta(ge=0, le=DAY)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -64,7 +67,7 @@ class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where words come from: `auto`, `off`, a faster-whisper model name, or its directory.
 
-    `auto` takes captions, then `directory` where it exists, then the model called `name`.
+    `auto` takes captions, then `directory` where one is given, then the model called `name`.
     `language` None lets the model detect it. `max_no_speech`, `min_log_probability` and
     `max_compression` are the guards against words invented in silence.
     """
