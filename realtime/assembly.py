@@ -82,6 +82,7 @@ def build_recognise(worker: Worker, t0: StartTime) -> Any:
 
 def build_recording(worker: Worker, t0: StartTime) -> Any:
     """A media file."""
+    from realtime.capture.media import BLOCK
     from realtime.capture.recording import RecordingSource
 
     plan = worker.plan
@@ -93,6 +94,7 @@ def build_recording(worker: Worker, t0: StartTime) -> Any:
         frame_rate=plan.settings.camera.rate,
         want_audio=plan.has_audio,
         want_video=plan.has_video,
+        block=plan.settings.microphone.block if plan.live else BLOCK,
     )
 
 

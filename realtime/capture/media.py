@@ -16,7 +16,7 @@ import numpy.typing as npt
 from model.labels import SAMPLE_RATE
 from realtime.messages import AudioChunk, Dropped, Message, VideoFrame
 
-CHUNK = SAMPLE_RATE // 4  # samples per AudioChunk
+BLOCK = 0.25  # seconds of sound per AudioChunk, unless told otherwise
 GAP = 0.05  # seconds of missing time stamps that are taken for a hole and not for rounding
 _EXACT = 1e-6  # seconds; far below any time base, far above the rounding of floats
 
@@ -125,13 +125,21 @@ class Track:
 class AudioTrack(Track):
     """Sound as 16 kHz mono chunks whose sample count and media time agree from the file's start.
 
-    `filled` is the silence in seconds that was put where the recording has no sound.
+    `filled` is the silence in seconds that was put where the recording has no sound; `block` the
+    length of a chunk in seconds.
     """
 
     what = "audio"
 
-    def __init__(self, stream: Any, start: Fraction, times: npt.NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        start: Fraction,
+        times: npt.NDArray[np.float64],
+        block: float = BLOCK,
+    ) -> None:
         super().__init__(stream, start, times)
+        self._block = round(block * SAMPLE_RATE)
         self.filled = 0.0
         self._buffer: list[npt.NDArray[np.float32]] = []
         self._written = 0  # samples at 16 kHz that were buffered or handed out
@@ -207,13 +215,13 @@ class AudioTrack(Track):
             self._written += len(samples)
 
     def _chunks(self, last: bool = False) -> list[Message]:
-        if self._written - self._sent < (1 if last else CHUNK):
+        if self._written - self._sent < (1 if last else self._block):
             return []
         sound = np.concatenate(self._buffer)
-        whole = len(sound) if last else len(sound) // CHUNK * CHUNK
+        whole = len(sound) if last else len(sound) // self._block * self._block
         out: list[Message] = []
-        for first in range(0, whole, CHUNK):
-            part = sound[first : min(first + CHUNK, whole)]
+        for first in range(0, whole, self._block):
+            part = sound[first : min(first + self._block, whole)]
             out.append(AudioChunk(self._sent / SAMPLE_RATE, part.tobytes()))
             self._sent += len(part)
         self._buffer = [sound[whole:]]

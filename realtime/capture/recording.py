@@ -16,7 +16,7 @@ import av
 from configs.errors import InputError
 from model.labels import SAMPLE_RATE
 from realtime.capture import captions as caption_reader
-from realtime.capture.media import AudioTrack, Track, VideoTrack
+from realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
 from realtime.capture.media_file import open_media, survey
 from realtime.messages import AudioChunk, Cue, Dropped, End, Mark, Message
 from realtime.settings import Recording
@@ -39,6 +39,8 @@ class RecordingSource:
         frame_rate: greatest number of frames a second.
         want_audio, want_video: a medium that is not wanted is not decoded.
         name: the service name in the final `End`.
+        block: seconds of sound per `AudioChunk`; about a microphone's where the recording stands
+            in for one.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RecordingSource:
         want_audio: bool = True,
         want_video: bool = True,
         name: str = "capture",
+        block: float = BLOCK,
     ) -> None:
         self.path = Path(path)
         self.description = self.path.name
@@ -64,6 +67,7 @@ class RecordingSource:
         self._frame_rate = frame_rate
         self._want = {"audio": want_audio, "video": want_video}
         self._name = name
+        self._block = block
         self._container: Any = None
         self._audio: AudioTrack | None = None
         self._video: VideoTrack | None = None
@@ -106,7 +110,7 @@ class RecordingSource:
         audio, video = used.get("audio"), used.get("video")
         self._audio = self._video = None
         if audio is not None:
-            self._audio = AudioTrack(audio, start, times[audio.index])
+            self._audio = AudioTrack(audio, start, times[audio.index], self._block)
         if video is not None:
             width = self._settings.max_width
             self._video = VideoTrack(video, start, times[video.index], self._frame_rate, width)
