@@ -17,7 +17,7 @@ import msgspec
 import zmq
 
 from realtime import events, messages
-from realtime.services import Link, Policy
+from realtime.services import DROPPABLE, Link, Policy
 
 #: Milliseconds: a peer is dead after this silence; reconnection starts fast and slows down.
 HEARTBEAT, HEARTBEAT_TIMEOUT = 2_000, 6_000
@@ -121,6 +121,7 @@ class Sender:
         self.dropped = 0
         self._policy: Policy = link.policy(live)
         self._check = check
+        self._abandoned = False
         self._socket = context.socket(zmq.PUSH)
         prepare(self._socket, link.high_water_mark(live))
         # Pictures are not kept for a receiver that is away; everything else is.
@@ -129,19 +130,23 @@ class Sender:
 
     def send(self, message: object, frame: bytes) -> None:
         """Sends by the link's policy: waits (`lossless`), or drops and counts (`latest`)."""
-        if self._policy == "latest" and isinstance(message, messages.VideoFrame | messages.Faces):
+        if self._policy == "latest" and isinstance(message, DROPPABLE):
             try:
                 self._socket.send(frame, zmq.NOBLOCK)
             except zmq.Again:
                 self.dropped += 1
             return
-        while True:
+        while not self._abandoned:
             try:
                 self._socket.send(frame, zmq.NOBLOCK)
                 return
             except zmq.Again:
                 self._check()
                 self._socket.poll(50, zmq.POLLOUT)
+
+    def abandon(self) -> None:
+        """The receiver has been given up: from now on nothing waits for it."""
+        self._abandoned = True
 
     def close(self) -> None:
         """Closes; what is still queued has a moment to go out."""
@@ -169,7 +174,7 @@ class Inbox:
         live: bool,
     ) -> None:
         self.dropped = 0
-        self.senders = len({link.sender for link in links})
+        self.senders = len({link.sender for link in links if messages.End in link.carries})
         self.waiting: deque[messages.Any | events.AnyEvent] = deque()
         self._latest = any(link.policy(live) == "latest" for link in links)
         self.socket = context.socket(zmq.PULL)

@@ -20,14 +20,15 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     """What a worker reports of itself.
 
     `state` is `ready` (built, waits for the start), `running`, `done` (it has said everything),
-    or `failed`, with `detail` and whether the request was to blame (`wrong_input`).
+    or `failed`, with `detail` and whether the request was to blame (`wrong_input`). `dropped`
+    counts since the process's start, by the receiver that did not keep up.
     """
 
     service: str
     pid: int
     state: Literal["ready", "running", "done", "failed"]
     handled: int = 0
-    dropped: int = 0
+    dropped: dict[str, int] = {}
     gauges: dict[str, float | str | bool] = {}
     detail: str = ""
     wrong_input: bool = False
@@ -40,11 +41,20 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """Sources: read no more, and say that this was the end."""
+    """Sources: read no more, and say that this was the end. Stages that no end reaches: go."""
+
+
+class Without(msgspec.Struct, frozen=True, tag=True):
+    """The service has been given up: send it nothing any more."""
+
+    service: str
+
+
+Command = Start | Stop | Without
 
 
 _status_decoder = msgspec.msgpack.Decoder(Status)
-_command_decoder = msgspec.msgpack.Decoder(Start | Stop)
+_command_decoder = msgspec.msgpack.Decoder(Command)
 
 
 class Line:
@@ -65,6 +75,7 @@ class Line:
         self.socket.connect(address)
         self.t0: float | None = None
         self.stopping = False
+        self.without: set[str] = set()
         self._service = service
         self._last_report = 0.0
 
@@ -73,14 +84,21 @@ class Line:
         state: Literal["ready", "running", "done", "failed"],
         *,
         handled: int = 0,
-        dropped: int = 0,
+        dropped: dict[str, int] | None = None,
         gauges: dict[str, float | str | bool] | None = None,
         detail: str = "",
         wrong_input: bool = False,
     ) -> None:
         """Tells the supervisor; readings are dropped rather than waited for."""
         status = Status(
-            self._service, os.getpid(), state, handled, dropped, gauges or {}, detail, wrong_input
+            self._service,
+            os.getpid(),
+            state,
+            handled,
+            dropped or {},
+            gauges or {},
+            detail,
+            wrong_input,
         )
         try:
             self.socket.send(
@@ -103,6 +121,8 @@ class Line:
                 break
             if isinstance(command, Start):
                 self.t0 = command.t0
+            elif isinstance(command, Without):
+                self.without.add(command.service)
             else:
                 self.stopping = True
         parent = multiprocessing.parent_process()
@@ -142,7 +162,7 @@ class Switchboard:
                 return found
             found.append(_status_decoder.decode(frame))
 
-    def command(self, service: str, command: Start | Stop) -> None:
+    def command(self, service: str, command: Command) -> None:
         """Sends a command; one to a worker that is not there is lost."""
         self.socket.send_multipart([service.encode(), msgspec.msgpack.encode(command)])
 

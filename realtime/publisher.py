@@ -48,6 +48,7 @@ class Publisher:
         self._socket = self._context.socket(zmq.XPUB)
         bus.prepare(self._socket, EVENTS_QUEUE_BYTES // EVENT_BYTES, heartbeat=True)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
         try:
             if curve is not None:
                 self._secure(curve)
@@ -55,8 +56,8 @@ class Publisher:
         except zmq.ZMQError as error:
             self.close()
             raise InputError(
-                f"cannot publish on {endpoint}: {error.strerror}; choose another with "
-                "--publish, for example tcp://127.0.0.1:5561, or --publish off"
+                f"cannot publish on {endpoint}: {zmq.strerror(error.errno or 0)}; choose another "
+                "with --publish, for example tcp://127.0.0.1:5561, or --publish off"
             ) from error
         except InputError:
             self.close()

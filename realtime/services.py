@@ -3,7 +3,8 @@
 Delivery policies, by name:
 
 - `lossless`: a full queue blocks the sender. Nothing is lost; the sender has to wait.
-- `latest`: only the newest picture is kept; what is dropped on the way is counted.
+- `latest`: pictures, and what is only for show, never wait: the newest is kept and what is dropped
+  on the way is counted. Marks, losses and ends are still delivered.
 - `events`: published with sequence numbers; a subscriber that does not keep up loses the newest
   events and can count them. Nothing else slows down.
 """
@@ -48,18 +49,27 @@ class Link(msgspec.Struct, frozen=True):
         return max(2, self.queue_bytes // self.message_bytes)
 
 
+#: What a `latest` link may drop.
+DROPPABLE: tuple[type, ...] = (
+    messages.VideoFrame,
+    messages.Faces,
+    events.Provisional,
+    events.UtteranceEvent,
+)
+
 _FRAME = 640 * 480 * 3
 _SOUND = (messages.AudioChunk, messages.Cue, *_ALWAYS)
 _PICTURES = (messages.VideoFrame, *_ALWAYS)
 
 LINKS: tuple[Link, ...] = (
     Link("recording", "segment", _SOUND, "lossless", 2 * MEBIBYTE, 16 << 10),
-    Link("recording", "watch", _PICTURES, "lossless", 8 * MEBIBYTE, _FRAME),
+    Link("recording", "watch", _PICTURES, "latest", 8 * MEBIBYTE, _FRAME),
     Link("microphone", "segment", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
     Link("camera", "watch", _PICTURES, "latest", 2 * MEBIBYTE, _FRAME),
     Link("microphone", "record", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
     Link("camera", "record", _PICTURES, "lossless", 16 * MEBIBYTE, _FRAME),
-    Link("camera", "preview", (messages.VideoFrame, messages.End), "latest", 2 * MEBIBYTE, _FRAME),
+    # Nothing waits for a window on the screen, so it is not told the end either: it is stopped.
+    Link("camera", "preview", (messages.VideoFrame,), "latest", 2 * MEBIBYTE, _FRAME),
     Link(
         "segment",
         "transcribe",
@@ -77,12 +87,12 @@ LINKS: tuple[Link, ...] = (
         4 << 10,
     ),
     Link("watch", "recognise", (messages.Faces, *_ALWAYS), "lossless", MEBIBYTE, 2 << 10),
-    Link("watch", "preview", (messages.Faces, messages.End), "latest", MEBIBYTE, 2 << 10),
+    Link("watch", "preview", (messages.Faces,), "latest", MEBIBYTE, 2 << 10),
     Link(
         "recognise",
         "preview",
-        (events.UtteranceEvent, events.Provisional, messages.End),
-        "lossless",
+        (events.UtteranceEvent, events.Provisional),
+        "latest",
         MEBIBYTE,
         4 << 10,
     ),

@@ -1,6 +1,5 @@
 """A session: starts the workers, watches over them, numbers and hands on their events."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -11,7 +10,9 @@ from configs.errors import Failure, InputError
 from model.labels import EMOTIONS
 from realtime import bus, events, messages
 from realtime.assembly import BUILDERS
-from realtime.control import Start, Status, Stop, Switchboard
+from realtime.control import Start, Status, Stop, Switchboard, Without
+from realtime.drops import Drops
+from realtime.interrupts import interrupts
 from realtime.plan import Plan, Worker
 from realtime.processes import Process, limit_threads, start_context
 from realtime.publisher import Publisher
@@ -23,8 +24,6 @@ START_TIMEOUT = 120.0
 STOP_TIMEOUT = 1.2
 #: A service that fails more often than this within the period is given up.
 MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
-#: Seconds between two gap events about pictures that a busy stage has dropped.
-DROPS_EVERY = 5.0
 
 
 class Listener(Protocol):
@@ -76,9 +75,8 @@ class Session:
         self._processes = start_context(start_method)
         self._workers: dict[str, Process] = {}
         self._failures: dict[str, list[float]] = {}
-        self._dropped: dict[str, int] = {}
-        self._drops_said: dict[str, int] = {}
-        self._last_drops = 0.0
+        self._given_up: set[str] = set()
+        self._drops = Drops()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._t0 = 0.0
         self._utterances = 0
@@ -86,6 +84,7 @@ class Session:
         self._media_time = 0.0
         self._started = False
         self._complete = False
+        self._stopping = False
         self._stop_at: float | None = None
 
     @property
@@ -94,15 +93,13 @@ class Session:
         return {name: process.pid for name, process in self._workers.items()}
 
     def stop(self) -> None:
-        """Asks the sources to end; the session ends shortly after, with what it has."""
-        if self._stop_at is None:
-            self._stop_at = time.monotonic() + STOP_TIMEOUT
-            for name in self._workers:
-                if name in SOURCES:
-                    self._switchboard.command(name, Stop())
+        """Asks the sources to end; the session ends shortly after, with what it has. May be called
+        from a signal handler or another thread."""
+        self._stopping = True
 
     def run(self) -> bool:
-        """Runs to the end. Returns whether the session is complete (not stopped before its end).
+        """Runs to the end. Returns whether the session is complete: everything has been said, and a
+        recording was not stopped before its end.
 
         Raises:
             InputError: a worker found the request to be wrong (a device, a model, a file).
@@ -118,17 +115,16 @@ class Session:
                 for service in sorted(services):
                     self._spawn(service)
                 self._until_ready()
-                self._begin()
-                self._follow()
-            except KeyboardInterrupt:
-                if not self._started:
-                    raise
-                self.stop()
-                with contextlib.suppress(KeyboardInterrupt):
+                with interrupts(self.stop):
+                    self._begin()
                     self._follow()
             finally:
                 self._end()
-        return self._complete
+        return self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self._complete and (self._plan.live or not self._stopping)
 
     def _spawn(self, service: str) -> None:
         worker = Worker(
@@ -150,10 +146,7 @@ class Session:
             self._switchboard.socket.poll(100)
             self._take_statuses()
             self._publisher.serve()
-            for name, process in self._workers.items():
-                how = process.died()
-                if how:
-                    raise Failure(f"{name}: stopped while starting ({how}); run with --debug")
+            self._look_after_workers()
 
     def _begin(self) -> None:
         self._t0 = time.monotonic()
@@ -181,10 +174,18 @@ class Session:
             self._publisher.serve()
             if not self._complete:
                 self._look_after_workers()
-            self._say_drops()
+            self._say_drops(last=False)
             self._on_tick(self._media_time)
-            if self._stop_at is not None and time.monotonic() > self._stop_at:
+            if self._stopping and not self._stopped_in_time():
                 return
+
+    def _stopped_in_time(self) -> bool:
+        """Sees to it that the sources stop; False once the pipeline has had its time to finish."""
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + STOP_TIMEOUT
+            for name in SOURCES & self._workers.keys():
+                self._switchboard.command(name, Stop())
+        return time.monotonic() < self._stop_at
 
     def _take_events(self) -> None:
         while True:
@@ -207,21 +208,26 @@ class Session:
                 continue
             if status.state == "failed":
                 process.state = "failed"
-                if status.wrong_input:
+                if status.wrong_input and not process.worker.restarts:
                     raise InputError(status.detail)
                 self._failed(status.service, status.detail)
                 continue
             if status.state == "ready" and process.worker.restarts:
+                for lost in self._given_up:
+                    self._switchboard.command(status.service, Without(lost))
                 self._switchboard.command(status.service, Start(self._t0))
                 self._health(status.service, "restarted", f"process {status.pid}")
             process.state = status.state
-            self._dropped[status.service] = status.dropped
+            self._drops.report(status)
             reached = status.gauges.get("time")
             if isinstance(reached, float):
                 self._media_time = max(self._media_time, reached)
             self._on_status(status)
 
     def _look_after_workers(self) -> None:
+        if not any(process.died() for process in self._workers.values()):
+            return
+        self._take_statuses()  # what a process said last may have come after the last look
         for name, process in list(self._workers.items()):
             how = process.died()
             if how:
@@ -229,6 +235,8 @@ class Session:
 
     def _failed(self, service: str, how: str) -> None:
         """A worker has died: in a replay that is the end; live, it is restarted."""
+        if not self._started:
+            raise Failure(f"{service}: stopped while starting ({how}); run with --debug")
         if not self._plan.live or service == "recording":
             raise Failure(
                 f"{service}: stopped unexpectedly ({how}); the events up to "
@@ -251,6 +259,9 @@ class Session:
         if service in ("watch", "camera", "preview"):
             self._health(service, "lost", f"failed {MAX_RESTARTS + 1} times; going on without it")
             self._workers[service].state = "done"
+            self._given_up.add(service)
+            for name in self._workers:
+                self._switchboard.command(name, Without(service))
             for link in LINKS:
                 if link.sender == service and link.receiver in self._workers:
                     self._end_for(service, link.receiver)
@@ -264,37 +275,35 @@ class Session:
             socket.connect(self._endpoints.of(receiver))
             socket.send(bus.encode(messages.End(sender, self._media_time)))
 
-    def _say_drops(self) -> None:
-        """Pictures that were dropped because a stage was busy: said every few seconds."""
-        now = time.monotonic()
-        if now - self._last_drops < DROPS_EVERY and not self._complete:
-            return
-        self._last_drops = now
-        for service, count in self._dropped.items():
-            new = count - self._drops_said.get(service, 0)
-            self._drops_said[service] = count
-            if new > 0:
-                self._say(
-                    events.Gap(
-                        **self._header(),
-                        time=round(self._media_time, 3),
-                        what="frames",
-                        count=new,
-                        seconds=0.0,
-                        reason=f"{service} did not keep up; only the newest picture is kept",
-                    )
+    def _say_drops(self, last: bool) -> None:
+        for service, count in self._drops.due(time.monotonic(), last):
+            self._say(
+                events.Gap(
+                    **self._header(),
+                    time=round(self._media_time, 3),
+                    what="frames",
+                    count=count,
+                    seconds=0.0,
+                    reason=f"{service} did not keep up; only the newest picture is kept",
                 )
+            )
 
     def _health(self, stage: str, status: Any, detail: str) -> None:
         self._say(
             events.Health(
                 **self._header(),
-                time=round(self._media_time, 3),
+                time=round(self._now(), 3),
                 stage=stage,
                 status=status,
                 detail=detail,
             )
         )
+
+    def _now(self) -> float:
+        """Media time; in a live session also while no source is there to tell it."""
+        if not self._plan.live:
+            return self._media_time
+        return max(self._media_time, time.monotonic() - self._t0)
 
     def _header(self) -> dict[str, Any]:
         return {"schema": events.SCHEMA, "session": self._plan.session, "seq": 0}
@@ -303,6 +312,9 @@ class Session:
         numbered = self._publisher.publish(event)
         if isinstance(event, events.UtteranceEvent):
             self._utterances += 1
+        # An utterance that goes on across a restart is numbered anew without a second start.
+        if isinstance(event, events.UtteranceEvent | events.Provisional):
+            self._last_id = max(self._last_id, event.utterance.id)
         if isinstance(event, events.SpeechStarted):
             self._last_id = max(self._last_id, event.utterance)
         for listener in self._listeners:
@@ -310,14 +322,17 @@ class Session:
 
     def _end(self) -> None:
         if self._started:
+            self._say_drops(last=True)
             self._say(
                 events.SessionEnded(
                     **self._header(),
                     duration=round(self._media_time, 3),
                     utterances=self._utterances,
-                    complete=self._complete and (self._plan.live or self._stop_at is None),
+                    complete=self._whole,
                 )
             )
+        for name in self._workers:
+            self._switchboard.command(name, Stop())
         for process in self._workers.values():
             if self._complete:
                 process.join(0.5)

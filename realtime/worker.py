@@ -19,6 +19,8 @@ from realtime.services import SOURCES, links_from, links_to
 
 #: Seconds that a source may wait for its device before it looks for commands again.
 PATIENCE = 0.1
+#: Seconds between attempts of a restarted source to open a device that is not there.
+RETRY = 1.0
 
 
 def run(worker: Worker) -> None:
@@ -46,7 +48,8 @@ def run(worker: Worker) -> None:
         line.report("failed", detail=f"{type(error).__name__}: {' '.join(str(error).split())}")
     finally:
         line.close()
-        context.term()
+        # A host that could not be built leaves its sockets behind; `term` would wait for them.
+        context.destroy(bus.LINGER)
 
 
 class _Host:
@@ -78,6 +81,9 @@ class _Host:
     def _check(self) -> None:
         """Called whenever this process waits: stay reachable, and go when the session goes."""
         self._line.listen()
+        for sender in self._senders:
+            if sender.link.receiver in self._line.without:
+                sender.abandon()
         if self._line.due():
             self._report("running")
 
@@ -86,8 +92,8 @@ class _Host:
             state, handled=self._handled, dropped=self._dropped(), gauges=self._gauges()
         )
 
-    def _dropped(self) -> int:
-        return sum(sender.dropped for sender in self._senders)
+    def _dropped(self) -> dict[str, int]:
+        return {one.link.receiver: one.dropped for one in self._senders if one.dropped}
 
     def _gauges(self) -> dict[str, float | str | bool]:
         return {}
@@ -141,7 +147,7 @@ class _Stage(_Host):
         self._say_restarted()
         ended: set[str] = set()
         last_time = 0.0
-        while len(ended) < self._inbox.senders:
+        while not self._over(ended):
             message: Any = self._inbox.receive()
             if message is None:
                 self._inbox.socket.poll(int(PATIENCE * 1000))
@@ -162,8 +168,15 @@ class _Stage(_Host):
             self._push_event(bus.encode(end))
         self._report("done")
 
-    def _dropped(self) -> int:
-        return super()._dropped() + self._inbox.dropped
+    def _over(self, ended: set[str]) -> bool:
+        """Whether every sender has said its end; where none ever does, whether to stop."""
+        if not self._inbox.senders:
+            return self._line.stopping
+        return len(ended) >= self._inbox.senders
+
+    def _dropped(self) -> dict[str, int]:
+        own = {self._worker.service: self._inbox.dropped} if self._inbox.dropped else {}
+        return {**super()._dropped(), **own}
 
     def _gauges(self) -> dict[str, float | str | bool]:
         return dict(self._stage.gauges())
@@ -180,9 +193,9 @@ class _Source(_Host):
         self._report("ready")
         t0 = self._line.wait_for_start()
         self._source = self._worker.build(self._worker, lambda: t0)
-        self._source.open()
         self._time = 0.0
         self._say_restarted()
+        self._open()
         ended = False
         speed = self._worker.plan.speed
         while not ended and not self._line.stopping:
@@ -201,6 +214,17 @@ class _Source(_Host):
         self._source.close()
         self._send([messages.End(self._worker.service, self._time)])
         self._report("done")
+
+    def _open(self) -> None:
+        """Opens the device. One that has been open before and is not there now is waited for."""
+        while not self._line.stopping:
+            try:
+                self._source.open()
+                return
+            except InputError:
+                if not self._worker.restarts:
+                    raise
+            self._pace(time.monotonic() + RETRY)
 
     def _pace(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0 and not self._line.stopping:
