@@ -60,7 +60,9 @@ class CaptionSegmenter:
                 samples = np.frombuffer(raw, np.float32)
                 if len(samples):
                     self._level = level_in_db(samples)
-                    self._timeline.arrive(time, len(samples))
+                    jump = self._timeline.arrive(time, len(samples))
+                    if jump:
+                        yield self._timeline.report(jump)
                     self._history.append(self._timeline.position, samples)
                     self._timeline.position += len(samples)
                     yield from self._reach(self._timeline.now)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from model.labels import SAMPLE_RATE
 from realtime import messages
-from realtime.listen.timeline import History, Timeline
+from realtime.listen.timeline import JUMP, History, Timeline
 from realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
 from realtime.settings import Segmentation
 
@@ -15,6 +15,8 @@ from realtime.settings import Segmentation
 HYSTERESIS = 0.15
 #: Seconds of sound kept after the last voiced window: consonants fade below the detector.
 TAIL = 0.1
+#: Longer chunks are heard in pieces of so many samples, each whole windows.
+PIECE = 32 * WINDOW
 
 
 def level_in_db(samples: NDArray[np.float32]) -> float:
@@ -23,17 +25,26 @@ def level_in_db(samples: NDArray[np.float32]) -> float:
 
 
 class _Speech:
-    """An utterance that is being spoken; positions in samples."""
+    """An utterance that is being spoken; positions in samples, `begin` in seconds.
 
-    def __init__(self, start: int) -> None:
+    Its times count from `begin`: a timeline that follows a drifting clock must not move the bounds
+    of what has been worked on ahead.
+    """
+
+    def __init__(self, start: int, begin: float) -> None:
         self.key = start
         self.start = start
+        self.begin = begin
         self.voiced_end = start
         self.voiced = 0.0
         self.announced = False
         self.worked_ahead_until = -1
         self.last_provisional = start
         self.probabilities: list[float] = []
+
+    def time(self, position: int) -> float:
+        """Media time in seconds of a sample position in or after the utterance."""
+        return self.begin + (position - self.start) / SAMPLE_RATE
 
 
 class Segmenter:
@@ -63,6 +74,7 @@ class Segmenter:
         self._pending_position = 0
         self._speech: _Speech | None = None
         self._earliest = 0
+        self._marked = 0.0
 
     def gauges(self) -> dict[str, float | str | bool]:
         """Input level in dB of full scale, and whether somebody speaks."""
@@ -84,6 +96,9 @@ class Segmenter:
             missing = WINDOW - len(self._pending)
             yield from self._windows(np.append(self._pending, np.zeros(missing, np.float32)))
             self._pending = np.zeros(0, np.float32)
+        if self._speech is not None:
+            # The last window was filled up: the utterance ends with the sound at the latest.
+            self._speech.voiced_end = min(self._speech.voiced_end, self._timeline.position)
         yield from self._finish(self._timeline.position)
 
     def _hear(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
@@ -91,18 +106,17 @@ class Segmenter:
             return
         jump = self._timeline.arrive(time, len(samples))
         if jump > 0:
-            yield from self._after_loss(jump)
-        elif jump < 0:
-            yield messages.Dropped(
-                self._timeline.now,
-                "audio",
-                0,
-                0.0,
-                f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples",
-            )
+            yield from self._after_loss()
+        if jump:
+            yield self._timeline.report(jump)
+        self._level = level_in_db(samples)
+        for start in range(0, len(samples), PIECE):
+            yield from self._take(samples[start : start + PIECE])
+        yield self._mark()
+
+    def _take(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         position = self._timeline.position
         self._history.append(position, samples)
-        self._level = level_in_db(samples)
         if not len(self._pending):
             self._pending_position = position
         joined = np.concatenate([self._pending, samples])
@@ -110,33 +124,32 @@ class Segmenter:
         self._timeline.position = position + len(samples)
         self._pending = joined[whole:].copy()
         yield from self._windows(joined[:whole])
-        yield self._mark()
 
-    def _after_loss(self, seconds: float) -> Iterator[messages.Message]:
+    def _after_loss(self) -> Iterator[messages.Message]:
         """Sound is missing: what was being said ends where it broke off."""
         position = self._timeline.position
-        broken_off = position - round(seconds * SAMPLE_RATE)
-        yield from self._finish(broken_off)
+        yield from self._finish(position)
         self._detector.reset()
         self._pending = np.zeros(0, np.float32)
         self._earliest = position
-        yield messages.Dropped(
-            self._timeline.time(broken_off), "audio", 1, round(seconds, 3), "no sound arrived"
-        )
 
     def _pass_silence(self, time: float) -> Iterator[messages.Message]:
         """Media time goes on without sound: an utterance ends once the hangover has passed."""
-        if time - self._timeline.now >= self._settings.hangover:
-            yield from self._finish(self._timeline.position)
+        silence = time - self._timeline.now
+        # Sound that comes this late counts as having been lost: it does not go on the utterance.
+        if silence >= self._settings.hangover and silence > JUMP:
+            yield from self._finish(self._timeline.sample(time))
             self._earliest = max(self._earliest, self._timeline.position)
-            yield messages.Mark(time, "listen")
+            self._marked = max(self._marked, time)
+            yield messages.Mark(self._marked, "listen")
         else:
             yield self._mark()
 
     def _mark(self) -> messages.Mark:
-        earliest = self._speech.start if self._speech else self._pending_position
-        pre_roll = self._settings.pre_roll
-        return messages.Mark(round(max(0.0, self._timeline.time(earliest) - pre_roll), 3), "listen")
+        speech = self._speech
+        begin = speech.begin if speech else self._timeline.time(self._pending_position)
+        self._marked = max(self._marked, round(begin - self._settings.pre_roll, 3))
+        return messages.Mark(self._marked, "listen")
 
     def _windows(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         for probability in self._detector(samples):
@@ -151,7 +164,7 @@ class Segmenter:
         if speech is None:
             if probability < settings.threshold:
                 return
-            speech = self._speech = _Speech(start)
+            speech = self._speech = _Speech(start, max(self._timeline.time(start), self._marked))
         speech.probabilities.append(probability)
         paused = (end - speech.voiced_end) / SAMPLE_RATE - WINDOW_SECONDS
         voiced = probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0)
@@ -161,11 +174,12 @@ class Segmenter:
         silence = (end - speech.voiced_end) / SAMPLE_RATE
         if not speech.announced and speech.voiced >= settings.min_utterance:
             speech.announced = True
-            yield messages.SpeechStarted(speech.key, self._bound(speech.start))
-        if silence >= settings.hangover:
+            yield messages.SpeechStarted(speech.key, round(speech.begin, 3))
+        too_long = (end - speech.start) / SAMPLE_RATE >= settings.max_utterance
+        if silence >= settings.hangover or (too_long and silence >= settings.pause):
             yield from self._finish(end)
         elif speech.announced:
-            if (end - speech.start) / SAMPLE_RATE >= settings.max_utterance:
+            if too_long:
                 yield from self._cut(end)
             elif silence >= settings.pause and speech.worked_ahead_until != speech.voiced_end:
                 speech.worked_ahead_until = speech.last_provisional = speech.voiced_end
@@ -184,18 +198,20 @@ class Segmenter:
             return
         yield self._segment(speech, speech.voiced_end, at, final=True)
         self._earliest = speech.voiced_end
+        self._marked = max(self._marked, round(speech.time(speech.voiced_end), 3))
 
     def _cut(self, at: int) -> Iterator[messages.Message]:
         """The utterance is too long: cut it where the voice is weakest in its last third."""
         speech = self._speech
         assert speech is not None
-        tail = len(speech.probabilities) // 3
+        tail = max(1, len(speech.probabilities) // 3)
         last = speech.probabilities[-tail:]
         weakest = len(speech.probabilities) - tail + int(np.argmin(last))
         position = speech.start + (weakest + 1) * WINDOW
-        yield self._segment(speech, min(position, speech.voiced_end), at, final=True)
+        end = min(position, speech.voiced_end)
+        yield self._segment(speech, end, at, final=True, until=position)
         self._earliest = position
-        rest = _Speech(position)
+        rest = _Speech(position, speech.time(position))
         rest.probabilities = speech.probabilities[weakest + 1 :]
         rest.voiced_end = max(position, speech.voiced_end)
         rest.voiced = (rest.voiced_end - position) / SAMPLE_RATE
@@ -203,20 +219,23 @@ class Segmenter:
         self._speech = rest
         if rest.voiced >= self._settings.min_utterance:
             rest.announced = True
-            yield messages.SpeechStarted(rest.key, self._bound(rest.start))
+            yield messages.SpeechStarted(rest.key, round(rest.begin, 3))
 
-    def _segment(self, speech: _Speech, end: int, at: int, *, final: bool) -> messages.Segment:
+    def _segment(
+        self, speech: _Speech, end: int, at: int, *, final: bool, until: int | None = None
+    ) -> messages.Segment:
+        """The segment up to `end` as it is known at `at`; its sound reaches no further than
+        `until` (None: `at`)."""
         pre_roll = round(self._settings.pre_roll * SAMPLE_RATE)
-        tail = round(min(TAIL, self._settings.pause) * SAMPLE_RATE)
-        sound = self._history.slice(max(self._earliest, speech.start - pre_roll), end + tail)
+        tail = round(min(TAIL, self._settings.pause, self._settings.hangover) * SAMPLE_RATE)
+        # What has been heard beyond `at` depends on how the sound was cut into chunks.
+        until = min(end + tail, at if until is None else until)
+        sound = self._history.slice(max(self._earliest, speech.start - pre_roll), until)
         return messages.Segment(
             speech.key,
-            self._bound(speech.start),
-            self._bound(end),
-            self._bound(at),
+            round(speech.begin, 3),
+            round(speech.time(end), 3),
+            round(speech.time(at), 3),
             final,
             sound.tobytes(),
         )
-
-    def _bound(self, position: int) -> float:
-        return round(self._timeline.time(position), 3)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.labels import SAMPLE_RATE
+from realtime import messages
 
 #: Deviations of the capture clock up to this many seconds are jitter.
 JITTER = 0.02
@@ -63,6 +64,15 @@ class Timeline:
         if abs(deviation) > JITTER:
             self._offset += FOLLOW * deviation
         return 0.0
+
+    def report(self, jump: float) -> messages.Dropped:
+        """What a jump that `arrive` has just noticed means for whoever listens."""
+        if jump > 0:
+            return messages.Dropped(
+                max(0.0, self.now - jump), "audio", 1, round(jump, 3), "no sound arrived"
+            )
+        reason = f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples"
+        return messages.Dropped(max(0.0, self.now), "audio", 0, 0.0, reason)
 
 
 class History:
