@@ -70,6 +70,8 @@ def _doubt(piece: Piece, settings: Transcription) -> str | None:
     if piece.compression > settings.max_compression:
         return "the recogniser repeated itself"
     plain = " ".join("".join(c if c.isalnum() else " " for c in piece.text.lower()).split())
+    if not plain:
+        return "no words recognised"
     if plain in INVENTED and piece.log_probability < INVENTED_LOG_PROBABILITY:
         return "the recogniser was unsure of a phrase it writes over silence"
     return None

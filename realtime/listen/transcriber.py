@@ -1,8 +1,9 @@
 """Words and features of an utterance."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -118,7 +119,7 @@ class Transcriber:
 
     def reset(self) -> None:
         """Forgets what was worked on ahead."""
-        self._ahead: messages.Utterance | None = None
+        self._ahead: tuple[messages.Segment, messages.Utterance] | None = None
         self._busy = 0.0
         self._reused = 0
 
@@ -133,19 +134,14 @@ class Transcriber:
         if not isinstance(message, messages.Segment):
             yield message
             return
-        ahead = self._ahead
-        if (
-            message.final
-            and ahead is not None
-            and (ahead.key, ahead.end) == (message.key, message.end)
-            and message.text is None
-        ):
+        ahead, self._ahead = self._ahead, None
+        if message.final and ahead is not None and _same(ahead[0], message):
             self._reused += 1
-            self._ahead = None
-            yield _as_final(ahead, message.at)
+            yield _as_final(ahead[1], message.at)
             return
         utterance = self._work(message)
-        self._ahead = None if message.final else utterance
+        if not message.final:
+            self._ahead = message, utterance
         yield utterance
 
     def flush(self) -> Iterator[messages.Message]:
@@ -204,8 +200,10 @@ class Transcriber:
         self, segment: messages.Segment, samples: Samples, missing: dict[str, str]
     ) -> tuple[str, str]:
         if segment.text is not None:
-            if not segment.text:
-                missing["text"] = "the caption is not over yet"
+            if not segment.text.strip():
+                missing["text"] = (
+                    "the caption has no words" if segment.final else "the caption is not over yet"
+                )
                 return "", "none"
             return segment.text, "captions"
         if self._whisper is None:
@@ -218,6 +216,11 @@ class Transcriber:
         return text, "asr"
 
 
+def _same(ahead: messages.Segment, final: messages.Segment) -> bool:
+    """Whether the work on one segment is that on the other: the same sound and bounds."""
+    # The words of captions come with the final segment alone.
+    return final.text is None and msgspec.structs.replace(ahead, at=final.at, final=True) == final
+
+
 def _as_final(ahead: messages.Utterance, at: float) -> messages.Utterance:
-    values: dict[str, Any] = {name: getattr(ahead, name) for name in ahead.__struct_fields__}
-    return messages.Utterance(**{**values, "final": True, "at": at})
+    return msgspec.structs.replace(ahead, final=True, at=at)
