@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -58,7 +59,7 @@ class Fusion:
         abstain_below: float,
         with_text: bool = True,
         first_id: int = 1,
-        patience: float = float("inf"),
+        patience: float = inf,
         clock: Clock = no_clock,
         media_clock: Clock | None = None,
     ) -> None:
@@ -79,8 +80,9 @@ class Fusion:
         """Forgets the conversation."""
         self._recogniser.reset()
         self._faces = FaceMemory()
-        self._watched = 0.0 if self._has_video else float("inf")
+        self._watched = 0.0 if self._has_video else inf
         self._heard = 0.0
+        self._said = 0.0
         self._waiting: deque[messages.Any] = deque()
         self._lost_frames: deque[messages.Dropped] = deque()
         self._open: dict[int, int] = {}
@@ -99,9 +101,9 @@ class Fusion:
             case messages.Mark(source="watch"):
                 self._watched = max(self._watched, message.time)
             case messages.End(source="watch"):
-                self._watched = float("inf")
+                self._watched = inf
             case messages.End():
-                self._heard = float("inf")
+                self._heard = inf
             case messages.Dropped(what="frames"):
                 self._lost_frames.append(message)
             case messages.Restarted(source="watch"):
@@ -113,15 +115,17 @@ class Fusion:
 
     def flush(self) -> Iterator[events.AnyEvent]:
         """Says everything that still waits."""
-        yield from self._advance(float("inf"))
+        yield from self._advance(inf)
         while self._lost_frames:
             yield self._gap(self._lost_frames.popleft())
 
     def _advance(self, watched: float) -> Iterator[events.AnyEvent]:
         while self._waiting:
             due = _due(self._waiting[0])
-            if due > watched and due + self._patience > self._heard:
+            # A watermark leaves room for messages of its own time: it has to be passed.
+            if due >= watched and (self._patience == inf or due + self._patience > self._heard):
                 return
+            self._said = max(self._said, due)
             yield from self._handle(self._waiting.popleft())
 
     def _handle(self, message: messages.Any) -> Iterator[events.AnyEvent]:
@@ -235,7 +239,7 @@ class Fusion:
         if self._open:
             yield self._gap(
                 messages.Dropped(
-                    self._heard,
+                    self._said,
                     "utterance",
                     len(self._open),
                     0.0,
@@ -252,7 +256,7 @@ def _due(message: messages.Any) -> float:
             return end
         case messages.Mark(time=time):
             return time
-    return 0.0
+    return -inf
 
 
 def _vector(raw: bytes | None) -> NDArray[np.float32] | None:
