@@ -69,9 +69,15 @@ def main(words: Sequence[str]) -> None:
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console
     ) as bar:
         task = bar.add_task("reading", total=None)
+        said = ""
 
         def report(done: int, total: int, line: str) -> None:
+            nonlocal said
             bar.update(task, completed=done, total=total, description=line or "training")
+            # In a log file there is no bar: one line for each thing that is new.
+            if line != said and not console.is_terminal:
+                said = line
+                console.print(line)
 
         if isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, report), chosen, folder)
