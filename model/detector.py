@@ -147,9 +147,7 @@ class FaceDetector:
         return sorted(boxes, key=lambda box: (-box.width * box.height, box.x, box.y))
 
 
-def _regions(
-    picture: Frame, near: Sequence[Box], scale: float
-) -> list[tuple[int, int, int, int]]:
+def _regions(picture: Frame, near: Sequence[Box], scale: float) -> list[tuple[int, int, int, int]]:
     """Left, top, right, bottom of what is to be searched: all of it, or around some faces."""
     height, width = picture.shape[:2]
     if not near:

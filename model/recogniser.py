@@ -96,7 +96,7 @@ class EmotionRecogniser:
 
     def _answer(self, turns: Sequence[_Turn]) -> Opinion:
         with torch.inference_mode():
-            answers = self._model(self._window(turns))
+            answers = self._model(self._window(turns), last=True)
             card = self._card
             return Opinion(
                 _probabilities(answers.final, card.temperature),

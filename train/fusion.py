@@ -193,7 +193,9 @@ def fit(
         for step in range(steps):
             rows = order[step * recipe.batch : (step + 1) * recipe.batch]
             windows = with_absences(batch(given.train, composition, rows), recipe.absence, random)
-            loss = objective(model, model(windows), windows, labels[rows], weight, recipe, random)
+            loss = objective(
+                model, model(windows, last=True), windows, labels[rows], weight, recipe, random
+            )
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -226,7 +228,7 @@ def predict(
     with torch.inference_mode():
         for start in range(0, len(corpus.emotions), 512):
             rows = torch.arange(start, min(start + 512, len(corpus.emotions)))
-            answers = model(batch(corpus, composition, rows, keep))
+            answers = model(batch(corpus, composition, rows, keep), last=True)
             found["final"].append(answers.final[:, -1])
             for m in MODALITIES:
                 found[m].append(answers.specific[m][:, -1])

@@ -93,6 +93,21 @@ def test_the_future_changes_nothing(mode: Mode, count: int, place: int) -> None:
     torch.testing.assert_close(whole, prefix, **CLOSE)
 
 
+@settings(max_examples=15, deadline=None)
+@given(count=st.integers(1, 20), before=st.integers(0, 5))
+def test_asking_for_the_last_answer_alone_gives_the_same_one(count: int, before: int) -> None:
+    model, batch = network("buffer"), padded(conversations(2, count), before, 0)
+    whole, last = model(batch), model(batch, last=True)
+    torch.testing.assert_close(everything(whole)[:, -1:], everything(last), **CLOSE)
+    for m in MODALITIES:
+        torch.testing.assert_close(whole.shared[m][:, -1:], last.shared[m], **CLOSE)
+
+
+def test_in_full_mode_nothing_is_last() -> None:
+    with pytest.raises(ValueError, match="both sides"):
+        network("full")(conversations(1, 3), last=True)
+
+
 def test_in_full_mode_the_future_does_count() -> None:
     model, batch = network("full"), conversations(1, 8)
     prefix = everything(model(cut(batch, slice(None), slice(4))))
