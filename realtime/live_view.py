@@ -68,7 +68,8 @@ class LiveView:
 
     def status(self, status: Status) -> None:
         """Takes a worker's report."""
-        self._gauges[status.service] = status.gauges
+        if status.state == "running":
+            self._gauges[status.service] = status.gauges
 
     def tick(self, time: float) -> None:
         """Media time has come to `time` seconds: draws."""
