@@ -45,6 +45,7 @@ class CaptionSegmenter:
         self._open: list[_Open] = []
         self._count = 0
         self._last_key = -1
+        self._marked = 0.0
 
     def gauges(self) -> dict[str, float | str | bool]:
         """Input level in dB of full scale, and whether somebody speaks."""
@@ -96,7 +97,10 @@ class CaptionSegmenter:
             if every and now - one.last_provisional >= every:
                 one.last_provisional += every
                 yield self._segment(one, one.last_provisional, final=False)
-        yield messages.Mark(round(min([now, *(one.cue.start for one in self._open)]), 3), "listen")
+        # Marks of the capture and the sound's own time may differ by their jitter.
+        reached = round(min([now, *(one.cue.start for one in self._open)]), 3)
+        self._marked = max(self._marked, reached)
+        yield messages.Mark(self._marked, "listen")
 
     def _start(self, cue: messages.Cue) -> Iterator[messages.Message]:
         key = max(self._last_key + 1, round(cue.start * 1000))
