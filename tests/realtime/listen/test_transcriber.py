@@ -1,0 +1,272 @@
+"""Utterances get their words and features once, or the reason why they have none."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from configs.errors import InputError
+from model.audio import AudioEncoder
+from model.labels import SAMPLE_RATE
+from model.text import TextEncoder
+from realtime import messages
+from realtime.listen.transcriber import Transcriber, Whisper
+from realtime.settings import Transcription
+
+law = settings(deadline=None, derandomize=True, max_examples=100)
+Samples = NDArray[np.float32]
+
+
+class Counting:
+    """An encoder, and a recogniser of words, of which one can see what it was given."""
+
+    def __init__(self, answer: tuple[str, str | None] = ("hello there", None)) -> None:
+        self.answer = answer
+        self.given: list[object] = []
+
+    def encode(self, what: object) -> Samples:
+        self.given.append(what if isinstance(what, str) else np.asarray(what).tobytes())
+        return np.full(2, len(self.given), np.float32)
+
+    def __call__(self, samples: Samples) -> tuple[str, str | None]:
+        self.given.append(samples.tobytes())
+        return self.answer
+
+
+class Parts:
+    """A transcriber made of counting parts."""
+
+    def __init__(self, answer: tuple[str, str | None] = ("hello there", None)) -> None:
+        self.whisper, self.text, self.audio = Counting(answer), Counting(), Counting()
+        self.stage = Transcriber(self.whisper, self.text, self.audio)  # type: ignore[arg-type]
+
+    def run(self, *given: object) -> list[object]:
+        return [one for message in given for one in self.stage.process(message)]  # type: ignore[arg-type]
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return len(self.whisper.given), len(self.text.given), len(self.audio.given)
+
+
+def raw(value: float = 0.5, seconds: float = 0.1) -> bytes:
+    return np.full(round(seconds * SAMPLE_RATE), value, "<f4").tobytes()
+
+
+def segment(final: bool = True, **values: object) -> messages.Segment:
+    return messages.Segment(
+        **{
+            "key": 7,
+            "start": 1.0,
+            "end": 2.0,
+            "at": 2.5 if final else 2.16,
+            "final": final,
+            "audio": raw(),
+            **values,
+        }  # type: ignore[arg-type]
+    )
+
+
+def only(made: list[object]) -> messages.Utterance:
+    (one,) = made
+    assert isinstance(one, messages.Utterance)
+    return one
+
+
+def test_words_and_sound_become_features() -> None:
+    parts = Parts()
+    one = only(parts.run(segment(speaker="Ada")))
+    assert (one.key, one.start, one.end, one.at, one.final, one.speaker) == (
+        7,
+        1.0,
+        2.0,
+        2.5,
+        True,
+        "Ada",
+    )
+    assert (one.text, one.text_source, one.missing) == ("hello there", "asr", {})
+    assert one.text_features == one.audio_features == np.ones(2, np.float32).tobytes()
+    assert parts.whisper.given == parts.audio.given == [raw()]
+    assert parts.text.given == ["hello there"]
+
+
+def test_words_of_captions_are_taken_as_they_are() -> None:
+    parts = Parts()
+    one = only(parts.run(segment(text="Good morning.")))
+    assert (one.text, one.text_source, one.missing) == ("Good morning.", "captions", {})
+    assert parts.counts == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({"audio": None, "text": "Hi."}, {"audio": "no audio track"}),
+        ({"audio": raw(0.0), "text": "Hi."}, {"audio": "silence"}),
+        ({"audio": b"", "text": "Hi."}, {"audio": "silence"}),
+        ({"text": "", "final": False}, {"text": "the caption is not over yet"}),
+        ({"text": ""}, {"text": "the caption has no words"}),
+        ({"text": "  "}, {"text": "the caption has no words"}),
+    ],
+)
+def test_what_is_missing_has_a_reason(values: dict[str, object], missing: dict[str, str]) -> None:
+    one = only(Parts().run(segment(**values)))  # type: ignore[arg-type]
+    assert one.missing == missing
+    assert (one.text_features is None) == ("text" in missing)
+    assert (one.audio_features is None) == ("audio" in missing)
+    assert one.text_source == ("none" if "text" in missing else "captions")
+
+
+def test_without_a_transcriber_there_are_no_words() -> None:
+    audio, text = Counting(), Counting()
+    stage = Transcriber(None, text, audio)
+    one = only(list(stage.process(segment())))
+    assert (one.text, one.text_source, one.text_features) == ("", "none", None)
+    assert one.missing == {"text": "no transcriber"}
+    assert text.given == []
+    assert len(audio.given) == 1
+
+
+def test_words_that_are_not_believed_leave_their_reason() -> None:
+    one = only(Parts(("", "the recogniser repeated itself")).run(segment()))
+    assert (one.text, one.text_source, one.text_features) == ("", "none", None)
+    assert one.missing == {"text": "the recogniser repeated itself"}
+    assert one.audio_features is not None
+
+
+def test_work_ahead_is_not_done_again() -> None:
+    parts = Parts()
+    ahead, final = map(only, (parts.run(segment(final=False)), parts.run(segment())))
+    assert parts.counts == (1, 1, 1)
+    assert (ahead.final, ahead.at, final.final, final.at) == (False, 2.16, True, 2.5)
+    for name in ("key", "start", "end", "text", "text_source", "text_features", "audio_features"):
+        assert getattr(ahead, name) == getattr(final, name)
+    assert parts.stage.gauges()["reused"] == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"end": 3.0, "audio": raw(seconds=0.2)},
+        {"end": 3.0},
+        {"key": 8},
+        {"start": 0.9},
+        {"audio": raw(0.25)},
+        {"text": "Good morning."},
+    ],
+)
+def test_work_ahead_is_thrown_away_when_it_was_for_something_else(
+    changed: dict[str, object],
+) -> None:
+    parts = Parts()
+    parts.run(segment(final=False))
+    one = only(parts.run(segment(**changed)))  # type: ignore[arg-type]
+    assert parts.counts[2] == 2
+    assert one.audio_features == np.full(2, 2, np.float32).tobytes()
+    assert parts.stage.gauges()["reused"] == 0
+
+
+def test_after_a_reset_or_an_end_nothing_is_reused() -> None:
+    parts = Parts()
+    parts.run(segment(final=False))
+    parts.stage.reset()
+    parts.run(segment())
+    parts.run(segment())
+    assert parts.counts == (3, 3, 3)
+
+
+scripts = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(1, 3), st.booleans(), st.integers(1, 2)), max_size=12
+)
+
+
+class Plain:
+    """An encoder whose answer depends on nothing but what it is given."""
+
+    def encode(self, what: str | Samples) -> Samples:
+        given = what.encode() if isinstance(what, str) else what.tobytes()
+        return np.array([len(given), sum(given)], np.float32)
+
+
+class Spelling:
+    """A recogniser that writes the loudness."""
+
+    def __call__(self, samples: Samples) -> tuple[str, str | None]:
+        return f"loud {samples[0]:.2f}", None
+
+
+@law
+@given(scripts)
+def test_working_ahead_changes_no_final_answer(script: list[tuple[int, int, bool, int]]) -> None:
+    given = [
+        segment(final, key=key, end=float(end + key), audio=raw(loud / 4, 0.01))
+        for key, end, final, loud in script
+    ]
+
+    def answers(chosen: Iterable[messages.Segment]) -> list[object]:
+        stage = Transcriber(Spelling(), Plain(), Plain())  # type: ignore[arg-type]
+        made = [one for message in chosen for one in stage.process(message)]
+        return [one for one in made if isinstance(one, messages.Utterance) and one.final]
+
+    assert answers(given) == answers(one for one in given if one.final)
+
+
+def test_what_is_no_segment_passes_in_order_except_the_end() -> None:
+    others = [
+        messages.SpeechStarted(7, 1.0),
+        messages.Mark(1.0, "listen"),
+        messages.Dropped(1.0, "audio", 1, 0.5, "overflow"),
+        messages.Restarted("segment"),
+    ]
+    parts = Parts()
+    made = parts.run(*others[:2], segment(), messages.End("segment", 3.0), *others[2:])
+    assert [one for one in made if not isinstance(one, messages.Utterance)] == others
+    assert isinstance(made[2], messages.Utterance)
+    assert list(parts.stage.flush()) == []
+
+
+def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
+    stale = Parts().stage.stale
+    ahead, longer = segment(final=False), segment(end=3.0)
+    assert stale(ahead, [messages.Mark(2.2), longer])
+    # The same end: the work will be used for the final one.
+    assert not stale(ahead, [segment()])
+    assert not stale(ahead, [])
+    assert not stale(ahead, [segment(end=3.0, key=8)])
+    # What is final is never left out, nor what is no segment.
+    assert not stale(segment(), [longer])
+    assert not stale(messages.Mark(1.0), [longer])
+
+
+def test_work_is_timed_by_the_clock_that_is_given() -> None:
+    ticks = iter([10.0, 10.5, 10.75])
+    stage = Transcriber(Counting(), Counting(), Counting(), lambda: next(ticks))  # type: ignore[arg-type]
+    one = only(list(stage.process(segment())))
+    assert one.timing == messages.Timing(transcription=0.5, features=0.25)
+    assert stage.gauges()["busy"] == 0.75
+    assert only(Parts().run(segment())).timing == messages.Timing()
+
+
+def test_the_real_encoders_make_features_of_their_lengths() -> None:
+    text, audio = TextEncoder(), AudioEncoder()
+    stage = Transcriber(None, text, audio)
+    noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype("<f4")
+    given = segment(audio=noise.tobytes(), text="I am so happy!")
+    one = only(list(stage.process(given)))
+    assert one.missing == {}
+    assert one.text_features == text.encode("I am so happy!").tobytes()
+    assert one.audio_features == audio.encode(noise).tobytes()
+    assert len(one.text_features) == text.dim * 4
+    assert len(one.audio_features) == audio.dim * 4
+    other = only(list(stage.process(segment(audio=noise.tobytes(), text="I am so sad."))))
+    assert other.text_features != one.text_features
+
+
+def test_a_directory_that_holds_no_model_is_the_users_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    for name in ("model.bin", "config.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError) as caught:
+        Whisper(str(tmp_path), Transcription())
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)

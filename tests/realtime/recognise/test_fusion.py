@@ -1,0 +1,449 @@
+"""Words, voice and face of an utterance become one event, whoever of them comes first."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from model import checkpoint
+from model.face import FaceEncoder
+from model.features import UtteranceFeatures
+from model.labels import EMOTIONS
+from model.recogniser import EmotionRecogniser, Opinion
+from realtime import events, messages
+from realtime.recognise.fusion import UNNAMED, Fusion
+
+law = settings(deadline=None, derandomize=True, max_examples=150)
+MODEL = events.ModelInfo(name="made", version="1")
+
+
+class Made:
+    """A recogniser that is a plain function of the features and of the conversation so far."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, UtteranceFeatures, str]] = []
+        self.past: deque[float] = deque(maxlen=3)
+
+    def reset(self) -> None:
+        self.past.clear()
+
+    def provisional(self, features: UtteranceFeatures, speaker: str) -> Opinion:
+        self.asked.append(("provisional", features, speaker))
+        return self._answer(features)[1]
+
+    def final(self, features: UtteranceFeatures, speaker: str) -> Opinion:
+        self.asked.append(("final", features, speaker))
+        value, opinion = self._answer(features)
+        self.past.append(value)
+        return opinion
+
+    def _answer(self, features: UtteranceFeatures) -> tuple[float, Opinion]:
+        vectors = {name: getattr(features, name) for name in ("text", "audio", "visual")}
+        own = {name: None if v is None else _soft(float(v.sum())) for name, v in vectors.items()}
+        value = sum(float(v.sum()) for v in vectors.values() if v is not None) + sum(self.past) / 2
+        return value, Opinion(_soft(value), own)
+
+
+def _soft(value: float) -> NDArray[np.float32]:
+    shaped = np.exp(np.sin(value * np.arange(1, 8)) * 2)
+    return (shaped / shaped.sum()).astype(np.float32)
+
+
+def pool(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    return features.mean(axis=0)
+
+
+def fusion(recogniser: object = None, **values: object) -> Fusion:
+    options = {"session": "s", "model": MODEL, "has_video": True, "abstain_below": 0.35, **values}
+    return Fusion(recogniser or Made(), pool, **options)  # type: ignore[arg-type]
+
+
+def utterance(
+    key: int = 1, start: float = 1.0, end: float = 2.0, final: bool = True, **values: object
+) -> messages.Utterance:
+    given: dict[str, object] = {
+        "key": key,
+        "start": start,
+        "end": end,
+        "at": end + 0.5,
+        "final": final,
+        "text": "Hello.",
+        "text_source": "asr",
+        "speaker": None,
+        "text_features": np.array([key], "<f4").tobytes(),
+        "audio_features": np.array([end], "<f4").tobytes(),
+        "missing": {},
+    }
+    return messages.Utterance(**{**given, **values})  # type: ignore[arg-type]
+
+
+def faces(time: float, *tracks: int) -> messages.Faces:
+    return messages.Faces(
+        time,
+        [
+            messages.Face(track, (0, 0, 50, 50), np.array([time, track], "<f4").tobytes())
+            for track in tracks
+        ],
+    )
+
+
+def run(stage: Fusion, given: Sequence[object], flush: bool = True) -> list[events.AnyEvent]:
+    made = [event for message in given for event in stage.process(message)]  # type: ignore[arg-type]
+    return made + list(stage.flush()) if flush else made
+
+
+def only(made: Sequence[events.AnyEvent]) -> events.UtteranceEvent:
+    (one,) = (event for event in made if isinstance(event, events.UtteranceEvent))
+    return one
+
+
+# --- the law
+
+ticks = st.integers(0, 4).map(lambda tenths: tenths / 10)
+
+
+@st.composite
+def listening(draw: st.DrawFn) -> list[object]:
+    """What listening says: utterances one after the other, watermarks, losses, and the end."""
+    said: list[object] = []
+    now = 0.0
+    for key in range(draw(st.integers(0, 5))):
+        if draw(st.booleans()):
+            said.append(messages.Mark(now, "listen"))
+        if draw(st.booleans()):
+            said.append(messages.Dropped(now, "audio", 1, 0.1, "no sound arrived"))
+        start = round(now + draw(ticks), 1)
+        said.append(messages.SpeechStarted(key, start))
+        end = start
+        for _ in range(draw(st.integers(0, 2))):
+            end = round(end + draw(ticks), 1)
+            said.append(utterance(key, start, end, final=False))
+        end = round(end + draw(ticks), 1)
+        said.append(utterance(key, start, end, speaker=draw(st.sampled_from([None, "Ada"]))))
+        if draw(st.integers(0, 5)) == 0:
+            said += [messages.SpeechStarted(key + 100, end), messages.Restarted("segment")]
+        now = end
+    return [*said, messages.Mark(now, "listen"), messages.End("transcribe", now)]
+
+
+@st.composite
+def watching(draw: st.DrawFn) -> list[object]:
+    """What watching says: faces, watermarks and losses, times never going back, and the end."""
+    said: list[object] = []
+    now = 0.0
+    for _ in range(draw(st.integers(0, 12))):
+        now = round(now + draw(ticks), 1)
+        what = draw(st.sampled_from(["faces", "faces", "mark", "lost"]))
+        if what == "faces":
+            said.append(faces(now, *draw(st.lists(st.integers(1, 3), unique=True, max_size=2))))
+        elif what == "mark":
+            said.append(messages.Mark(now, "watch"))
+        else:
+            said.append(messages.Dropped(now, "frames", 1, 0.0, "the camera was gone"))
+    return [*said, messages.End("watch", now)]
+
+
+def interleaved(
+    one: Sequence[object], other: Sequence[object], turns: Sequence[bool]
+) -> list[object]:
+    """The two sequences as one, each in its own order; `turns` says whose turn it is."""
+    left, right, made = list(one), list(other), list[object]()
+    for turn in turns:
+        source = left if turn else right
+        if source:
+            made.append(source.pop(0))
+    return made + left + right
+
+
+@law
+@given(listening(), watching(), st.lists(st.booleans(), max_size=50), st.booleans())
+def test_the_order_in_which_words_and_faces_arrive_changes_nothing(
+    heard: list[object], watched: list[object], turns: list[bool], has_video: bool
+) -> None:
+    watched = watched if has_video else []
+
+    def told(turns: Sequence[bool]) -> list[bytes]:
+        stage = fusion(has_video=has_video)
+        return [events.encode(one) for one in run(stage, interleaved(heard, watched, turns))]
+
+    words_first = told([True] * len(heard))
+    assert told([False] * len(watched)) == words_first
+    assert told(turns) == words_first
+    assert told([True, False] * len(heard + watched)) == words_first
+
+
+@law
+@given(listening(), watching(), st.lists(st.booleans(), max_size=50))
+def test_nothing_seen_after_an_utterance_is_used_for_it(
+    heard: list[object], watched: list[object], turns: list[bool]
+) -> None:
+    recogniser = Made()
+    made = run(fusion(recogniser), interleaved(heard, watched, turns))
+    answers = [one for one in made if isinstance(one, events.UtteranceEvent | events.Provisional)]
+    frames = [one for one in watched if isinstance(one, messages.Faces)]
+    assert len(answers) == len(recogniser.asked)
+    for (kind, features, _), one in zip(recogniser.asked, answers, strict=True):
+        assert (kind == "final") == isinstance(one, events.UtteranceEvent)
+        begin, end = one.utterance.start, one.utterance.end
+        inside = [frame for frame in frames if begin <= frame.time <= end]
+        seen = {face.track for frame in inside for face in frame.faces}
+        visual = one.modalities.visual
+        assert visual.present == bool(seen) == (features.visual is not None)
+        if features.visual is None:
+            assert visual.reason == ("no face in view" if inside else "no frames")
+            continue
+        assert visual.faces == len(seen)
+        times = [
+            frame.time for frame in inside if any(face.track == visual.face for face in frame.faces)
+        ]
+        assert features.visual == pytest.approx(
+            [np.mean(times, dtype=np.float32), visual.face], abs=1e-5
+        )
+
+
+@law
+@given(listening(), watching(), st.lists(st.booleans(), max_size=50), st.integers(1, 50))
+def test_ids_count_up_and_every_utterance_ends_once_or_is_reported(
+    heard: list[object], watched: list[object], turns: list[bool], first: int
+) -> None:
+    made = run(fusion(first_id=first), interleaved(heard, watched, turns))
+    started = [one.utterance for one in made if isinstance(one, events.SpeechStarted)]
+    assert started == list(range(first, first + len(started)))
+    final = [one.utterance.id for one in made if isinstance(one, events.UtteranceEvent)]
+    assert final == sorted(set(final))
+    gaps = [one for one in made if isinstance(one, events.Gap) and one.what == "utterance"]
+    assert len(final) + sum(one.count for one in gaps) == len(started)
+    known: set[int] = set()
+    for one in made:
+        if isinstance(one, events.SpeechStarted):
+            known.add(one.utterance)
+        elif isinstance(one, events.UtteranceEvent | events.Provisional):
+            assert one.utterance.id in known
+            if isinstance(one, events.UtteranceEvent):
+                known.remove(one.utterance.id)
+    lost = [one for one in (*heard, *watched) if isinstance(one, messages.Dropped)]
+    told = [one for one in made if isinstance(one, events.Gap) and one.what != "utterance"]
+    assert len(told) == len(lost)
+
+
+@law
+@given(listening(), watching(), st.floats(0, 1))
+def test_an_answer_is_abstained_from_exactly_below_the_threshold(
+    heard: list[object], watched: list[object], threshold: float
+) -> None:
+    for one in run(fusion(abstain_below=threshold), [*heard, *watched]):
+        if isinstance(one, events.UtteranceEvent | events.Provisional):
+            emotion = one.emotion
+            assert emotion.abstained == (emotion.confidence < threshold)
+            assert list(emotion.probabilities) == list(EMOTIONS)
+            assert emotion.confidence == emotion.probabilities[emotion.label]
+            assert emotion.confidence == max(emotion.probabilities.values())
+            assert sum(emotion.probabilities.values()) == pytest.approx(1, abs=5e-4)
+            assert all(value == round(value, 4) for value in emotion.probabilities.values())
+            for modality in (one.modalities.text, one.modalities.audio, one.modalities.visual):
+                assert modality.present == (modality.probabilities is not None)
+                assert modality.present == (modality.reason is None)
+
+
+# --- single promises
+
+
+def test_an_utterance_waits_for_the_faces_up_to_its_end() -> None:
+    stage = fusion()
+    assert run(stage, [utterance(), faces(1.5, 4)], flush=False) == []
+    assert run(stage, [faces(2.0, 4)], flush=False) == []
+    one = only(run(stage, [messages.Mark(2.1, "watch")], flush=False))
+    assert (one.modalities.visual.face, one.modalities.visual.faces) == (4, 1)
+    assert (one.session, one.seq, one.schema, one.model) == ("s", 0, events.SCHEMA, MODEL)
+
+
+def test_the_end_of_watching_ends_the_waiting_and_the_end_of_listening_does_not() -> None:
+    stage = fusion()
+    assert run(stage, [utterance(), messages.End("transcribe", 3.0)], flush=False) == []
+    one = only(run(stage, [faces(1.5, 4), messages.End("watch", 3.0)], flush=False))
+    assert one.modalities.visual.face == 4
+
+
+def test_without_video_nothing_waits() -> None:
+    one = only(run(fusion(has_video=False), [utterance()], flush=False))
+    assert one.modalities.visual == events.Modality(present=False, reason="no video")
+
+
+def test_a_camera_that_is_gone_is_not_waited_for_beyond_the_patience() -> None:
+    stage = fusion(patience=1.0)
+    assert run(stage, [utterance(), messages.Mark(2.9, "listen")], flush=False) == []
+    one = only(run(stage, [messages.Mark(3.1, "listen")], flush=False))
+    assert one.modalities.visual.reason == "no frames"
+    waiting = run(stage, [utterance(2, 3.2, 4.0)], flush=False)
+    assert waiting == []
+    assert only(run(stage, [messages.End("transcribe", 4.5)], flush=False)).utterance.end == 4.0
+
+
+@pytest.mark.parametrize("modality", ["text", "audio"])
+def test_what_is_missing_is_marked_with_its_reason(modality: str) -> None:
+    recogniser = Made()
+    given = utterance(**{f"{modality}_features": None, "missing": {modality: "nobody knows"}})
+    one = only(run(fusion(recogniser), [given]))
+    assert getattr(one.modalities, modality) == events.Modality(
+        present=False, reason="nobody knows"
+    )
+    assert getattr(recogniser.asked[0][1], modality) is None
+
+
+def test_features_and_speaker_reach_the_model_as_they_are() -> None:
+    recogniser = Made()
+    run(fusion(recogniser), [utterance(speaker="Ada"), utterance(2, 3.0, 4.0)])
+    (_, first, ada), (_, _, unnamed) = recogniser.asked
+    assert first.text is not None
+    assert first.audio is not None
+    assert (first.text.tolist(), first.audio.tolist()) == ([1.0], [2.0])
+    assert (ada, unnamed) == ("Ada", UNNAMED)
+
+
+def test_what_is_provisional_does_not_change_the_conversation() -> None:
+    plain = [utterance(1, 1.0, 2.0), utterance(2, 3.0, 4.0)]
+    said = [
+        utterance(1, 1.0, 1.5, final=False),
+        plain[0],
+        utterance(2, 3.0, 3.5, final=False),
+        utterance(2, 3.0, 3.8, final=False),
+        plain[1],
+    ]
+    final = [one for one in run(fusion(), said) if isinstance(one, events.UtteranceEvent)]
+    assert final == run(fusion(), plain)
+
+
+def test_a_provisional_event_has_the_id_of_the_final_one() -> None:
+    made = run(fusion(), [utterance(7, final=False), utterance(7), utterance(8, 3.0, 4.0)])
+    assert [(type(one), one.utterance.id) for one in made] == [  # type: ignore[union-attr]
+        (events.Provisional, 1),
+        (events.UtteranceEvent, 1),
+        (events.UtteranceEvent, 2),
+    ]
+
+
+def test_words_can_be_kept_out_of_the_events() -> None:
+    one = only(run(fusion(with_text=False), [utterance(text="a secret", text_source="captions")]))
+    assert (one.utterance.text, one.utterance.text_source) == ("", "captions")
+    assert b"secret" not in events.encode(one)
+    assert one.modalities.text.present
+    shown = only(run(fusion(), [utterance(text="no secret")]))
+    assert shown.utterance.text == "no secret"
+
+
+def test_an_utterance_without_length_is_reported() -> None:
+    recogniser = Made()
+    made = run(fusion(recogniser), [messages.SpeechStarted(1, 2.0), utterance(1, 2.0, 2.0)])
+    gap = made[-1]
+    assert isinstance(gap, events.Gap)
+    assert (gap.what, gap.count, gap.time) == ("utterance", 1, 2.0)
+    assert recogniser.asked == []
+
+
+def test_what_was_being_worked_on_when_a_stage_died_is_reported() -> None:
+    given = [
+        messages.SpeechStarted(1, 1.0),
+        utterance(1, 1.0, 2.0),
+        messages.SpeechStarted(2, 3.0),
+        utterance(2, 3.0, 3.5, final=False),
+        messages.SpeechStarted(3, 3.6),
+        messages.Restarted("transcribe"),
+        messages.Restarted("transcribe"),
+        messages.End("transcribe", 9.0),
+    ]
+    (gap,) = (one for one in run(fusion(), given) if isinstance(one, events.Gap))
+    assert (gap.what, gap.count, gap.time) == ("utterance", 2, 3.5)
+    assert "transcribe" in gap.reason
+    assert events.decode(events.encode(gap)) == gap
+
+
+def test_a_watch_that_was_restarted_loses_no_utterance() -> None:
+    given = [messages.SpeechStarted(1, 1.0), messages.Restarted("watch"), utterance()]
+    made = run(fusion(), given)
+    assert [type(one) for one in made] == [events.SpeechStarted, events.UtteranceEvent]
+
+
+def test_lost_frames_are_reported_before_the_utterance_they_are_missing_in() -> None:
+    lost = messages.Dropped(1.23456, "frames", 3, 0.40049, "the camera was gone")
+    gap, one = run(fusion(), [lost, utterance(), messages.End("watch", 3.0)])
+    assert isinstance(gap, events.Gap)
+    assert isinstance(one, events.UtteranceEvent)
+    assert (gap.what, gap.count, gap.time, gap.seconds) == ("frames", 3, 1.235, 0.4)
+
+
+def test_faces_that_no_utterance_can_need_are_forgotten() -> None:
+    stage = fusion()
+    for second in range(1000):
+        given = [faces(second + 0.5, 1), messages.Mark(float(second), "listen")]
+        assert run(stage, given, flush=False) == []
+        assert stage.gauges()["frames"] <= 3
+        assert stage.gauges()["waiting"] <= 2
+
+
+def test_latency_is_told_where_there_is_a_clock() -> None:
+    ticks = iter([5.0, 5.25])
+    stage = fusion(has_video=False, clock=lambda: next(ticks), media_clock=lambda: 2.75)
+    timing = messages.Timing(transcription=0.1, features=0.02)
+    one = only(run(stage, [utterance(timing=timing)]))
+    assert one.latency == events.Latency(
+        end_of_speech_to_event=0.75,
+        segmentation=0.5,
+        transcription=0.1,
+        features=0.02,
+        fusion=0.25,
+    )
+    assert only(run(fusion(), [utterance()])).latency is None
+
+
+def test_after_a_reset_the_conversation_begins_anew() -> None:
+    given = [utterance(1), utterance(2, 3.0, 4.0), faces(5.0)]
+    stage = fusion()
+    first = run(stage, given)
+    stage.reset()
+    assert run(stage, given) == first
+
+
+def test_the_real_model_answers_with_what_there_is() -> None:
+    loaded = checkpoint.load("live")
+    dims = loaded.card.dims
+    rng = np.random.default_rng(3)
+
+    def vector(modality: str) -> bytes:
+        return rng.normal(0, 0.1, dims[modality]).astype("<f4").tobytes()
+
+    stage = Fusion(
+        EmotionRecogniser(loaded),
+        FaceEncoder.pool,
+        session="s",
+        model=events.ModelInfo(name=loaded.card.name, version=loaded.card.version),
+        has_video=True,
+        abstain_below=0.35,
+    )
+    seen = [
+        messages.Faces(1.0 + n / 10, [messages.Face(1, (0, 0, 50, 50), vector("visual"))])
+        for n in range(5)
+    ]
+    whole = utterance(text_features=vector("text"), audio_features=vector("audio"))
+    bare = utterance(
+        2,
+        3.0,
+        4.0,
+        text_features=None,
+        audio_features=None,
+        missing={"text": "no transcriber", "audio": "silence"},
+    )
+    made = run(stage, [*seen, whole, bare, messages.End("watch", 5.0)])
+    first, second = (one for one in made if isinstance(one, events.UtteranceEvent))
+    assert all(getattr(first.modalities, name).present for name in ("text", "audio", "visual"))
+    assert [getattr(second.modalities, name).reason for name in ("text", "audio", "visual")] == [
+        "no transcriber",
+        "silence",
+        "no frames",
+    ]
+    for one in (first, second):
+        assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=5e-4)
+        assert events.decode(events.encode(one)) == one

@@ -1,0 +1,203 @@
+"""Frames become faces with identity and features; the real detector sees who is in the picture."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.detector import FaceDetector
+from model.face import FaceEncoder
+from realtime import messages, sample
+from realtime.capture.recording import RecordingSource
+from realtime.sample.make import SCRIPT
+from realtime.settings import Recording
+from realtime.watch.watcher import MAX_FACES, SEARCH_ALL_EVERY, Watcher
+
+Frame = NDArray[np.uint8]
+
+
+class Found(NamedTuple):
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Given:
+    """A detector that finds what it is told."""
+
+    def __init__(self, *frames: list[Found]) -> None:
+        self.frames = list(frames)
+        self.shapes: list[tuple[int, ...]] = []
+
+    def detect(self, frame: Frame, near: Sequence[Found] = ()) -> Sequence[Found]:
+        self.shapes.append(frame.shape)
+        return self.frames.pop(0)
+
+
+class Room:
+    """A detector that finds who is there, and near known faces only those."""
+
+    def __init__(self) -> None:
+        self.there: list[Found] = []
+
+    def detect(self, frame: Frame, near: Sequence[Found] = ()) -> Sequence[Found]:
+        return [one for one in self.there if not near or one in near]
+
+
+class Corner:
+    """An encoder whose features are the crop's first pixels."""
+
+    def crop(self, frame: Frame, box: tuple[int, int, int, int]) -> Frame:
+        return frame[box[1] : box[1] + 2, box[0] : box[0] + 2, 0]
+
+    def encode(self, crops: Frame) -> NDArray[np.float32]:
+        return crops.reshape(len(crops), -1).astype(np.float32)
+
+
+def frame(time: float, width: int = 640, height: int = 480) -> messages.VideoFrame:
+    pixels = np.arange(height * width * 3, dtype=np.uint32).astype(np.uint8)
+    return messages.VideoFrame(time, width, height, pixels.tobytes())
+
+
+def seen(watcher: Watcher, time: float) -> list[messages.Face]:
+    (faces,) = watcher.process(frame(time))
+    assert isinstance(faces, messages.Faces)
+    assert faces.time == time
+    return faces.faces
+
+
+def test_each_face_has_its_own_features() -> None:
+    watcher = Watcher(Given([Found(10, 20, 90, 90), Found(300, 40, 60, 60)]), Corner(), 32)
+    first, second = seen(watcher, 0.5)
+    assert (first.track, first.box, second.track, second.box) == (
+        1,
+        (10, 20, 90, 90),
+        2,
+        (300, 40, 60, 60),
+    )
+    picture = np.frombuffer(frame(0).pixels, np.uint8).reshape(480, 640, 3)
+    for one in (first, second):
+        x, y = one.box[:2]
+        wanted = picture[y : y + 2, x : x + 2, 0].reshape(-1).astype(np.float32)
+        assert one.features == wanted.tobytes()
+
+
+def test_an_empty_picture_is_said_to_be_empty() -> None:
+    watcher = Watcher(Given([], []), Corner(), 32)
+    assert seen(watcher, 0.0) == []
+    assert seen(watcher, 0.1) == []
+    assert watcher.gauges() == {"faces": 0.0, "frames": 2.0}
+
+
+def test_small_faces_are_left_out_and_so_are_too_many() -> None:
+    many = [Found(60 * n, 0, 50 - n, 50) for n in range(8)]
+    watcher = Watcher(Given([Found(0, 0, 33, 33), Found(200, 0, 31, 60)], many), Corner(), 32)
+    assert [one.box[2] for one in seen(watcher, 0.0)] == [33]
+    assert [one.box[2] for one in seen(watcher, 9.0)] == [50, 49, 48, 47][:MAX_FACES]
+
+
+def test_who_comes_in_is_seen_soon_and_who_goes_is_missed_at_once() -> None:
+    room = Room()
+    watcher = Watcher(room, Corner(), 32)
+    ada, ben = Found(10, 10, 80, 80), Found(400, 10, 70, 70)
+    for time, there in (
+        (0.0, [ada]),
+        (0.1, [ada, ben]),
+        (1.0, [ada, ben]),
+        (1.1, [ben]),
+        (2.0, []),
+    ):
+        room.there = there
+        for number in range(SEARCH_ALL_EVERY):
+            faces = seen(watcher, time + number / 100)
+            known = [one for one in there if one != ben or time != 0.1 or len(faces) == 2]
+            assert [one.box for one in faces] == [tuple(one) for one in known]
+        assert len(faces) == len(there)
+
+
+def test_pictures_of_any_shape_are_read() -> None:
+    given = Given([])
+    list(Watcher(given, Corner(), 32).process(frame(0.0, 320, 200)))
+    assert given.shapes == [(200, 320, 3)]
+
+
+def test_marks_pass_as_its_own_and_losses_as_they_are() -> None:
+    watcher = Watcher(Given(), Corner(), 32)
+    lost = messages.Dropped(1.0, "frames", 3, 0.0, "the camera was gone")
+    given = [messages.Mark(1.0), lost, messages.End("camera", 2.0), messages.Restarted("camera")]
+    made = [one for message in given for one in watcher.process(message)]
+    assert made == [messages.Mark(1.0, "watch"), lost]
+    assert list(watcher.flush()) == []
+
+
+def test_a_reset_forgets_who_was_there() -> None:
+    watcher = Watcher(Given([Found(0, 0, 50, 50)], [Found(300, 0, 50, 50)]), Corner(), 32)
+    assert [one.track for one in seen(watcher, 0.0)] == [1]
+    watcher.reset()
+    assert [one.track for one in seen(watcher, 0.1)] == [1]
+    assert watcher.gauges()["frames"] == 1.0
+
+
+@pytest.fixture(scope="module")
+def watched() -> tuple[list[messages.Faces], list[messages.Cue]]:
+    """The faces in the sample conversation at 2.5 frames a second, and its captions."""
+    source = RecordingSource(sample.CONVERSATION, Recording(), frame_rate=2.5)
+    watcher = Watcher(FaceDetector(), FaceEncoder(), 32)
+    source.open()
+    faces: list[messages.Faces] = []
+    cues: list[messages.Cue] = []
+    while read := source.read():
+        for message in read:
+            if isinstance(message, messages.Cue):
+                cues.append(message)
+            elif isinstance(message, messages.VideoFrame):
+                faces += [
+                    one for one in watcher.process(message) if isinstance(one, messages.Faces)
+                ]
+    source.close()
+    return faces, cues
+
+
+def test_the_person_of_the_conversation_is_seen_when_there(
+    watched: tuple[list[messages.Faces], list[messages.Cue]],
+) -> None:
+    faces, cues = watched
+    assert len(faces) > 100
+    for line, cue in zip(SCRIPT, cues, strict=True):
+        counts = [len(one.faces) for one in faces if cue.start <= one.time <= cue.end]
+        assert len(counts) > 4
+        if line.face:
+            assert np.mean([count == 1 for count in counts]) > 0.8
+        else:
+            assert sum(counts) == 0
+
+
+def test_the_person_has_one_identity_while_in_view(
+    watched: tuple[list[messages.Faces], list[messages.Cue]],
+) -> None:
+    faces, cues = watched
+    stretches: list[set[int]] = [set()]
+    for line, cue in zip(SCRIPT, cues, strict=True):
+        inside = [one for one in faces if cue.start <= one.time <= cue.end]
+        if not line.face and stretches[-1]:
+            stretches.append(set())
+        stretches[-1] |= {face.track for one in inside for face in one.faces}
+    # In view, away for two lines, in view again as somebody new.
+    assert [len(one) for one in stretches] == [1, 1]
+    assert stretches[0] != stretches[1]
+
+
+def test_faces_lie_in_the_picture_and_have_features_of_the_encoders_length(
+    watched: tuple[list[messages.Faces], list[messages.Cue]],
+) -> None:
+    for one in watched[0]:
+        for face in one.faces:
+            x, y, width, height = face.box
+            assert 0 <= x < x + width <= 640
+            assert 0 <= y < y + height <= 360
+            features = np.frombuffer(face.features, np.float32)
+            assert features.shape == (FaceEncoder.dim,)
+            assert np.all(np.isfinite(features))
