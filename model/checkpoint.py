@@ -1,7 +1,7 @@
 """Trained models as files: weights as `<name>.safetensors`, beside them a card `<name>.json`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What a checkpoint is, what it was trained on, and what was measured.
 
     `encoders` are the identities of the encoders whose features it was trained with, by modality;
-    it answers for no others. `temperature` divides the final logits, `temperatures` those of the
+    it answers for no others. `temperature` divides the final logits, unless `by_presence` has one
+    for the modalities that the utterance has (see `presence`); `temperatures` divide those of the
     modalities' own heads. `scores` holds the measurements: set, then figure or class.
     """
 
@@ -43,6 +44,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     created: str
     machine: str
     notes: list[str]
+    by_presence: dict[str, float] = {}
     recipe: dict[str, Any] = {}
     format: str = _FORMAT
 
@@ -72,6 +74,12 @@ class Checkpoint:
 
     model: GSCon
     card: Card
+
+
+def presence(modalities: Iterable[str]) -> str:
+    """The name of a set of modalities, for example `text+visual`; `nothing` of the empty one."""
+    there = set(modalities)
+    return "+".join(m for m in MODALITIES if m in there) or "nothing"
 
 
 def save(path: Path, model: GSCon, card: Card) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from configs.errors import InputError
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, presence
 from model.features import UtteranceFeatures
 from model.gscon import Conversations
 from model.labels import MODALITIES
@@ -97,12 +97,13 @@ class EmotionRecogniser:
     def _answer(self, turns: Sequence[_Turn]) -> Opinion:
         with torch.inference_mode():
             answers = self._model(self._window(turns), last=True)
-            card = self._card
+            card, features = self._card, turns[-1].features
+            there = presence(m for m, vector in features.items() if vector is not None)
             return Opinion(
-                _probabilities(answers.final, card.temperature),
+                _probabilities(answers.final, card.by_presence.get(there, card.temperature)),
                 {
                     m: _probabilities(answers.specific[m], card.temperatures[m])
-                    if turns[-1].features[m] is not None
+                    if features[m] is not None
                     else None
                     for m in MODALITIES
                 },

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.audio import AudioEncoder
+from model.checkpoint import presence
 from model.consistency import gdc, ssc
 from model.face import FaceEncoder
 from model.gscon import Answers, Architecture, Conversations, GSCon
@@ -36,8 +37,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 #: Which modalities there are in an evaluation, by its name.
 SUBSETS: dict[str, tuple[str, ...]] = {
-    "+".join(chosen): chosen for size in (3, 2, 1) for chosen in combinations(MODALITIES, size)
-} | {"nothing": ()}
+    presence(chosen): chosen for size in (3, 2, 1, 0) for chosen in combinations(MODALITIES, size)
+}
 
 
 class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssc: float = 1.0
     rows: Positive = 32
     tau: float = 0.07
-    balance: float = 0.5
+    balance: float = 0.75
     context: Positive = 8
     width: Positive = 64
     layers: Positive = 1
@@ -87,6 +88,16 @@ class Material:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Temperatures: of the final answers, over all and by the modalities that the utterance has,
+    and of each modality's own answers."""
+
+    overall: float
+    by_presence: dict[str, float]
+    own: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Fitted:
     """One training: the network of the best epoch, calibrated, and its scores by set and subset."""
 
@@ -94,8 +105,7 @@ class Fitted:
     seed: int
     best_epoch: int
     selection: float
-    temperature: float
-    temperatures: dict[str, float]
+    calibration: Calibration
     scores: dict[str, dict[str, Scores]]
 
 
@@ -209,14 +219,13 @@ def fit(
             best = (reached, epoch + 1, state)
     assert best is not None
     model.load_state_dict(best[2])
-    final, alone = temperatures(model, given.validation, held_out)
+    found = calibrate(model, given.validation, held_out)
+    unseen = _compositions(given.test, agreement, recipe.compositions, 202)
     scores = {
-        "validation": evaluate(model, given.validation, held_out, final),
-        "test": evaluate(
-            model, given.test, _compositions(given.test, agreement, recipe.compositions, 202), final
-        ),
+        "validation": evaluate(model, given.validation, held_out, found),
+        "test": evaluate(model, given.test, unseen, found),
     }
-    return Fitted(model.eval(), seed, best[1], best[0], final, alone, scores)
+    return Fitted(model.eval(), seed, best[1], best[0], found, scores)
 
 
 def predict(
@@ -236,7 +245,10 @@ def predict(
 
 
 def evaluate(
-    model: GSCon, corpus: Corpus, compositions: list[Composition], temperature: float
+    model: GSCon,
+    corpus: Corpus,
+    compositions: list[Composition],
+    calibration: Calibration | None = None,
 ) -> dict[str, Scores]:
     """Scores by subset of modalities, over all compositions together."""
     labels = corpus.emotions.numpy()
@@ -244,31 +256,53 @@ def evaluate(
     for name, keep in SUBSETS.items():
         ways = compositions if set(keep) - {"text"} else compositions[:1]
         logits = np.concatenate([predict(model, corpus, way, keep)["final"] for way in ways])
+        temperature = np.ones((len(logits), 1))
+        if calibration is not None:
+            there = [one for way in ways for one in _presence(way, keep)]
+            temperature = np.array([[calibration.by_presence[one]] for one in there])
         scores[name] = score(softmax(logits, temperature), np.tile(labels, len(ways)), EMOTIONS)
     return scores
 
 
-def temperatures(
-    model: GSCon, corpus: Corpus, compositions: list[Composition]
-) -> tuple[float, dict[str, float]]:
-    """The temperatures under which validation labels are most probable: of the final answers over
-    all subsets of modalities, and of each modality's own."""
-    labels = corpus.emotions.numpy()
-    found = [predict(model, corpus, compositions[0], keep) for keep in SUBSETS.values()]
-    final = _best_temperature(
-        np.concatenate([one["final"] for one in found]), np.tile(labels, len(found))
+def calibrate(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> Calibration:
+    """The temperatures under which the labels are most probable."""
+    labels = np.tile(corpus.emotions.numpy(), len(compositions))
+    logits, there = {}, {}
+    for name, keep in SUBSETS.items():
+        found = [predict(model, corpus, way, keep) for way in compositions]
+        logits[name] = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
+        there[name] = np.array([one for way in compositions for one in _presence(way, keep)])
+    everything = logits["+".join(MODALITIES)]
+    full = np.concatenate([way.present.numpy() for way in compositions])
+    by_presence = {}
+    for name in SUBSETS:
+        # Only utterances that have just these: an actor may lack a clip.
+        mine = there[name] == name
+        by_presence[name] = _best_temperature(logits[name]["final"][mine], labels[mine])
+    return Calibration(
+        overall=_best_temperature(
+            np.concatenate([one["final"] for one in logits.values()]), np.tile(labels, len(SUBSETS))
+        ),
+        by_presence=by_presence,
+        own={
+            m: _best_temperature(everything[m][full[:, place]], labels[full[:, place]])
+            for place, m in enumerate(MODALITIES)
+        },
     )
-    everything = found[0]
-    alone = {}
-    for place, m in enumerate(MODALITIES):
-        there = compositions[0].present[:, place].numpy()
-        alone[m] = _best_temperature(everything[m][there], labels[there])
-    return final, alone
 
 
-def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """Probabilities [n, 7] of logits [n, 7]."""
-    scaled = torch.from_numpy(logits).double() / temperature
+def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
+    return [
+        presence(m for m, here in zip(MODALITIES, row, strict=True) if here and m in keep)
+        for row in composition.present.tolist()
+    ]
+
+
+def softmax(
+    logits: NDArray[np.float32], temperature: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probabilities [n, 7] of logits [n, 7]; one temperature, or one for each row [n, 1]."""
+    scaled = torch.from_numpy(logits).double() / torch.as_tensor(temperature)
     return np.asarray(scaled.softmax(-1), np.float64)
 
 
@@ -281,7 +315,7 @@ def _best_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) ->
 
 def _selection(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> float:
     """What an epoch is judged by: the mean of weighted and macro F1 over all subsets."""
-    scores = evaluate(model, corpus, compositions, 1.0)
+    scores = evaluate(model, corpus, compositions)
     judged = [scores[name] for name, keep in SUBSETS.items() if keep]
     return float(np.mean([(one.weighted_f1 + one.macro_f1) / 2 for one in judged]))
 

@@ -1,5 +1,6 @@
 """The recogniser answers in the context of the last utterances, whatever is missing."""
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -153,6 +154,16 @@ def test_other_encoders_are_refused_by_both_names(trained: Checkpoint) -> None:
     assert "'audio:1'" in str(caught.value)
     assert "'other:2'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_temperature_is_that_of_the_modalities_that_are_there(trained: Checkpoint) -> None:
+    card = msgspec.structs.replace(trained.card, by_presence={"text+visual": 5.0, "nothing": 0.1})
+    other = EmotionRecogniser(Checkpoint(trained.model, card))
+    plain = EmotionRecogniser(trained)
+    for missing, factor in (((), 1.0), (("audio",), 10.0), (MODALITIES, 0.2)):
+        before = np.log(plain.provisional(utterance(0, missing), "Ada").probabilities)
+        after = np.log(other.provisional(utterance(0, missing), "Ada").probabilities)
+        np.testing.assert_allclose(np.diff(after) * factor, np.diff(before), atol=1e-3)
 
 
 def test_a_context_of_nothing_is_refused(trained: Checkpoint) -> None:

@@ -47,7 +47,7 @@ def test_test_data_has_no_say() -> None:
     short = msgspec.structs.replace(RECIPE, epochs=2)
     first = fusion.fit(short, material(), 1, quiet)
     second = fusion.fit(short, dataclasses.replace(material(), test=corpus(5, 77)), 1, quiet)
-    assert (first.best_epoch, first.temperature) == (second.best_epoch, second.temperature)
+    assert (first.best_epoch, first.calibration) == (second.best_epoch, second.calibration)
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[key])
 
@@ -61,30 +61,29 @@ def test_validation_data_does_not_train() -> None:
         assert torch.equal(value, second.model.state_dict()[key])
 
 
-def test_the_temperature_makes_validation_labels_most_probable(fitted: Fitted) -> None:
+def test_each_temperature_makes_validation_labels_most_probable(fitted: Fitted) -> None:
     given = material()
-    ways = [
-        compose(
-            given.validation,
-            {"audio": RECIPE.audio, "visual": RECIPE.visual},
-            np.random.default_rng(101 + index),
-            clean=True,
-        )
-        for index in range(2)
-    ]
+    agreement = {"audio": RECIPE.audio, "visual": RECIPE.visual}
+    ways = fusion._compositions(given.validation, agreement, RECIPE.compositions, 101)
     labels = given.validation.emotions.numpy()
+    for name, keep in SUBSETS.items():
+        found = []
+        for way in ways:
+            there = np.array(fusion._presence(way, keep)) == name
+            logits = fusion.predict(fitted.model, given.validation, way, keep)["final"]
+            found.append((logits[there], labels[there]))
 
-    def surprise(temperature: float) -> float:
-        losses = []
-        for keep in SUBSETS.values():
-            logits = fusion.predict(fitted.model, given.validation, ways[0], keep)["final"]
-            chosen = fusion.softmax(logits, temperature)[np.arange(len(labels)), labels]
-            losses.append(-np.log(chosen))
-        return float(np.mean(losses))
+        def surprise(temperature: float, found: list[tuple[np.ndarray, np.ndarray]]) -> float:
+            chosen = [
+                fusion.softmax(logits, temperature)[np.arange(len(known)), known]
+                for logits, known in found
+            ]
+            return -float(np.log(np.concatenate(chosen)).mean())
 
-    best = surprise(fitted.temperature)
-    assert best <= surprise(fitted.temperature * 1.15)
-    assert best <= surprise(fitted.temperature / 1.15)
+        temperature = fitted.calibration.by_presence[name]
+        best = surprise(temperature, found)
+        assert best <= surprise(min(temperature * 1.15, 5.0), found) + 1e-9
+        assert best <= surprise(max(temperature / 1.15, 0.3), found) + 1e-9
 
 
 def losses_of(**changes: float) -> float:
