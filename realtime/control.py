@@ -41,7 +41,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """Sources: read no more, and say that this was the end. Stages that no end reaches: go."""
+    """Sources: read no more, and say that this was the end. Whoever is done: go."""
 
 
 class Without(msgspec.Struct, frozen=True, tag=True):
@@ -50,7 +50,13 @@ class Without(msgspec.Struct, frozen=True, tag=True):
     service: str
 
 
-Command = Start | Stop | Without
+class EndAgain(msgspec.Struct, frozen=True, tag=True):
+    """The service has been started anew and has not heard your end: say it again."""
+
+    service: str
+
+
+Command = Start | Stop | Without | EndAgain
 
 
 _status_decoder = msgspec.msgpack.Decoder(Status)
@@ -76,6 +82,7 @@ class Line:
         self.t0: float | None = None
         self.stopping = False
         self.without: set[str] = set()
+        self.end_again: set[str] = set()
         self._service = service
         self._last_report = 0.0
 
@@ -123,6 +130,8 @@ class Line:
                 self.t0 = command.t0
             elif isinstance(command, Without):
                 self.without.add(command.service)
+            elif isinstance(command, EndAgain):
+                self.end_again.add(command.service)
             else:
                 self.stopping = True
         parent = multiprocessing.parent_process()

@@ -10,7 +10,7 @@ from configs.errors import Failure, InputError
 from model.labels import EMOTIONS
 from realtime import bus, events, messages
 from realtime.assembly import BUILDERS
-from realtime.control import Start, Status, Stop, Switchboard, Without
+from realtime.control import EndAgain, Start, Status, Stop, Switchboard, Without
 from realtime.drops import Drops
 from realtime.interrupts import interrupts
 from realtime.plan import Plan, Worker
@@ -252,8 +252,12 @@ class Session:
         self._spawn(service)
         for link in LINKS:
             upstream = self._workers.get(link.sender)
-            if link.receiver == service and upstream is not None and upstream.state == "done":
+            if link.receiver != service or upstream is None or messages.End not in link.carries:
+                continue
+            if link.sender in self._given_up:
                 self._end_for(link.sender, service)
+            elif upstream.state == "done":
+                self._switchboard.command(link.sender, EndAgain(service))
 
     def _give_up(self, service: str, how: str) -> None:
         if service in ("watch", "camera", "preview"):
@@ -263,7 +267,11 @@ class Session:
             for name in self._workers:
                 self._switchboard.command(name, Without(service))
             for link in LINKS:
-                if link.sender == service and link.receiver in self._workers:
+                if (
+                    link.sender == service
+                    and link.receiver in self._workers
+                    and messages.End in link.carries
+                ):
                     self._end_for(service, link.receiver)
             return
         raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({how})")

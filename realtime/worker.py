@@ -117,6 +117,22 @@ class _Host:
                 self._check()
                 self._events.poll(50, zmq.POLLOUT)
 
+    def _finish(self, time_: float) -> None:
+        """Says the end, and stays until the session ends: a slow receiver may take long for what is
+        queued here, and ZeroMQ loses what its full queue has not taken when the sender goes."""
+        end = messages.End(self._worker.service, time_)
+        self._send([end])
+        if self._events is not None:
+            self._push_event(bus.encode(end))
+        self._report("done")
+        while not self._line.stopping:
+            self._line.socket.poll(200)
+            self._line.listen()
+            for sender in self._senders:
+                if sender.link.receiver in self._line.end_again:
+                    sender.send(end, bus.encode(end))
+            self._line.end_again.clear()
+
     def _say_restarted(self) -> None:
         if self._worker.restarts:
             self._send([messages.Restarted(self._worker.service)])
@@ -162,11 +178,7 @@ class _Stage(_Host):
             if self._line.due():
                 self._check()
         self._send(self._stage.flush())
-        end = messages.End(self._worker.service, last_time)
-        self._send([end])
-        if self._events is not None:
-            self._push_event(bus.encode(end))
-        self._report("done")
+        self._finish(last_time)
 
     def _over(self, ended: set[str]) -> bool:
         """Whether every sender has said its end; where none ever does, whether to stop."""
@@ -212,8 +224,7 @@ class _Source(_Host):
                     self._check()
             self._check()
         self._source.close()
-        self._send([messages.End(self._worker.service, self._time)])
-        self._report("done")
+        self._finish(self._time)
 
     def _open(self) -> None:
         """Opens the device. One that has been open before and is not there now is waited for."""
