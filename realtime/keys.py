@@ -17,12 +17,19 @@ def make(folder: Path, clients: Sequence[str]) -> None:
     with `client.key_secret` and `server.key`.
 
     Raises:
-        InputError: the folder holds keys already; they are never overwritten.
+        InputError: the folder holds keys already (they are never overwritten), or a client's name
+            is no file name or given twice.
     """
+    for client in clients:
+        if not client or Path(client).name != client or list(clients).count(client) > 1:
+            raise InputError(f"--clients {client!r}: give each client a different plain name")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a new folder")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: not empty, and keys are never overwritten; give a new folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     accepted = folder / "clients"
-    accepted.mkdir(parents=True)
+    accepted.mkdir()
     zmq.auth.create_certificates(folder, "server")
     for client in clients:
         own = folder / f"for-{client}"
