@@ -167,6 +167,12 @@ def test_work_ahead_is_thrown_away_when_it_was_for_something_else(
     assert parts.stage.gauges()["reused"] == 0
 
 
+def test_a_caption_without_words_says_so_when_it_is_over() -> None:
+    parts = Parts()
+    parts.run(segment(final=False, text=""))
+    assert only(parts.run(segment(text=""))).missing == {"text": "the caption has no words"}
+
+
 def test_after_a_reset_or_an_end_nothing_is_reused() -> None:
     parts = Parts()
     parts.run(segment(final=False))

@@ -252,6 +252,13 @@ def test_an_answer_is_abstained_from_exactly_below_the_threshold(
 # --- single promises
 
 
+def test_a_confidence_that_just_reaches_the_threshold_is_no_abstention() -> None:
+    confidence = only(run(fusion(), [utterance()])).emotion.confidence
+    assert not only(run(fusion(abstain_below=confidence), [utterance()])).emotion.abstained
+    above = only(run(fusion(abstain_below=confidence + 1e-4), [utterance()]))
+    assert above.emotion.abstained
+
+
 def test_an_utterance_waits_for_the_faces_up_to_its_end() -> None:
     stage = fusion()
     assert run(stage, [utterance(), faces(1.5, 4)], flush=False) == []
