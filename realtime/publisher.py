@@ -143,12 +143,12 @@ def check_endpoint(endpoint: str, *, secured: bool) -> None:
     """
     if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
         return
-    parts = urlsplit(endpoint)
     try:
-        port = parts.port
+        parts = urlsplit(endpoint)
+        good = parts.scheme == "tcp" and parts.port is not None and not parts.path
     except ValueError:
-        port = None
-    if parts.scheme != "tcp" or not parts.hostname or port is None or parts.path:
+        good = False
+    if not good or not parts.hostname:
         raise InputError(
             f"endpoint {endpoint!r}: expected tcp://ADDRESS:PORT, for example tcp://127.0.0.1:5560"
         )
