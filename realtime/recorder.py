@@ -14,6 +14,8 @@ from realtime import messages
 
 #: Time base of the pictures: milliseconds, since a camera has no constant rate.
 _MILLISECONDS = Fraction(1, 1000)
+#: A cluster a second, and each goes to the disk when it is complete.
+_WHOLE = {"cluster_time_limit": "1000", "flush_packets": "1"}
 
 
 class Recorder:
@@ -45,7 +47,7 @@ class Recorder:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 raise InputError(f"--record {folder}: holds {path.name} already; give a new folder")
-            self._container: Any = av.open(str(path), "w", options={"cluster_time_limit": "1000"})
+            self._container: Any = av.open(str(path), "w", options=_WHOLE)
         except OSError as error:
             raise InputError(f"--record {folder}: cannot write there: {error.strerror}") from error
         self._size = size
