@@ -140,7 +140,7 @@ def _opinion(event: events.UtteranceEvent | events.Provisional) -> RenderableTyp
     doubt = "  not sure" if event.emotion.abstained else ""
     missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing(event))
     return Group(
-        Text(f"{event.utterance.speaker}: {words}{state}{doubt}", style="bold"),
+        Text(sinks.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
         table,
         Text(missing, style="dim"),
     )

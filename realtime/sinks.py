@@ -189,7 +189,7 @@ def verdict(event: UtteranceEvent | Provisional) -> str:
 
 def describe(event: AnyEvent) -> str:
     """Any event as one readable line, safe to print on a terminal."""
-    return _printable(_sentence(event))
+    return printable(_sentence(event))
 
 
 def missing(event: UtteranceEvent | Provisional) -> list[tuple[str, str]]:
@@ -269,6 +269,6 @@ def _stamp(milliseconds: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Words may come from a stranger's file: control characters must not reach the terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
