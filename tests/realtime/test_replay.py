@@ -1,0 +1,316 @@
+"""Replaying a recording: the same file gives the same bytes, and every ending is a clean one."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import psutil
+import pytest
+import stubs
+from sessions import (
+    WAIT,
+    Family,
+    Play,
+    cut,
+    of,
+    plan_for,
+    read,
+    run,
+    start,
+    tail,
+    utterances,
+    wait_for,
+)
+
+from configs import command
+from model.labels import EMOTIONS
+from realtime import events, replay
+from realtime.sample import CONVERSATION
+
+STAGES = ("segment", "transcribe", "watch", "recognise")
+
+
+class Replayed(NamedTuple):
+    events: bytes
+    found: list[events.AnyEvent]
+    output: str
+    errors: str
+    folder: Path
+    seconds: float
+
+
+def replayed(folder: Path, *arguments: object) -> Replayed:
+    """Runs the command, which must succeed."""
+    began = time.monotonic()
+    done = run("realtime.replay", *arguments, "--events", folder / "events.jsonl")
+    seconds = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    path = folder / "events.jsonl"
+    return Replayed(path.read_bytes(), read(path), done.stdout, done.stderr, folder, seconds)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    folder = tmp_path_factory.mktemp("sample")
+    return replayed(folder, CONVERSATION, "--report", folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine seconds with two utterances."""
+    return cut(tmp_path_factory.mktemp("clip") / "clip.mkv", 9.0)
+
+
+@pytest.fixture(scope="module")
+def short(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    return replayed(tmp_path_factory.mktemp("short"), clip)
+
+
+def test_the_sample_gives_all_its_utterances_with_words_voice_and_face(sample: Replayed) -> None:
+    found = utterances(sample.found)
+    assert [one.utterance.id for one in found] == list(range(1, 11))
+    for one in found:
+        assert one.utterance.text
+        assert one.utterance.text_source == "captions"
+        assert one.utterance.speaker in ("Ada", "Ben")
+        assert one.modalities.text.present
+        assert one.modalities.audio.present
+        assert list(one.emotion.probabilities) == list(EMOTIONS)
+        assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=1e-3)
+        assert one.emotion.confidence == one.emotion.probabilities[one.emotion.label]
+    seen = [one.utterance.id for one in found if one.modalities.visual.present]
+    assert seen == [1, 2, 3, 4, 5, 6, 9, 10]
+    ended = sample.found[-1]
+    assert isinstance(ended, events.SessionEnded)
+    assert ended.complete
+    assert ended.duration == pytest.approx(44.2, abs=0.1)
+
+
+def test_nothing_in_a_replay_tells_the_time_of_day_or_how_long_work_took(sample: Replayed) -> None:
+    assert b"latency" not in sample.events
+    assert b"started_at" not in sample.events
+
+
+def test_the_terminal_shows_every_utterance_and_the_report_is_written(sample: Replayed) -> None:
+    for one in utterances(sample.found):
+        assert one.utterance.text in sample.output
+    assert f"wrote {sample.folder / 'report.html'}" in sample.errors
+    page = (sample.folder / "report.html").read_text(encoding="utf-8")
+    assert "They said yes!" in page
+
+
+def test_a_second_run_gives_the_same_bytes(sample: Replayed, tmp_path: Path) -> None:
+    again = replayed(tmp_path, CONVERSATION, "--quiet")
+    assert again.events == sample.events
+    assert (again.output, again.errors) == ("", "")
+
+
+@pytest.mark.parametrize("builder", [stubs.delayed_once, stubs.delayed_otherwise])
+def test_workers_that_take_their_time_give_the_same_bytes(
+    builder: Any, clip: Path, short: Replayed, tmp_path: Path
+) -> None:
+    play = Play(plan_for(clip), builders=dict.fromkeys(STAGES, builder))
+    assert play.go(keep=tmp_path / "events.jsonl")
+    assert (tmp_path / "events.jsonl").read_bytes() == short.events
+
+
+def test_fresh_processes_give_the_same_bytes(clip: Path, short: Replayed, tmp_path: Path) -> None:
+    play = Play(plan_for(clip), start_method="spawn")
+    assert play.go(keep=tmp_path / "events.jsonl")
+    assert (tmp_path / "events.jsonl").read_bytes() == short.events
+
+
+def test_speed_paces_a_replay_and_changes_nothing_else(
+    clip: Path, short: Replayed, tmp_path: Path
+) -> None:
+    paced = replayed(tmp_path, clip, "--speed", "2")
+    assert paced.events == short.events
+    assert paced.seconds > 9.0 / 2
+
+
+def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None:
+    silent = replayed(tmp_path, clip, "--no-text", "--report", tmp_path / "report.html")
+    assert len(utterances(silent.found)) == 2
+    for one in utterances(silent.found):
+        assert one.utterance.text == ""
+        assert one.modalities.text.present
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for word in ("Good morning", "university", "letter", "nine"):
+        assert word.encode() not in silent.events
+        assert word not in silent.output
+        assert word not in page
+
+
+def test_several_recordings_follow_one_another(clip: Path, short: Replayed, tmp_path: Path) -> None:
+    path = tmp_path / "both.jsonl"
+    assert command.run(replay.main, [str(clip), str(clip), "--events", str(path), "--quiet"]) == 0
+    assert path.read_bytes() == short.events * 2
+
+
+def test_events_can_go_to_standard_output(
+    clip: Path, short: Replayed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command.run(replay.main, [str(clip), "--events", "-"]) == 0
+    assert capfd.readouterr().out.encode() == short.events
+
+
+def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    report = tmp_path / "report.html"
+    process = start(
+        "realtime.replay", CONVERSATION, "--events", path, "--speed", 1, "--report", report
+    )
+    family = Family(process.pid)
+    wait_for(lambda: utterances(list(tail(path))))
+    assert len(family.look()) > 4
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=WAIT)
+    seconds = time.monotonic() - began
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    found = read(path)
+    ended = found[-1]
+    assert isinstance(ended, events.SessionEnded)
+    assert not ended.complete
+    assert len(utterances(found)) < 10
+    assert report.exists()
+    assert family.left() == []
+    # Two seconds are promised; another two allow for a machine that others use too.
+    assert seconds < 4.0
+
+
+def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    process = start("realtime.replay", CONVERSATION, "--events", path, "--speed", 1, "--quiet")
+    family = Family(process.pid)
+    wait_for(lambda: list(tail(path)))
+    assert len(family.look()) > 4
+    process.kill()
+    process.communicate()
+    assert family.left(patience=15.0) == []
+
+
+def test_a_truncated_recording_is_replayed_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = CONVERSATION.read_bytes()
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(whole[: len(whole) // 3])
+    shutil.copy(CONVERSATION.with_suffix(".vtt"), broken.with_suffix(".vtt"))
+    done = replayed(tmp_path, broken, "--quiet")
+    lost = [one for one in of(events.Gap, done.found) if "breaks off" in one.reason]
+    assert lost
+    assert 1 <= len(utterances(done.found)) < 10
+    for one in utterances(done.found):
+        assert one.utterance.end <= lost[0].time + 0.1
+
+
+def _silent(path: Path) -> Path:
+    """Moving pictures without sound and captions."""
+    with av.open(str(CONVERSATION)) as media, av.open(str(path), "w") as out:
+        track = out.add_stream_from_template(media.streams.video[0])
+        for number, packet in enumerate(media.demux(video=0)):
+            if packet.dts is not None and number < 30:
+                packet.stream = track
+                out.mux(packet)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with all that can be wrong."""
+    (tmp_path / "text.mkv").write_text("this is no video\n" * 100, encoding="utf-8")
+    (tmp_path / "empty.mkv").write_bytes(b"")
+    (tmp_path / "bad.vtt").write_text("no captions at all", encoding="utf-8")
+    (tmp_path / "bad.srt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "notes.txt").write_text("1", encoding="utf-8")
+    (tmp_path / "no-model").mkdir()
+    (tmp_path / "wrong.safetensors").write_bytes(b"not a checkpoint")
+    _silent(tmp_path / "silent.mkv")
+    return tmp_path
+
+
+WRONG = {
+    "missing file": ["missing.mkv"],
+    "text file": ["text.mkv"],
+    "empty file": ["empty.mkv"],
+    "folder": ["no-model"],
+    "no sound and no captions": ["silent.mkv"],
+    "missing captions": ["SAMPLE", "--captions", "missing.vtt"],
+    "captions without a cue": ["SAMPLE", "--captions", "bad.vtt"],
+    "captions that are no text": ["SAMPLE", "--captions", "bad.srt"],
+    "captions of another kind": ["SAMPLE", "--captions", "notes.txt"],
+    "transcriber directory that is not there": ["SAMPLE", "--transcriber", "./nowhere"],
+    "transcriber directory without a model": ["SAMPLE", "--transcriber", "no-model"],
+    "two sources of words": ["SAMPLE", "--captions", "SIDECAR", "--transcriber", "no-model"],
+    "unknown key": ["SAMPLE", "segmentation.hangovr=1"],
+    "wrong value": ["SAMPLE", "segmentation.hangover=soon"],
+    "missing checkpoint": ["SAMPLE", "recognition.checkpoint=nowhere"],
+    "wrong checkpoint": ["SAMPLE", "recognition.checkpoint=wrong.safetensors"],
+    "missing text model": ["SAMPLE", "features.text_model=nowhere"],
+    "audio track": ["SAMPLE", "recording.audio_track=7"],
+    "speed zero": ["SAMPLE", "--speed", "0"],
+    "speed no number": ["SAMPLE", "--speed", "fast"],
+    "speed nan": ["SAMPLE", "--speed", "nan"],
+    "events folder missing": ["SAMPLE", "--events", "nowhere/x.jsonl"],
+    "events is a folder": ["SAMPLE", "--events", "no-model"],
+    "events of unknown kind": ["SAMPLE", "--events", "x.docx"],
+    "report folder missing": ["SAMPLE", "--report", "nowhere/x.html"],
+    "unknown set-up": ["SAMPLE", "--config", "nowhere"],
+    "endpoint": ["SAMPLE", "--publish", "tcp://0.0.0.0:5560"],
+    "no recording": ["segmentation.hangover=1"],
+}
+
+
+@pytest.mark.parametrize("words", WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_is_one_line_and_leaves_nothing(
+    words: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    monkeypatch.chdir(folder)
+    places = {"SAMPLE": str(CONVERSATION), "SIDECAR": str(CONVERSATION.with_suffix(".vtt"))}
+    words = [places.get(word, word) for word in words]
+    if "--events" not in words:
+        words += ["--events", "events.jsonl"]
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        code = command.run(replay.main, [*words, "--quiet"])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    printed = capsys.readouterr()
+    assert code == 2, printed.err
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_wrong_request_costs_the_user_one_line(tmp_path: Path) -> None:
+    done = run("realtime.replay", tmp_path / "missing.mkv")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_stage_that_fails_ends_the_replay_with_its_reason(clip: Path) -> None:
+    play = Play(plan_for(clip), builders={"transcribe": stubs.broken})
+    with pytest.raises(Exception, match=r"transcribe: stopped unexpectedly .*broken for a test"):
+        play.go()
+    ended = play.found[-1]
+    assert isinstance(ended, events.SessionEnded)
+    assert not ended.complete
+    assert not [one for one in psutil.Process().children() if one.pid in play.pids.values()]
+
+
+@pytest.mark.parametrize("builder", [stubs.unbuildable, stubs.dying])
+def test_a_stage_that_cannot_start_is_a_failure_before_anything_is_said(
+    builder: Any, clip: Path
+) -> None:
+    play = Play(plan_for(clip), builders={"transcribe": builder})
+    with pytest.raises(Exception, match="transcribe: stopped while starting"):
+        play.go()
+    assert play.found == []
