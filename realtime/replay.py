@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="any file that FFmpeg reads")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
-    parser.add_argument("--events", metavar="OUT.jsonl", help="write the events to a file")
+    parser.add_argument(
+        "--events", metavar="OUT.jsonl", help="write the events to a file (-: standard output)"
+    )
     parser.add_argument(
         "--captions",
         default="auto",
@@ -88,7 +90,9 @@ def main(arguments: Sequence[str]) -> int:
     complete = True
     with contextlib.ExitStack() as stack:
         listeners: list[Listener] = []
-        if chosen.events:
+        if chosen.events == "-":
+            listeners.append(sinks.JsonLines(sys.stdout))
+        elif chosen.events:
             listeners.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
         if not chosen.quiet and chosen.events != "-":
             listeners.append(sinks.Text(sys.stdout))
@@ -105,8 +109,9 @@ def main(arguments: Sequence[str]) -> int:
                 _write_report(kept, Path(chosen.report), videos)
     if not complete:
         return command.INTERRUPTED
-    for path in filter(None, (chosen.events, chosen.report)):
-        notices.say(f"wrote {path}")
+    for path in (chosen.events, chosen.report):
+        if path not in (None, "-"):
+            notices.say(f"wrote {path}")
     return command.OK
 
 
