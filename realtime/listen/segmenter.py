@@ -61,6 +61,8 @@ class Segmenter:
 
     def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
         self._settings = settings
+        self._shortest = max(settings.min_utterance, WINDOW_SECONDS)
+        self._tail = round(min(TAIL, settings.pause, settings.hangover) * SAMPLE_RATE)
         self._detector = detector or VoiceActivity()
         self._level = level_in_db(np.zeros(1, np.float32))
         self.reset()
@@ -96,9 +98,6 @@ class Segmenter:
             missing = WINDOW - len(self._pending)
             yield from self._windows(np.append(self._pending, np.zeros(missing, np.float32)))
             self._pending = np.zeros(0, np.float32)
-        if self._speech is not None:
-            # The last window was filled up: the utterance ends with the sound at the latest.
-            self._speech.voiced_end = min(self._speech.voiced_end, self._timeline.position)
         yield from self._finish(self._timeline.position)
 
     def _hear(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
@@ -172,7 +171,7 @@ class Segmenter:
             speech.voiced_end = end
             speech.voiced += WINDOW_SECONDS
         silence = (end - speech.voiced_end) / SAMPLE_RATE
-        if not speech.announced and speech.voiced >= settings.min_utterance:
+        if not speech.announced and speech.voiced >= self._shortest:
             speech.announced = True
             yield messages.SpeechStarted(speech.key, round(speech.begin, 3))
         too_long = (end - speech.start) / SAMPLE_RATE >= settings.max_utterance
@@ -197,7 +196,7 @@ class Segmenter:
         if speech is None or not speech.announced:
             return
         yield self._segment(speech, speech.voiced_end, at, final=True)
-        self._earliest = speech.voiced_end
+        self._earliest = min(speech.voiced_end + self._tail, at)
         self._marked = max(self._marked, round(speech.time(speech.voiced_end), 3))
 
     def _cut(self, at: int) -> Iterator[messages.Message]:
@@ -217,7 +216,7 @@ class Segmenter:
         rest.voiced = (rest.voiced_end - position) / SAMPLE_RATE
         rest.last_provisional = at
         self._speech = rest
-        if rest.voiced >= self._settings.min_utterance:
+        if rest.voiced >= self._shortest:
             rest.announced = True
             yield messages.SpeechStarted(rest.key, round(rest.begin, 3))
 
@@ -226,10 +225,11 @@ class Segmenter:
     ) -> messages.Segment:
         """The segment up to `end` as it is known at `at`; its sound reaches no further than
         `until` (None: `at`)."""
+        # The last window of all is filled up: the utterance ends with the sound at the latest.
+        end = min(end, self._timeline.position)
         pre_roll = round(self._settings.pre_roll * SAMPLE_RATE)
-        tail = round(min(TAIL, self._settings.pause, self._settings.hangover) * SAMPLE_RATE)
         # What has been heard beyond `at` depends on how the sound was cut into chunks.
-        until = min(end + tail, at if until is None else until)
+        until = min(end + self._tail, at if until is None else until)
         sound = self._history.slice(max(self._earliest, speech.start - pre_roll), until)
         return messages.Segment(
             speech.key,

@@ -195,7 +195,8 @@ def test_work_ahead_at_a_pause_is_the_final_segment_if_speech_does_not_go_on(
             continue
         if one.final and ahead is not None and (one.key, one.end) == (ahead.key, ahead.end):
             assert (one.start, one.audio) == (ahead.start, ahead.audio)
-        ahead = None if one.final else one
+        # A segment in the middle of speech ends where it was made, one at a pause before that.
+        ahead = None if one.final or one.at == one.end else one
 
 
 def test_a_pause_is_worked_on_ahead_before_the_end_is_sure() -> None:
