@@ -15,6 +15,8 @@ from realtime.settings import Segmentation
 HYSTERESIS = 0.15
 #: Seconds of sound kept after the last voiced window: consonants fade below the detector.
 TAIL = 0.1
+#: Least progress in seconds that is worth telling the stages behind.
+MARK_EVERY = 0.25
 #: Longer chunks are heard in pieces of so many samples, each whole windows.
 PIECE = 32 * WINDOW
 
@@ -76,7 +78,7 @@ class Segmenter:
         self._pending_position = 0
         self._speech: _Speech | None = None
         self._earliest = 0
-        self._marked = 0.0
+        self._marked = self._mark_sent = 0.0
 
     def gauges(self) -> dict[str, float | str | bool]:
         """Input level in dB of full scale, and whether somebody speaks."""
@@ -111,7 +113,10 @@ class Segmenter:
         self._level = level_in_db(samples)
         for start in range(0, len(samples), PIECE):
             yield from self._take(samples[start : start + PIECE])
-        yield self._mark()
+        mark = self._mark()
+        if mark.time - self._mark_sent >= MARK_EVERY:
+            self._mark_sent = mark.time
+            yield mark
 
     def _take(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         position = self._timeline.position
