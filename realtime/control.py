@@ -51,7 +51,8 @@ class Without(msgspec.Struct, frozen=True, tag=True):
 
 
 class EndAgain(msgspec.Struct, frozen=True, tag=True):
-    """The service has been started anew and has not heard your end: say it again."""
+    """The service was started anew and may not have heard your end: where you are done, say it
+    again."""
 
     service: str
 

@@ -14,6 +14,7 @@ import configs
 from configs import command
 from configs.errors import InputError
 from realtime import sinks
+from realtime.announcer import Listener
 from realtime.capture import devices
 from realtime.control import Status
 from realtime.listen import words
@@ -21,7 +22,7 @@ from realtime.live_view import LiveView
 from realtime.model_info import model_info
 from realtime.plan import Plan
 from realtime.publisher import Publisher
-from realtime.session import Listener, Session
+from realtime.session import Session
 from realtime.settings import Settings
 from realtime.terminal import Notices
 

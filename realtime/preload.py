@@ -14,8 +14,25 @@ with contextlib.suppress(ImportError):
     import model.recogniser
     import model.text
 
+# After the model's own modules, which see to it that torchaudio can be imported. These classes are
+# what loading a text encoder imports, which is most of the time that it takes.
+with contextlib.suppress(ImportError):
+    from transformers import AutoModel, AutoTokenizer, BertModel, BertTokenizerFast
+
 import realtime.assembly
 import realtime.listen.segmenter
 import realtime.worker
 
-__all__ = ["av", "cv2", "faster_whisper", "model", "msgspec", "realtime", "zmq"]
+__all__ = [
+    "AutoModel",
+    "AutoTokenizer",
+    "BertModel",
+    "BertTokenizerFast",
+    "av",
+    "cv2",
+    "faster_whisper",
+    "model",
+    "msgspec",
+    "realtime",
+    "zmq",
+]

@@ -15,12 +15,13 @@ import configs
 from configs import command
 from configs.errors import Failure, InputError
 from realtime import events, sinks
+from realtime.announcer import Listener
 from realtime.capture.recording import RecordingSource
 from realtime.listen import words
 from realtime.model_info import model_info
 from realtime.plan import Plan
 from realtime.publisher import Publisher
-from realtime.session import Listener, Session
+from realtime.session import Session
 from realtime.settings import Settings
 from realtime.terminal import Notices, ReplayProgress
 

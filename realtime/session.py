@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
 
 from configs.errors import Failure, InputError
-from model.labels import EMOTIONS
 from realtime import bus, events, messages
+from realtime.announcer import Announcer, Listener
 from realtime.assembly import BUILDERS
 from realtime.control import EndAgain, Start, Status, Stop, Switchboard, Without
 from realtime.drops import Drops
@@ -26,12 +26,6 @@ STOP_TIMEOUT = 1.2
 MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
 
 
-class Listener(Protocol):
-    """Whoever wants to see the events: a file, a terminal."""
-
-    def write(self, event: events.AnyEvent) -> None: ...
-
-
 class Session:
     """Runs one session from start to end.
 
@@ -43,7 +37,7 @@ class Session:
         source: where the signals come from, for `session.started`.
         started_at: wall-clock time for `session.started`; None leaves it out (replay).
         on_status: gets every report of a worker.
-        on_tick: called about ten times a second with the media time so far.
+        on_tick: called at least ten times a second with the media time so far.
         builders: what builds each service.
         start_method: "spawn" or "forkserver"; None chooses.
     """
@@ -63,8 +57,7 @@ class Session:
         start_method: str | None = None,
     ) -> None:
         self._plan = plan
-        self._publisher = publisher
-        self._listeners = list(listeners)
+        self._events = Announcer(plan.session, publisher, listeners)
         self._model = model
         self._source = source
         self._started_at = started_at
@@ -79,8 +72,6 @@ class Session:
         self._drops = Drops()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._t0 = 0.0
-        self._utterances = 0
-        self._last_id = 0
         self._media_time = 0.0
         self._started = False
         self._complete = False
@@ -93,8 +84,7 @@ class Session:
         return {name: process.pid for name, process in self._workers.items()}
 
     def stop(self) -> None:
-        """Asks the sources to end; the session ends shortly after, with what it has. May be called
-        from a signal handler or another thread."""
+        """Asks the sources to end; the session ends shortly after, with what it has."""
         self._stopping = True
 
     def run(self) -> bool:
@@ -133,7 +123,7 @@ class Session:
             plan=self._plan,
             endpoints=self._endpoints,
             restarts=len(self._failures.get(service, [])),
-            utterances=self._last_id,
+            utterances=self._events.last_id,
         )
         self._workers[service] = Process(self._processes, worker)
 
@@ -145,22 +135,14 @@ class Session:
                 raise Failure(f"{', '.join(slow)}: not ready after {START_TIMEOUT:.0f} s")
             self._switchboard.socket.poll(100)
             self._take_statuses()
-            self._publisher.serve()
+            self._events.serve()
             self._look_after_workers()
 
     def _begin(self) -> None:
         self._t0 = time.monotonic()
         for name in self._workers:
             self._switchboard.command(name, Start(self._t0))
-        self._say(
-            events.SessionStarted(
-                **self._header(),
-                source=self._source,
-                emotions=list(EMOTIONS),
-                model=self._model,
-                started_at=self._started_at,
-            )
-        )
+        self._events.started(self._source, self._model, self._started_at)
         self._started = True
 
     def _follow(self) -> None:
@@ -171,7 +153,7 @@ class Session:
             poller.poll(100)
             self._take_events()
             self._take_statuses()
-            self._publisher.serve()
+            self._events.serve()
             if not self._complete:
                 self._look_after_workers()
             self._say_drops(last=False)
@@ -199,7 +181,7 @@ class Session:
                 self._media_time = end.time
                 self._complete = True
                 return
-            self._say(events.decode(frame))
+            self._events.say(events.decode(frame))
 
     def _take_statuses(self) -> None:
         for status in self._switchboard.statuses():
@@ -213,10 +195,10 @@ class Session:
                 self._failed(status.service, status.detail)
                 continue
             if status.state == "ready" and process.worker.restarts:
-                for lost in self._given_up:
-                    self._switchboard.command(status.service, Without(lost))
-                self._switchboard.command(status.service, Start(self._t0))
-                self._health(status.service, "restarted", f"process {status.pid}")
+                self._resume(status.service)
+                self._events.health(
+                    self._now(), status.service, "restarted", f"process {status.pid}"
+                )
             process.state = status.state
             self._drops.report(status)
             reached = status.gauges.get("time")
@@ -242,7 +224,7 @@ class Session:
                 f"{service}: stopped unexpectedly ({how}); the events up to "
                 f"{self._media_time:.2f} s are complete, run again or with --debug"
             )
-        self._health(service, "failed", how)
+        self._events.health(self._now(), service, "failed", how)
         now = time.monotonic()
         recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
         self._failures.setdefault(service, []).append(now)
@@ -250,18 +232,28 @@ class Session:
             self._give_up(service, how)
             return
         self._spawn(service)
+
+    def _resume(self, service: str) -> None:
+        """A worker that was started anew is ready: tells it and the others what it missed."""
+        for lost in self._given_up:
+            self._switchboard.command(service, Without(lost))
+        self._switchboard.command(service, Start(self._t0))
         for link in LINKS:
-            upstream = self._workers.get(link.sender)
-            if link.receiver != service or upstream is None or messages.End not in link.carries:
+            if link.receiver != service or messages.End not in link.carries:
                 continue
             if link.sender in self._given_up:
                 self._end_for(link.sender, service)
-            elif upstream.state == "done":
+            elif link.sender in self._workers:
                 self._switchboard.command(link.sender, EndAgain(service))
 
     def _give_up(self, service: str, how: str) -> None:
         if service in ("watch", "camera", "preview"):
-            self._health(service, "lost", f"failed {MAX_RESTARTS + 1} times; going on without it")
+            self._events.health(
+                self._now(),
+                service,
+                "lost",
+                f"failed {MAX_RESTARTS + 1} times; going on without it",
+            )
             self._workers[service].state = "done"
             self._given_up.add(service)
             for name in self._workers:
@@ -284,28 +276,8 @@ class Session:
             socket.send(bus.encode(messages.End(sender, self._media_time)))
 
     def _say_drops(self, last: bool) -> None:
-        for service, count in self._drops.due(time.monotonic(), last):
-            self._say(
-                events.Gap(
-                    **self._header(),
-                    time=round(self._media_time, 3),
-                    what="frames",
-                    count=count,
-                    seconds=0.0,
-                    reason=f"{service} did not keep up; only the newest picture is kept",
-                )
-            )
-
-    def _health(self, stage: str, status: Any, detail: str) -> None:
-        self._say(
-            events.Health(
-                **self._header(),
-                time=round(self._now(), 3),
-                stage=stage,
-                status=status,
-                detail=detail,
-            )
-        )
+        for receiver, count in self._drops.due(time.monotonic(), last):
+            self._events.dropped(self._media_time, receiver, count)
 
     def _now(self) -> float:
         """Media time; in a live session also while no source is there to tell it."""
@@ -313,32 +285,10 @@ class Session:
             return self._media_time
         return max(self._media_time, time.monotonic() - self._t0)
 
-    def _header(self) -> dict[str, Any]:
-        return {"schema": events.SCHEMA, "session": self._plan.session, "seq": 0}
-
-    def _say(self, event: events.AnyEvent) -> None:
-        numbered = self._publisher.publish(event)
-        if isinstance(event, events.UtteranceEvent):
-            self._utterances += 1
-        # An utterance that goes on across a restart is numbered anew without a second start.
-        if isinstance(event, events.UtteranceEvent | events.Provisional):
-            self._last_id = max(self._last_id, event.utterance.id)
-        if isinstance(event, events.SpeechStarted):
-            self._last_id = max(self._last_id, event.utterance)
-        for listener in self._listeners:
-            listener.write(numbered)
-
     def _end(self) -> None:
         if self._started:
             self._say_drops(last=True)
-            self._say(
-                events.SessionEnded(
-                    **self._header(),
-                    duration=round(self._media_time, 3),
-                    utterances=self._utterances,
-                    complete=self._whole,
-                )
-            )
+            self._events.ended(self._media_time, self._whole)
         for name in self._workers:
             self._switchboard.command(name, Stop())
         for process in self._workers.values():

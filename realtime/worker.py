@@ -121,6 +121,7 @@ class _Host:
         """Says the end, and stays until the session ends: a slow receiver may take long for what is
         queued here, and ZeroMQ loses what its full queue has not taken when the sender goes."""
         end = messages.End(self._worker.service, time_)
+        self._line.end_again.clear()
         self._send([end])
         if self._events is not None:
             self._push_event(bus.encode(end))
