@@ -2,8 +2,11 @@
 
 import contextlib
 
-import av
 import cv2
+
+# isort: split
+# OpenCV first: on Linux its windows hang where PyAV's libraries were loaded before its own.
+import av
 import faster_whisper
 import msgspec
 import zmq
