@@ -1,5 +1,6 @@
 """Sessions for tests: commands as a user starts them, and sessions that a test looks into."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -138,12 +139,15 @@ def of(kind: type[Any], found: list[events.AnyEvent]) -> list[Any]:
 
 def cut(path: Path, seconds: float, source: Path = CONVERSATION) -> Path:
     """The first seconds of a recording, sound and picture as they are, captions beside it."""
+    early = itertools.count(-200, 60)  # ms
     with av.open(str(source)) as media, av.open(str(path), "w") as out:
         tracks = {
             s.index: out.add_stream_from_template(s) for s in media.streams if s.type != "subtitle"
         }
         for packet in media.demux([s for s in media.streams if s.index in tracks]):
-            if packet.dts is not None and float(packet.pts * packet.time_base) < seconds:
+            if packet.pts is not None and float(packet.pts * packet.time_base) < seconds:
+                if packet.dts is None:  # the first pictures: they are decoded before they are due
+                    packet.dts = next(early)
                 packet.stream = tracks[packet.stream.index]
                 out.mux(packet)
     blocks = source.with_suffix(".vtt").read_text(encoding="utf-8").strip().split("\n\n")

@@ -180,6 +180,7 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Pat
     assert len(utterances(found)) < 10
     assert report.exists()
     assert family.left() == []
+    print(f"stopped {seconds:.2f} s after Ctrl-C")
     # Two seconds are promised; another two allow for a machine that others use too.
     assert seconds < 4.0
 
@@ -206,6 +207,14 @@ def test_a_truncated_recording_is_replayed_as_far_as_it_goes(tmp_path: Path) -> 
     assert 1 <= len(utterances(done.found)) < 10
     for one in utterances(done.found):
         assert one.utterance.end <= lost[0].time + 0.1
+
+
+def test_a_clip_for_the_tests_is_what_it_should_be(short: Replayed) -> None:
+    found = utterances(short.found)
+    assert [one.utterance.speaker for one in found] == ["Ben", "Ada"]
+    for one in found:
+        for modality in ("text", "audio", "visual"):
+            assert getattr(one.modalities, modality).present
 
 
 def _silent(path: Path) -> Path:
