@@ -58,7 +58,7 @@ class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: Probability = 0.5
     pause: Positive = 0.16
     hangover: Positive = 0.5
-    pre_roll: NotNegative = 0.1
+    pre_roll: NotNegative = 0.2
     min_utterance: NotNegative = 0.2
     max_utterance: Positive = 15.0
     provisional_every: NotNegative = 2.0

@@ -15,6 +15,8 @@ from realtime.settings import Segmentation
 HYSTERESIS = 0.15
 #: Seconds of sound kept after the last voiced window: consonants fade below the detector.
 TAIL = 0.1
+#: Seconds without voice after which the detector starts afresh: in long silence it goes numb.
+FRESH = 4.0
 #: Least progress in seconds that is worth telling the stages behind.
 MARK_EVERY = 0.25
 #: Longer chunks are heard in pieces of so many samples, each whole windows.
@@ -71,7 +73,7 @@ class Segmenter:
 
     def reset(self) -> None:
         """Forgets everything heard so far."""
-        self._detector.reset()
+        self._refresh()
         self._timeline = Timeline()
         self._history = History(self._settings.max_utterance + self._settings.pre_roll + 5.0)
         self._pending = np.zeros(0, np.float32)
@@ -156,10 +158,12 @@ class Segmenter:
         return messages.Mark(self._marked, "listen")
 
     def _windows(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
-        for probability in self._detector(samples):
+        # One by one: the end of an utterance resets the detector, wherever a chunk ends.
+        for first in range(0, len(samples), WINDOW):
+            probability = float(self._detector(samples[first : first + WINDOW])[0])
             start = self._pending_position
             self._pending_position += WINDOW
-            yield from self._step(float(probability), start, start + WINDOW)
+            yield from self._step(probability, start, start + WINDOW)
 
     def _step(self, probability: float, start: int, end: int) -> Iterator[messages.Message]:
         """One decision: the window from `start` to `end` has voice with this probability."""
@@ -167,6 +171,9 @@ class Segmenter:
         speech = self._speech
         if speech is None:
             if probability < settings.threshold:
+                self._idle += 1
+                if self._idle * WINDOW_SECONDS >= FRESH:
+                    self._refresh()
                 return
             speech = self._speech = _Speech(start, max(self._timeline.time(start), self._marked))
         speech.probabilities.append(probability)
@@ -198,11 +205,19 @@ class Segmenter:
 
     def _finish(self, at: int) -> Iterator[messages.Message]:
         speech, self._speech = self._speech, None
-        if speech is None or not speech.announced:
+        if speech is None:
+            return
+        # What the detector remembers of loud speech makes it deaf to the quiet speech that follows.
+        self._refresh()
+        if not speech.announced:
             return
         yield self._segment(speech, speech.voiced_end, at, final=True)
         self._earliest = min(speech.voiced_end + self._tail, at)
         self._marked = max(self._marked, round(speech.time(speech.voiced_end), 3))
+
+    def _refresh(self) -> None:
+        self._detector.reset()
+        self._idle = 0
 
     def _cut(self, at: int) -> Iterator[messages.Message]:
         """The utterance is too long: cut it where the voice is weakest in its last third."""

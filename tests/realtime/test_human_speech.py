@@ -24,8 +24,8 @@ from realtime import events
 
 #: Seconds between the recordings, which are quiet at both ends themselves.
 GAP = 1.2
-#: Amplitude of the noise under everything, 70 dB below full scale: a room is never quite silent.
-BACKGROUND = 0.0003
+#: Amplitude of the noise under everything: digital silence, the hardest for the detector.
+BACKGROUND = 0.0
 #: A recording with a longer pause in it may well be two utterances; it is left out (seconds).
 LONGEST_PAUSE = 0.35
 

@@ -120,7 +120,7 @@ def test_watermarks_hold_where_the_sound_lags_behind_the_capture() -> None:
 def test_the_sound_is_that_between_the_bounds_with_a_pre_roll(cues: list[messages.Cue]) -> None:
     for one in segments(run(with_cues(cues, sound(0, 12)))):
         first, last = positions(one)
-        assert first == max(0, round((one.start - 0.1) * SAMPLE_RATE))
+        assert first == max(0, round((one.start - Segmentation().pre_roll) * SAMPLE_RATE))
         assert last == round(one.end * SAMPLE_RATE) - 1
 
 
@@ -134,7 +134,10 @@ def test_overlapping_captions_each_have_their_whole_sound() -> None:
         "and so on",
         "Ada",
     )
-    assert positions(second) == (round(0.9 * SAMPLE_RATE), 5 * SAMPLE_RATE - 1)
+    assert positions(second) == (
+        round((1.0 - Segmentation().pre_roll) * SAMPLE_RATE),
+        5 * SAMPLE_RATE - 1,
+    )
 
 
 def test_the_words_are_used_only_when_they_have_been_said() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.labels import SAMPLE_RATE
 from realtime import messages, sample
 from realtime.capture.recording import RecordingSource
-from realtime.listen.segmenter import Segmenter
+from realtime.listen.segmenter import TAIL, Segmenter
 from realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS
 from realtime.settings import Recording, Segmentation
 
@@ -255,7 +255,10 @@ def test_its_sound_has_a_pre_roll_and_a_tail_around_the_voiced_part() -> None:
     script = speech((0.5, 0.0), (1.0, 0.9), (1.0, 0.0))
     samples = sound(script)
     (final,) = segments(heard(script))
-    first, last = (round(time * SAMPLE_RATE) for time in (final.start - 0.1, final.end + 0.1))
+    first, last = (
+        round(time * SAMPLE_RATE)
+        for time in (final.start - Segmentation().pre_roll, final.end + TAIL)
+    )
     assert final.audio == samples[first:last].tobytes()
 
 
