@@ -13,6 +13,7 @@ from realtime.assembly import BUILDERS
 from realtime.control import EndAgain, Start, Status, Stop, Switchboard, Without
 from realtime.drops import Drops
 from realtime.interrupts import interrupts
+from realtime.lag import Lags
 from realtime.plan import Plan, Worker
 from realtime.processes import Process, limit_threads, start_context
 from realtime.publisher import Publisher
@@ -70,6 +71,7 @@ class Session:
         self._failures: dict[str, list[float]] = {}
         self._given_up: set[str] = set()
         self._drops = Drops()
+        self._lags = Lags()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._t0 = 0.0
         self._media_time = 0.0
@@ -201,6 +203,8 @@ class Session:
                 )
             process.state = status.state
             self._drops.report(status)
+            for late, words in self._lags.report(status):
+                self._events.health(self._now(), status.service, late, words)
             reached = status.gauges.get("time")
             if isinstance(reached, float):
                 self._media_time = max(self._media_time, reached)

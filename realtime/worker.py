@@ -14,6 +14,7 @@ import zmq
 from configs.errors import InputError
 from realtime import bus, events, messages
 from realtime.control import Line
+from realtime.lag import known_at
 from realtime.plan import Worker
 from realtime.services import SOURCES, links_from, links_to
 
@@ -62,6 +63,7 @@ class _Host:
         self._worker = worker
         self._line = line
         self._handled = 0
+        self._lag = 0.0
         self._senders = [
             bus.Sender(
                 context,
@@ -88,9 +90,11 @@ class _Host:
             self._report("running")
 
     def _report(self, state: Any) -> None:
-        self._line.report(
-            state, handled=self._handled, dropped=self._dropped(), gauges=self._gauges()
-        )
+        gauges = self._gauges()
+        if self._worker.plan.live and state == "running":
+            gauges["lag"] = self._lag
+            self._lag = 0.0
+        self._line.report(state, handled=self._handled, dropped=self._dropped(), gauges=gauges)
 
     def _dropped(self) -> dict[str, int]:
         return {one.link.receiver: one.dropped for one in self._senders if one.dropped}
@@ -171,6 +175,7 @@ class _Stage(_Host):
                 self._check()
                 continue
             self._handled += 1
+            self._note_lag(message)
             if isinstance(message, messages.End):
                 ended.add(message.source)
                 last_time = max(last_time, message.time)
@@ -180,6 +185,11 @@ class _Stage(_Host):
                 self._check()
         self._send(self._stage.flush())
         self._finish(last_time)
+
+    def _note_lag(self, message: object) -> None:
+        known = known_at(message)
+        if known is not None and self._line.t0 is not None:
+            self._lag = max(self._lag, time.monotonic() - self._line.t0 - known)
 
     def _over(self, ended: set[str]) -> bool:
         """Whether every sender has said its end; where none ever does, whether to stop."""

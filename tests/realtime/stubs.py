@@ -165,3 +165,24 @@ def gap(number: int) -> events.Gap:
         schema=events.SCHEMA, session="s", seq=0,
         time=float(number), what="frames", count=1, seconds=0.0, reason="x" * 1900,
     )  # fmt: skip
+
+
+class Sleepy:
+    """A stage that is away for some seconds when the first segment comes."""
+
+    def __init__(self, stage: Any, seconds: float) -> None:
+        self._stage = stage
+        self._seconds = seconds
+
+    def process(self, message: messages.Any) -> Iterable[object]:
+        if isinstance(message, messages.Segment):
+            time.sleep(self._seconds)
+            self._seconds = 0.0
+        return self._stage.process(message)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)
+
+
+def sleepy(worker: Worker, t0: Callable[[], float]) -> Any:
+    return Sleepy(BUILDERS[worker.service](worker, t0), 6.0)
