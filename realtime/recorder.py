@@ -80,7 +80,8 @@ class Recorder:
             case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:
                 samples = np.frombuffer(raw, np.float32)
                 missing = round(time * SAMPLE_RATE) - self._position
-                if missing > SAMPLE_RATE // 10:
+                # Times waver a little from block to block; only the first sets where sound begins.
+                if missing > (SAMPLE_RATE // 10 if self._position else 0):
                     self._sound(np.zeros(missing, np.float32))
                 self._sound(samples)
             case messages.VideoFrame() if self._video is not None:

@@ -77,6 +77,15 @@ def test_lost_sound_is_silence_so_that_times_stay_true(tmp_path: Path) -> None:
     assert kept[round(2.01 * RATE) :].std() > 0.1
 
 
+def test_sound_begins_when_it_was_first_heard(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, True, False, (64, 48))
+    hear(recorder, tone(0.5), 0.06)
+    recorder.close()
+    kept = sound(tmp_path / "session.mkv")
+    assert len(kept) == round(0.56 * RATE)
+    assert not kept[: round(0.06 * RATE)].any()
+
+
 def test_times_that_go_back_do_not_break_the_file(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, False, True, (64, 48))
     for time in (0.1, 0.3, 0.2, 0.4):
