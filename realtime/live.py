@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from configs.errors import InputError
 from realtime import sinks
 from realtime.announcer import Listener
 from realtime.capture import devices
+from realtime.capture.camera import CameraSource
+from realtime.capture.microphone import MicrophoneSource
 from realtime.control import Status
 from realtime.listen import words
 from realtime.live_view import LiveView
@@ -65,11 +68,11 @@ def main(arguments: Sequence[str]) -> int:
     settings = configs.load(chosen.config, Settings, _overrides(chosen))
     command.terminate_like_interrupt()
     notices = Notices()
-    heard = devices.find_microphone(settings.microphone.device)
+    heard = _microphone(settings)
     camera = _camera(settings, asked=chosen.camera is not None, notices=notices)
     if chosen.preview and not camera:
         raise InputError("--preview needs a camera; give one with --camera")
-    source = f"microphone {heard.name}" + (f", camera {camera}" if camera else ", no camera")
+    source = heard + (f", camera {camera}" if camera else ", no camera")
     spoken = words.choose(settings.transcription, has_captions=False, say=notices.say)
     if spoken.notice:
         notices.once(spoken.notice)
@@ -136,12 +139,25 @@ def _overrides(chosen: argparse.Namespace) -> list[str]:
     return made
 
 
+def _microphone(settings: Settings) -> str:
+    """What is listened to. It is opened once before anything starts, so that a device which cannot
+    be used is refused at once."""
+    source = MicrophoneSource(settings.microphone, time.monotonic())
+    with contextlib.closing(source):
+        source.open()
+        return source.description
+
+
 def _camera(settings: Settings, asked: bool, notices: Notices) -> str | None:
-    """The camera's name, or None for none; one that nobody asked for may be missing."""
+    """The camera's name, or None for none; opened once, as the microphone is. One that nobody asked
+    for may be missing."""
     device = settings.camera.device
     if device is None:
         return None
+    source = CameraSource(settings.camera, time.monotonic())
     try:
+        with contextlib.closing(source):
+            source.open()
         return devices.camera_name(devices.find_camera(device))
     except InputError as error:
         if asked:

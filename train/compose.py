@@ -26,10 +26,16 @@ from train.features import VARIANTS, Bank
 
 class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a modality shows the utterance's emotion, and how often it stays neutral instead;
-    the rest of the time it shows any of the seven."""
+    the rest of the time it shows any of the seven.
+
+    `habit` is the share of a dialogue's speakers who show one and the same expression whatever they
+    say: a smile that is kept up, a voice that always sounds annoyed. From them a model learns to
+    weigh an expression by how unusual it is for the speaker.
+    """
 
     same: float
     neutral: float
+    habit: float = 0.0
 
 
 class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,9 +113,12 @@ def compose(
         cast = {
             name: str(random.choice(actors)) for name in dict.fromkeys(t.speaker for t in turns)
         }
+        habits = {m: {name: _habit(agreement[m], random) for name in cast} for m in agreement}
         for turn in turns:
-            heard = _shown(turn.emotion, agreement["audio"], random)
-            seen = _shown(turn.emotion, agreement["visual"], random)
+            heard, seen = (
+                _shown(turn.emotion, agreement[m], habits[m][turn.speaker], random)
+                for m in ("audio", "visual")
+            )
             voice_rows.append(_draw(clips, (cast[turn.speaker], heard), random))
             face_rows.append(_draw(shown_faces, ("", seen), random))
     features = {"text": corpus.text}
@@ -166,7 +175,16 @@ def _by_owner(bank: Bank) -> dict[tuple[str, int], NDArray[np.int64]]:
     return {key: rows for key, rows in found.items() if len(rows)}
 
 
-def _shown(emotion: int, agreement: Agreement, random: np.random.Generator) -> int:
+def _habit(agreement: Agreement, random: np.random.Generator) -> int | None:
+    """The one expression of a speaker who has only one."""
+    return int(random.integers(len(EMOTIONS))) if random.random() < agreement.habit else None
+
+
+def _shown(
+    emotion: int, agreement: Agreement, habit: int | None, random: np.random.Generator
+) -> int:
+    if habit is not None:
+        return habit
     chance = random.random()
     if chance < agreement.same:
         return emotion

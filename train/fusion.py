@@ -62,14 +62,14 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssc: float = 1.0
     rows: Positive = 32
     tau: float = 0.07
-    balance: float = 0.75
+    balance: float = 0.5
     context: Positive = 8
     width: Positive = 64
     layers: Positive = 1
     heads: Positive = 4
     dropout: float = 0.3
-    audio: Agreement = Agreement(0.7, 0.2)
-    visual: Agreement = Agreement(0.6, 0.3)
+    audio: Agreement = Agreement(0.55, 0.35, 0.35)
+    visual: Agreement = Agreement(0.5, 0.35, 0.35)
     absence: Absence = Absence()
     compositions: Positive = 3
     limit: int | None = None

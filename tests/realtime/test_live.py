@@ -324,6 +324,8 @@ def test_silence_gives_no_utterance_and_keeps_nothing(
     "words",
     [
         ["--microphone", "no such device", "--camera", "off"],
+        ["--camera", "http://127.0.0.1:9/none"],
+        ["--camera", "77"],
         ["--camera", "off", "--preview"],
         ["--camera", "off", "--publish", "tcp://0.0.0.0:5560"],
         ["--camera", "off", "--record", "FULL"],

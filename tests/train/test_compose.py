@@ -106,3 +106,20 @@ def test_absences_only_take_away_and_nothing_else_changes() -> None:
     assert not everything.present.any()
     assert not everything.speakers.any()
     assert set(some.features) == set(MODALITIES)
+
+
+def test_a_habit_is_one_expression_for_all_that_a_speaker_says() -> None:
+    made = corpus(60, 0)
+    agreement = {"audio": Agreement(1.0, 0.0), "visual": Agreement(1.0, 0.0, habit=1.0)}
+    way = compose(made, agreement, np.random.default_rng(0), clean=True)
+    nearest = ((way.features["visual"].numpy()[:, None] - centres("visual")) ** 2).sum(-1).argmin(1)
+    start, shown_by_all = 0, set()
+    for turns in made.dialogues:
+        for name in {turn.speaker for turn in turns}:
+            shown = {
+                int(nearest[start + i]) for i, turn in enumerate(turns) if turn.speaker == name
+            }
+            assert len(shown) == 1
+            shown_by_all |= shown
+        start += len(turns)
+    assert len(shown_by_all) > 4
