@@ -115,24 +115,20 @@ class SpeechStarted(Event, frozen=True, kw_only=True, tag="speech.started"):
     start: float
 
 
-class UtteranceEvent(Event, frozen=True, kw_only=True, tag="utterance"):
+class _Answer(Event, frozen=True, kw_only=True):
+    utterance: UtteranceInfo
+    emotion: Emotion
+    modalities: Modalities
+    model: ModelInfo
+    latency: Latency | None = None
+
+
+class UtteranceEvent(_Answer, frozen=True, kw_only=True, tag="utterance"):
     """The final event of an utterance."""
 
-    utterance: UtteranceInfo
-    emotion: Emotion
-    modalities: Modalities
-    model: ModelInfo
-    latency: Latency | None = None
 
-
-class Provisional(Event, frozen=True, kw_only=True, tag="provisional"):
+class Provisional(_Answer, frozen=True, kw_only=True, tag="provisional"):
     """An utterance that is still being spoken; everything in it may change."""
-
-    utterance: UtteranceInfo
-    emotion: Emotion
-    modalities: Modalities
-    model: ModelInfo
-    latency: Latency | None = None
 
 
 class Gap(Event, frozen=True, kw_only=True, tag="gap"):

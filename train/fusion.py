@@ -53,8 +53,8 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: Literal["fusion"] = "fusion"
     name: str = "live"
-    seeds: Positive = 1
-    epochs: Positive = 14
+    seeds: Positive = 3
+    epochs: Positive = 12
     batch: Positive = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.03
@@ -62,7 +62,7 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssc: float = 1.0
     rows: Positive = 32
     tau: float = 0.07
-    balance: float = 0.5
+    balance: float = 0.75
     context: Positive = 8
     width: Positive = 64
     layers: Positive = 1
