@@ -298,10 +298,35 @@ def test_the_command_waits_for_a_publisher_and_stops_on_ctrl_c() -> None:
 def test_javascript_receives_the_same_utterances(
     remote: Remote, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    modules = _node_modules()
-    folder = tmp_path_factory.mktemp("javascript")
-    shutil.copy(ROOT / "realtime/examples/subscribe.mjs", folder)
-    (folder / "node_modules").symlink_to(modules)
+    code = (ROOT / "realtime/examples/subscribe.mjs").read_text(encoding="utf-8")
+    output, errors = _javascript(code, remote, tmp_path_factory.mktemp("javascript"))
+    assert errors == "connected\n"
+    said = [event for event in SESSION if isinstance(event, events.UtteranceEvent)]
+    assert len(output.splitlines()) == len(said)
+    for line, event in zip(output.splitlines(), said, strict=True):
+        assert event.utterance.speaker in line
+        assert event.utterance.text in line
+        assert event.emotion.label in line
+
+
+def test_the_ten_lines_of_the_readme_receive_them_too(
+    remote: Remote, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = readme.split("```js\n")[1].split("```")[0]
+    assert len(code.splitlines()) == 10
+    code = code.replace("tcp://127.0.0.1:5560", remote.endpoint)
+    output, errors = _javascript(code, remote, tmp_path_factory.mktemp("readme"))
+    assert errors == ""
+    said = [event for event in SESSION if isinstance(event, events.UtteranceEvent)]
+    assert output.splitlines() == [f"{one.utterance.text} {one.emotion.label}" for one in said]
+
+
+def _javascript(code: str, remote: Remote, folder: Path) -> tuple[str, str]:
+    """What a script prints, on both streams, when the session is published once it has said hello;
+    it is to end by itself."""
+    (folder / "node_modules").symlink_to(_node_modules())
+    (folder / "subscribe.mjs").write_text(code, encoding="utf-8")
     process = subprocess.Popen(
         ["node", "subscribe.mjs", remote.endpoint],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -312,13 +337,8 @@ def test_javascript_receives_the_same_utterances(
         output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, errors) == (0, "connected\n")
-    said = [event for event in SESSION if isinstance(event, events.UtteranceEvent)]
-    assert len(output.splitlines()) == len(said)
-    for line, event in zip(output.splitlines(), said, strict=True):
-        assert event.utterance.speaker in line
-        assert event.utterance.text in line
-        assert event.emotion.label in line
+    assert process.returncode == 0
+    return output, errors
 
 
 def _node_modules() -> Path:
