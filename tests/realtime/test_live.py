@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pytest
+import spoken
 from devices import CameraServer, VirtualMicrophone, need, virtual_microphone
 from sessions import (
     WAIT,
@@ -353,3 +354,28 @@ def test_wrong_requests_are_one_line(
         signal.signal(signal.SIGTERM, handler)
     assert capsys.readouterr().err.count("\n") == 1
     assert list(tmp_path.rglob("*")) == before
+
+
+@spoken.needs_ravdess
+def test_the_words_of_people_are_heard_while_they_speak(
+    microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    said = spoken.held_out_sentences([3, 5], each=1)[:6]
+    process = start(
+        "realtime.live", "--camera", "off", "--publish", "off", "--events", "out.jsonl",
+        "--transcriber", spoken.TWO_SENTENCES, cwd=tmp_path,
+    )  # fmt: skip
+    wait_for(lambda: list(tail(tmp_path / "out.jsonl")))
+    time.sleep(3.0)
+    pause = np.zeros(spoken.RATE, np.float32)
+    microphone.play(np.concatenate([part for one in said for part in (one.samples, pause)]))
+    wait_for(lambda: len(utterances(list(tail(tmp_path / "out.jsonl")))) >= len(said))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=WAIT)
+    assert process.returncode == 0, errors
+    found = utterances(read(tmp_path / "out.jsonl"))
+    assert len(found) == len(said)
+    assert {one.utterance.text_source for one in found} == {"asr"}
+    assert all(one.latency is not None and one.latency.transcription > 0 for one in found)
+    heard = zip(said, found, strict=True)
+    assert spoken.word_error_rate((one.words, two.utterance.text) for one, two in heard) <= 0.1
