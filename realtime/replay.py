@@ -40,8 +40,12 @@ def _parser() -> argparse.ArgumentParser:
         "Recognises the emotion of every utterance of recorded conversations.",
         EXAMPLES,
     )
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="any file that FFmpeg reads")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="VIDEO|key=value",
+        help="any file that FFmpeg reads, and settings to change",
+    )
     parser.add_argument(
         "--events", metavar="OUT.jsonl", help="write the events to a file (-: standard output)"
     )
@@ -72,8 +76,8 @@ def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
     parser = _parser()
     chosen = parser.parse_intermixed_args(arguments)
-    videos = [word for word in chosen.videos if not command.is_override(word)]
-    overrides = [word for word in [*chosen.videos, *chosen.overrides] if command.is_override(word)]
+    videos = [word for word in chosen.words if not command.is_override(word)]
+    overrides = [word for word in chosen.words if command.is_override(word)]
     if not videos:
         parser.error("give at least one VIDEO")
     if chosen.transcriber is not None:
