@@ -22,7 +22,8 @@ import zmq
 
 from configs.errors import Failure, InputError
 from realtime import events
-from realtime.client_link import ENDPOINT, Link, check_endpoint, load_keys
+from realtime.client_link import Link, check_endpoint, load_keys
+from realtime.endpoint import DEFAULT as ENDPOINT
 from realtime.events import AnyEvent
 
 __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import zmq
 import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from configs.errors import InputError
-
-#: Where events are published unless the configuration says otherwise.
-ENDPOINT = "tcp://127.0.0.1:5560"
+from realtime.endpoint import DEFAULT, host
 
 #: A wrong server key looks like a publisher that hangs up during the handshake, so only a
 #: repeated failure says that the key is wrong.
@@ -79,16 +76,10 @@ class Link:
 
 
 def check_endpoint(endpoint: str) -> None:
-    """Raises `InputError` unless `endpoint` is `tcp://HOST:PORT` or `ipc://FILE`."""
-    if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
-        return
-    try:
-        parts = urlsplit(endpoint)
-        good = bool(parts.scheme == "tcp" and parts.hostname and parts.port and not parts.path)
-    except ValueError:
-        good = False
-    if not good or "*" in endpoint:
-        raise InputError(f"endpoint {endpoint!r}: expected tcp://HOST:PORT, such as {ENDPOINT}")
+    """Raises `InputError` unless `endpoint` is `tcp://HOST:PORT` or `ipc://FILE` of a publisher."""
+    name = host(endpoint)
+    if name == "*" or endpoint.endswith(":0"):
+        raise InputError(f"endpoint {endpoint!r}: names no publisher; give one, such as {DEFAULT}")
 
 
 def load_keys(folder: Path) -> tuple[bytes, bytes, bytes]:

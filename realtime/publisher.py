@@ -6,10 +6,8 @@ publisher answers once on that topic with the number of the next event: from the
 subscriber misses nothing.
 """
 
-import ipaddress
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
 
 import msgspec
 import zmq
@@ -18,6 +16,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from configs.errors import InputError
 from realtime import bus, events
+from realtime.endpoint import is_local
 from realtime.services import EVENT_BYTES, EVENTS_QUEUE_BYTES
 from realtime.settings import Curve
 
@@ -43,7 +42,7 @@ class Publisher:
         self._authenticator: ThreadAuthenticator | None = None
         if endpoint is None:
             return
-        check_endpoint(endpoint, secured=curve is not None)
+        _check_endpoint(endpoint, secured=curve is not None)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         bus.prepare(self._socket, EVENTS_QUEUE_BYTES // EVENT_BYTES, heartbeat=True)
@@ -135,35 +134,11 @@ def read_secret(path: str | Path, what: str) -> tuple[bytes, bytes]:
     return public, secret
 
 
-def check_endpoint(endpoint: str, *, secured: bool) -> None:
-    """Refuses an endpoint that is malformed, or reachable from outside without keys.
-
-    Raises:
-        InputError: says which, and the remedy.
-    """
-    if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
-        return
-    try:
-        parts = urlsplit(endpoint)
-        good = parts.scheme == "tcp" and parts.port is not None and not parts.path
-    except ValueError:
-        good = False
-    if not good or not parts.hostname:
-        raise InputError(
-            f"endpoint {endpoint!r}: expected tcp://ADDRESS:PORT, for example tcp://127.0.0.1:5560"
-        )
-    if not secured and not _is_loopback(parts.hostname):
+def _check_endpoint(endpoint: str, *, secured: bool) -> None:
+    """Refuses an endpoint that is malformed, or reachable from outside without keys."""
+    if not is_local(endpoint) and not secured:
         raise InputError(
             f"endpoint {endpoint}: other machines reach this address, so it needs CURVE keys; make "
             "them with python -m realtime.keys DIR and set publish.curve.secret and "
             "publish.curve.clients, or stay on tcp://127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

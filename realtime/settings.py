@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from realtime.endpoint import DEFAULT
+
 #: No number in a set-up is larger than a day has seconds; infinity is none.
 DAY = 86_400.0
 
@@ -118,7 +120,7 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The event stream: ZeroMQ endpoint (None: not published), CURVE keys, and whether the words
     are in the events."""
 
-    endpoint: str | None = "tcp://127.0.0.1:5560"
+    endpoint: str | None = DEFAULT
     curve: Curve | None = None
     text: bool = True
 
