@@ -3,7 +3,7 @@
 import numpy as np
 
 from model.labels import EMOTIONS, MODALITIES
-from train.compose import Corpus, corpus_of
+from train.compose import Agreement, Corpus, corpus_of
 from train.corpora.meld import Turn
 from train.features import VARIANTS, Bank
 from train.fusion import FusionRecipe, Material
@@ -11,7 +11,7 @@ from train.fusion import FusionRecipe, Material
 DIMS = {"text": 9, "audio": 8, "visual": 7}
 RECIPE = FusionRecipe(
     name="toy", epochs=12, batch=32, learning_rate=1e-2, width=16, heads=2, context=4, dropout=0.1,
-    compositions=2,
+    compositions=2, audio=Agreement(0.7, 0.2), visual=Agreement(0.6, 0.3),
 )  # fmt: skip
 
 
