@@ -5,6 +5,7 @@ name (a file of this package) or by path, read into a typed `msgspec.Struct`, an
 overridden on the command line as `key=value`, with dots for nested keys.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -117,6 +118,15 @@ def convert(tree: Any, kind: type[T], where: str) -> T:
         raise InputError(
             f"configuration {where}: {_one_line(error)}{_expected(error, tree, kind)}"
         ) from error
+
+
+def override(key: str, value: str | int | bool | None) -> str:
+    """A value as the override `key=value`, whatever characters are in it."""
+    # Quoted, since a word may mean something else in YAML: "HDA Intel: ALC257", "off", "1".
+    style = '"' if isinstance(value, str) else None
+    written = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=math.inf)
+    plain = written.removesuffix("...\n").strip()  # the mark of a document's end
+    return f"{key}={plain}"
 
 
 def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from realtime.announcer import Listener
 from realtime.capture import devices
 from realtime.capture.camera import CameraSource
 from realtime.capture.microphone import MicrophoneSource
-from realtime.control import Status
 from realtime.listen import words
 from realtime.live_view import LiveView
 from realtime.model_info import model_info
@@ -95,19 +94,27 @@ def main(arguments: Sequence[str]) -> int:
         )
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
+        if chosen.record:
+            stack.callback(_remove_if_empty, Path(chosen.record))
         listeners: list[Listener] = [
             stack.enter_context(contextlib.closing(sinks.for_path(path)))
             for path in _event_files(chosen)
         ]
-        on_status: Callable[[Status], None] = lambda status: None  # noqa: E731
-        on_tick: Callable[[float], None] = lambda time: None  # noqa: E731
+        notices.say("loading the models; say something when the screen appears")
         console = Console()
+        view: LiveView | None = None
         if chosen.headless or not console.is_terminal:
             listeners.append(sinks.Text(sys.stdout, live=False))
         else:
             view = stack.enter_context(LiveView(source, console))
             listeners.append(view)
-            on_status, on_tick = view.status, view.tick
+
+        def tick(reached: float) -> None:
+            if view is not None:
+                view.tick(reached)
+            if chosen.seconds is not None and reached >= chosen.seconds:
+                session.stop()
+
         session = Session(
             plan,
             publisher,
@@ -115,8 +122,8 @@ def main(arguments: Sequence[str]) -> int:
             model=model,
             source=source,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            on_status=on_status,
-            on_tick=_with_end(on_tick, chosen.seconds, lambda: session.stop()),
+            on_status=view.status if view is not None else lambda status: None,
+            on_tick=tick,
         )
         session.run()
     return command.OK
@@ -124,19 +131,23 @@ def main(arguments: Sequence[str]) -> int:
 
 def _overrides(chosen: argparse.Namespace) -> list[str]:
     made: list[str] = list(chosen.overrides)
-    for option, key in (
-        ("microphone", "microphone.device"),
-        ("camera", "camera.device"),
-        ("transcriber", "transcription.transcriber"),
-        ("publish", "publish.endpoint"),
-    ):
-        value = getattr(chosen, option)
-        if value is not None:
-            absent = value == "off" and option in ("camera", "publish")
-            made.append(f"{key}={'null' if absent else value}")
+    if chosen.microphone is not None:
+        made.append(configs.override("microphone.device", _device(chosen.microphone)))
+    if chosen.camera is not None:
+        camera = None if chosen.camera == "off" else _device(chosen.camera)
+        made.append(configs.override("camera.device", camera))
+    if chosen.transcriber is not None:
+        made.append(configs.override("transcription.transcriber", chosen.transcriber))
+    if chosen.publish is not None:
+        endpoint = None if chosen.publish == "off" else chosen.publish
+        made.append(configs.override("publish.endpoint", endpoint))
     if chosen.no_text:
-        made.append("publish.text=false")
+        made.append(configs.override("publish.text", False))
     return made
+
+
+def _device(word: str) -> str | int:
+    return int(word) if word.isdecimal() else word
 
 
 def _microphone(settings: Settings) -> str:
@@ -182,19 +193,10 @@ def _event_files(chosen: argparse.Namespace) -> list[Path]:
     return found
 
 
-def _with_end(
-    tick: Callable[[float], None], seconds: float | None, stop: Callable[[], None]
-) -> Callable[[float], None]:
-    """A tick that also ends the session when its time is over."""
-    if seconds is None:
-        return tick
-
-    def ticking(reached: float) -> None:
-        tick(reached)
-        if reached >= seconds:
-            stop()
-
-    return ticking
+def _remove_if_empty(folder: Path) -> None:
+    """Leaves nothing behind of a session that never started."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 if __name__ == "__main__":

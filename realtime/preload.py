@@ -11,11 +11,10 @@ import faster_whisper
 import msgspec
 import zmq
 
-with contextlib.suppress(ImportError):
-    import model.checkpoint
-    import model.detector
-    import model.recogniser
-    import model.text
+import model.checkpoint
+import model.detector
+import model.recogniser
+import model.text
 
 # After the model's own modules, which see to it that torchaudio can be imported. These classes are
 # what loading a text encoder imports, which is most of the time that it takes.

@@ -81,9 +81,9 @@ def main(arguments: Sequence[str]) -> int:
     if not videos:
         parser.error("give at least one VIDEO")
     if chosen.transcriber is not None:
-        overrides.append(f"transcription.transcriber={chosen.transcriber}")
+        overrides.append(configs.override("transcription.transcriber", chosen.transcriber))
     if chosen.no_text:
-        overrides.append("publish.text=false")
+        overrides.append(configs.override("publish.text", False))
     settings = configs.load(chosen.config, Settings, overrides)
     speed = _speed(chosen.speed)
     command.terminate_like_interrupt()

@@ -30,6 +30,10 @@ class Outer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maybe: Inner | None = None
 
 
+class Free(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: str | int | bool | None = None
+
+
 def written(folder: Path, text: str | bytes) -> Path:
     path = folder / "made.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -318,3 +322,10 @@ def test_overrides_are_told_from_paths(word: str) -> None:
 @pytest.mark.parametrize("word", ["a", "a/b=1.mkv", "=1", "a.=1", "1a=2", "https://x/?q=1", ""])
 def test_paths_are_told_from_overrides(word: str) -> None:
     assert not command.is_override(word)
+
+
+@law
+@given(st.one_of(st.text(), st.integers(), st.booleans(), st.none()))
+def test_an_override_brings_any_value(value: str | int | bool | None) -> None:
+    tree = configs.build({}, Free, [configs.override("value", value)], "test")
+    assert tree.value == value

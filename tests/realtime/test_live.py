@@ -325,6 +325,8 @@ def test_silence_gives_no_utterance_and_keeps_nothing(
     "words",
     [
         ["--microphone", "no such device", "--camera", "off"],
+        ["--microphone", "HDA Intel PCH: ALC257 (hw:0,0)", "--camera", "off"],
+        ["--microphone", "off", "--camera", "off"],
         ["--camera", "http://127.0.0.1:9/none"],
         ["--camera", "77"],
         ["--camera", "off", "--preview"],
