@@ -174,10 +174,8 @@ def encode(path: Path, samples: Samples, spoken: Sequence[Spoken]) -> None:
     with av.open(
         str(path), "w", format="matroska", container_options={"fflags": "+bitexact"}
     ) as out:
-        # A lookahead in a thread of its own makes pictures that depend on the scheduler.
-        alone = {"threads": "1", "x264-params": "sync-lookahead=0:lookahead-threads=1"}
         video = out.add_stream(
-            "libx264", rate=FPS, options={"crf": "25", "preset": "slow", **alone}
+            "libx264", rate=FPS, options={"crf": "25", "preset": "slow", "threads": "1"}
         )
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         sound = out.add_stream("aac", rate=RATE, layout="mono", options={"b": "40000"})
