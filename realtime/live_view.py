@@ -44,7 +44,6 @@ class LiveView:
         self._notes: deque[str] = deque(maxlen=3)
         self._lost: Counter[str] = Counter()
         self._gauges: dict[str, dict[str, float | str | bool]] = {}
-        self._services: frozenset[str] = frozenset()
         self._delay: float | None = None
         self._time = 0.0
 

@@ -50,7 +50,6 @@ class Recorder:
             self._container: Any = av.open(str(path), "w", options=_WHOLE)
         except OSError as error:
             raise InputError(f"--record {folder}: cannot write there: {error.strerror}") from error
-        self._size = size
         self._audio: Any = None
         self._video: Any = None
         if has_audio:
