@@ -1,0 +1,47 @@
+"""Conversations as they are written down: who said what, how it sounded, and the emotion."""
+
+from dataclasses import dataclass
+
+#: Names of the prosodic features, in their order: seconds, dB, dB, Hz, Hz, Hz, syllables per
+#: second, dB.
+PROSODY = (
+    "duration",
+    "avg_intensity",
+    "intensity_variation",
+    "avg_pitch",
+    "pitch_std",
+    "pitch_range",
+    "articulation_rate",
+    "mean_hnr",
+)
+
+#: Our names of the splits.
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance; `label` is an index of the table's labels, `prosody` has the length of
+    `PROSODY`, or is None where it was not measured."""
+
+    speaker: str
+    text: str
+    label: int
+    prosody: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A conversation, in order."""
+
+    name: str
+    utterances: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A corpus: its labels, and its dialogues by split (see `SPLITS`)."""
+
+    name: str
+    labels: tuple[str, ...]
+    splits: dict[str, tuple[Dialogue, ...]]

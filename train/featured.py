@@ -1,0 +1,63 @@
+"""A corpus as networks see it: features, speakers and labels of every dialogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from model.gscon import Conversations
+
+
+@dataclass(frozen=True)
+class FeaturedDialogue:
+    """One dialogue of N utterances.
+
+    `features[m]` float32 [N, dim of m]; `present` bool [N, modalities], in the corpus' order;
+    `speakers` int64 [N], numbered from 0 in order of appearance; `labels` int64 [N], -1 where an
+    utterance has none.
+    """
+
+    name: str
+    features: dict[str, Tensor]
+    present: Tensor
+    speakers: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class FeaturedCorpus:
+    """A corpus: `encoders` are the identities of what made the features, by modality, in the order
+    of `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`."""
+
+    name: str
+    labels: tuple[str, ...]
+    encoders: dict[str, str]
+    splits: dict[str, tuple[FeaturedDialogue, ...]]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that the corpus has at all."""
+        return tuple(self.encoders)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Lengths of the feature vectors, by modality."""
+        first = self.splits["train"][0]
+        return {m: first.features[m].shape[1] for m in self.modalities}
+
+
+def batch(dialogues: Sequence[FeaturedDialogue]) -> tuple[Conversations, Tensor]:
+    """Dialogues side by side, padded at the end, and their labels [B, N] (-1 on padding)."""
+
+    def padded(rows: Sequence[Tensor], value: float = 0) -> Tensor:
+        return pad_sequence(list(rows), batch_first=True, padding_value=value)
+
+    made = Conversations(
+        features={m: padded([one.features[m] for one in dialogues]) for m in dialogues[0].features},
+        present=padded([one.present for one in dialogues]),
+        speakers=padded([one.speakers for one in dialogues]),
+        valid=padded([torch.ones(len(one.labels), dtype=torch.bool) for one in dialogues]),
+    )
+    return made, padded([one.labels for one in dialogues], -1)
