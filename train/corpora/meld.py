@@ -1,13 +1,8 @@
 """MELD: the words, speakers and emotions of dialogues."""
 
-import csv
 from dataclasses import dataclass
 
-from model.labels import EMOTIONS
-from train.corpora import corpus
-
-#: Our names of the official splits.
-_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
+from train.corpora import tables
 
 
 @dataclass(frozen=True)
@@ -20,13 +15,12 @@ class Turn:
 
 
 def load(split: str) -> list[list[Turn]]:
-    """The dialogues of one official split ("train", "validation" or "test"), in file order."""
-    dialogues: dict[str, list[tuple[int, Turn]]] = {}
-    with corpus("erc/meld.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == _SPLITS[split]:
-                turn = Turn(row["speaker"], row["text"], EMOTIONS.index(row["emotion"]))
-                dialogues.setdefault(row["dialogue"], []).append((int(row["turn"]), turn))
+    """The dialogues of one official split ("train", "validation" or "test"), in file order.
+
+    Raises:
+        InputError: as `tables.load`.
+    """
     return [
-        [turn for _, turn in sorted(turns, key=lambda one: one[0])] for turns in dialogues.values()
+        [Turn(one.speaker, one.text, one.label) for one in dialogue.utterances]
+        for dialogue in tables.load("meld").splits[split]
     ]

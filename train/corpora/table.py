@@ -22,7 +22,8 @@ SPLITS = ("train", "validation", "test")
 @dataclass(frozen=True)
 class Utterance:
     """One utterance; `label` is an index of the table's labels, `prosody` has the length of
-    `PROSODY`, or is None where it was not measured."""
+    `PROSODY`, all finite, or is None where it was not measured. Its mean pitch is 0 where no sound
+    was voiced, its articulation rate 0 where no syllable was found."""
 
     speaker: str
     text: str
