@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 
 from configs.errors import InputError
-from model.gscon import Architecture, GSCon
 from model.labels import EMOTIONS, MODALITIES
+from model.network import Architecture, Network, build
 
 #: The checkpoints that ship with the project.
 WEIGHTS = Path(__file__).parent / "weights"
@@ -72,7 +72,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Checkpoint:
     """A trained network, ready to answer, and its card."""
 
-    model: GSCon
+    model: Network
     card: Card
 
 
@@ -82,7 +82,7 @@ def presence(modalities: Iterable[str]) -> str:
     return "+".join(m for m in MODALITIES if m in there) or "nothing"
 
 
-def save(path: Path, model: GSCon, card: Card) -> None:
+def save(path: Path, model: Network, card: Card) -> None:
     """Writes `<path>.safetensors`, `<path>.json` and, for reading, `<path>.md`."""
     stem = path.with_suffix("") if path.suffix == ".safetensors" else path
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def load(name_or_path: str | Path) -> Checkpoint:
     """
     weights = _find(name_or_path)
     card = _read_card(weights.with_suffix(".json"), weights)
-    model = GSCon(card.architecture)
+    model = build(card.architecture)
     try:
         model.load_state_dict(load_file(weights))
     except (OSError, safetensors.SafetensorError) as error:

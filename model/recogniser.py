@@ -12,8 +12,8 @@ from torch import Tensor
 from configs.errors import InputError
 from model.checkpoint import Checkpoint, presence
 from model.features import UtteranceFeatures
-from model.gscon import Conversations
 from model.labels import MODALITIES
+from model.network import Conversations
 
 
 @dataclass(frozen=True)

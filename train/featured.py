@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from model.gscon import Conversations
+from model.network import Conversations
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from model.audio import AudioEncoder
 from model.checkpoint import presence
 from model.consistency import gdc, ssc
 from model.face import FaceEncoder
-from model.gscon import Answers, Architecture, Conversations, GSCon
+from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
+from model.network import Answers, Architecture, Conversations
 from model.text import TextEncoder
+from train.calibration import Calibration, softmax, temperatures
 from train.compose import (
     Absence,
     Agreement,
@@ -88,16 +90,6 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Temperatures: of the final answers, over all and by the modalities that the utterance has,
-    and of each modality's own answers."""
-
-    overall: float
-    by_presence: dict[str, float]
-    own: dict[str, float]
-
-
-@dataclass(frozen=True)
 class Fitted:
     """One training: the network of the best epoch, calibrated, and its scores by set and subset."""
 
@@ -153,6 +145,8 @@ def objective(
     def loss(logits: Tensor) -> Tensor:
         return functional.cross_entropy(logits[:, -1], labels, weight)
 
+    assert answers.auxiliary is not None
+    assert answers.common is not None
     total = loss(answers.final) + loss(answers.auxiliary) + loss(answers.common)
     alone = []
     for place, m in enumerate(MODALITIES):
@@ -271,24 +265,8 @@ def calibrate(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> 
     for name, keep in SUBSETS.items():
         found = [predict(model, corpus, way, keep) for way in compositions]
         logits[name] = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
-        there[name] = np.array([one for way in compositions for one in _presence(way, keep)])
-    everything = logits["+".join(MODALITIES)]
-    full = np.concatenate([way.present.numpy() for way in compositions])
-    by_presence = {}
-    for name in SUBSETS:
-        # Only utterances that have just these: an actor may lack a clip.
-        mine = there[name] == name
-        by_presence[name] = _best_temperature(logits[name]["final"][mine], labels[mine])
-    return Calibration(
-        overall=_best_temperature(
-            np.concatenate([one["final"] for one in logits.values()]), np.tile(labels, len(SUBSETS))
-        ),
-        by_presence=by_presence,
-        own={
-            m: _best_temperature(everything[m][full[:, place]], labels[full[:, place]])
-            for place, m in enumerate(MODALITIES)
-        },
-    )
+        there[name] = [one for way in compositions for one in _presence(way, keep)]
+    return temperatures(logits, there, labels)
 
 
 def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
@@ -296,21 +274,6 @@ def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
         presence(m for m, here in zip(MODALITIES, row, strict=True) if here and m in keep)
         for row in composition.present.tolist()
     ]
-
-
-def softmax(
-    logits: NDArray[np.float32], temperature: float | NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Probabilities [n, 7] of logits [n, 7]; one temperature, or one for each row [n, 1]."""
-    scaled = torch.from_numpy(logits).double() / torch.as_tensor(temperature)
-    return np.asarray(scaled.softmax(-1), np.float64)
-
-
-def _best_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    grid = np.exp(np.linspace(np.log(0.3), np.log(5.0), 120))
-    rows = np.arange(len(labels))
-    losses = [-np.log(softmax(logits, t)[rows, labels] + 1e-12).mean() for t in grid]
-    return round(float(grid[int(np.argmin(losses))]), 4)
 
 
 def _selection(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> float:

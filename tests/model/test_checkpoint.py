@@ -12,8 +12,9 @@ from model import checkpoint
 from model.audio import AudioEncoder
 from model.checkpoint import Card
 from model.face import FaceEncoder
-from model.gscon import Architecture, GSCon
+from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
+from model.network import Architecture
 from model.text import TextEncoder
 
 ARCHITECTURE = Architecture({"text": 4, "audio": 3, "visual": 5}, context=4, width=8, heads=2)

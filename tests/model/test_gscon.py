@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.consistency import gdc, ssc
-from model.gscon import Answers, Architecture, Conversations, GSCon, Mode
+from model.gscon import GSCon
 from model.labels import MODALITIES
+from model.network import Answers, Architecture, Conversations, Mode
 
 DIMS = {"text": 7, "audio": 5, "visual": 6}
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}

@@ -11,8 +11,9 @@ from configs.errors import InputError
 from model import checkpoint
 from model.checkpoint import Card, Checkpoint
 from model.features import UtteranceFeatures
-from model.gscon import Architecture, Conversations, GSCon
+from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
+from model.network import Architecture, Conversations
 from model.recogniser import EmotionRecogniser, Opinion, speakers_by_appearance
 
 DIMS = {"text": 6, "audio": 5, "visual": 4}

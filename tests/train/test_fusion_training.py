@@ -10,8 +10,9 @@ import torch
 from made_material import RECIPE, corpus, material
 
 from model import checkpoint
-from model.gscon import Answers, GSCon
+from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
+from model.network import Answers
 from train import evaluate, fusion, install
 from train.compose import batch, compose
 from train.fusion import SUBSETS, Fitted, architecture, objective
