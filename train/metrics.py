@@ -21,6 +21,7 @@ class Scores(msgspec.Struct, frozen=True):
 
     `macro_f1` and `balanced_accuracy` (mean recall) average over the classes that occur;
     `ece` is the expected calibration error of the most probable class in 15 equal bins.
+    `confusion` counts rows by label (first index) and answer (second).
     """
 
     weighted_f1: float
@@ -30,6 +31,16 @@ class Scores(msgspec.Struct, frozen=True):
     ece: float
     count: int
     per_class: dict[str, ClassScore]
+    confusion: list[list[int]]
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """One bin of a reliability diagram: how many rows, their mean confidence and accuracy (0 where
+    there are none)."""
+
+    count: int
+    confidence: float
+    accuracy: float
 
 
 def score(
@@ -41,9 +52,7 @@ def score(
             f"expected probabilities [n, {len(classes)}] and labels [n] with n > 0, "
             f"got {list(probabilities.shape)} and {list(labels.shape)}"
         )
-    answers = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(confusion, (labels, answers), 1)
+    confusion = confusion_matrix(probabilities.argmax(axis=1), labels, len(classes))
     hits = np.diag(confusion).astype(np.float64)
     support, answered = confusion.sum(axis=1), confusion.sum(axis=0)
     precision = np.divide(hits, answered, out=np.zeros_like(hits), where=answered > 0)
@@ -51,7 +60,7 @@ def score(
     f1 = np.divide(2 * hits, support + answered, out=np.zeros_like(hits), where=hits > 0)
     occurs = support > 0
     return Scores(
-        weighted_f1=float((f1 * support).sum() / support.sum()),
+        weighted_f1=float(weighted_f1(confusion)),
         accuracy=float(hits.sum() / support.sum()),
         macro_f1=float(f1[occurs].mean()),
         balanced_accuracy=float(recall[occurs].mean()),
@@ -61,16 +70,49 @@ def score(
             name: ClassScore(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
             for i, name in enumerate(classes)
         },
+        confusion=confusion.tolist(),
     )
+
+
+def confusion_matrix(
+    answers: NDArray[np.integer], labels: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """Counts [classes, classes] of rows by label (first index) and answer (second)."""
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, answers), 1)
+    return confusion
+
+
+def weighted_f1(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The F1 of every class, weighted by how often it is the label.
+
+    Of confusion matrices [..., classes, classes], each with at least one row; gives [...].
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
+    support, answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    f1 = np.divide(2 * hits, support + answered, out=np.zeros_like(hits), where=hits > 0)
+    return np.asarray((f1 * support).sum(axis=-1) / support.sum(axis=-1), np.float64)
+
+
+def reliability(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
+) -> list[Bin]:
+    """How right the answers are by how sure they are, in equal bins of confidence from 0 to 1."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    sure, hits = np.bincount(place, confidence, bins), np.bincount(place, right, bins)
+    return [
+        Bin(int(n), float(s / max(n, 1)), float(h / max(n, 1)))
+        for n, s, h in zip(count, sure, hits, strict=True)
+    ]
 
 
 def calibration_error(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
 ) -> float:
     """Expected calibration error: how far confidence is from accuracy, averaged over equal bins."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    weight = np.bincount(place, minlength=bins)
-    gap = np.bincount(place, right, bins) - np.bincount(place, confidence, bins)
-    return float(np.abs(gap).sum() / weight.sum())
+    found = reliability(probabilities, labels, bins)
+    gaps = sum(one.count * abs(one.accuracy - one.confidence) for one in found)
+    return float(gaps / len(labels))

@@ -1,0 +1,117 @@
+"""How far a score may be from the truth: over the dialogues of a set, and over seeds.
+
+Utterances of one dialogue are alike, so whole dialogues are drawn, with replacement (cluster
+bootstrap; Efron & Tibshirani 1993). Scores are weighted F1. The dialogues that are drawn depend on
+nothing but their number and the seed, so figures of two systems on one set are paired.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from train.metrics import confusion_matrix, weighted_f1
+
+DRAWS = 1000
+_LEVEL = 0.95
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Second minus first, and its 95 % interval over dialogues."""
+
+    mean: float
+    interval: Interval
+
+
+class PairedTest(msgspec.Struct, frozen=True):
+    """Second minus first over `n` seeds that both have: mean, standard deviation, and the 95 %
+    interval and two-sided p of the paired t test; None where one seed or equal differences leave
+    them undefined."""
+
+    n: int
+    mean: float
+    sd: float | None
+    interval: Interval | None
+    p: float | None
+
+
+def by_dialogue(
+    answers: Sequence[NDArray[np.integer]], labels: Sequence[NDArray[np.integer]], classes: int
+) -> NDArray[np.int64]:
+    """Confusion matrices [dialogues, classes, classes] of answers and labels, each [N] by dialogue.
+
+    Labels of -1 are not counted.
+    """
+    return np.stack(
+        [
+            confusion_matrix(answer[label >= 0], label[label >= 0], classes)
+            for answer, label in zip(answers, labels, strict=True)
+        ]
+    )
+
+
+def resampled(
+    confusions: NDArray[np.integer], draws: int = DRAWS, seed: int = 0
+) -> NDArray[np.float64]:
+    """Weighted F1 [draws] of as many dialogues as there are, drawn with replacement.
+
+    `confusions` is what `by_dialogue` gives; dialogues without any label do not count.
+    """
+    flat = confusions.reshape(len(confusions), -1)
+    flat = flat[flat.any(axis=1)]
+    if not len(flat):
+        raise ValueError("no utterance has a label")
+    chance = np.full(len(flat), 1 / len(flat))
+    drawn = np.random.default_rng(seed).multinomial(len(flat), chance, draws) @ flat
+    return weighted_f1(drawn.reshape(draws, *confusions.shape[1:]))
+
+
+def interval(values: NDArray[np.floating]) -> Interval:
+    """The percentile interval of resampled values."""
+    low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return Interval(float(low), float(high))
+
+
+def paired_over_dialogues(
+    first: Sequence[NDArray[np.integer]],
+    second: Sequence[NDArray[np.integer]],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Difference:
+    """The difference of two systems on the same dialogues, each given as the confusion matrices of
+    its trainings (see `by_dialogue`) and scored with their mean."""
+    means, moved = [], []
+    for system in (first, second):
+        means.append(np.mean([float(weighted_f1(one.sum(axis=0))) for one in system]))
+        moved.append(np.mean([resampled(one, draws, seed) for one in system], axis=0))
+    return Difference(float(means[1] - means[0]), interval(moved[1] - moved[0]))
+
+
+def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> PairedTest:
+    """The difference of two systems trained with the same seeds, given in the order of the seeds.
+
+    It says what another seed might do on this test set, not what another test set might.
+    """
+    # Comes with the extra `train`; the rest of this module is wanted without it.
+    from scipy import stats
+
+    apart = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    count, mean = len(apart), float(apart.mean())
+    if count < 2:
+        return PairedTest(count, mean, None, None, None)
+    sd = float(apart.std(ddof=1))
+    if sd < 1e-12:
+        return PairedTest(count, mean, sd, None, None)
+    test = stats.ttest_1samp(apart, 0.0)
+    bounds = test.confidence_interval(_LEVEL)
+    return PairedTest(
+        count, mean, sd, Interval(float(bounds.low), float(bounds.high)), float(test.pvalue)
+    )
