@@ -44,7 +44,7 @@ class TextEncoder:
         weights = path / "model.safetensors"
         if not weights.is_file():
             raise InputError(f"text model {path}: no model.safetensors in it; {_REMEDY}")
-        self._tokenizer, self._model = _load(path)
+        self._tokenizer, self._model = load_encoder(path)
         #: Length of the feature vector.
         self.dim = int(self._model.config.hidden_size)
         with weights.open("rb") as file:
@@ -70,7 +70,8 @@ class TextEncoder:
 _REMEDY = "give a directory with a transformers encoder (config.json, model.safetensors, tokenizer)"
 
 
-def _load(path: Path) -> tuple[Any, Any]:
+def load_encoder(path: Path) -> tuple[Any, Any]:
+    """The tokeniser and the frozen network of a `transformers` encoder. Raises `InputError`."""
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 

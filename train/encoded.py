@@ -1,0 +1,237 @@
+"""From tables of conversations to features: words by an encoder, voices by their prosody.
+
+Trained text encoders and the features that they give are kept in the user's cache, under names made
+of all that they depend on.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import platformdirs
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+import configs
+from configs.errors import InputError
+from model.context_text import ContextTextModel, Tokenise, digest, fresh, tokeniser
+from model.labels import EMOTIONS
+from model.recogniser import speakers_by_appearance
+from model.relative import SpeakerRelative
+from model.text import TextEncoder
+from train import text
+from train.corpora import corpus as data
+from train.corpora import goemotions, tables
+from train.corpora.overlap import disjoint
+from train.corpora.table import PROSODY, SPLITS, Dialogue, Table, Utterance
+from train.featured import FeaturedCorpus, FeaturedDialogue
+from train.features import Report, text_vectors
+from train.text import Lessons, Spoken, TextRecipe
+
+#: Changes when the same recipe would give another encoder or other features.
+_VERSION = 1
+#: The tables' prosody, each value beside its difference from the speaker's mean so far.
+_PROSODY = "table-prosody/1+speaker-relative"
+#: The two corpora that transcribe the same show: neither is learned from where it tells a scene of
+#: the other's validation or test.
+_SAME_SHOW = {"meld": "emorynlp", "emorynlp": "meld"}
+
+
+def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorpus:
+    """The features of a table's conversations.
+
+    Args:
+        corpus: a name of `train.corpora.tables`.
+        words: `frozen` for the sentence encoder as it is, or the recipe of a text encoder (a name
+            or a path), which is trained first where it has not been.
+        seed: that of the text encoder's training; the one that it starts from always has seed 1.
+
+    Raises:
+        InputError: the corpus or the recipe is not there or wrong.
+    """
+    table = tables.load(corpus)
+    if words == "frozen":
+        frozen = TextEncoder()
+
+        def encode(dialogue: Dialogue) -> Tensor:
+            spoken = [one.text for one in dialogue.utterances]
+            return torch.from_numpy(text_vectors(frozen, spoken, report))
+
+        identity = frozen.identity
+        splits = {name: tuple(map(encode, rows)) for name, rows in table.splits.items()}
+    else:
+        identity, splits = _in_context(table, recipe(words), seed, report)
+    heard = any(one.prosody is not None for one in _utterances(table))
+    return FeaturedCorpus(
+        name=table.name,
+        labels=table.labels,
+        encoders={"text": identity} | ({"audio": _PROSODY} if heard else {}),
+        splits={
+            name: tuple(
+                _featured(dialogue, rows, heard)
+                for dialogue, rows in zip(table.splits[name], vectors, strict=True)
+            )
+            for name, vectors in splits.items()
+        },
+    )
+
+
+def recipe(name_or_path: str) -> TextRecipe:
+    """The recipe of a text encoder. Raises `InputError` naming what is wrong in it."""
+    path = configs.find(name_or_path, "train")
+    made = configs.build(configs.read(path), TextRecipe, [], str(path))
+    unknown = set(made.corpora) - {*tables.TABLES, "goemotions"}
+    if unknown or not made.corpora:
+        raise InputError(
+            f"recipe {path}: corpora {', '.join(made.corpora) or 'none'}; expected some of "
+            f"{', '.join(tables.TABLES)}, goemotions"
+        )
+    return made
+
+
+def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
+    """The text encoder of a recipe and seed, trained or from the cache."""
+    path = _cache() / f"text-{made.name}-{seed}-{_key(made, seed)}.safetensors"
+    if not path.is_file():
+        start = None
+        if made.start is not None:
+            start = encoder(recipe(made.start), 1, report).state_dict()
+        fitted = text.fit(made, lessons(made), start, seed, report)
+        notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
+        state = {key: value.contiguous() for key, value in fitted.model.state_dict().items()}
+        _replace(path, lambda file: save_file(state, file, metadata=notes))
+    model = fresh(made.context)
+    model.load_state_dict(load_file(path))
+    return model.eval().requires_grad_(False)
+
+
+def lessons(made: TextRecipe) -> dict[str, Lessons]:
+    """What a recipe learns from: training splits; selection is on validation splits."""
+    tokenise = tokeniser(made.context)
+    found = {}
+    for name in made.corpora:
+        if name == "goemotions":
+            sentences = goemotions.load()["train"]
+            ids = tokenise([one.text for one in sentences])
+            found[name] = Lessons(
+                len(EMOTIONS),
+                [
+                    Spoken([row], [0], _several(one.labels))
+                    for row, one in zip(ids, sentences, strict=True)
+                ],
+            )
+            continue
+        table = tables.load(name)
+        train = table.splits["train"]
+        if len(made.corpora) > 1 and name in _SAME_SHOW:
+            other = tables.load(_SAME_SHOW[name])
+            train = disjoint(train, [*other.splits["validation"], *other.splits["test"]])
+        found[name] = Lessons(
+            len(table.labels),
+            [_spoken(tokenise, one, table) for one in train],
+            [_spoken(tokenise, one, table) for one in table.splits["validation"]],
+        )
+    return found
+
+
+def _spoken(tokenise: Tokenise, one: Dialogue, table: Table) -> Spoken:
+    labels = torch.tensor([utterance.label for utterance in one.utterances])
+    marked = (labels >= 0)[:, None]
+    return Spoken(
+        tokenise([utterance.text for utterance in one.utterances]),
+        speakers_by_appearance([utterance.speaker for utterance in one.utterances]),
+        functional.one_hot(labels.clamp(min=0), len(table.labels)) * marked.float(),
+    )
+
+
+def _several(labels: tuple[int, ...]) -> Tensor:
+    """The target of a sentence with several labels: all of them alike."""
+    return functional.one_hot(torch.tensor(labels), len(EMOTIONS)).float().mean(0)[None]
+
+
+def _in_context(
+    table: Table, made: TextRecipe, seed: int, report: Report
+) -> tuple[str, dict[str, tuple[Tensor, ...]]]:
+    """The encoder's identity, and its vectors of every dialogue."""
+    said = "\n".join(f"{u.speaker}\t{u.text}" for u in _utterances(table))
+    name = hashlib.sha256(f"{_key(made, seed)}\n{said}".encode()).hexdigest()[:20]
+    path = _cache() / f"words-{table.name}-{made.name}-{seed}-{name}.safetensors"
+    if not path.is_file():
+        model, tokenise = encoder(made, seed, report), tokeniser(made.context)
+        found, done = {}, 0
+        for split, dialogues in table.splits.items():
+            rows = []
+            for place, dialogue in enumerate(dialogues):
+                rows.append(text.vectors(model, _spoken(tokenise, dialogue, table)))
+                done += len(dialogue.utterances)
+                report(place + 1, len(dialogues), f"words of {table.name}, {split}")
+            found[split] = torch.cat(rows)
+        identity = {"identity": f"{made.name}:{digest(model)}"}
+        _replace(path, lambda file: save_file(found, file, metadata=identity))
+    with safe_open(path, "pt") as stored:
+        vectors = {split: stored.get_tensor(split) for split in SPLITS}
+        identity = stored.metadata()["identity"]
+    lengths = {split: [len(one.utterances) for one in rows] for split, rows in table.splits.items()}
+    return identity, {split: vectors[split].split(lengths[split]) for split in SPLITS}
+
+
+def _featured(dialogue: Dialogue, words: Tensor, heard: bool) -> FeaturedDialogue:
+    speakers = speakers_by_appearance([one.speaker for one in dialogue.utterances])
+    relative = SpeakerRelative()
+    features, there = {"text": words}, [torch.ones(len(words), dtype=torch.bool)]
+    if heard:
+        sounds = []
+        for one, speaker in zip(dialogue.utterances, speakers, strict=True):
+            if one.prosody is None:
+                sounds.append(np.zeros(2 * len(PROSODY), np.float32))
+            else:
+                sounds.append(relative(np.asarray(one.prosody, np.float32), speaker))
+        features["audio"] = torch.from_numpy(np.stack(sounds))
+        there.append(torch.tensor([one.prosody is not None for one in dialogue.utterances]))
+    return FeaturedDialogue(
+        name=dialogue.name,
+        features=features,
+        present=torch.stack(there, -1),
+        speakers=torch.tensor(speakers),
+        labels=torch.tensor([one.label for one in dialogue.utterances]),
+    )
+
+
+def _utterances(table: Table) -> list[Utterance]:
+    return [one for rows in table.splits.values() for d in rows for one in d.utterances]
+
+
+def _key(made: TextRecipe, seed: int) -> str:
+    """What an encoder depends on: its recipe, that of the one it starts from, seed and data."""
+    parts = [f"{_VERSION} {seed}", msgspec.json.encode(made).decode()]
+    if made.start is not None:
+        parts.append(_key(recipe(made.start), 1))
+    files = {"goemotions": "text/goemotions_ekman.csv.gz"}
+    for name in made.corpora:
+        path = data(files.get(name, f"erc/{name}.csv"))
+        with path.open("rb") as file:
+            parts.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _cache() -> Path:
+    folder = Path(platformdirs.user_cache_dir("gscon-live")) / "text"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes under another name first, so that a file is either whole or not there."""
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,265 @@
+"""Fine-tuning of the text encoder on conversations, in their past-only context."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh, pack
+from train.features import Report
+from train.metrics import score
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a text encoder is trained.
+
+    `corpora` are learned together, each with a head of its own; `start` names the recipe whose
+    encoder is taken to begin with (None: the sentence encoder as it is). A step takes dialogues, or
+    stretches of at most `stretch` tokens of long ones, up to `batch` tokens in all. `epochs` times
+    all are seen; `keep` says which epoch's weights are kept: the `best` on validation, by the mean
+    of the corpora's weighted F1, or the `last`. `frozen` keeps the embeddings and so many layers
+    above them as they are (-1: nothing is kept).
+    """
+
+    kind: Literal["text"] = "text"
+    name: str = "text"
+    corpora: tuple[str, ...] = ("iemocap",)
+    start: str | None = None
+    epochs: Positive = 4
+    keep: Literal["best", "last"] = "best"
+    batch: Positive = 1600
+    stretch: Positive = 256
+    learning_rate: float = 6e-5
+    bias_learning_rate: float = 2e-3
+    head_learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.05
+    dropout: float = 0.2
+    frozen: int = 0
+    threads: Positive = 1
+    context: ContextSettings = ContextSettings()
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A dialogue as the encoder learns it: token ids and speaker of each utterance, and the
+    probability of each class, float32 [U, classes]; all zero where there is no label."""
+
+    ids: list[list[int]]
+    speakers: list[int]
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """One corpus: what to learn from, and what to select on (empty where nothing is selected)."""
+
+    classes: int
+    train: list[Spoken]
+    validation: list[Spoken] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FittedText:
+    """A trained encoder, the epoch that was kept, and weighted F1 on validation by epoch and
+    corpus."""
+
+    model: ContextTextModel
+    epoch: int
+    validation: list[dict[str, float]]
+
+
+def fit(
+    recipe: TextRecipe,
+    lessons: dict[str, Lessons],
+    start: dict[str, Tensor] | None,
+    seed: int,
+    report: Report,
+) -> FittedText:
+    """One training; the same seed and number of threads give the same weights."""
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(seed)
+    draw = random.Random(seed)
+    fabric = Fabric(accelerator="auto", devices=1)
+    encoder = fresh(recipe.context)
+    if start is not None:
+        encoder.load_state_dict(start)
+    learner = _Learner(encoder, recipe, lessons)
+    groups = _groups(recipe, learner)
+    total = recipe.epochs * len(_steps(recipe, lessons, random.Random(seed)))
+    optimiser = torch.optim.AdamW(groups)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        [group["lr"] for group in groups],
+        # Stretches are drawn anew each epoch, so that the number of steps varies a little.
+        total_steps=total + total // 10 + 10,
+        pct_start=0.1,
+        anneal_strategy="linear",
+        cycle_momentum=False,
+    )
+    module, optimiser = fabric.setup(learner, optimiser)
+    done, said, found = 0, f"text encoder {recipe.name}, seed {seed}", list[dict[str, float]]()
+    best: tuple[float, int, dict[str, Tensor]] | None = None
+    for epoch in range(1, recipe.epochs + 1):
+        module.train()
+        for name, rows in _steps(recipe, lessons, draw):
+            loss = _loss(fabric, module, name, rows, recipe.label_smoothing)
+            optimiser.zero_grad(set_to_none=True)
+            fabric.backward(loss)
+            fabric.clip_gradients(module, optimiser, max_norm=1.0)
+            optimiser.step()
+            schedule.step()
+            done += 1
+            report(min(done, total), total, said)
+        found.append(_validate(fabric, module, lessons))
+        reached = float(np.mean(list(found[-1].values()))) if found[-1] else 0.0
+        said = f"text encoder {recipe.name}, seed {seed}, epoch {epoch}: validation {reached:.3f}"
+        if best is None or recipe.keep == "last" or reached > best[0]:
+            state = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
+            best = (reached, epoch, state)
+    assert best is not None
+    encoder.load_state_dict(best[2])
+    return FittedText(encoder.cpu().eval().requires_grad_(False), best[1], found)
+
+
+def one_hot(labels: Sequence[int], classes: int) -> Tensor:
+    """Targets of single labels, all zero where a label is -1; float32 [n, classes]."""
+    marks = torch.tensor(labels)
+    return functional.one_hot(marks.clamp(min=0), classes) * (marks >= 0)[:, None].float()
+
+
+def vectors(model: ContextTextModel, dialogue: Spoken) -> Tensor:
+    """The features of a dialogue's utterances, [U, dim]."""
+    with torch.inference_mode():
+        found: Tensor = model.eval()(pack([(dialogue.ids, dialogue.speakers)]))[0].clone()
+        return found
+
+
+class _Learner(nn.Module):
+    """The encoder and a head for each corpus."""
+
+    def __init__(
+        self, encoder: ContextTextModel, recipe: TextRecipe, lessons: dict[str, Lessons]
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Dropout(recipe.dropout),
+                    nn.Linear(encoder.dim, 256),
+                    nn.GELU(),
+                    nn.Dropout(recipe.dropout),
+                    nn.Linear(256, one.classes),
+                )
+                for name, one in lessons.items()
+            }
+        )
+
+    def forward(self, name: str, tokens: Tokens) -> Tensor:
+        """Logits [B, U, classes of the corpus]."""
+        logits: Tensor = self.heads[name](self.encoder(tokens))
+        return logits
+
+
+def _groups(recipe: TextRecipe, learner: _Learner) -> list[dict[str, Any]]:
+    """Parameters with their learning rates; vectors and biases are not decayed."""
+    encoder = learner.encoder
+    kept = [encoder.embeddings, *encoder.layers[: recipe.frozen]] if recipe.frozen >= 0 else []
+    for part in kept:
+        part.requires_grad_(False)
+    learned = [p for name, p in encoder.named_parameters() if name != "bias" and p.requires_grad]
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    return [
+        {"params": [p for p in learned if p.dim() > 1], "lr": rate, "weight_decay": decay},
+        {"params": [p for p in learned if p.dim() < 2], "lr": rate, "weight_decay": 0.0},
+        {"params": [encoder.bias], "lr": recipe.bias_learning_rate, "weight_decay": 0.0},
+        {
+            "params": list(learner.heads.parameters()),
+            "lr": recipe.head_learning_rate,
+            "weight_decay": decay,
+        },
+    ]
+
+
+def _steps(
+    recipe: TextRecipe, lessons: dict[str, Lessons], draw: random.Random
+) -> list[tuple[str, list[Spoken]]]:
+    """An epoch: batches of stretches of alike length, each of one corpus, in random order."""
+    steps = []
+    for name, one in lessons.items():
+        pieces = [piece for dialogue in one.train for piece in _stretches(dialogue, recipe, draw)]
+        draw.shuffle(pieces)
+        sized = [(sum(map(len, piece.ids)) + draw.random() * 16, piece) for piece in pieces]
+        batch: list[Spoken] = []
+        for _, piece in sorted(sized, key=lambda pair: pair[0]):
+            length = sum(map(len, piece.ids))
+            if batch and length * (len(batch) + 1) > recipe.batch:
+                steps.append((name, batch))
+                batch = []
+            batch.append(piece)
+        steps.append((name, batch))
+    draw.shuffle(steps)
+    return steps
+
+
+def _stretches(dialogue: Spoken, recipe: TextRecipe, draw: random.Random) -> list[Spoken]:
+    """A dialogue cut into stretches, at other places each time."""
+    pieces, first, length = [], 0, 0
+    limit = draw.randint(recipe.stretch // 3, recipe.stretch)
+    sizes = [len(ids) for ids in dialogue.ids]
+    if sum(sizes) <= recipe.stretch:
+        return [dialogue]
+    for place, size in enumerate(sizes):
+        if place > first and length + size > limit:
+            pieces.append((first, place))
+            first, length, limit = place, 0, recipe.stretch
+        length += size
+    pieces.append((first, len(sizes)))
+    return [
+        Spoken(dialogue.ids[a:b], dialogue.speakers[a:b], dialogue.targets[a:b]) for a, b in pieces
+    ]
+
+
+def _loss(
+    fabric: Fabric, module: nn.Module, name: str, rows: list[Spoken], smoothing: float
+) -> Tensor:
+    logits, targets = _answers(fabric, module, name, rows)
+    return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+
+
+def _answers(
+    fabric: Fabric, module: nn.Module, name: str, rows: list[Spoken]
+) -> tuple[Tensor, Tensor]:
+    """Logits and targets [n, classes] of all utterances that have a label."""
+    tokens = fabric.to_device(pack([(row.ids, row.speakers) for row in rows]))
+    found = module(name, tokens)
+    logits = torch.cat([found[place, : len(row.ids)] for place, row in enumerate(rows)])
+    targets = fabric.to_device(torch.cat([row.targets for row in rows]))
+    marked = targets.sum(1) > 0
+    return logits[marked], targets[marked]
+
+
+def _validate(fabric: Fabric, module: nn.Module, lessons: dict[str, Lessons]) -> dict[str, float]:
+    """Weighted F1 on the validation dialogues, by corpus."""
+    module.eval()
+    found = {}
+    for name, one in lessons.items():
+        if not one.validation:
+            continue
+        with torch.no_grad():
+            pairs = [_answers(fabric, module, name, [row]) for row in one.validation]
+        logits = torch.cat([logits for logits, _ in pairs]).double().softmax(1)
+        labels = torch.cat([targets for _, targets in pairs]).argmax(1)
+        classes = [str(place) for place in range(one.classes)]
+        found[name] = score(logits.cpu().numpy(), labels.cpu().numpy(), classes).weighted_f1
+    return found
