@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from train.metrics import calibration_error, score
+from train.metrics import calibration_error, reliability, score, weighted_f1
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -33,6 +33,9 @@ def test_scores_are_those_of_the_reference(seed: int, count: int, kinds: int) ->
     assert found.macro_f1 == pytest.approx(np.mean([each[2][i] for i in present]))
     assert found.balanced_accuracy == pytest.approx(np.mean([each[1][i] for i in present]))
     assert found.count == count
+    assert found.confusion == reference.confusion_matrix(labels, answers, labels=range(4)).tolist()
+    stacked = np.array([found.confusion, found.confusion])
+    assert weighted_f1(stacked) == pytest.approx([weighted, weighted])
 
 
 def test_calibration_error_of_known_cases() -> None:
@@ -43,6 +46,29 @@ def test_calibration_error_of_known_cases() -> None:
     mixed = np.array([[0.9, 0.1]] * 2 + [[0.6, 0.4]] * 2)
     # 0.9 against 1/2, and 0.6 against 2/2, half of the rows each.
     assert calibration_error(mixed, np.array([0, 1, 0, 0])) == pytest.approx(0.4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 80), bins=st.integers(1, 20))
+def test_calibration_error_and_diagram_are_those_of_the_definition(
+    seed: int, count: int, bins: int
+) -> None:
+    random = np.random.default_rng(seed)
+    probabilities = random.dirichlet(np.ones(3) * 0.5, count)
+    labels = random.integers(0, 3, count)
+    filled: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+    for row, label in zip(probabilities, labels, strict=True):
+        sure = max(row)
+        place = min(int(sure * bins), bins - 1)
+        filled[place].append((sure, int(np.argmax(row)) == label))
+    error = 0.0
+    for one, found in zip(filled, reliability(probabilities, labels, bins), strict=True):
+        assert found.count == len(one)
+        if one:
+            sure, right = np.mean([a for a, _ in one]), np.mean([b for _, b in one])
+            assert (found.confidence, found.accuracy) == pytest.approx((sure, right))
+            error += len(one) / count * abs(sure - right)
+    assert calibration_error(probabilities, labels, bins) == pytest.approx(error)
 
 
 def test_calibrated_answers_have_hardly_any_error() -> None:

@@ -1,0 +1,100 @@
+"""Temperatures make the labels of validation most probable."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from train.calibration import best_temperature, softmax, temperatures
+from train.metrics import calibration_error
+
+
+def surprise(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    """The mean negative log-likelihood, written down plainly."""
+    total = 0.0
+    for row, label in zip(logits / temperature, labels, strict=True):
+        total += np.log(np.exp(row - row.max()).sum()) + row.max() - row[label]
+    return total / len(labels)
+
+
+def drawn(seed: int, count: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are too sure by `sharpness`, and labels drawn from what they should be."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 1.5, (count, 4))
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = np.array([random.choice(4, p=one) for one in chances])
+    return (logits * sharpness).astype(np.float32), labels
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), sharpness=st.floats(0.5, 3.0))
+def test_no_other_temperature_makes_the_labels_more_probable(seed: int, sharpness: float) -> None:
+    logits, labels = drawn(seed, 60, sharpness)
+    found = best_temperature(logits, labels)
+    least = surprise(logits, labels, found)
+    for other in np.linspace(0.3, 5.0, 30):
+        assert least <= surprise(logits, labels, float(other)) + 2e-3
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
+def test_answers_that_are_too_sure_are_found_out_and_mended(sharpness: float) -> None:
+    logits, labels = drawn(1, 8000, sharpness)
+    found = best_temperature(logits, labels)
+    assert found == pytest.approx(sharpness, rel=0.06)
+    assert calibration_error(softmax(logits, found), labels) < 0.02
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), temperature=st.floats(0.3, 5.0))
+def test_a_temperature_changes_no_answer(seed: int, temperature: float) -> None:
+    logits, _ = drawn(seed, 20, 1.0)
+    chances = softmax(logits, temperature)
+    assert np.array_equal(chances.argmax(1), logits.argmax(1))
+    assert chances.sum(1) == pytest.approx(1)
+
+
+def test_rows_may_have_temperatures_of_their_own() -> None:
+    logits, _ = drawn(0, 3, 1.0)
+    found = softmax(logits, np.array([[1.0], [2.0], [4.0]]))
+    for row, temperature in enumerate((1.0, 2.0, 4.0)):
+        assert found[row] == pytest.approx(softmax(logits[row : row + 1], temperature)[0])
+
+
+def test_each_temperature_is_of_the_utterances_that_it_is_for() -> None:
+    sharp, labels = drawn(1, 3000, 3.0)
+    calm, _ = drawn(1, 3000, 1.0)
+    has_audio = np.arange(3000) % 3 > 0
+    there = ["text+audio" if one else "text" for one in has_audio]
+    found = temperatures(
+        {
+            "text+audio": {
+                "final": np.where(has_audio[:, None], sharp, calm),
+                "text": calm,
+                "audio": np.where(has_audio[:, None], calm, sharp),
+            },
+            "text": {"final": calm, "text": calm, "audio": sharp},
+            "nothing": {"final": sharp, "text": sharp, "audio": sharp},
+        },
+        {"text+audio": there, "text": ["text"] * 3000, "nothing": ["nothing"] * 3000},
+        labels,
+    )
+    assert found.by_presence["text+audio"] == pytest.approx(3, rel=0.1)
+    assert found.by_presence["text"] == pytest.approx(1, rel=0.1)
+    assert found.by_presence["nothing"] == pytest.approx(3, rel=0.1)
+    assert found.own == {
+        "text": pytest.approx(1, rel=0.1),
+        "audio": pytest.approx(1, rel=0.1),
+    }
+    assert 1 < found.overall < 3
+
+
+def test_what_never_occurs_takes_the_temperature_of_all() -> None:
+    logits, labels = drawn(2, 200, 2.0)
+    heads = {"final": logits, "text": logits, "audio": logits}
+    found = temperatures(
+        {"text+audio": heads, "text": heads},
+        {"text+audio": ["text"] * 200, "text": ["text"] * 200},
+        labels,
+    )
+    assert found.by_presence["text+audio"] == found.overall
+    assert found.own["audio"] == found.overall
