@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_conversations import DIMS, corpus, dialogue, network, trained
+from made_runs import DIMS, corpus, dialogue, network, trained
 from sklearn.metrics import f1_score
 
 from model.checkpoint import presence
