@@ -70,6 +70,8 @@ _LAYOUTS = {
 
 #: The names of the tables.
 TABLES = tuple(_LAYOUTS)
+#: Their labels, in the order of the numbers that stand for them.
+LABELS = {name: layout.labels for name, layout in _LAYOUTS.items()}
 
 
 def load(name: str) -> Table:

@@ -1,0 +1,104 @@
+"""The layouts of the literature's feature files: what each entry of which file is.
+
+A file is a tuple; most of its entries are dictionaries by dialogue with a list by utterance, the
+others are lists of dialogues. The layouts are those which the public code of DialogueRNN (Majumder
+et al. 2019), COSMIC (Ghosal et al. 2020), MMGCN (Hu et al. 2021), MM-DFN (Hu et al. 2022) and SDT
+(Ma et al. 2023) reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from configs.errors import InputError
+from model.labels import MODALITIES
+from train.corpora import unpickle
+
+#: A dialogue's name in a file: IEMOCAP's are text, MELD's are numbers.
+Id = str | int
+
+_TEXTS = ("text", "text 2", "text 3", "text 4")
+_HEAD = ("ids", "speakers", "labels")
+_BOTH = ("train", "test")
+#: What the entries of a file are, by corpus and number of entries; "" is not read.
+LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
+    "iemocap": {
+        # DialogueRNN, MMGCN, MM-DFN.
+        9: (*_HEAD, "text", "audio", "visual", "sentences", *_BOTH),
+        # COSMIC: four layers of RoBERTa, no sound or face.
+        10: ("speakers", "labels", *_TEXTS, "sentences", *_BOTH, "validation"),
+        # SDT.
+        12: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_BOTH),
+    },
+    "meld": {
+        9: (*_HEAD, "text", "audio", "sentences", *_BOTH, ""),
+        10: (*_HEAD, "text", "audio", "visual", "sentences", *_BOTH, ""),
+        11: ("speakers", "labels", "", *_TEXTS, "sentences", *_BOTH, "validation"),
+        13: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_BOTH, ""),
+        14: (*_HEAD, "", *_TEXTS, "audio", "visual", "sentences", *_BOTH, ""),
+    },
+}
+
+
+@dataclass
+class File:
+    """A file's entries by their names; `dims` are the lengths of its vectors, as far as known."""
+
+    path: Path
+    corpus: str
+    parts: dict[str, object]
+    dims: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, corpus: str) -> "File":
+        """Raises InputError: not a pickle of a known layout of the corpus."""
+        if corpus not in LAYOUTS:
+            raise InputError(f"{path}: corpus {corpus!r}; there are {', '.join(LAYOUTS)}")
+        entries, layouts = unpickle.load(path), LAYOUTS[corpus]
+        if not isinstance(entries, tuple | list) or len(entries) not in layouts:
+            size = f" of {len(entries)}" if isinstance(entries, tuple | list | dict) else ""
+            raise InputError(
+                f"{path}: a {type(entries).__name__}{size}; the known files of {corpus} are tuples "
+                f"of {', '.join(map(str, layouts))}"
+            )
+        parts = dict(zip(layouts[len(entries)], entries, strict=True))
+        parts.pop("", None)
+        return cls(path, corpus, parts)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(m for m in MODALITIES if m in self.parts)
+
+    def wrong(self, what: str) -> InputError:
+        return InputError(f"{self.path}: {what}")
+
+    def by_dialogue(self, part: str) -> dict[Id, object]:
+        """An entry that has something for every dialogue."""
+        found = self.parts[part]
+        if not isinstance(found, dict):
+            raise self.wrong(f"the entry of {part} is {type(found).__name__}, not a dictionary")
+        return found
+
+    def of(self, part: str, name: Id, count: int | None = None) -> Sequence[object]:
+        """What an entry has for the utterances of a dialogue, of which there are `count`."""
+        found = self.by_dialogue(part).get(name)
+        if isinstance(found, np.ndarray) and found.ndim:
+            found = list(found)
+        if not isinstance(found, list | tuple):
+            raise self.wrong(f"dialogue {name!r} has no list of {part}")
+        if not found or count not in (None, len(found)):
+            raise self.wrong(f"dialogue {name!r} has {count or 'no'} labels, {len(found)} {part}")
+        return found
+
+    def names(self, split: str) -> list[Id]:
+        """The dialogues of a split, as the file lists them."""
+        found = self.parts[split]
+        if not isinstance(found, list | tuple | set | frozenset | np.ndarray):
+            raise self.wrong(f"the split {split} is {type(found).__name__}, not a list")
+        names = found.ravel().tolist() if isinstance(found, np.ndarray) else list(found)
+        for name in names:
+            if type(name) not in (str, int):
+                raise self.wrong(f"the split {split} has {type(name).__name__}, not dialogues")
+        return names

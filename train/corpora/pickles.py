@@ -1,0 +1,208 @@
+"""The literature's feature files of IEMOCAP and MELD, for those who hold them.
+
+Many published models learn from the same few pickles: RoBERTa or convolutional text vectors (1024;
+100 for IEMOCAP, 600 for MELD in the oldest), openSMILE audio (1582 or 100; 300) and DenseNet
+faces (342 or 512). `train.corpora.layouts` says what is where in them. The files are not open, so
+this reader is tested only on small files of the same layouts that the tests make.
+
+Two warnings that the files do not give. The text vectors come from encoders that were trained on
+IEMOCAP's and MELD's training splits, with COSMIC's twelve dialogues as IEMOCAP's validation split:
+only that split is honest, and it is the one used here. MELD's visual vectors in these files have
+been reported to repeat those of the training split in validation and test; `repeated` counts them.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.recogniser import speakers_by_appearance
+from train.corpora import tables
+from train.corpora.layouts import File, Id
+from train.corpora.overlap import words_of
+from train.corpora.table import SPLITS
+from train.featured import FeaturedCorpus, FeaturedDialogue
+
+#: IEMOCAP's validation split as COSMIC has it: of sessions 1 to 4, never of the test session.
+COSMIC_VALIDATION = frozenset(
+    f"Ses{name}"
+    for name in (
+        *("01M_impro01", "01M_script03_1", "02F_impro02", "02F_impro07", "02M_script01_2"),
+        *("03F_impro01", "03M_impro02", "03M_impro08a", "03M_script02_2", "03M_script03_2"),
+        *("04F_impro07", "04F_script02_1"),
+    )
+)
+
+
+def load(path: Path, corpus: str, validation: Collection[Id] | None = None) -> FeaturedCorpus:
+    """The features of a file.
+
+    Text is the mean of the four vectors where there are four. A modality of an utterance whose
+    vector is zero throughout is absent: the files have nothing else for a face that was not found.
+    An infinitely low value (-inf) of the audio, openSMILE's logarithm of silence, is 0.
+
+    The validation split is the file's own where it has one; else `validation`, some of the file's
+    training dialogues; else, for IEMOCAP, COSMIC's twelve, and for MELD, whose files join training
+    and validation, the dialogues with the words of MELD's validation split in `erc/meld.csv`. It
+    is never of the test split. Dialogues keep the order in which the file has their labels.
+
+    Args:
+        path: the pickle; read without running anything in it (`train.corpora.unpickle`).
+        corpus: "iemocap" or "meld".
+        validation: names of dialogues, as in the file; only where it has no such split.
+
+    Raises:
+        InputError: not such a file, or what is in it does not fit together.
+    """
+    file = File.read(path, corpus)
+    splits = _splits(file, validation)
+    made = {split: tuple(_dialogue(file, name) for name in splits[split]) for split in SPLITS}
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    encoders = {m: f"{path.name} {digest} {m}" for m in file.modalities}
+    return FeaturedCorpus(corpus, tables.LABELS[corpus], encoders, made)
+
+
+def repeated(corpus: FeaturedCorpus) -> dict[str, dict[str, float]]:
+    """By modality and split (validation, test): the share of utterances whose vector is, number by
+    number, that of an utterance of the training split. Absent ones are not counted."""
+
+    def vectors(split: str, place: int, m: str) -> Iterator[bytes]:
+        for one in corpus.splits[split]:
+            for row in one.features[m][one.present[:, place]]:
+                yield row.numpy().tobytes()
+
+    found: dict[str, dict[str, float]] = {}
+    for place, m in enumerate(corpus.modalities):
+        seen = set(vectors("train", place, m))
+        found[m] = {}
+        for split in ("validation", "test"):
+            again = [vector in seen for vector in vectors(split, place, m)]
+            found[m][split] = sum(again) / max(len(again), 1)
+    return found
+
+
+def _splits(file: File, validation: Collection[Id] | None) -> dict[str, list[Id]]:
+    """The names of the dialogues of each split, in the order in which the file has labels."""
+    order = {name: place for place, name in enumerate(file.by_dialogue("labels"))}
+    home: dict[Id, str] = {}
+    for split in SPLITS:
+        for name in file.names(split) if split in file.parts else ():
+            if name not in order:
+                raise file.wrong(f"dialogue {name!r} of the split {split} has no labels")
+            if name in home:
+                raise file.wrong(f"dialogue {name!r} is in {home[name]} and again in {split}")
+            home[name] = split
+    if "validation" not in file.parts:
+        for name in _held_out(
+            file, [n for n, split in home.items() if split == "train"], validation
+        ):
+            if home.get(name) != "train":
+                raise file.wrong(
+                    f"dialogue {name!r}, of the validation split, is not among those of training"
+                )
+            home[name] = "validation"
+    elif validation is not None:
+        raise file.wrong("it has a validation split of its own; name none")
+    found = {
+        split: sorted((n for n in home if home[n] == split), key=order.__getitem__)
+        for split in SPLITS
+    }
+    for split, names in found.items():
+        if not names:
+            raise file.wrong(f"the split {split!r} is empty")
+    return found
+
+
+def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) -> Collection[Id]:
+    """The dialogues of a file without a validation split that are to be it."""
+    if validation is not None:
+        return validation
+    if file.corpus == "iemocap":
+        return COSMIC_VALIDATION
+    wanted = {
+        tuple(words_of(one.text) for one in dialogue.utterances)
+        for dialogue in tables.load("meld").splits["validation"]
+    }
+    found = [
+        name
+        for name in train
+        if tuple(words_of(str(text)) for text in file.of("sentences", name)) in wanted
+    ]
+    if len(found) != len(wanted):
+        raise file.wrong(
+            f"{len(found)} training dialogues have the words of MELD's {len(wanted)} validation "
+            "dialogues; name the dialogues of the validation split"
+        )
+    return found
+
+
+def _dialogue(file: File, name: Id) -> FeaturedDialogue:
+    labels, most = [], len(tables.LABELS[file.corpus])
+    for place, label in enumerate(file.of("labels", name)):
+        if not isinstance(label, int | np.integer) or not -1 <= label < most:
+            raise file.wrong(
+                f"dialogue {name!r}, utterance {place + 1}: label {str(label)[:40]!r}, not a "
+                f"number below {most}"
+            )
+        labels.append(int(label))
+    if set(labels) == {-1}:
+        raise file.wrong(f"dialogue {name!r} has no labels")
+    count = len(labels)
+    for part in ("ids", "sentences"):
+        if part in file.parts:
+            file.of(part, name, count)
+    features = {}
+    for m in file.modalities:
+        layers = [part for part in file.parts if part == m or part.startswith(f"{m} ")]
+        vectors = [_vectors(file, part, name, count) for part in layers]
+        features[m] = torch.from_numpy(np.mean(vectors, 0, dtype=np.float32))
+    return FeaturedDialogue(
+        name=str(name),
+        features=features,
+        present=torch.stack([(features[m] != 0).any(1) for m in features], 1),
+        speakers=torch.tensor(_speakers(file, name, count)),
+        labels=torch.tensor(labels),
+    )
+
+
+def _vectors(file: File, part: str, name: Id, count: int) -> NDArray[np.float32]:
+    """The vectors of a dialogue's utterances, float32 [N, dim]."""
+    made = []
+    for place, row in enumerate(file.of(part, name, count)):
+        where = f"dialogue {name!r}, utterance {place + 1}: {part}"
+        if isinstance(row, list | tuple) and all(type(one) in (int, float) for one in row):
+            row = np.asarray(row, object)
+        if not isinstance(row, np.ndarray) or row.ndim != 1 or row.dtype.kind not in "fiuO":
+            raise file.wrong(f"{where} is no row of numbers")
+        dim = file.dims.setdefault(part.split()[0], len(row))
+        if len(row) != dim or not dim:
+            raise file.wrong(f"{where} has {len(row)} numbers, others have {dim}")
+        try:
+            with np.errstate(over="ignore"):
+                vector = row.astype(np.float32)
+        except (TypeError, ValueError, OverflowError):
+            raise file.wrong(f"{where} is no row of numbers") from None
+        if part == "audio":
+            vector[np.isneginf(vector)] = 0
+        if not np.isfinite(vector).all():
+            raise file.wrong(f"{where} has a number that is not finite")
+        made.append(vector)
+    return np.stack(made)
+
+
+def _speakers(file: File, name: Id, count: int) -> list[int]:
+    """Speakers by appearance; the files have names, numbers or vectors with a single one."""
+    found: list[str | int] = []
+    for place, one in enumerate(file.of("speakers", name, count)):
+        if isinstance(one, np.ndarray):
+            one = one.tolist()
+        if isinstance(one, list | tuple) and all(type(part) in (int, float) for part in one):
+            one = repr(list(one))
+        if not isinstance(one, str | int):
+            raise file.wrong(f"dialogue {name!r}, utterance {place + 1}: no speaker")
+        found.append(one)
+    return speakers_by_appearance(found)
