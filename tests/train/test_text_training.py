@@ -1,0 +1,201 @@
+"""The text encoder is trained on the past only, on nothing that is held out, and once."""
+
+import csv
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from configs.errors import InputError
+from model.context_text import ContextSettings, digest
+from train import encoded, text
+from train.corpora.table import PROSODY, Dialogue, Table, Utterance
+from train.text import Lessons, Spoken, TextRecipe
+
+QUICK = TextRecipe(name="quick", epochs=2, batch=200, stretch=40)
+
+
+def said(words: int, label: int, classes: int = 2) -> Spoken:
+    """Three utterances whose words tell the label; the middle one has none."""
+    targets = torch.zeros(3, classes)
+    targets[[0, 2], label] = 1
+    return Spoken([[101, 2000 + words, 102]] * 3, [0, 1, 0], targets)
+
+
+def lessons() -> dict[str, Lessons]:
+    rows = [said(number % 2 * 500 + number // 2, number % 2) for number in range(24)]
+    return {"made": Lessons(2, rows[:20], rows[20:])}
+
+
+def test_the_same_seed_gives_the_same_weights_and_it_learns() -> None:
+    told: list[str] = []
+    first, again = (
+        text.fit(QUICK, lessons(), None, 5, lambda *say: told.append(say[2])) for _ in range(2)
+    )
+    assert digest(first.model) == digest(again.model)
+    assert digest(first.model) != digest(text.fit(QUICK, lessons(), None, 6, _quiet).model)
+    assert max(one["made"] for one in first.validation) > 0.7
+    assert first.validation[first.epoch - 1]["made"] == max(o["made"] for o in first.validation)
+    assert "quick" in told[0]
+
+
+def test_frozen_parts_stay_as_they_are() -> None:
+    recipe = msgspec.structs.replace(QUICK, frozen=2, epochs=1)
+    before = encoded.fresh(ContextSettings()).state_dict()
+    after = text.fit(recipe, lessons(), None, 1, _quiet).model.state_dict()
+    for name, value in before.items():
+        kept = name.startswith(("embeddings.", "layers.0.", "layers.1."))
+        if kept:
+            assert torch.equal(value, after[name]), name
+    assert not torch.equal(
+        before["layers.5.output.dense.weight"], after["layers.5.output.dense.weight"]
+    )
+
+
+@pytest.fixture
+def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two tables of one show in a folder of their own, and an empty cache."""
+    monkeypatch.setenv("GSCON_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "data" / "erc"
+    folder.mkdir(parents=True)
+    scene = "this very line is told in both of them"
+    after = ["all right then", "well"]
+    meld, emory = [], []
+    for split in ("train", "dev", "test"):
+        for number in range(2):
+            own = _own(f"meld{split}{number}")
+            lines = [scene if (split, number) == ("dev", 0) else own, *after]
+            for turn, line in enumerate(lines):
+                prosody = dict.fromkeys(PROSODY, "") if turn == 1 else _prosody(number + turn)
+                meld.append(
+                    {
+                        "split": split,
+                        "dialogue": f"{split}_{number}",
+                        "turn": turn,
+                        "speaker": "AB"[turn % 2],
+                        "emotion": ("joy", "anger")[number],
+                        "text": line,
+                        **prosody,
+                    }
+                )
+            own = _own(f"emory{split}{number}")
+            told = [scene if (split, number) == ("train", 1) else own, *after]
+            for turn, line in enumerate(told):
+                emory.append(
+                    {
+                        "Utterance": line,
+                        "Speaker": "['A']",
+                        "Emotion": "Joyful",
+                        "Scene_ID": f"{number}",
+                        "Utterance_ID": turn,
+                        "Season": ("train", "dev", "test").index(split) + 1,
+                        "Episode": 1,
+                        "split": split,
+                    }
+                )
+    for name, rows in (("meld", meld), ("emorynlp", emory)):
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return tmp_path
+
+
+def test_prosody_stands_beside_its_difference_from_the_speakers_past(show: Path) -> None:
+    corpus = encoded.featured("meld", "frozen", 1, _quiet)
+    assert corpus.modalities == ("text", "audio")
+    assert corpus.dims == {"text": 384, "audio": 2 * len(PROSODY)}
+    one = corpus.splits["train"][0]
+    assert one.present.tolist() == [[True, True], [True, False], [True, True]]
+    first, third = (np.array(list(_prosody(turn).values()), float) for turn in (0, 2))
+    heard = one.features["audio"].numpy()
+    np.testing.assert_allclose(heard[0], [*first, *np.zeros(8)], rtol=1e-6)
+    np.testing.assert_allclose(heard[2], [*third, *(third - first) / 2], rtol=1e-5, atol=1e-6)
+    assert one.speakers.tolist() == [0, 1, 0]
+
+
+def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
+    show: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = show / "quick.yaml"
+    path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
+    made = encoded.featured("meld", str(path), 1, _quiet)
+
+    def never(*_: object) -> None:
+        raise AssertionError("trained or encoded again")
+
+    monkeypatch.setattr(text, "fit", never)
+    with monkeypatch.context() as nothing:
+        nothing.setattr(text, "vectors", never)
+        again = encoded.featured("meld", str(path), 1, _quiet)
+    assert again.encoders == made.encoders
+    assert made.encoders["text"].startswith("quick:")
+    for one, same in zip(made.splits["test"], again.splits["test"], strict=True):
+        assert torch.equal(one.features["text"], same.features["text"])
+    with pytest.raises(AssertionError, match="trained"):
+        encoded.featured("meld", str(path), 2, _quiet)
+    # With its last words changed, what was said before them is the same.
+    recipe, table = encoded.recipe(str(path)), encoded.tables.load("meld")
+    model = encoded.encoder(recipe, 1, _quiet)
+    spoken = encoded._spoken(encoded.tokeniser(recipe.context), table.splits["test"][0], table)
+    other = Spoken([*spoken.ids[:2], [101, 5000, 102]], spoken.speakers, spoken.targets)
+    torch.testing.assert_close(
+        text.vectors(model, spoken)[:2], text.vectors(model, other)[:2], atol=1e-5, rtol=0
+    )
+
+
+def test_scenes_that_another_corpus_holds_out_are_not_learned(show: Path) -> None:
+    both = TextRecipe(name="both", corpora=("meld", "emorynlp"))
+    found = encoded.lessons(both)
+    assert [len(found[name].train) for name in both.corpora] == [2, 1]
+    alone = encoded.lessons(TextRecipe(name="alone", corpora=("emorynlp",)))
+    assert len(alone["emorynlp"].train) == 2
+
+
+def test_a_corpus_without_prosody_has_no_audio(show: Path) -> None:
+    corpus = encoded.featured("emorynlp", "frozen", 1, _quiet)
+    assert corpus.modalities == ("text",)
+
+
+def test_an_utterance_without_a_label_is_context_only() -> None:
+    table = Table("made", ("a", "b"), {})
+    dialogue = Dialogue("one", (Utterance("A", "yes", 1), Utterance("A", "no", -1)))
+    spoken = encoded._spoken(encoded.tokeniser(ContextSettings()), dialogue, table)
+    assert spoken.targets.tolist() == [[0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "mention"),
+    [
+        ("kind: text\ncorpora: [nonesuch]\n", "nonesuch"),
+        ("kind: text\ncorpora: []\n", "none"),
+        ("kind: text\nepoch: 2\n", "epochs"),
+        ("kind: fusion\n", "kind"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(body)
+    with pytest.raises(InputError, match=mention):
+        encoded.recipe(str(path))
+
+
+def test_the_recipes_that_ship_are_right() -> None:
+    for name in ("text-base", "text-iemocap", "text-meld"):
+        assert encoded.recipe(name).name == name
+
+
+def _prosody(seed: int) -> dict[str, float]:
+    return {name: 10.0 * place + seed for place, name in enumerate(PROSODY)}
+
+
+def _own(name: str) -> str:
+    """Six words that nobody else says."""
+    return " ".join(f"{name}{letter}" for letter in "abcdef")
+
+
+def _quiet(done: int, total: int, line: str) -> None:
+    pass
