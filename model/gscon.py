@@ -1,23 +1,41 @@
-"""GSCon for emotion recognition in conversations.
+"""GSCon for emotion recognition in conversations (Shi et al. 2025, doi 10.1109/TIP.2025.3608664).
 
 Each modality is encoded over the conversation; two small convolutions shared by the modalities
 give their common part; heads on the specific parts, on the common part and on both answer. The
 file reads in that order. The losses that make it GSCon are in `model.consistency`.
 
-Shapes: B conversations or windows, N utterances, d width, C emotions, modalities in the order of
-`model.labels.MODALITIES`.
+The method was published for the sentiment of single utterances; here the sequence is that of the
+utterances of a conversation, attention runs over it, and every utterance is answered.
+
+Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """
+
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from model.layers import Stack, head, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
 from model.shared import SharedEncoder
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered between utterances: those before, the last one last.
+
+    `valid` bool [1, max(memory, 13) - 1], which of them there were; `past[m]` of each layer;
+    `encoded[m]` [1, 12, d].
+    """
+
+    valid: Tensor
+    past: dict[str, tuple[Tensor, ...]]
+    encoded: dict[str, Tensor]
+
+
 class GSCon(Network):
-    """The network: encoders, shared encoder, six heads.
+    """The network: an encoder per modality, the shared encoder, six heads (with three modalities).
 
     Position enters as the distance between two utterances, so that nothing depends on how long
     the conversation has been.
@@ -25,35 +43,21 @@ class GSCon(Network):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        a = architecture
-        count = len(a.modalities)
-        self.encode = nn.ModuleDict({m: ModalityEncoder(a, a.dims[m]) for m in a.modalities})
+        a, count = architecture, len(architecture.modalities)
+        self.encode = nn.ModuleDict({m: ModalityEncoder(a, a.dims[m]) for m in self.modalities})
         self.share = SharedEncoder(both_sides=a.mode == "full")
-        self.specific = nn.ModuleDict({m: _head(2 * a.width, a) for m in a.modalities})
-        self.common = _head(a.width, a)
-        self.auxiliary = _head(count * a.width, a, squash=True)
-        self.final = _head((count + 1) * a.width, a)
+        self.specific = nn.ModuleDict({m: head(2 * a.width, a) for m in self.modalities})
+        self.common = head(a.width, a)
+        self.auxiliary = head(count * a.width, a, squash=True)
+        self.final = head((count + 1) * a.width, a)
 
-    def _answer(self, batch: Conversations, last: bool) -> Answers:
-        seen = self._seen(batch.valid)
-        encoded, shared = {}, {}
-        for place, m in enumerate(self.modalities):
-            encoded[m] = self.encode[m](
-                batch.features[m], batch.present[..., place], batch.speakers, batch.valid, seen
-            )
-            shared[m] = self.share(encoded[m], batch.valid, last)
-            if last:
-                encoded[m] = encoded[m][:, -1:]
-        common = torch.stack(list(shared.values())).mean(0)
-        specific = list(encoded.values())
-        return Answers(
-            final=self.final(torch.cat([*specific, common], -1)),
-            specific={m: self.specific[m](torch.cat([x, common], -1)) for m, x in encoded.items()},
-            encoded=encoded,
-            shared=shared,
-            common=self.common(common),
-            auxiliary=self.auxiliary(torch.cat(specific, -1)),
-        )
+    @property
+    def receptive_field(self) -> int | None:
+        """In mode `causal`: `memory - 1` before for each layer, and 12 for the shared encoder."""
+        a = self.architecture
+        if a.mode == "causal":
+            return a.layers * (a.memory - 1) + SharedEncoder.PAST + 1
+        return super().receptive_field
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """All parameters, by their part in the method: `enc.<modality>`, `shared` (theta_c, the
@@ -66,83 +70,70 @@ class GSCon(Network):
             "heads": [*self.specific.parameters(), *self.common.parameters()],
         }
 
-    def _seen(self, valid: Tensor) -> Tensor:
-        """Which utterances [key] each utterance [query] may use, bool [B, N, N]."""
-        count = valid.shape[1]
-        seen = valid[:, None, :].expand(-1, count, -1)
-        everything = torch.ones(count, count, dtype=torch.bool, device=valid.device)
-        if self.architecture.mode != "full":
-            seen = seen & everything.tril()
-        if self.architecture.mode == "causal":
-            seen = seen & everything.triu(1 - self.architecture.memory)
-        # Padding attends to itself: a softmax over nothing would be NaN.
-        return seen | torch.eye(count, dtype=torch.bool, device=valid.device)
+    def _answer(self, batch: Conversations, last: bool) -> Answers:
+        seen = visible(self.architecture, batch.valid)
+        encoded, shared = {}, {}
+        for place, m in enumerate(self.modalities):
+            encoder = self._encoder(m)
+            encoded[m] = encoder(encoder.enter(batch, m, place), seen) * batch.valid[..., None]
+            shared[m] = self.share(encoded[m], batch.valid, last)
+            if last:
+                encoded[m] = encoded[m][:, -1:]
+        return self._heads(encoded, shared)
+
+    def _heads(self, encoded: dict[str, Tensor], shared: dict[str, Tensor]) -> Answers:
+        """The final head (in the paper's code LVAC) reads all parts, the auxiliary one (LVA) the
+        specific ones; a modality's own reads its part and the common one."""
+        common = torch.stack(list(shared.values())).mean(0)
+        specific = list(encoded.values())
+        return Answers(
+            final=self.final(torch.cat([*specific, common], -1)),
+            specific={m: self.specific[m](torch.cat([x, common], -1)) for m, x in encoded.items()},
+            encoded=encoded,
+            shared=shared,
+            common=self.common(common),
+            auxiliary=self.auxiliary(torch.cat(specific, -1)),
+        )
+
+    def _encoder(self, modality: str) -> "ModalityEncoder":
+        return cast(ModalityEncoder, self.encode[modality])
+
+    def _start(self) -> Memory:
+        a, like = self.architecture, self.share.first.weight
+        length = max(a.memory, SharedEncoder.PAST + 1) - 1
+        return Memory(
+            valid=torch.zeros(1, length, dtype=torch.bool, device=like.device),
+            past={m: self._encoder(m).start() for m in self.modalities},
+            encoded={m: like.new_zeros(1, SharedEncoder.PAST, a.width) for m in self.modalities},
+        )
+
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+        valid = torch.cat([memory.valid, turn.valid], 1)
+        encoded, shared, past, rows = {}, {}, {}, {}
+        seen = valid[:, None, -self.architecture.memory :]
+        for place, m in enumerate(self.modalities):
+            encoder = self._encoder(m)
+            entered = encoder.enter(turn, m, place)
+            encoded[m], past[m] = encoder.step(entered, memory.past[m], seen)
+            rows[m] = torch.cat([memory.encoded[m], encoded[m]], 1)
+            shared[m] = self.share(rows[m], valid[:, -SharedEncoder.PAST - 1 :], last=True)
+        now = Memory(valid[:, 1:], past, {m: x[:, 1:] for m, x in rows.items()})
+        return self._heads(encoded, shared), now
 
 
-class ModalityEncoder(nn.Module):
-    """One modality over the conversation: projection, absence, speaker, transformer; [B, N, d]."""
+class ModalityEncoder(Stack):
+    """One modality over the conversation: what enters, and the transformer over it."""
 
     def __init__(self, a: Architecture, dim: int) -> None:
-        super().__init__()
+        super().__init__(a)
         self.project = nn.Linear(dim, a.width)
         self.absence = nn.Parameter(torch.randn(a.width) * 0.1)
-        self.speaker = nn.Embedding(a.speakers, a.width)
-        nn.init.normal_(self.speaker.weight, std=0.1)
+        self.speaker = speaker_vectors(a)
         self.drop_features, self.drop = nn.Dropout(a.dropout), nn.Dropout(a.dropout)
-        self.layers = nn.ModuleList([Layer(a) for _ in range(a.layers)])
-        self.norm = nn.LayerNorm(a.width)
 
-    def forward(
-        self, features: Tensor, present: Tensor, speakers: Tensor, valid: Tensor, seen: Tensor
-    ) -> Tensor:
-        projected = self.project(self.drop_features(features))
-        state = torch.where(present[..., None], projected, self.absence)
-        state = state + self.speaker(speakers)
-        state = self.drop(state) * valid[..., None]
-        for layer in self.layers:
-            state = layer(state, seen)
-        normed: Tensor = self.norm(state)
-        return normed * valid[..., None]
-
-
-class Layer(nn.Module):
-    """A pre-norm transformer layer whose attention has a learned bias for each distance."""
-
-    def __init__(self, a: Architecture) -> None:
-        super().__init__()
-        self.heads, self.reach, self.dropout = a.heads, a.reach, a.dropout
-        self.norm_attention, self.norm_feed = nn.LayerNorm(a.width), nn.LayerNorm(a.width)
-        self.query_key_value = nn.Linear(a.width, 3 * a.width)
-        self.out = nn.Linear(a.width, a.width)
-        self.distance = nn.Parameter(torch.zeros(a.heads, 2 * a.reach + 1))
-        self.feed = nn.Sequential(
-            nn.Linear(a.width, 4 * a.width),
-            nn.ReLU(),
-            nn.Dropout(a.dropout),
-            nn.Linear(4 * a.width, a.width),
-        )
-        self.drop = nn.Dropout(a.dropout)
-
-    def forward(self, state: Tensor, seen: Tensor) -> Tensor:
-        batch, count, width = state.shape
-        split = self.query_key_value(self.norm_attention(state))
-        query, key, value = split.view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        place = torch.arange(count, device=state.device)
-        apart = (place[:, None] - place).clamp(-self.reach, self.reach) + self.reach
-        bias = self.distance[:, apart].masked_fill(~seen[:, None], float("-inf"))
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        state = state + self.drop(self.out(mixed.transpose(1, 2).reshape(batch, count, width)))
-        fed: Tensor = self.drop(self.feed(self.norm_feed(state)))
-        return state + fed
-
-
-def _head(inside: int, a: Architecture, squash: bool = False) -> nn.Sequential:
-    """Two linear layers and the answer; the auxiliary head squashes before the last one."""
-    return nn.Sequential(
-        nn.Linear(inside, a.width),
-        nn.ReLU(),
-        nn.Dropout(a.dropout),
-        nn.Linear(a.width, a.width),
-        nn.Sigmoid() if squash else nn.Identity(),
-        nn.Linear(a.width, a.classes),
-    )
+    def enter(self, batch: Conversations, modality: str, place: int) -> Tensor:
+        """The utterances [B, N, d]: projection or absence, and the speaker; zero on padding."""
+        projected = self.project(self.drop_features(batch.features[modality]))
+        state = torch.where(batch.present[..., place, None], projected, self.absence)
+        entered: Tensor = self.drop(state + self.speaker(batch.speakers))
+        return entered * batch.valid[..., None]

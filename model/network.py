@@ -6,79 +6,38 @@ Shapes: B conversations or windows, N utterances, M modalities, d width, C emoti
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor, nn
 
 from configs.errors import InputError
-from model.labels import EMOTIONS, MODALITIES
+from model.architecture import Architecture, Mode
+from model.conversations import Conversations, by_appearance, together, windows
+from model.layers import Standardise
 
-#: What an utterance may use: all of the conversation, its past, or a window of its past that is
-#: recomputed as it moves.
-Mode = Literal["full", "causal", "buffer"]
+__all__ = [
+    "NETWORKS",
+    "Answers",
+    "Architecture",
+    "Conversations",
+    "Mode",
+    "Network",
+    "State",
+    "build",
+    "by_appearance",
+    "windows",
+]
 
 #: The networks by name: the module and the class, imported when one is built.
 NETWORKS: dict[str, str] = {
     "gscon": "model.gscon.GSCon",
+    "mlp": "model.baselines.mlp.MLP",
+    "dialogue_rnn": "model.baselines.dialogue_rnn.DialogueRNN",
+    "transformer": "model.baselines.transformer.Transformer",
 }
-
-
-class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The kind and size of a network: all that is needed to build it.
-
-    `dims` are the lengths of the feature vectors, by modality; the network has these modalities
-    and no others. `context` is the number of utterances in a window (mode `buffer`), `memory` how
-    many utterances, itself included, one layer of attention looks back (mode `causal`).
-    `speakers` is how many are told apart, `reach` the distance in utterances from which on all
-    distances are alike.
-    """
-
-    dims: dict[str, int]
-    mode: Mode = "buffer"
-    context: int = 8
-    width: int = 64
-    layers: int = 1
-    heads: int = 4
-    dropout: float = 0.3
-    speakers: int = 4
-    reach: int = 16
-    classes: int = len(EMOTIONS)
-    network: str = "gscon"
-    memory: int = 128
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The modalities of the network, in the order of every mask."""
-        return tuple(m for m in MODALITIES if m in self.dims)
-
-
-@dataclass(frozen=True)
-class Conversations:
-    """A batch of conversations or windows.
-
-    `features[m]` [B, N, dim of m] (anything where missing, NaN too); `present` bool [B, N, M];
-    `speakers` int64 [B, N], numbered from 0 in order of appearance; `valid` bool [B, N], false on
-    padding, which may stand on either side.
-    """
-
-    features: dict[str, Tensor]
-    present: Tensor
-    speakers: Tensor
-    valid: Tensor
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
-        """The same with every tensor changed."""
-        return Conversations(
-            {m: change(x) for m, x in self.features.items()},
-            change(self.present),
-            change(self.speakers),
-            change(self.valid),
-        )
 
 
 @dataclass(frozen=True)
@@ -99,8 +58,25 @@ class Answers:
     auxiliary: Tensor | None = None
 
 
+@dataclass(frozen=True)
 class State:
-    """What a network remembers of a conversation. Its size is bounded; it is never changed."""
+    """What a network remembers of a conversation: a bounded amount, however long it goes on."""
+
+
+@dataclass(frozen=True)
+class Window(State):
+    """The last `context - 1` utterances, [1, n]; they will be looked at anew."""
+
+    turns: Conversations
+    context: int
+
+
+@dataclass(frozen=True)
+class Running(State):
+    """The network's own `memory`, and the first speakers as they were numbered."""
+
+    memory: Any
+    speakers: tuple[int, ...]
 
 
 class Network(nn.Module, ABC):
@@ -132,6 +108,66 @@ class Network(nn.Module, ABC):
             raise ValueError("with both sides in view, no place is last")
         return self._answer(self._cleaned(batch), last)
 
+    def start(self, context: int | None = None) -> State:
+        """A conversation in which nothing has been said.
+
+        Args:
+            context: look at windows of so many utterances, whatever the mode. None: as trained,
+                in mode `buffer` at windows of the architecture's context, in mode `causal` at all
+                that the network remembers.
+
+        Raises:
+            InputError: the mode is `full`, which answers for whole conversations only.
+        """
+        a = self.architecture
+        if a.mode == "full":
+            raise InputError(
+                f"network {a.network!r}: in mode full it needs the whole conversation; "
+                "to answer as it goes on, take one of mode causal or buffer"
+            )
+        if context is None and a.mode == "causal":
+            return Running(self._start(), ())
+        like = next(self.parameters())
+        nothing = Conversations(
+            {m: like.new_zeros(1, 0, a.dims[m]) for m in self.modalities},
+            torch.zeros(1, 0, len(self.modalities), dtype=torch.bool, device=like.device),
+            torch.zeros(1, 0, dtype=torch.long, device=like.device),
+            torch.zeros(1, 0, dtype=torch.bool, device=like.device),
+        )
+        return Window(nothing, a.context if context is None else context)
+
+    def step(self, state: State, turn: Conversations) -> tuple[Answers, State]:
+        """The answers [1, 1, ...] for the next utterance, and the conversation with it.
+
+        `state` stays as it is: to ask provisionally, keep it and drop the new one. Memory and cost
+        do not grow with the conversation. The answers are those of `forward`.
+
+        Args:
+            state: from `start`, or from the step before.
+            turn: one utterance, [1, 1]; speakers may be numbered in any way.
+        """
+        with torch.no_grad():
+            return self._next(state, turn)
+
+    def _next(self, state: State, turn: Conversations) -> tuple[Answers, State]:
+        if isinstance(state, Window):
+            turns = together(state.turns, turn).each(lambda x: x[:, -state.context :])
+            numbers = by_appearance(turns.speakers, turns.valid)
+            answers: Answers = self(replace(turns, speakers=numbers), last=True)
+            kept = turns.each(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
+            return answers, Window(kept, state.context)
+        assert isinstance(state, Running)
+        number, speakers = self._numbered(int(turn.speakers), state.speakers)
+        turn = replace(turn, speakers=torch.full_like(turn.speakers, number))
+        answers, memory = self._step(state.memory, self._cleaned(turn))
+        return answers, Running(memory, speakers)
+
+    @property
+    def receptive_field(self) -> int | None:
+        """On how many utterances, itself the last, an answer can depend; None: there is no bound.
+        In mode `buffer` these are the utterances of the window."""
+        return self.architecture.context if self.architecture.mode == "buffer" else None
+
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """All parameters, each once, by their part: `enc.<modality>`, `shared` (of all modalities;
@@ -140,6 +176,21 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         """`forward` of cleaned conversations."""
+
+    @abstractmethod
+    def _start(self) -> Any:
+        """`start` in mode `causal`: the network's own memory of nothing."""
+
+    @abstractmethod
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Any]:
+        """`step` in mode `causal` of a cleaned utterance; leaves `memory` as it is."""
+
+    def _numbered(self, speaker: int, known: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+        """A speaker's number by appearance; all beyond the last number share it, and so only the
+        others have to be remembered."""
+        if speaker not in known and len(known) < self.architecture.speakers - 1:
+            known = (*known, speaker)
+        return (known.index(speaker) if speaker in known else len(known)), known
 
     def _cleaned(self, batch: Conversations) -> Conversations:
         """Features standardised, and zero where missing; known speakers; nothing on padding."""
@@ -152,81 +203,17 @@ class Network(nn.Module, ABC):
         return Conversations(features, present, speakers, batch.valid)
 
 
-class Standardise(nn.Module):
-    """Feature normalisation with the training set's mean and deviation, part of the checkpoint."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("deviation", torch.ones(dim))
-
-    def forward(self, features: Tensor) -> Tensor:
-        # A microphone unlike those of the corpora gives values far outside; they shall not shout.
-        return ((features - self.mean) / self.deviation).clamp(-4, 4)
-
-
 def build(architecture: Architecture) -> Network:
     """The network of an architecture, with fresh weights.
 
     Raises:
         InputError: there is no network of that name, or it cannot be built at that size.
     """
-    _check(architecture)
+    if architecture.network not in NETWORKS:
+        raise InputError(
+            f"network {architecture.network!r}: there is none; give one of {', '.join(NETWORKS)}"
+        )
+    architecture.check()
     module, _, name = NETWORKS[architecture.network].rpartition(".")
     made: Network = getattr(import_module(module), name)(architecture)
     return made
-
-
-def windows(batch: Conversations, context: int) -> Conversations:
-    """For each utterance [B, N] the window that ends with it, [B * N, context], padded before."""
-
-    def ending_everywhere(x: Tensor) -> Tensor:
-        before = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
-        return torch.cat([before, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
-
-    made = batch.each(ending_everywhere)
-    return replace(made, speakers=by_appearance(made.speakers, made.valid))
-
-
-def by_appearance(speakers: Tensor, valid: Tensor) -> Tensor:
-    """Speakers int64 [B, N], numbered in any way, as numbers from 0 in order of appearance; 0 on
-    padding."""
-    same = (speakers[:, :, None] == speakers[:, None]) & valid[:, None]
-    # The first of several largest values is taken: the place where a speaker first spoke.
-    first = same.to(torch.uint8).argmax(-1)
-    new = (first == torch.arange(speakers.shape[1], device=speakers.device)) & valid
-    return (new.cumsum(-1) - 1).gather(1, first).masked_fill(~valid, 0)
-
-
-def _check(a: Architecture) -> None:
-    if a.network not in NETWORKS:
-        raise InputError(f"network {a.network!r}: there is none; one of {', '.join(NETWORKS)}")
-    if not a.dims or set(a.dims) - set(MODALITIES):
-        raise InputError(
-            f"network {a.network!r}: modalities {', '.join(a.dims) or 'none'}; "
-            f"give one or more of {', '.join(MODALITIES)}"
-        )
-    sizes: dict[str, Any] = {
-        name: getattr(a, name)
-        for name in (
-            "context",
-            "width",
-            "layers",
-            "heads",
-            "speakers",
-            "reach",
-            "classes",
-            "memory",
-        )
-    }
-    sizes |= {f"dims.{m}": dim for m, dim in a.dims.items()}
-    for name, size in sizes.items():
-        if size < 1:
-            raise InputError(f"network {a.network!r}: {name} is {size}; give 1 or more")
-    if a.width % a.heads:
-        raise InputError(
-            f"network {a.network!r}: width {a.width} cannot be divided among {a.heads} heads"
-        )

@@ -1,0 +1,1 @@
+"""Networks that GSCon is compared with."""

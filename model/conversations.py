@@ -1,0 +1,65 @@
+"""Conversations as networks see them.
+
+Shapes: B conversations or windows, N utterances, M modalities.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Conversations:
+    """A batch of conversations or windows.
+
+    `features[m]` [B, N, dim of m] (anything where missing, NaN too); `present` bool [B, N, M];
+    `speakers` int64 [B, N], numbered from 0 in order of appearance; `valid` bool [B, N], false on
+    padding, which may stand on either side.
+    """
+
+    features: dict[str, Tensor]
+    present: Tensor
+    speakers: Tensor
+    valid: Tensor
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
+        """The same with every tensor changed."""
+        return Conversations(
+            {m: change(x) for m, x in self.features.items()},
+            change(self.present),
+            change(self.speakers),
+            change(self.valid),
+        )
+
+
+def windows(batch: Conversations, context: int) -> Conversations:
+    """For each utterance [B, N] the window that ends with it, [B * N, context], padded before."""
+
+    def ending_everywhere(x: Tensor) -> Tensor:
+        before = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
+        return torch.cat([before, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
+
+    made = batch.each(ending_everywhere)
+    return replace(made, speakers=by_appearance(made.speakers, made.valid))
+
+
+def by_appearance(speakers: Tensor, valid: Tensor) -> Tensor:
+    """Speakers int64 [B, N], numbered in any way, as numbers from 0 in order of appearance; 0 on
+    padding."""
+    same = (speakers[:, :, None] == speakers[:, None]) & valid[:, None]
+    # The first of several largest values is taken: the place where a speaker first spoke.
+    first = same.to(torch.uint8).argmax(-1)
+    new = (first == torch.arange(speakers.shape[1], device=speakers.device)) & valid
+    return (new.cumsum(-1) - 1).gather(1, first).masked_fill(~valid, 0)
+
+
+def together(before: Conversations, after: Conversations) -> Conversations:
+    """The same conversations, longer: [B, N] and [B, n] make [B, N + n]."""
+    return Conversations(
+        {m: torch.cat([x, after.features[m]], 1) for m, x in before.features.items()},
+        torch.cat([before.present, after.present], 1),
+        torch.cat([before.speakers, after.speakers], 1),
+        torch.cat([before.valid, after.valid], 1),
+    )
