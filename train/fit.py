@@ -1,5 +1,6 @@
 """`python -m train.fit`: trains a model by a recipe, into `runs/<name>/`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,27 +10,34 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import configs
-from configs.command import parser, run
+from configs.command import parser, run, terminate_like_interrupt
 from configs.errors import InputError
-from train import face, fusion, install
+from train import face, fusion, install, trainings
+from train.conversation import ConversationRecipe, resolved
 from train.face import FaceRecipe
 from train.features import Report
 from train.fusion import FusionRecipe
+from train.runs import Run
 
 EXAMPLES = """
 python -m train.fit                          the model that ships (recipe live), into runs/live
 python -m train.fit live seeds=3 name=three  three seeds, into runs/three
 python -m train.fit face ship=true           the face encoder, installed into model/weights
+python -m train.fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
+python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
 python -m train.fit my/recipe.yaml epochs=5  a recipe of your own
 """
 
-_KINDS: dict[str, type[FaceRecipe] | type[FusionRecipe]] = {
+Recipe = ConversationRecipe | FaceRecipe | FusionRecipe
+
+_KINDS: dict[str, type[ConversationRecipe] | type[FaceRecipe] | type[FusionRecipe]] = {
+    "conversation": ConversationRecipe,
     "face": FaceRecipe,
     "fusion": FusionRecipe,
 }
 
 
-def recipe(name_or_path: str, overrides: Sequence[str]) -> FaceRecipe | FusionRecipe:
+def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
     """Reads a training recipe. Raises `InputError` naming what is wrong in it."""
     path = configs.find(name_or_path, "train")
     tree = configs.read(path)
@@ -39,9 +47,32 @@ def recipe(name_or_path: str, overrides: Sequence[str]) -> FaceRecipe | FusionRe
             f"recipe {path}: kind {tree.get('kind')!r}, expected one of {', '.join(_KINDS)}"
         )
     made = configs.build(tree, kind, overrides, str(path))
+    if isinstance(made, ConversationRecipe):
+        made = resolved(made)
     if not made.name or Path(made.name).name != made.name:
         raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
     return made
+
+
+class _Display:
+    """A bar where there is a terminal; elsewhere one line for each thing that is new."""
+
+    def __init__(self, bar: Progress, console: Console) -> None:
+        self.shows = console.is_terminal
+        self._bar, self._console, self._said = bar, console, ""
+        self._task = bar.add_task("reading", total=None)
+
+    def report(self, done: int, total: int, line: str) -> None:
+        new = line != self._said
+        self._bar.update(self._task, completed=done, total=total)
+        if new:
+            self._said = line
+            self.live(line or "training")
+            if not self.shows:
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def live(self, line: str) -> None:
+        self._bar.update(self._task, description=line)
 
 
 def main(words: Sequence[str]) -> None:
@@ -62,30 +93,25 @@ def main(words: Sequence[str]) -> None:
     if "=" in name:
         name, overrides = "live", [name, *overrides]
     chosen = recipe(name, overrides)
+    terminate_like_interrupt()
     torch.set_num_threads(1)
-    folder = Path("runs") / chosen.name
-    console = Console(stderr=True)
+    folder = Path("runs") / str(chosen.name)
+    # Of several processes that train together, the first one speaks.
+    console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console
     ) as bar:
-        task = bar.add_task("reading", total=None)
-        said = ""
-
-        def report(done: int, total: int, line: str) -> None:
-            nonlocal said
-            bar.update(task, completed=done, total=total, description=line or "training")
-            # In a log file there is no bar: one line for each thing that is new.
-            if line != said and not console.is_terminal:
-                said = line
-                console.print(line)
-
-        if isinstance(chosen, FaceRecipe):
-            made = install.face(face.fit(chosen, report), chosen, folder)
+        display = _Display(bar, console)
+        if isinstance(chosen, ConversationRecipe):
+            made = trainings.fit(chosen, display)
+        elif isinstance(chosen, FaceRecipe):
+            made = install.face(face.fit(chosen, display.report), chosen, folder)
         else:
-            made = _fusion(chosen, folder, report)
+            made = _fusion(chosen, folder, display.report)
     console.print(f"done: {made}")
     if chosen.ship:
-        for path in install.ship(made):
+        weights = Run(made).best() if isinstance(chosen, ConversationRecipe) else made
+        for path in install.ship(weights, chosen.name):
             console.print(f"installed: {path}")
 
 

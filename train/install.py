@@ -18,6 +18,7 @@ from model.labels import EMOTIONS
 from train.face import FaceRecipe
 from train.face import Fitted as FittedFace
 from train.fusion import Fitted, FusionRecipe, Material, architecture
+from train.runs import whole
 
 _DATA = (
     "Composed conversations: the dialogues, words, speakers and emotions of MELD; the voices of "
@@ -70,10 +71,10 @@ def face(fitted: FittedFace, recipe: FaceRecipe, folder: Path) -> Path:
         "best_epoch": fitted.best_epoch,
         "validation": fitted.validation,
         "test": fitted.test,
-        **_made(),
+        **provenance(),
     }
-    _write(path, safetensors.torch.save(state))
-    _write(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    whole(path, safetensors.torch.save(state))
+    whole(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     return path
 
 
@@ -85,14 +86,15 @@ def fusion(trained: Sequence[Fitted], recipe: FusionRecipe, given: Material, fol
     return _save(folder / recipe.name, best, trained, recipe, given)
 
 
-def ship(weights: Path) -> list[Path]:
-    """Installs a run's weights and card among those that ship; gives the paths written."""
+def ship(weights: Path, name: str | None = None) -> list[Path]:
+    """Installs a run's weights and card among those that ship, under their own name or another;
+    gives the paths written."""
     written = []
     for suffix in (".safetensors", ".json", ".md"):
         source = weights.with_suffix(suffix)
         if source.is_file():
-            target = checkpoint.WEIGHTS / source.name
-            _write(target, source.read_bytes())
+            target = checkpoint.WEIGHTS / f"{name or weights.stem}{suffix}"
+            whole(target, source.read_bytes())
             written.append(target)
     return written
 
@@ -137,22 +139,14 @@ def _save(
             "validation.",
         ],
         recipe=msgspec.to_builtins(recipe),
-        **_made(),
+        **provenance(),
     )
     checkpoint.save(stem, best.model, card)
     return stem.with_name(stem.name + ".safetensors")
 
 
-def _made() -> dict[str, str]:
+def provenance() -> dict[str, str]:
+    """When and on what a model is made, for its card."""
     now = datetime.now(UTC).strftime("%Y-%m-%d")
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return {"created": now, "machine": f"{machine}, torch {torch.__version__}"}
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,127 @@
+"""What a network is shown at a time: whole dialogues side by side, or windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from model.network import Conversations, windows
+from train.featured import FeaturedDialogue, batch
+from train.objective import Targets
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Conversations or windows, and the labels of the places that are answered: [B, N], or
+    [B, 1] where only the last place is (`last`); -1 where there is none."""
+
+    conversations: Conversations
+    labels: Tensor
+    last: bool
+
+    @property
+    def targets(self) -> Targets:
+        """The utterances that have a label."""
+        rows = (self.labels.flatten() >= 0).nonzero()[:, 0]
+        answered = self.conversations.present[:, -self.labels.shape[1] :]
+        return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows])
+
+    def split(self, parts: int) -> list["Batch"]:
+        """The same in at most so many batches, each no longer than its longest conversation."""
+        made = []
+        for rows in torch.arange(len(self.labels)).tensor_split(parts):
+            if not len(rows):
+                continue
+            conversations = self.conversations.each(itemgetter(rows))
+            labels = self.labels[rows]
+            if not self.last:
+                longest = slice(int(conversations.valid.sum(1).max()))
+                conversations = conversations.each(itemgetter((slice(None), longest)))
+                labels = labels[:, longest]
+            made.append(Batch(conversations, labels, self.last))
+        return made
+
+
+class Source(Protocol):
+    """One split, ready to be taken in batches; `lengths` has one entry for each conversation or
+    window."""
+
+    lengths: Tensor
+
+    def take(self, rows: Sequence[int]) -> Batch:
+        """Some conversations or windows."""
+        ...
+
+
+class Dialogues:
+    """Whole dialogues, of which every place is answered."""
+
+    def __init__(self, dialogues: Sequence[FeaturedDialogue]) -> None:
+        self._dialogues = dialogues
+        self.lengths = torch.tensor([len(one.labels) for one in dialogues])
+
+    def take(self, rows: Sequence[int]) -> Batch:
+        conversations, labels = batch([self._dialogues[row] for row in rows])
+        return Batch(conversations, labels, last=False)
+
+
+class Windows:
+    """The windows of `context` utterances that end with an utterance that has a label."""
+
+    def __init__(self, dialogues: Sequence[FeaturedDialogue], context: int) -> None:
+        self._features = {
+            m: torch.cat([one.features[m] for one in dialogues]) for m in dialogues[0].features
+        }
+        made, labels, start = [], [], 0
+        for one in dialogues:
+            # The places in the split take the features' seat: features are fetched when needed.
+            places = torch.arange(start, start + len(one.labels))[None, :, None]
+            start += len(one.labels)
+            whole, mine = batch([one])
+            wanted = mine[0] >= 0
+            ending = windows(replace(whole, features={"place": places}), context)
+            made.append(ending.each(itemgetter(wanted)))
+            labels.append(mine[0][wanted])
+        self._places = torch.cat([one.features["place"][..., 0] for one in made])
+        self._present = torch.cat([one.present for one in made])
+        self._speakers = torch.cat([one.speakers for one in made])
+        self._valid = torch.cat([one.valid for one in made])
+        self._labels = torch.cat(labels)
+        self.lengths = torch.full((len(self._labels),), context)
+
+    def take(self, rows: Sequence[int]) -> Batch:
+        chosen = torch.as_tensor(rows)
+        places = self._places[chosen]
+        conversations = Conversations(
+            {m: x[places] for m, x in self._features.items()},
+            self._present[chosen],
+            self._speakers[chosen],
+            self._valid[chosen],
+        )
+        return Batch(conversations, self._labels[chosen][:, None], last=True)
+
+
+def source(dialogues: Sequence[FeaturedDialogue], mode: str, context: int) -> Source:
+    """A split as a network of that mode takes it."""
+    return Windows(dialogues, context) if mode == "buffer" else Dialogues(dialogues)
+
+
+def shuffled(lengths: Tensor, size: int, random: torch.Generator) -> list[list[int]]:
+    """All rows once, in batches of `size` (the last may be smaller), in random order; rows of alike
+    length come together, so that little is padded."""
+    pool = 8 * size
+    order: list[int] = torch.randperm(len(lengths), generator=random).tolist()
+    made = []
+    for first in range(0, len(order), pool):
+        alike = sorted(order[first : first + pool], key=lambda row: int(lengths[row]))
+        made += [alike[start : start + size] for start in range(0, len(alike), size)]
+    return [made[place] for place in torch.randperm(len(made), generator=random).tolist()]
+
+
+def ordered(lengths: Tensor, size: int) -> list[list[int]]:
+    """All rows once, in batches of `size`, the shortest first."""
+    rows: list[int] = lengths.argsort(stable=True).tolist()
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

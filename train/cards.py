@@ -1,0 +1,89 @@
+"""What the checkpoint of a training on conversations says about itself."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from model import checkpoint
+from model.checkpoint import Card
+from model.network import Network
+from train.conversation import ConversationRecipe
+from train.engine import SELECTS, State
+from train.featured import FeaturedCorpus
+from train.install import provenance
+from train.protocol import calibrate, measure
+
+_DATA = {
+    "iemocap": "IEMOCAP: dyadic acted conversations in English, six emotions; the words are the "
+    "corpus' transcripts, the prosody was measured on its recordings.",
+    "meld": "MELD: conversations of the series Friends, seven emotions; the words are the corpus' "
+    "transcripts, the prosody was measured on its recordings.",
+    "emorynlp": "EmoryNLP: conversations of the series Friends, seven emotions of its own; words "
+    "alone, the corpus' transcripts.",
+}
+_SPLIT = {
+    "iemocap": "Test is Session 5, whose two speakers are in no other split; validation are 12 "
+    "dialogues of Sessions 1 to 4, those of COSMIC, so that its speakers are seen in training.",
+    "meld": "The corpus' own train, dev and test; dialogues are disjoint, speakers are not.",
+    "emorynlp": "The corpus' own train, dev and test; scenes are disjoint, speakers are not.",
+}
+_NOTES = [
+    "Turns, speakers and words are the corpus' own: scores say nothing of speech that must first "
+    "be cut into turns and recognised.",
+    "A set is named after the modalities that are there; the others are missing throughout.",
+]
+
+
+def save(
+    network: Network,
+    state: State,
+    recipe: ConversationRecipe,
+    corpus: FeaturedCorpus,
+    seed: int,
+    stem: Path,
+) -> None:
+    """Calibrates a trained network on validation, scores it, and writes weights and card.
+
+    Args:
+        network: with the weights of the best epoch.
+        state: the end of its training.
+        recipe: what it was trained by.
+        corpus: what it was trained on.
+        seed: the seed of the training.
+        stem: where to write, without a suffix.
+    """
+    found = calibrate(network, corpus.splits["validation"])
+    measured = measure(network, corpus, ("as_trained",))
+    scores: dict[str, Any] = {
+        split: {
+            subset: msgspec.to_builtins(one.scores)
+            for subset, one in measured[split]["as_trained"].items()
+        }
+        for split in ("validation", "test")
+    }
+    best = state.history[state.best_epoch - 1][SELECTS]
+    card = Card(
+        name=str(recipe.name),
+        version=datetime.now(UTC).strftime("%Y.%m.%d"),
+        emotions=list(corpus.labels),
+        encoders=corpus.encoders,
+        architecture=network.architecture,
+        temperature=found.overall,
+        by_presence=found.by_presence,
+        temperatures=found.own,
+        data=_DATA.get(corpus.name, f"The corpus {corpus.name}."),
+        split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} Epoch and temperatures are "
+        "chosen on validation; test chooses nothing.",
+        seeds=[seed],
+        scores={**scores["test"], "validation": scores["validation"]},
+        notes=[
+            *_NOTES,
+            f"Epoch {state.best_epoch} of the {state.epoch} that were run was the best on "
+            f"validation: weighted F1 {best:.4f}.",
+        ],
+        recipe=msgspec.to_builtins(recipe),
+        **provenance(),
+    )
+    checkpoint.save(stem, network, card)

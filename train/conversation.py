@@ -1,0 +1,162 @@
+"""Recipes of training on real conversations, and the features that they are trained on."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from configs.errors import InputError
+from model.network import Architecture, Mode
+from train import encoded
+from train.compose import Absence
+from train.engine import Plan, Precision
+from train.featured import FeaturedCorpus
+from train.features import Report
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+AtLeast0 = Annotated[float, msgspec.Meta(ge=0)]
+Above0 = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+
+
+class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a network is trained on a corpus of conversations.
+
+    `text` is `frozen`, or the recipe of the text encoder. Trainings are made with the seeds
+    `first_seed`, `first_seed` + 1, ... `context` is what an utterance may use: all of the dialogue
+    (`full`), its past (`causal`, one layer of attention looking back over `memory` utterances), or
+    a window of the last `window` utterances (`buffer`). `batch` dialogues, or windows, make a step,
+    in `accumulate` parts; `patience` epochs without a better validation score end the training.
+    `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the
+    power of the inverse class frequency that weighs the classes: 0 not at all, 1 all equally.
+    `log_test` scores the test split after each epoch, for the log only. None means: what fits the
+    other values, see `resolved`.
+    """
+
+    kind: Literal["conversation"] = "conversation"
+    name: str | None = None
+    corpus: str = "iemocap"
+    text: str = "frozen"
+    model: str = "gscon"
+    context: Mode = "causal"
+    window: Positive = 8
+    memory: Positive = 128
+    seeds: Positive = 1
+    first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    epochs: Positive = 40
+    patience: Positive | None = 10
+    batch: Positive | None = None
+    accumulate: Positive = 1
+    learning_rate: Above0 = 1e-3
+    weight_decay: AtLeast0 = 0.03
+    warm_up: Share = 0.15
+    clip: Above0 = 1.0
+    label_smoothing: Share = 0.05
+    gdc: AtLeast0 | None = None
+    ssc: AtLeast0 | None = None
+    rows: Positive = 32
+    tau: Above0 = 0.07
+    balance: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    width: Positive = 64
+    layers: Positive = 1
+    heads: Positive = 4
+    dropout: Share = 0.3
+    speakers: Positive = 4
+    absence: Absence = Absence(window=0.1, utterance=0.05, speakers=0.0)
+    precision: Precision = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: Positive = 1
+    threads: Positive = 1
+    log_test: bool = True
+    ship: bool = False
+
+
+#: Fields by which the training of one seed is not changed.
+CHANGES_NOTHING = ("seeds", "first_seed", "ship")
+
+
+def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
+    """The recipe with every value that was left open: the consistency losses are those of GSCon
+    and off for networks without a shared encoder; a step is 8 dialogues or 128 windows.
+
+    Raises:
+        InputError: values that do not go together.
+    """
+    consistent = recipe.model == "gscon"
+    for key, value in (("gdc", recipe.gdc), ("ssc", recipe.ssc)):
+        if value and not consistent:
+            raise InputError(
+                f"{key}={value:g}: model {recipe.model!r} has no shared encoder for it to act on; "
+                f"give {key}=0 or model=gscon"
+            )
+    return msgspec.structs.replace(
+        recipe,
+        name=recipe.name or f"{Path(recipe.corpus).stem}-{recipe.model}-{recipe.context}",
+        batch=recipe.batch or (128 if recipe.context == "buffer" else 8),
+        gdc=(0.5 if consistent else 0.0) if recipe.gdc is None else recipe.gdc,
+        ssc=(1.0 if consistent else 0.0) if recipe.ssc is None else recipe.ssc,
+    )
+
+
+def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:
+    """The features that a seed is trained on.
+
+    Raises:
+        InputError: the corpus is not there, or something in it cannot be trained on.
+    """
+    made = encoded.featured(recipe.corpus, recipe.text, seed, report)
+    check(made)
+    return made
+
+
+def check(corpus: FeaturedCorpus) -> None:
+    """Refuses what cannot be trained on, with `InputError`: an empty split, a dialogue without a
+    label, labels unknown, features that are not finite."""
+    for split in ("train", "validation", "test"):
+        dialogues = corpus.splits.get(split, ())
+        if not dialogues:
+            raise InputError(f"corpus {corpus.name}: its split {split!r} is empty")
+        for one in dialogues:
+            where = f"corpus {corpus.name}, {split}, dialogue {one.name!r}"
+            if not (one.labels >= 0).any():
+                raise InputError(f"{where}: no utterance has a label; leave it out")
+            if int(one.labels.max()) >= len(corpus.labels):
+                raise InputError(f"{where}: label {int(one.labels.max())}, of {len(corpus.labels)}")
+            for place, m in enumerate(corpus.modalities):
+                wrong = ~one.features[m].isfinite().all(1) & one.present[:, place]
+                if wrong.any():
+                    raise InputError(
+                        f"{where}, utterance {int(wrong.nonzero()[0])}: its {m} features are not "
+                        "finite; mend them, or mark them as missing"
+                    )
+
+
+def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architecture:
+    """The network that a recipe asks for."""
+    return Architecture(
+        dims=corpus.dims,
+        mode=recipe.context,
+        context=recipe.window,
+        width=recipe.width,
+        layers=recipe.layers,
+        heads=recipe.heads,
+        dropout=recipe.dropout,
+        speakers=recipe.speakers,
+        classes=len(corpus.labels),
+        network=recipe.model,
+        memory=recipe.memory,
+    )
+
+
+def plan(recipe: ConversationRecipe, seed: int) -> Plan:
+    """The recipe's part that the training loop follows."""
+    return Plan(
+        seed=seed,
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warm_up=recipe.warm_up,
+        patience=recipe.patience,
+        accumulate=recipe.accumulate,
+        clip=recipe.clip,
+    )

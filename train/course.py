@@ -1,0 +1,132 @@
+"""A network in training on a corpus of conversations: its steps, objective and scores."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from configs.errors import InputError
+from model.network import Network, build
+from train.batches import Batch, ordered, shuffled, source
+from train.compose import with_absences
+from train.conversation import ConversationRecipe, architecture
+from train.featured import FeaturedCorpus, FeaturedDialogue
+from train.metrics import confusion_matrix, weighted_f1
+from train.objective import Mass, Targets, Terms, Weighting, mass, objective
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a step: conversations, which of their utterances count, and the step's mass."""
+
+    batch: Batch
+    targets: Targets
+    step: Mass
+
+
+class ConversationCourse:
+    """A network in training on a corpus; see `train.engine.Course`.
+
+    The recipe is `resolved`; the network's first weights follow from the seed.
+    """
+
+    def __init__(
+        self, recipe: ConversationRecipe, corpus: FeaturedCorpus, seed: int, on: Fabric
+    ) -> None:
+        if len(corpus.modalities) < 2 and (recipe.gdc or recipe.ssc):
+            raise InputError(
+                f"corpus {corpus.name} has {', '.join(corpus.modalities)} alone, and gdc and ssc "
+                "compare modalities; give gdc=0 ssc=0"
+            )
+        self._recipe, self._on = recipe, on
+        torch.manual_seed(seed)
+        self.network: Network = build(architecture(recipe, corpus))
+        standardise(self.network, corpus.splits["train"])
+        self._source = source(corpus.splits["train"], recipe.context, recipe.window)
+        self.steps = -(-len(self._source.lengths) // self._size)
+        splits = ("validation", "test") if recipe.log_test else ("validation",)
+        self._classes = len(corpus.labels)
+        self._held_out = {split: self._batches(corpus.splits[split]) for split in splits}
+        self._weighting = Weighting(
+            gdc=recipe.gdc or 0.0,
+            ssc=recipe.ssc or 0.0,
+            rows=recipe.rows,
+            tau=recipe.tau,
+            smoothing=recipe.label_smoothing,
+            classes=on.to_device(class_weights(corpus, recipe.balance)),
+        )
+
+    @property
+    def _size(self) -> int:
+        return self._recipe.batch or 1
+
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[list[Part]]:
+        for rows in shuffled(self._source.lengths, self._size, random):
+            whole = self._source.take(rows)
+            whole = replace(
+                whole,
+                conversations=with_absences(whole.conversations, self._recipe.absence, random),
+            )
+            made = whole.split(parts)
+            targets = [one.targets for one in made]
+            step = mass(targets, self._weighting)
+            yield [Part(one, mine, step) for one, mine in zip(made, targets, strict=True)]
+
+    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+        here = self._on.to_device
+        with self._on.autocast():
+            answers = self.network(part.batch.conversations.each(here), part.batch.last)
+        targets = Targets(
+            *map(here, (part.targets.rows, part.targets.labels, part.targets.present))
+        )
+        return objective(
+            self.network, answers, targets, self._weighting, part.step, random, measure
+        )
+
+    def scores(self) -> dict[str, float]:
+        self.network.eval()
+        return {
+            f"{split}_weighted_f1": self._weighted_f1(batches)
+            for split, batches in self._held_out.items()
+        }
+
+    def _batches(self, dialogues: tuple[FeaturedDialogue, ...]) -> list[tuple[Batch, Targets]]:
+        whole = source(dialogues, self._recipe.context, self._recipe.window)
+        size = 1024 if self._recipe.context == "buffer" else 32
+        made = [whole.take(rows) for rows in ordered(whole.lengths, size)]
+        here = self._on.to_device
+        return [
+            (replace(one, conversations=one.conversations.each(here)), one.targets) for one in made
+        ]
+
+    def _weighted_f1(self, batches: list[tuple[Batch, Targets]]) -> float:
+        answers, labels = [], []
+        with torch.inference_mode():
+            for one, targets in batches:
+                logits = self.network(one.conversations, one.last).final.flatten(0, 1)
+                answers.append(logits.argmax(-1).cpu()[targets.rows])
+                labels.append(targets.labels)
+        counts = confusion_matrix(
+            torch.cat(answers).numpy(), torch.cat(labels).numpy(), self._classes
+        )
+        return float(weighted_f1(counts))
+
+
+def standardise(network: Network, dialogues: tuple[FeaturedDialogue, ...]) -> None:
+    """Gives a network the mean and deviation of the features of some dialogues, where present."""
+    for place, m in enumerate(network.modalities):
+        rows = torch.cat([one.features[m][one.present[:, place]] for one in dialogues])
+        if not len(rows):
+            raise InputError(f"no training utterance has {m}; leave it out of the corpus")
+        mean, deviation = rows.mean(0), rows.std(0, correction=0).clamp(min=1e-4)
+        network.standardise[m].load_state_dict({"mean": mean, "deviation": deviation})
+
+
+def class_weights(corpus: FeaturedCorpus, balance: float) -> Tensor:
+    """The weight of each label, float32 [C]: a power of its inverse frequency, 1 on average."""
+    labels = torch.cat([one.labels for one in corpus.splits["train"]])
+    count = torch.bincount(labels[labels >= 0], minlength=len(corpus.labels)).clamp(min=1)
+    weight = (count.sum() / count) ** balance
+    return weight / weight.mean()

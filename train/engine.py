@@ -1,0 +1,312 @@
+"""The training loop: on the CPU, on a GPU, or on several; interrupted, it goes on where it was.
+
+A step of the optimiser takes one batch in `accumulate` parts on each device, and is the same step
+whatever their number: the parts' losses add up to the batch's. The random numbers of an epoch
+follow from the seed and the epoch's number alone, so that what an interrupted training must keep is
+the state at an epoch's end and nothing else; continued, it gives the same weights bit for bit.
+"""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from configs.errors import Failure, InputError
+from train.objective import Terms
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+#: Every so many steps the cosines between the modalities' gradients are measured.
+_MEASURE = 8
+
+#: The figure of an epoch that selects.
+SELECTS = "validation_weighted_f1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast. `patience` epochs without a better score end the training (None: all
+    `epochs` are run); `warm_up` is the share of all steps in which the rate rises."""
+
+    seed: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    warm_up: float = 0.15
+    patience: int | None = None
+    accumulate: int = 1
+    clip: float = 1.0
+
+
+@dataclass
+class State:
+    """A training at the end of an epoch: what it is continued from.
+
+    `network` and `best` are states of the network, `optimiser` its tensors by parameter and name;
+    `history` has one object for each epoch; `precision` is what mixed precision remembers.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    network: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    optimiser: dict[str, Tensor] = field(default_factory=dict)
+    precision: dict[str, Any] = field(default_factory=dict)
+
+
+P = TypeVar("P")
+
+
+class Course(Protocol[P]):
+    """What is trained on what. `P` is one part of a step."""
+
+    #: Optimiser steps in an epoch.
+    steps: int
+
+    @property
+    def network(self) -> nn.Module:
+        """The network in training."""
+        ...
+
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[P]]:
+        """The steps of an epoch, each in at most so many parts. On several devices, each goes
+        through the same ones and takes its share of the parts."""
+        ...
+
+    def loss(self, part: P, random: torch.Generator, measure: bool) -> Terms:
+        """The objective of a part, as its share of the step; `measure` asks for the cosines."""
+        ...
+
+    def scores(self) -> dict[str, float]:
+        """Scores of the network as it is, among them `SELECTS`."""
+        ...
+
+
+class Watch(Protocol):
+    """Whoever follows a training."""
+
+    def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
+        """A step was done; `means` gives the epoch's losses so far."""
+        ...
+
+    def epoch(self, state: State) -> None:
+        """An epoch was finished, and is not lost once this returns."""
+        ...
+
+
+def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true") -> Fabric:
+    """The devices to train on. Started by `torchrun`, its processes are taken, one device each.
+
+    Raises:
+        InputError: there are no such devices, or they cannot calculate in this precision.
+    """
+    nodes = 1
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    cuda = torch.cuda.is_available() and accelerator != "cpu"
+    if accelerator == "cuda" and not cuda:
+        raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
+    if cuda and devices > torch.cuda.device_count():
+        raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
+    if precision == "16-mixed" and not cuda:
+        raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
+    made = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        precision=precision,
+    )
+    made.launch()
+    return made
+
+
+def train(
+    course: Course[P],
+    plan: Plan,
+    on: Fabric,
+    state: State | None = None,
+    watch: Watch | None = None,
+) -> State:
+    """Trains to the end, from the start or from a state; gives the last state.
+
+    Raises:
+        Failure: the losses are no longer finite.
+    """
+    network = on.to_device(course.network)
+    plain = torch.optim.AdamW(
+        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+    )
+    optimiser = on.setup_optimizers(plain)
+    state = state or State()
+    if state.precision:
+        on.strategy.precision.load_state_dict(state.precision)
+    if state.epoch:
+        _restore(state, network, plain)
+    while state.epoch < plan.epochs and not exhausted(state, plan):
+        began = time.monotonic()
+        means = _epoch(course, plan, on, state.epoch, optimiser, watch)
+        seconds = time.monotonic() - began
+        figures = on.broadcast({**means, **course.scores(), "seconds": seconds})
+        state = _next(state, figures, network, plain, on)
+        if watch is not None:
+            watch.epoch(state)
+    return state
+
+
+def one_cycle(done: float, warm_up: float) -> float:
+    """The learning rate as a share of the highest, after a share of all steps: up from a 25th in
+    half a cosine, then down to 0 in another (Smith and Topin 2019, Super-convergence)."""
+    if done < warm_up:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * done / warm_up)) / 2
+    return (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2
+
+
+def exhausted(state: State, plan: Plan) -> bool:
+    """Whether so many epochs went by without a better score that no more are run."""
+    return plan.patience is not None and state.epoch - state.best_epoch >= plan.patience
+
+
+def _epoch(
+    course: Course[P],
+    plan: Plan,
+    on: Fabric,
+    number: int,
+    optimiser: Any,
+    watch: Watch | None,
+) -> dict[str, float]:
+    """One epoch; gives the mean of every term over its steps."""
+    # The numbers that all devices share draw the batches; those of its own are for dropout and SSC.
+    order = torch.Generator().manual_seed(_mixed(plan.seed, number, 0))
+    torch.manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
+    own = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
+    network, means = course.network, _Means()
+    network.train()
+    total = plan.epochs * course.steps
+    steps = course.epoch(order, plan.accumulate * on.world_size)
+    for place, parts in enumerate(steps):
+        step = number * course.steps + place
+        for group in optimiser.param_groups:
+            group["lr"] = plan.learning_rate * one_cycle(step / total, plan.warm_up)
+        measure = place % _MEASURE == 0
+        for part in parts[on.global_rank :: on.world_size]:
+            terms = course.loss(part, own, measure)
+            on.backward(terms.total)
+            means.add(terms)
+        _add_up(on, network)
+        on.clip_gradients(network, optimiser, max_norm=plan.clip, error_if_nonfinite=False)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        means.stepped()
+        if watch is not None:
+            watch.step(step + 1, total, means.now)
+    found = means.over(on)
+    if not math.isfinite(found["loss"]):
+        raise Failure(
+            f"epoch {number + 1}: the loss is {found['loss']}; give a smaller learning_rate"
+        )
+    return found
+
+
+def _add_up(on: Fabric, network: nn.Module) -> None:
+    """Gives every device the sum of all devices' gradients."""
+    if on.world_size == 1:
+        return
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        torch.distributed.all_reduce(parameter.grad)
+
+
+class _Means:
+    """Sums of the terms of an epoch, kept on the device until somebody asks."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._measured: dict[str, int] = {}
+        self._steps = 0
+
+    def add(self, terms: Terms) -> None:
+        named = {"loss": terms.total.detach()}
+        named |= {f"loss_{name}": one for name, one in terms.parts.items()}
+        for name, one in named.items():
+            self._sums[name] = self._sums.get(name, 0) + one
+        for name, one in terms.cosines.items():
+            key = f"cosine_{name}"
+            self._sums[key] = self._sums.get(key, 0) + one
+            self._measured[key] = self._measured.get(key, 0) + 1
+
+    def stepped(self) -> None:
+        self._steps += 1
+
+    def now(self) -> dict[str, float]:
+        """Means so far, of this device."""
+        return {
+            name: float(value) / self._measured.get(name, self._steps)
+            for name, value in self._sums.items()
+        }
+
+    def over(self, on: Fabric) -> dict[str, float]:
+        """Means over all devices: losses are sums of their shares, cosines are averaged."""
+        if on.world_size == 1:
+            return self.now()
+        everywhere: list[dict[str, float]] = [{} for _ in range(on.world_size)]
+        torch.distributed.all_gather_object(everywhere, self.now())
+        gathered: dict[str, list[float]] = {}
+        for one in everywhere:
+            for name, value in one.items():
+                gathered.setdefault(name, []).append(value)
+        return {
+            name: sum(values) / (len(values) if name in self._measured else 1)
+            for name, values in gathered.items()
+        }
+
+
+def _next(
+    state: State,
+    figures: dict[str, float],
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    on: Fabric,
+) -> State:
+    """The state after another epoch, of which these are the figures."""
+    epoch = state.epoch + 1
+    now = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    reached = max((one[SELECTS] for one in state.history), default=-math.inf)
+    better = figures[SELECTS] > reached
+    return State(
+        epoch=epoch,
+        best_epoch=epoch if better else state.best_epoch,
+        history=[*state.history, {"epoch": epoch, **figures}],
+        network=now,
+        best=now if better else state.best,
+        optimiser={
+            f"{place}.{name}": value.detach().cpu().clone()
+            for place, values in optimiser.state_dict()["state"].items()
+            for name, value in values.items()
+        },
+        precision=on.strategy.precision.state_dict(),
+    )
+
+
+def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    network.load_state_dict(state.network)
+    values: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.optimiser.items():
+        place, _, name = key.partition(".")
+        values.setdefault(int(place), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed from several numbers, unlike those of other numbers."""
+    text = " ".join(map(str, numbers))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -1,0 +1,146 @@
+"""GSCon's objective: the cross-entropies of its heads and the two consistency losses.
+
+    L = L_final + L_auxiliary + L_common + sum_m L_m + ssc * L_SSC + gdc * L_GDC
+
+Networks without some of the heads have the other terms only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model.consistency import gdc, ssc
+from model.network import Answers, Network
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """What counts how much: `gdc` and `ssc` weigh the consistency losses, `rows` utterances are
+    compared at temperature `tau` in SSC, `smoothing` is that of the labels, `classes` float32 [C]
+    weigh the labels (None: all 1)."""
+
+    gdc: float = 0.0
+    ssc: float = 0.0
+    rows: int = 32
+    tau: float = 0.07
+    smoothing: float = 0.0
+    classes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The utterances of a batch that have a label: `rows` int64 [n], their places among all B * N
+    in a row; `labels` int64 [n]; `present` bool [n, M]."""
+
+    rows: Tensor
+    labels: Tensor
+    present: Tensor
+
+
+@dataclass(frozen=True)
+class Mass:
+    """What the sums over the utterances of a step are divided by: the weight of all labels, and of
+    those with each modality, [M]; `parts` is the number of batches that the step consists of."""
+
+    every: float
+    modality: tuple[float, ...]
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The objective of one batch as its part of the step: over all batches of a step, `total` and
+    the unweighted `parts` add up to the step's."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    cosines: dict[str, Tensor]
+
+
+def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
+    """The mass of a step that consists of these batches."""
+    labels = torch.cat([one.labels for one in targets])
+    weight = torch.ones(len(labels))
+    if weighting.classes is not None:
+        weight = weighting.classes.cpu()[labels.cpu()]
+    present = torch.cat([one.present for one in targets]).cpu()
+    every, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
+    return Mass(every, tuple(modality), len(targets))
+
+
+def objective(
+    network: Network,
+    answers: Answers,
+    targets: Targets,
+    weighting: Weighting,
+    step: Mass,
+    random: torch.Generator,
+    measure: bool = False,
+) -> Terms:
+    """The objective of a batch, and every term of it.
+
+    A modality's own cross-entropy is over the utterances that have it. The cross-entropies are
+    sums divided by the mass of the whole step, so that a step in several batches is the same as in
+    one; the consistency losses are means over the batches. All is in float32.
+
+    Args:
+        network: has answered; the parameters of its group `shared` are those of GDC.
+        answers: its answers, [B, N, ...].
+        targets: at least one utterance, all on the device of the answers.
+        weighting: what counts how much.
+        step: the mass of the step, see `mass`.
+        random: draws the rows of SSC, on the CPU.
+        measure: also give the cosines between the modalities' gradients on the shared parameters.
+    """
+
+    def losses(logits: Tensor) -> Tensor:
+        rows = logits.flatten(0, 1)[targets.rows].float()
+        return functional.cross_entropy(
+            rows, targets.labels, weighting.classes, reduction="none",
+            label_smoothing=weighting.smoothing,
+        )  # fmt: skip
+
+    parts = {"final": losses(answers.final).sum() / step.every}
+    if answers.auxiliary is not None:
+        parts["auxiliary"] = losses(answers.auxiliary).sum() / step.every
+    if answers.common is not None:
+        parts["common"] = losses(answers.common).sum() / step.every
+    own = {}
+    for place, m in enumerate(network.modalities):
+        if step.modality[place]:
+            there = losses(answers.specific[m]) * targets.present[:, place]
+            own[m] = there.sum() / step.modality[place]
+    parts |= own
+    total = torch.stack(list(parts.values())).sum()
+    if weighting.ssc and len(answers.shared) > 1:
+        drawn = torch.randperm(len(targets.rows), generator=random)[: weighting.rows]
+        common = [x.flatten(0, 1)[targets.rows].float() for x in answers.shared.values()]
+        drawn = drawn.to(targets.rows.device)
+        parts["ssc"] = ssc(common, drawn, weighting.tau, targets.present) / step.parts
+        total = total + weighting.ssc * parts["ssc"]
+    shared = network.groups()["shared"] if answers.shared else []
+    cosines = _cosines(own, shared) if measure else {}
+    if weighting.gdc and shared and len(own) > 1:
+        parts["gdc"] = gdc(list(own.values()), shared) / step.parts
+        total = total + weighting.gdc * parts["gdc"]
+    return Terms(total, {name: one.detach() for name, one in parts.items()}, cosines)
+
+
+def _cosines(own: dict[str, Tensor], shared: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Between each two modalities: the cosine of their losses' gradients; 0 where one vanishes."""
+    if not shared:
+        return {}
+    directions = {}
+    for m, loss in own.items():
+        gradients = torch.autograd.grad(loss, shared, retain_graph=True)
+        directions[m] = torch.cat([one.flatten() for one in gradients]).float()
+    return {
+        f"{first}_{second}": functional.cosine_similarity(
+            directions[first], directions[second], dim=0, eps=1e-12
+        )
+        for first, second in combinations(directions, 2)
+    }

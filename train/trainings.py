@@ -1,0 +1,128 @@
+"""The trainings of a run, one for each seed, begun or continued."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from train import cards
+from train.conversation import (
+    CHANGES_NOTHING,
+    ConversationRecipe,
+    material,
+    plan,
+    resolved,
+)
+from train.course import ConversationCourse
+from train.engine import SELECTS, State, fabric, train
+from train.runs import RUNS, Run, SeedFolder
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def report(self, done: int, total: int, line: str) -> None:
+        """So much is done; a new line is also said where there is no bar."""
+        ...
+
+    def live(self, line: str) -> None:
+        """What a bar shows for a moment."""
+        ...
+
+    #: Whether there is a bar.
+    shows: bool
+
+
+def fit(given: ConversationRecipe, display: Display) -> Path:
+    """Trains all seeds of a recipe that are not finished; gives the run's folder.
+
+    Interrupted, the same call goes on from the last epoch that was finished.
+
+    Raises:
+        InputError: the recipe, its corpus, or what lies in the run's folder is wrong.
+        Failure: a training did not succeed.
+    """
+    recipe = resolved(given)
+    torch.set_num_threads(recipe.threads)
+    run = Run(RUNS / str(recipe.name))
+    run.refuse_other(recipe, CHANGES_NOTHING)
+    on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
+    fresh = on.strategy.precision.state_dict()
+    for seed in range(recipe.first_seed, recipe.first_seed + recipe.seeds):
+        folder = run.seed(seed)
+        if folder.finished:
+            display.report(1, 1, f"seed {seed}: finished before")
+            continue
+        with on.rank_zero_first():
+            corpus = material(recipe, seed, display.report)
+        course = ConversationCourse(recipe, corpus, seed, on)
+        state = folder.read() or State(precision=fresh)
+        watch = None
+        if on.is_global_zero:
+            run.begin(recipe)
+            watch = _Follower(seed, recipe.epochs, folder, display, state.epoch)
+        try:
+            state = train(course, plan(recipe, seed), on, state, watch)
+        finally:
+            if watch is not None:
+                watch.close()
+        course.network.load_state_dict(state.best)
+        if on.is_global_zero:
+            cards.save(course.network, state, recipe, corpus, seed, folder.model)
+            folder.finish()
+        on.barrier()
+    if on.is_global_zero:
+        run.begin(recipe)
+    return run.folder
+
+
+class _Follower:
+    """Writes down every epoch, and shows how the training goes; see `train.engine.Watch`."""
+
+    def __init__(
+        self, seed: int, epochs: int, folder: SeedFolder, display: Display, done: int
+    ) -> None:
+        self._seed, self._epochs, self._folder, self._display = seed, epochs, folder, display
+        self._board: SummaryWriter = folder.board(done)
+        self._line = f"seed {seed}: epoch {done} of {epochs}"
+        self._shown = time.monotonic()
+
+    def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
+        self._display.report(done, total, self._line)
+        # Looking at the losses waits for the device, so it is done twice a second and no oftener.
+        if self._display.shows and time.monotonic() - self._shown > 0.5:
+            self._shown = time.monotonic()
+            self._display.live(f"{self._line}; now {_told(means())}")
+
+    def epoch(self, state: State) -> None:
+        figures = state.history[-1]
+        for name, value in figures.items():
+            self._board.add_scalar(name.replace("_", "/", 1), value, state.epoch)
+        self._board.flush()
+        self._folder.write(state)
+        best = state.history[state.best_epoch - 1][SELECTS]
+        self._line = (
+            f"seed {self._seed}: epoch {state.epoch} of {self._epochs}, {_told(figures)}, "
+            f"validation {figures[SELECTS]:.4f} (best {best:.4f}, epoch {state.best_epoch})"
+        )
+        done = state.epoch * 1000
+        self._display.report(done, self._epochs * 1000, self._line)
+
+    def close(self) -> None:
+        """Closes the log."""
+        self._board.close()
+
+
+def _told(figures: dict[str, float]) -> str:
+    """The losses and cosines in short."""
+    shown = ("loss", "loss_final", "loss_ssc", "loss_gdc")
+    return ", ".join(
+        f"{name.removeprefix('loss_').replace('_', ' ')} {value:.3f}"
+        for name, value in figures.items()
+        if name in shown or name.startswith("cosine_")
+    )
