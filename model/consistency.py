@@ -1,6 +1,11 @@
 """The two consistency losses of GSCon: of gradients (GDC) and of structure (SSC).
 
-Both act in training only and cost nothing at inference.
+Both act in training only and cost nothing at inference. They are computed in float32 or better,
+under autocast too.
+
+GDC takes two steps: the modalities' gradients on the shared encoder, and how well they agree. The
+first is `shared_gradients` for any network, and `model.shared.Sharing.gradients` for GSCon, which
+gives the same for a fraction of the work.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,30 +18,60 @@ _EPS = 1e-12
 
 
 def gdc(losses: Sequence[Tensor], shared: Iterable[Tensor]) -> Tensor:
-    """Gradient direction consistency: do the modalities want the shared encoder to go one way?
+    """Gradient direction consistency, for any network: `disagreement` of `shared_gradients`."""
+    return disagreement(shared_gradients(losses, shared))
 
-    With g_m the gradient of modality m's loss with respect to all shared parameters as one vector,
-    and u_m = g_m / (|g_m| + 1e-12), the loss is -|mean_m u_m|. That is the mean of -cos(u_m, ubar)
-    with ubar = mean_m u_m. Differentiable: one `autograd.grad` per modality, with its graph, so
-    what lies between the shared parameters and the losses must support a second derivative.
+
+def shared_gradients(losses: Sequence[Tensor], shared: Iterable[Tensor]) -> Tensor:
+    """The gradients of losses with respect to shared parameters, differentiable.
+
+    One `autograd.grad` per loss, with its graph, so what lies between the parameters and the
+    losses must support a second derivative.
 
     Args:
-        losses: one scalar per modality that is there, of the unimodal heads.
+        losses: scalars, one per modality that is there, of the unimodal heads.
         shared: the parameters of the shared encoder; each must take part in every loss.
 
     Returns:
-        A scalar from -1 (all agree) to 0; 0 where fewer than two modalities are there, since one
-        always agrees with itself.
+        [losses, parameters]: all parameters as one vector.
     """
     parameters = list(shared)
-    if len(losses) < 2:
-        return parameters[0].new_zeros(())
-    directions = []
+    made = parameters[0].new_zeros(0, sum(one.numel() for one in parameters))
     for loss in losses:
-        gradients = torch.autograd.grad(loss, parameters, create_graph=True)
-        whole = torch.cat([gradient.flatten() for gradient in gradients])
-        directions.append(whole / (_length(whole, 0) + _EPS))
-    return -_length(torch.stack(directions).mean(0), 0)[0]
+        parts = torch.autograd.grad(loss, parameters, create_graph=True)
+        row = torch.cat([part.flatten() for part in parts])
+        made = torch.cat([made, row[None]])
+    return made
+
+
+def disagreement(gradients: Tensor) -> Tensor:
+    """The loss of GDC: do the modalities want the shared encoder to go one way?
+
+    With u_m the gradient g_m of modality m brought to length one, the loss is -|mean_m u_m|. That
+    is the mean of -cos(u_m, ubar) with ubar = mean_m u_m, and with three modalities
+    -sqrt(3 + 2 (cos_12 + cos_13 + cos_23)) / 3.
+
+    Args:
+        gradients: [M, parameters], one row per modality that is there.
+
+    Returns:
+        A scalar from -1 (all agree) to 0; 0 where fewer than two modalities are there, since one
+        always agrees with itself. A gradient that vanishes has no direction: it counts as a zero
+        vector, and none comes back through it.
+    """
+    if len(gradients) < 2:
+        return gradients.new_zeros(())
+    with torch.autocast(gradients.device.type, enabled=False):
+        loss: Tensor = -torch.linalg.vector_norm(_units(_exact(gradients)).mean(0))
+    return loss
+
+
+def cosines(gradients: Tensor) -> Tensor:
+    """The cosines between modalities' gradients [M, parameters], without a graph: [M, M], 0 where
+    one of them vanishes."""
+    with torch.no_grad(), torch.autocast(gradients.device.type, enabled=False):
+        units = _units(_exact(gradients))
+        return (units @ units.T).clamp(-1, 1)
 
 
 def ssc(
@@ -59,28 +94,60 @@ def ssc(
     Returns:
         A scalar, at least 0. Pairs with fewer than three rows add nothing.
     """
-    total = common[0].new_zeros(())
-    for first, second in combinations(range(len(common)), 2):
-        chosen = rows
-        if present is not None:
-            chosen = rows[present[rows, first] & present[rows, second]]
-        if len(chosen) < 3:
-            continue
-        difference = _neighbours(common[first][chosen], tau) - _neighbours(
-            common[second][chosen], tau
-        )
-        total = total + difference.square().sum(1).mean()
-    return total
+    pairs = torch.tensor(list(combinations(range(len(common)), 2)), device=rows.device)
+    if not len(pairs) or len(rows) < 3:
+        return _exact(common[0]).new_zeros(())
+    first, second = pairs.unbind(1)
+    chosen = torch.stack([vectors.index_select(0, rows) for vectors in common])
+    if present is None:
+        both = rows.new_ones(len(pairs), len(rows), dtype=torch.bool)
+    else:
+        here = present.index_select(0, rows).T
+        both = here[first] & here[second]
+    with torch.autocast(chosen.device.type, enabled=False):
+        logits = _similarities(_exact(chosen), tau)
+        difference = _distributions(logits[first], both) - _distributions(logits[second], both)
+        each = difference.square().sum(2).masked_fill(~both, 0).sum(1)
+        count = both.sum(1)
+        return (each / count.clamp(min=1)).masked_fill(count < 3, 0).sum()
 
 
-def _neighbours(vectors: Tensor, tau: float) -> Tensor:
-    """Each row's distribution over the other rows, [n, n] with a zero diagonal."""
-    unit = vectors / (_length(vectors, 1) + _EPS)
-    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    cosines: Tensor = (unit @ unit.T / tau).masked_fill(itself, float("-inf"))
-    return cosines.softmax(1)
+def structure(common: Tensor, tau: float) -> Tensor:
+    """What SSC compares, for analysis: each row's distribution over the other rows.
+
+    Args:
+        common: [..., r, d], at least two rows; leading dimensions are modalities, for example.
+        tau: temperature, above 0.
+
+    Returns:
+        [..., r, r]: rows sum to 1, the diagonal is 0.
+    """
+    with torch.autocast(common.device.type, enabled=False):
+        everywhere = torch.ones(common.shape[:-1], dtype=torch.bool, device=common.device)
+        return _distributions(_similarities(_exact(common), tau), everywhere)
 
 
-def _length(vectors: Tensor, axis: int) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(vectors, dim=axis, keepdim=True)
-    return length
+def _similarities(vectors: Tensor, tau: float) -> Tensor:
+    """Cosines divided by the temperature: [..., r, d] to [..., r, r]."""
+    units = _units(vectors)
+    return units @ units.mT / tau
+
+
+def _distributions(logits: Tensor, kept: Tensor) -> Tensor:
+    """Each row's softmax over the other rows that are kept: logits [..., r, r], kept [..., r]."""
+    itself = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    others = kept[..., None, :] & ~itself
+    # A row without others gives a distribution that nobody uses, but no NaN.
+    others = others | ~others.any(-1, keepdim=True)
+    return logits.masked_fill(~others, float("-inf")).softmax(-1)
+
+
+def _units(vectors: Tensor) -> Tensor:
+    """Rows [..., d] brought to length one; zero, without a gradient, where there is no length."""
+    length: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    nothing = length <= _EPS
+    return (vectors / length.masked_fill(nothing, 1)).masked_fill(nothing, 0)
+
+
+def _exact(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

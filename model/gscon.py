@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from model.layers import Stack, head, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
-from model.shared import SharedEncoder
+from model.shared import SharedEncoder, Sharing
 
 
 @dataclass(frozen=True)
@@ -72,25 +72,26 @@ class GSCon(Network):
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         seen = visible(self.architecture, batch.valid)
-        encoded, shared = {}, {}
+        encoded = {}
         for place, m in enumerate(self.modalities):
             encoder = self._encoder(m)
             encoded[m] = encoder(encoder.enter(batch, m, place), seen) * batch.valid[..., None]
-            shared[m] = self.share(encoded[m], batch.valid, last)
-            if last:
-                encoded[m] = encoded[m][:, -1:]
-        return self._heads(encoded, shared)
+        sharing = self.share.together(list(encoded.values()), batch.valid, last)
+        if last:
+            encoded = {m: x[:, -1:] for m, x in encoded.items()}
+        return self._heads(encoded, sharing)
 
-    def _heads(self, encoded: dict[str, Tensor], shared: dict[str, Tensor]) -> Answers:
+    def _heads(self, encoded: dict[str, Tensor], sharing: Sharing) -> Answers:
         """The final head (in the paper's code LVAC) reads all parts, the auxiliary one (LVA) the
         specific ones; a modality's own reads its part and the common one."""
-        common = torch.stack(list(shared.values())).mean(0)
+        common = sharing.mean
         specific = list(encoded.values())
         return Answers(
             final=self.final(torch.cat([*specific, common], -1)),
             specific={m: self.specific[m](torch.cat([x, common], -1)) for m, x in encoded.items()},
             encoded=encoded,
-            shared=shared,
+            shared=dict(zip(self.modalities, sharing.each, strict=True)),
+            sharing=sharing,
             common=self.common(common),
             auxiliary=self.auxiliary(torch.cat(specific, -1)),
         )
@@ -109,16 +110,17 @@ class GSCon(Network):
 
     def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
         valid = torch.cat([memory.valid, turn.valid], 1)
-        encoded, shared, past, rows = {}, {}, {}, {}
+        encoded, past, rows = {}, {}, {}
         seen = valid[:, None, -self.architecture.memory :]
         for place, m in enumerate(self.modalities):
             encoder = self._encoder(m)
             entered = encoder.enter(turn, m, place)
             encoded[m], past[m] = encoder.step(entered, memory.past[m], seen)
             rows[m] = torch.cat([memory.encoded[m], encoded[m]], 1)
-            shared[m] = self.share(rows[m], valid[:, -SharedEncoder.PAST - 1 :], last=True)
+        recent = valid[:, -SharedEncoder.PAST - 1 :]
+        sharing = self.share.together(list(rows.values()), recent, last=True)
         now = Memory(valid[:, 1:], past, {m: x[:, 1:] for m, x in rows.items()})
-        return self._heads(encoded, shared), now
+        return self._heads(encoded, sharing), now
 
 
 class ModalityEncoder(Stack):

@@ -17,6 +17,7 @@ from configs.errors import InputError
 from model.architecture import Architecture, Mode
 from model.conversations import Conversations, by_appearance, together, windows
 from model.layers import Standardise
+from model.shared import Sharing
 
 __all__ = [
     "NETWORKS",
@@ -47,7 +48,7 @@ class Answers:
     `final` uses all and is the answer; `specific[m]` are the modalities' own opinions. Only GSCon
     has `common`, the opinion of the shared part, and `auxiliary`, that of the specific parts
     together. `encoded[m]` and `shared[m]` are [B, N, d]; without a shared encoder `shared` is
-    empty.
+    empty. `sharing` is the pass of GSCon's shared encoder, which knows its own gradients.
     """
 
     final: Tensor
@@ -56,6 +57,7 @@ class Answers:
     shared: dict[str, Tensor] = field(default_factory=dict)
     common: Tensor | None = None
     auxiliary: Tensor | None = None
+    sharing: Sharing | None = None
 
 
 @dataclass(frozen=True)
