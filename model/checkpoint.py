@@ -1,7 +1,7 @@
 """Trained models as files: weights as `<name>.safetensors`, beside them a card `<name>.json`."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from safetensors.torch import save as serialised
 
 from configs.errors import InputError
 from model.labels import EMOTIONS, MODALITIES
-from model.network import Architecture, Network, build
+from model.network import NETWORKS, Architecture, Network, build
 
 #: The checkpoints that ship with the project.
 WEIGHTS = Path(__file__).parent / "weights"
@@ -24,10 +24,11 @@ _FORMAT = "gscon.checkpoint/1"
 class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a checkpoint is, what it was trained on, and what was measured.
 
-    `encoders` are the identities of the encoders whose features it was trained with, by modality;
-    it answers for no others. `temperature` divides the final logits, unless `by_presence` has one
-    for the modalities that the utterance has (see `presence`); `temperatures` divide those of the
-    modalities' own heads. `scores` holds the measurements: set, then figure or class.
+    `emotions` are its classes, in the order of its probabilities. `encoders` are the identities of
+    the encoders whose features it was trained with, by modality; it answers for no others.
+    `temperature` divides the final logits, unless `by_presence` has one for the modalities that
+    the utterance has (see `presence`); `temperatures` divide those of the modalities' own heads.
+    `scores` holds the measurements: set, then figure or class.
     """
 
     name: str
@@ -67,6 +68,25 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"not with {identity!r}; use that encoder, or a checkpoint trained with this one"
             )
 
+    def require_live(self) -> None:
+        """Refuses what cannot answer for a conversation as it is held, with `InputError`: other
+        emotions or modalities than the project's, or a network that has to know the future."""
+        if tuple(self.emotions) != EMOTIONS:
+            raise InputError(
+                f"checkpoint {self.name!r}: made for the emotions {', '.join(self.emotions)}; live "
+                f"and replay answer with {', '.join(EMOTIONS)}, in this order; take another"
+            )
+        if self.architecture.modalities != MODALITIES:
+            raise InputError(
+                f"checkpoint {self.name!r}: made for {', '.join(self.architecture.modalities)} "
+                f"alone; live and replay have {', '.join(MODALITIES)}; take another"
+            )
+        if self.architecture.mode == "full":
+            raise InputError(
+                f"checkpoint {self.name!r}: in mode full it needs the whole conversation; take one "
+                "of mode causal or buffer"
+            )
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -87,21 +107,27 @@ def save(path: Path, model: Network, card: Card) -> None:
     stem = path.with_suffix("") if path.suffix == ".safetensors" else path
     stem.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    _replace(_beside(stem, ".safetensors"), lambda file: file.write_bytes(serialised(state)))
-    text = msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
-    _replace(_beside(stem, ".json"), lambda file: file.write_bytes(text))
-    _replace(_beside(stem, ".md"), lambda file: file.write_text(describe(card), encoding="utf-8"))
+    files = {
+        ".safetensors": serialised(state),
+        ".json": msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n",
+        ".md": describe(card).encode(),
+    }
+    for suffix, content in files.items():
+        _replace(_beside(stem, suffix), content)
 
 
 def load(name_or_path: str | Path) -> Checkpoint:
     """Loads a checkpoint: one that ships, by name (`live`), or the path of its `.safetensors`.
 
     Raises:
-        InputError: there is none, a file is damaged, or it was made for other emotions.
+        InputError: there is none, or a file is damaged or does not fit the other.
     """
     weights = _find(name_or_path)
     card = _read_card(weights.with_suffix(".json"), weights)
-    model = build(card.architecture)
+    try:
+        model = build(card.architecture)
+    except InputError as error:
+        raise InputError(f"checkpoint {weights}: {error}") from error
     try:
         model.load_state_dict(load_file(weights))
     except (OSError, safetensors.SafetensorError) as error:
@@ -135,12 +161,11 @@ def describe(card: Card) -> str:
     lines += [card.data, "", card.split, "", "## What to know", ""]
     lines += [f"- {note}" for note in card.notes]
     lines += ["", "## What it needs", "", "| modality | encoder | length |", "|---|---|---|"]
-    lines += [f"| {m} | `{card.encoders[m]}` | {card.dims[m]} |" for m in MODALITIES]
     a = card.architecture
+    lines += [f"| {m} | `{card.encoders[m]}` | {card.dims[m]} |" for m in a.modalities]
     lines += [
         "",
-        f"GSCon, mode {a.mode}, a window of {a.context} utterances, width {a.width}, "
-        f"{a.layers} layer(s) per modality; temperature {card.temperature:.3f}; "
+        f"{_network(a)}; temperature {card.temperature:.3f}; "
         f"seed(s) {', '.join(map(str, card.seeds))}.",
         "",
         "## What was measured",
@@ -165,6 +190,17 @@ def describe(card: Card) -> str:
             recall = [f"{figure['per_class'][emotion]['recall']:.2f}" for emotion in card.emotions]
             lines += [f"| {name} | {' | '.join(recall)} |"]
     return "\n".join(lines) + "\n"
+
+
+def _network(a: Architecture) -> str:
+    title = NETWORKS[a.network].rpartition(".")[2]
+    seen = {
+        "full": "the whole conversation",
+        "causal": f"a memory of {a.memory} utterances",
+        "buffer": f"a window of {a.context} utterances",
+    }
+    layers = f"{a.layers} layer(s)" + (" per modality" if a.network == "gscon" else "")
+    return f"{title}, mode {a.mode}, {seen[a.mode]}, width {a.width}, {layers}"
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -197,25 +233,25 @@ def _read_card(path: Path, weights: Path) -> Card:
         raise InputError(f"checkpoint card {path}: {_one_line(error)}; copy it again") from error
     if card.format != _FORMAT:
         raise InputError(f"checkpoint card {path}: format {card.format!r}, expected {_FORMAT!r}")
-    if tuple(card.emotions) != EMOTIONS or card.architecture.classes != len(EMOTIONS):
+    if len(card.emotions) != card.architecture.classes:
         raise InputError(
-            f"checkpoint {weights}: made for the emotions {', '.join(card.emotions)}; "
-            f"this project answers with {', '.join(EMOTIONS)}, in this order"
+            f"checkpoint card {path}: {len(card.emotions)} emotions for a network of "
+            f"{card.architecture.classes}; copy it again"
         )
-    for what in (card.encoders, card.temperatures, card.dims):
-        if set(what) != set(MODALITIES):
+    for what in (card.encoders, card.temperatures):
+        if set(what) != set(card.dims):
             raise InputError(
-                f"checkpoint card {path}: expected entries for {', '.join(MODALITIES)}, "
-                f"found {', '.join(what) or 'none'}"
+                f"checkpoint card {path}: expected entries for {', '.join(card.dims)}, "
+                f"found {', '.join(what) or 'none'}; copy it again"
             )
     return card
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Writes under another name first, so that a file is either whole or not there."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        write(unfinished)
+        unfinished.write_bytes(content)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

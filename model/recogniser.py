@@ -1,8 +1,8 @@
 """The emotion of an utterance in its conversation, as the conversation goes on."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from configs.errors import InputError
 from model.checkpoint import Checkpoint, presence
 from model.features import UtteranceFeatures
 from model.labels import MODALITIES
-from model.network import Conversations
+from model.network import Conversations, State
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,6 @@ class Opinion:
     modalities: dict[str, NDArray[np.float32] | None]
 
 
-@dataclass(frozen=True)
-class _Turn:
-    features: dict[str, Tensor | None]
-    speaker: str
-
-
 class EmotionRecogniser:
     """Answers for one utterance after the other, in the context of the last ones.
 
@@ -42,12 +36,13 @@ class EmotionRecogniser:
 
     Args:
         checkpoint: the trained model.
-        context: how many utterances to look at, the current one included; None takes the number
-            that the model was trained with.
+        context: how many utterances to look at, the current one included; None takes what the
+            model was trained with: a window, or all that it remembers.
         encoders: identities of the encoders whose features will come, by modality.
 
     Raises:
-        InputError: the model was trained with other encoders, or `context` is below 1.
+        InputError: the model was made for other emotions, modalities or encoders, or needs the
+            future, or `context` is below 1.
     """
 
     def __init__(
@@ -57,71 +52,67 @@ class EmotionRecogniser:
         encoders: Mapping[str, str] | None = None,
     ) -> None:
         card = checkpoint.card
+        card.require_live()
         for modality, identity in (encoders or {}).items():
             card.require(modality, identity)
         if context is not None and context < 1:
             raise InputError(f"context {context}: an utterance itself is 1; give 1 or more")
         self._card = card
         self._model = checkpoint.model
-        self._past: deque[_Turn] = deque(maxlen=(context or card.context) - 1)
+        self._context = context
+        self.reset()
 
     def reset(self) -> None:
         """Forgets the conversation."""
-        self._past.clear()
+        self._state = self._model.start(self._context)
 
     def provisional(self, features: UtteranceFeatures, speaker: str) -> Opinion:
         """The opinion on an utterance as far as it is known; the conversation stays as it is."""
-        return self._answer([*self._past, self._turn(features, speaker)])
+        return self._answer(features, speaker)[0]
 
     def final(self, features: UtteranceFeatures, speaker: str) -> Opinion:
         """The opinion on a complete utterance, which becomes part of the conversation."""
-        turn = self._turn(features, speaker)
-        opinion = self._answer([*self._past, turn])
-        self._past.append(turn)
+        opinion, self._state = self._answer(features, speaker)
         return opinion
 
-    def _turn(self, features: UtteranceFeatures, speaker: str) -> _Turn:
-        checked: dict[str, Tensor | None] = {}
-        for modality in MODALITIES:
-            vector = getattr(features, modality)
-            if vector is not None and vector.shape != (self._card.dims[modality],):
-                raise ValueError(
-                    f"{modality} features of shape {list(vector.shape)}, "
-                    f"expected [{self._card.dims[modality]}]"
-                )
-            checked[modality] = (
-                None if vector is None else torch.from_numpy(np.array(vector, np.float32))
-            )
-        return _Turn(checked, speaker)
-
-    def _answer(self, turns: Sequence[_Turn]) -> Opinion:
+    def _answer(self, features: UtteranceFeatures, speaker: str) -> tuple[Opinion, State]:
+        vectors = self._checked(features)
         with torch.inference_mode():
-            answers = self._model(self._window(turns), last=True)
-            card, features = self._card, turns[-1].features
-            there = presence(m for m, vector in features.items() if vector is not None)
-            return Opinion(
+            answers, state = self._model.step(self._state, self._turn(vectors, speaker))
+            card, there = self._card, presence(vectors)
+            opinion = Opinion(
                 _probabilities(answers.final, card.by_presence.get(there, card.temperature)),
                 {
                     m: _probabilities(answers.specific[m], card.temperatures[m])
-                    if features[m] is not None
+                    if m in vectors
                     else None
                     for m in MODALITIES
                 },
             )
+        return opinion, state
 
-    def _window(self, turns: Sequence[_Turn]) -> Conversations:
-        features, present = {}, []
-        for m in MODALITIES:
-            rows = [turn.features[m] for turn in turns]
-            nothing = torch.zeros(self._card.dims[m])
-            features[m] = torch.stack([nothing if row is None else row for row in rows])[None]
-            present.append(torch.tensor([row is not None for row in rows]))
-        numbers = speakers_by_appearance([turn.speaker for turn in turns])
+    def _checked(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
+        """The vectors that are there."""
+        vectors = {}
+        for modality in MODALITIES:
+            vector = getattr(features, modality)
+            if vector is None:
+                continue
+            if vector.shape != (self._card.dims[modality],):
+                raise ValueError(
+                    f"{modality} features of shape {list(vector.shape)}, "
+                    f"expected [{self._card.dims[modality]}]"
+                )
+            vectors[modality] = np.array(vector, np.float32)
+        return vectors
+
+    def _turn(self, vectors: Mapping[str, NDArray[np.float32]], speaker: str) -> Conversations:
+        nothing = {m: np.zeros(self._card.dims[m], np.float32) for m in MODALITIES}
         return Conversations(
-            features=features,
-            present=torch.stack(present, -1)[None],
-            speakers=torch.tensor([numbers]),
-            valid=torch.ones(1, len(turns), dtype=torch.bool),
+            {m: torch.from_numpy(x)[None, None] for m, x in {**nothing, **vectors}.items()},
+            torch.tensor([[[m in vectors for m in MODALITIES]]]),
+            torch.tensor([[_number(speaker)]]),
+            torch.ones(1, 1, dtype=torch.bool),
         )
 
 
@@ -129,6 +120,11 @@ def speakers_by_appearance(speakers: Sequence[str | int]) -> list[int]:
     """Speakers as numbers from 0, in the order in which they first appear."""
     numbers: dict[str | int, int] = {}
     return [numbers.setdefault(speaker, len(numbers)) for speaker in speakers]
+
+
+def _number(speaker: str) -> int:
+    """A number for a name, the same each time: a table of names would grow."""
+    return int.from_bytes(blake2b(speaker.encode(), digest_size=7).digest())
 
 
 def _probabilities(logits: Tensor, temperature: float) -> NDArray[np.float32]:

@@ -153,7 +153,7 @@ def _face_weights(settings: Settings) -> str:
 def _checkpoint(settings: Settings) -> str:
     from model import checkpoint
 
-    checkpoint.load(settings.recognition.checkpoint)
+    checkpoint.load(settings.recognition.checkpoint).card.require_live()
     return f"{settings.recognition.checkpoint!r} can be loaded"
 
 

@@ -14,7 +14,7 @@ from model.checkpoint import Card
 from model.face import FaceEncoder
 from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
-from model.network import Architecture
+from model.network import NETWORKS, Architecture, Mode, build
 from model.text import TextEncoder
 
 ARCHITECTURE = Architecture({"text": 4, "audio": 3, "visual": 5}, context=4, width=8, heads=2)
@@ -96,9 +96,75 @@ def test_a_file_that_was_cut_short_is_refused(saved: Path, keep: int) -> None:
     expect_refusal(saved, str(saved))
 
 
-def test_other_emotions_are_refused(saved: Path) -> None:
-    change(saved, emotions=list(reversed(EMOTIONS)))
-    expect_refusal(saved, "emotions", str(saved))
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("mode", ["full", "causal", "buffer"])
+def test_any_network_modalities_and_emotions_come_back(
+    tmp_path: Path, network: str, mode: Mode
+) -> None:
+    architecture = Architecture(
+        {"text": 4, "audio": 3}, mode, width=8, heads=2, classes=6, network=network, memory=9
+    )
+    model, encoders = build(architecture), {"text": "words:1", "audio": "voice:1"}
+    written = card(
+        emotions=["happy", "sad", "neutral", "angry", "excited", "frustrated"],
+        architecture=architecture,
+        encoders=encoders,
+        temperatures=dict.fromkeys(encoders, 1.0),
+    )
+    checkpoint.save(tmp_path / "other", model, written)
+    loaded = checkpoint.load(tmp_path / "other")
+    assert loaded.card == written
+    assert type(loaded.model) is type(model)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, loaded.model.state_dict()[key])
+    text = (tmp_path / "other.md").read_text()
+    assert ("GSCon" in text) == (network == "gscon")
+    assert type(model).__name__ in text
+    assert {"full": "whole conversation", "causal": "memory of 9", "buffer": "window of 8"}[
+        mode
+    ] in text
+    assert "visual" not in text
+
+
+def test_a_card_from_before_there_were_several_networks_still_loads(saved: Path) -> None:
+    architecture = msgspec.to_builtins(ARCHITECTURE)
+    del architecture["network"], architecture["memory"]
+    change(saved, architecture=architecture)
+    assert checkpoint.load(saved).card == card()
+
+
+@pytest.mark.parametrize(
+    ("values", "mention"),
+    [
+        ({"emotions": list(reversed(EMOTIONS))}, "anger, disgust"),
+        ({"architecture": Architecture({"text": 4, "audio": 3})}, "visual"),
+        ({"architecture": msgspec.structs.replace(ARCHITECTURE, mode="full")}, "whole"),
+    ],
+)
+def test_what_cannot_answer_live_is_refused_there_in_one_line(
+    values: dict[str, Any], mention: str
+) -> None:
+    card().require_live()
+    with pytest.raises(InputError) as caught:
+        card(**values).require_live()
+    assert "'toy'" in str(caught.value)
+    assert mention in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_more_or_fewer_emotions_than_classes_are_refused(saved: Path) -> None:
+    change(saved, emotions=EMOTIONS[:6])
+    expect_refusal(saved, "toy.json", "6 emotions", "7")
+
+
+@pytest.mark.parametrize(
+    ("values", "mention"), [({"network": "lstm"}, "lstm"), ({"width": 9}, "9"), ({"dims": {}}, "")]
+)
+def test_a_network_that_cannot_be_built_is_refused(
+    saved: Path, values: dict[str, Any], mention: str
+) -> None:
+    change(saved, architecture={**msgspec.to_builtins(ARCHITECTURE), **values})
+    expect_refusal(saved, "toy", mention)
 
 
 def test_weights_of_another_network_are_refused(saved: Path) -> None:

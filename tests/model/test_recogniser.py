@@ -1,5 +1,8 @@
 """The recogniser answers in the context of the last utterances, whatever is missing."""
 
+from dataclasses import fields, is_dataclass
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,19 +14,19 @@ from configs.errors import InputError
 from model import checkpoint
 from model.checkpoint import Card, Checkpoint
 from model.features import UtteranceFeatures
-from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
-from model.network import Architecture, Conversations
+from model.network import NETWORKS, Architecture, Conversations, Mode, build
 from model.recogniser import EmotionRecogniser, Opinion, speakers_by_appearance
 
 DIMS = {"text": 6, "audio": 5, "visual": 4}
 CONTEXT = 4
 
 
-@pytest.fixture(scope="module")
-def trained() -> Checkpoint:
+def made(network: str = "gscon", mode: Mode = "buffer") -> Checkpoint:
     torch.manual_seed(0)
-    architecture = Architecture(DIMS, context=CONTEXT, width=16, heads=2)
+    architecture = Architecture(
+        DIMS, mode, context=CONTEXT, width=16, heads=2, network=network, memory=CONTEXT
+    )
     card = Card(
         name="toy",
         version="1",
@@ -40,7 +43,12 @@ def trained() -> Checkpoint:
         machine="",
         notes=[],
     )
-    return Checkpoint(GSCon(architecture).eval().requires_grad_(False), card)
+    return Checkpoint(build(architecture).eval().requires_grad_(False), card)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Checkpoint:
+    return made()
 
 
 def utterance(seed: int, missing: tuple[str, ...] = ()) -> UtteranceFeatures:
@@ -90,23 +98,17 @@ def test_a_provisional_opinion_is_what_the_final_one_would_be(trained: Checkpoin
 
 
 @settings(max_examples=15, deadline=None)
-@given(length=st.integers(1, 12), context=st.integers(1, 6))
-def test_only_the_last_utterances_count(trained: Checkpoint, length: int, context: int) -> None:
+@given(
+    length=st.integers(1, 12), context=st.integers(1, 6), mode=st.sampled_from(["causal", "buffer"])
+)
+def test_only_the_last_utterances_count(length: int, context: int, mode: Mode) -> None:
     """And they count as a window of the whole would: what is streamed is what was trained."""
+    trained = made(mode=mode)
     recogniser = EmotionRecogniser(trained, context=context)
     for index in range(length):
         opinion = recogniser.final(utterance(index), str(index % 3))
-    start = max(0, length - context)
-    window = [utterance(index) for index in range(start, length)]
-    speakers = speakers_by_appearance([index % 3 for index in range(start, length)])
-    answers = trained.model(
-        Conversations(
-            {m: torch.from_numpy(np.stack([getattr(u, m) for u in window]))[None] for m in DIMS},
-            torch.ones(1, len(window), 3, dtype=torch.bool),
-            torch.tensor([speakers]),
-            torch.ones(1, len(window), dtype=torch.bool),
-        )
-    )
+    seen = range(max(0, length - context), length)
+    answers = trained.model(whole([utterance(i) for i in seen], [str(i % 3) for i in seen]))
     expected = (answers.final[0, -1] / trained.card.temperature).softmax(-1)
     np.testing.assert_allclose(opinion.probabilities, expected.numpy(), atol=1e-6)
 
@@ -131,11 +133,55 @@ def test_names_of_speakers_mean_nothing(trained: Checkpoint) -> None:
         )
 
 
-def test_memory_does_not_grow_with_the_conversation(trained: Checkpoint) -> None:
-    recogniser = EmotionRecogniser(trained)
+def size(thing: Any) -> int:
+    """Bytes of all tensors, and the number of everything else."""
+    if isinstance(thing, torch.Tensor):
+        return thing.untyped_storage().nbytes()
+    if is_dataclass(thing):
+        return sum(size(getattr(thing, field.name)) for field in fields(thing))
+    if isinstance(thing, dict | tuple | list):
+        return sum(size(one) for one in (thing.values() if isinstance(thing, dict) else thing))
+    return 1
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("mode", ["causal", "buffer"])
+def test_memory_does_not_grow_with_the_conversation(network: str, mode: Mode) -> None:
+    recogniser = EmotionRecogniser(made(network, mode))
+    kept = []
     for index in range(50):
         recogniser.final(utterance(index), str(index))
-    assert len(recogniser._past) == CONTEXT - 1
+        kept.append(sum(size(one) for one in vars(recogniser).values()))
+    assert len(set(kept[2 * CONTEXT :])) == 1
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_causal_model_answers_from_all_that_it_remembers(network: str) -> None:
+    """And as it would in the conversation as a whole."""
+    trained = made(network, "causal")
+    names = [["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn"][index * index % 6] for index in range(14)]
+    turns = [utterance(index, ("audio",) if index % 4 == 2 else ()) for index in range(14)]
+    recogniser = EmotionRecogniser(trained)
+    opinions = []
+    for index in range(14):
+        recogniser.provisional(utterance(99), "somebody else")
+        opinions.append(recogniser.final(turns[index], names[index]).probabilities)
+    answers = trained.model(whole(turns, names)).final[0] / trained.card.temperature
+    np.testing.assert_allclose(np.stack(opinions), answers.softmax(-1).numpy(), atol=1e-5)
+
+
+def whole(turns: list[UtteranceFeatures], names: list[str]) -> Conversations:
+    vectors = {
+        m: [np.zeros(d, np.float32) if getattr(t, m) is None else getattr(t, m) for t in turns]
+        for m, d in DIMS.items()
+    }
+    there = [[getattr(turn, m) is not None for m in MODALITIES] for turn in turns]
+    return Conversations(
+        {m: torch.from_numpy(np.stack(rows))[None] for m, rows in vectors.items()},
+        torch.tensor([there]),
+        torch.tensor([speakers_by_appearance(names)]),
+        torch.ones(1, len(turns), dtype=torch.bool),
+    )
 
 
 def test_the_callers_arrays_are_copied(trained: Checkpoint) -> None:
@@ -154,6 +200,13 @@ def test_other_encoders_are_refused_by_both_names(trained: Checkpoint) -> None:
         EmotionRecogniser(trained, encoders={"text": "text:1", "audio": "other:2"})
     assert "'audio:1'" in str(caught.value)
     assert "'other:2'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_other_emotions_is_refused(trained: Checkpoint) -> None:
+    card = msgspec.structs.replace(trained.card, emotions=["happy", "sad"])
+    with pytest.raises(InputError, match="happy, sad") as caught:
+        EmotionRecogniser(Checkpoint(trained.model, card))
     assert "\n" not in str(caught.value)
 
 
