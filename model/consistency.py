@@ -98,14 +98,14 @@ def ssc(
     if not len(pairs) or len(rows) < 3:
         return _exact(common[0]).new_zeros(())
     first, second = pairs.unbind(1)
-    chosen = torch.stack([vectors.index_select(0, rows) for vectors in common])
     if present is None:
         both = rows.new_ones(len(pairs), len(rows), dtype=torch.bool)
     else:
         here = present.index_select(0, rows).T
         both = here[first] & here[second]
-    with torch.autocast(chosen.device.type, enabled=False):
-        logits = _similarities(_exact(chosen), tau)
+    with torch.autocast(rows.device.type, enabled=False):
+        chosen = torch.stack([_exact(vectors.index_select(0, rows)) for vectors in common])
+        logits = _similarities(chosen, tau)
         difference = _distributions(logits[first], both) - _distributions(logits[second], both)
         each = difference.square().sum(2).masked_fill(~both, 0).sum(1)
         count = both.sum(1)

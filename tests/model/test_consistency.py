@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from model.consistency import gdc, ssc
+from model.consistency import cosines, disagreement, gdc, ssc, structure
 
 TIGHT = 1e-9
 
@@ -111,6 +111,67 @@ def test_gdc_survives_a_vanishing_gradient() -> None:
     assert gradient.isfinite().all()
 
 
+gradients = st.integers(0, 1000).flatmap(
+    lambda seed: st.integers(2, 3).map(
+        lambda count: torch.randn(
+            count, 98, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
+    )
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(given_rows=gradients)
+def test_the_disagreement_follows_from_the_cosines(given_rows: Tensor) -> None:
+    between = functional.cosine_similarity(given_rows[:, None], given_rows[None], dim=-1)
+    torch.testing.assert_close(cosines(given_rows), between, atol=TIGHT, rtol=0)
+    count = len(given_rows)
+    pairs = sum(cosines(given_rows)[a, b].item() for a, b in combinations(range(count), 2))
+    closed = -math.sqrt(count + 2 * pairs) / count
+    assert disagreement(given_rows).item() == pytest.approx(closed, abs=TIGHT)
+
+
+@settings(max_examples=20, deadline=None)
+@given(given_rows=gradients)
+def test_it_is_the_same_whether_the_common_direction_is_held_still_or_not(
+    given_rows: Tensor,
+) -> None:
+    given_rows.requires_grad_(True)
+    units = given_rows / given_rows.norm(dim=1, keepdim=True)
+    still = units.mean(0).detach()
+    held = -functional.cosine_similarity(units, still[None], dim=1).mean()
+    (theirs,) = torch.autograd.grad(held, given_rows)
+    (ours,) = torch.autograd.grad(disagreement(given_rows), given_rows)
+    torch.testing.assert_close(ours, theirs, atol=TIGHT, rtol=0)
+
+
+def test_a_vanished_gradient_counts_as_a_zero_vector_and_gets_nothing_back() -> None:
+    rows = torch.randn(3, 98, dtype=torch.float64)
+    rows[1] = 0
+    rows.requires_grad_(True)
+    value = disagreement(rows)
+    units = rows[[0, 2]] / rows[[0, 2]].norm(dim=1, keepdim=True)
+    assert value.item() == pytest.approx(-(units.sum(0) / 3).norm().item(), abs=TIGHT)
+    (back,) = torch.autograd.grad(value, rows)
+    assert (back[1] == 0).all()
+    assert (back[[0, 2]] != 0).any()
+    assert (cosines(rows.detach())[1] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_both_losses_are_computed_in_single_precision_at_least(dtype: torch.dtype) -> None:
+    random = torch.Generator().manual_seed(0)
+    rows = (torch.randn(3, 98, generator=random) * 1e-3).to(dtype)
+    common = [torch.randn(8, 16, generator=random).to(dtype) for _ in range(3)]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [disagreement(rows), ssc(common, torch.arange(8), 0.07), cosines(rows)]
+        found.append(structure(torch.stack(common), 0.07))
+    assert all(one.dtype == torch.float32 for one in found)
+    exact = [disagreement(rows.double()), ssc([x.double() for x in common], torch.arange(8), 0.07)]
+    assert found[0].item() == pytest.approx(exact[0].item(), rel=1e-5)
+    assert found[1].item() == pytest.approx(exact[1].item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_gdc_of_fewer_than_two_modalities_is_nothing(count: int) -> None:
     toy = Toy(0)
@@ -169,6 +230,21 @@ def test_ssc_is_the_published_loss_in_value_and_gradient(
                 assert one is None or (one == 0).all()
             else:
                 torch.testing.assert_close(one, other, atol=TIGHT, rtol=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), count=st.integers(2, 8), tau=st.floats(0.05, 1.0))
+def test_the_structure_is_what_ssc_compares(seed: int, count: int, tau: float) -> None:
+    random = torch.Generator().manual_seed(seed)
+    common = torch.randn(3, count, 6, generator=random, dtype=torch.float64)
+    found = structure(common, tau)
+    torch.testing.assert_close(found.sum(-1), torch.ones(3, count).double(), atol=TIGHT, rtol=0)
+    assert (found.diagonal(dim1=1, dim2=2) == 0).all()
+    total = sum(
+        (found[a] - found[b]).square().sum(1).mean().item() for a, b in combinations(range(3), 2)
+    )
+    whole = ssc(list(common), torch.arange(count), tau).item()
+    assert whole == pytest.approx(total if count > 2 else 0, abs=TIGHT)
 
 
 def test_ssc_of_the_same_structure_is_nothing() -> None:
