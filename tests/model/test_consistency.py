@@ -163,9 +163,10 @@ def test_both_losses_are_computed_in_single_precision_at_least(dtype: torch.dtyp
     random = torch.Generator().manual_seed(0)
     rows = (torch.randn(3, 98, generator=random) * 1e-3).to(dtype)
     common = [torch.randn(8, 16, generator=random).to(dtype) for _ in range(3)]
+    stacked = torch.stack(common)
     with torch.autocast("cpu", torch.bfloat16):
         found = [disagreement(rows), ssc(common, torch.arange(8), 0.07), cosines(rows)]
-        found.append(structure(torch.stack(common), 0.07))
+        found.append(structure(stacked, 0.07))
     assert all(one.dtype == torch.float32 for one in found)
     exact = [disagreement(rows.double()), ssc([x.double() for x in common], torch.arange(8), 0.07)]
     assert found[0].item() == pytest.approx(exact[0].item(), rel=1e-5)
