@@ -1,14 +1,16 @@
 """`python -m train.evaluate`: what a trained model is worth, measured anew or by its card."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
+from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -96,7 +98,6 @@ def progress() -> Iterator[Report]:
 
 def summary(card: Card) -> dict[str, object]:
     """The scores of a card: by set, figures with mean and sd over seeds, and by class."""
-    subsets = card.scores.get("seeds", {})
     return {
         "name": card.name,
         "version": card.version,
@@ -106,15 +107,25 @@ def summary(card: Card) -> dict[str, object]:
         "seeds": card.seeds,
         "modalities": {
             name: {**figures, "per_class": card.scores[name]["per_class"]}
-            for name, figures in subsets.items()
+            for name, figures in _of_card(card).items()
         },
         "notes": card.notes,
     }
 
 
-def print_evaluation(made: Evaluation, console: Console | None = None) -> None:
+def _of_card(card: Card) -> dict[str, dict[str, dict[str, float | None]]]:
+    """The figures of a card by modalities: over seeds where it has them, else of its one."""
+    over_seeds: dict[str, dict[str, dict[str, float | None]]] = card.scores.get("seeds", {})
+    return over_seeds or {
+        name: {figure: {"mean": one[figure], "sd": None} for figure in _FIGURES}
+        for name, one in card.scores.items()
+        if "weighted_f1" in one
+    }
+
+
+def print_evaluation(made: Evaluation) -> None:
     """The figures of a run for people, as tables."""
-    console = console or Console()
+    console = Console()
     everything = presence(made.modalities)
     window = f" of {made.context}" if made.context else ""
     console.print(
@@ -122,21 +133,28 @@ def print_evaluation(made: Evaluation, console: Console | None = None) -> None:
         f"{made.parameters} parameters; seeds {', '.join(map(str, made.seeds))}; epochs selected "
         f"on {made.selection}; mean ± standard deviation over seeds, 95 % interval over dialogues."
     )
-    console.print(_table("By modalities, as trained", "modalities", [
-        (f"{subset}, {split}", figures)
-        for split in ("test", "validation")
-        for subset, figures in made.splits[split]["as_trained"].items()
-    ]))  # fmt: skip
-    console.print(_table(f"By context: test, {everything}", "context", [
-        (context.replace("_", " "), by_subset[everything])
+    for split in ("validation", "test"):
+        by_subset = made.splits[split]["as_trained"]
+        show(_table(f"By modalities: {split}, as trained", by_subset))
+    by_context = {
+        context.replace("_", " "): by_subset[everything]
         for context, by_subset in made.splits["test"].items()
-    ]))  # fmt: skip
-    console.print(_classes(made))
+    }
+    show(_table(f"By context: test, {everything}", by_context))
+    show(_classes(made))
     if made.best_on_test:
         console.print(
             f"Best epoch on test: weighted F1 {plus_minus(made.best_on_test.weighted_f1)}. "
             f"Use: {made.best_on_test.use}."
         )
+
+
+def show(table: Table) -> None:
+    """Prints a table as wide as it is: in a narrow terminal lines wrap, but no figure is cut."""
+    console = Console()
+    room = console.options.update(max_width=1000)
+    console.width = max(console.width, Measurement.get(console, room, table).maximum)
+    console.print(table)
 
 
 def plus_minus(figure: Figure, scale: float = 1, digits: int = 3) -> str:
@@ -149,12 +167,9 @@ def _say_json(what: Any) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
 
 
-def _table(title: str, first: str, rows: Sequence[tuple[str, Figures]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column(first)
-    for name in ("weighted F1", "95 %", "accuracy", "macro F1", "ECE", "uncalibrated"):
-        table.add_column(name, justify="right")
-    for name, one in rows:
+def _table(title: str, rows: Mapping[str, Figures]) -> Table:
+    table = _empty(title, "weighted F1", "95 %", "accuracy", "macro F1", "ECE", "uncalibrated ECE")
+    for name, one in rows.items():
         table.add_row(
             name,
             plus_minus(one.weighted_f1),
@@ -167,13 +182,18 @@ def _table(title: str, first: str, rows: Sequence[tuple[str, Figures]]) -> Table
     return table
 
 
+def _empty(title: str, *columns: str) -> Table:
+    """A table without rows, whose first column holds their names."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    return table
+
+
 def _classes(made: Evaluation) -> Table:
-    table = Table(
-        title=f"By class: test, {presence(made.modalities)}; answers in % of the utterances",
-        title_justify="left",
-    )
-    for name in ("class", "F1", "precision", "recall", "utterances", *made.labels):
-        table.add_column(name, justify="left" if name == "class" else "right")
+    title = f"By class: test, {presence(made.modalities)}; answers in % of the utterances"
+    table = _empty(title, "F1", "precision", "recall", "utterances", *made.labels)
     for (name, one), row in zip(made.test.per_class.items(), made.test.confusion, strict=True):
         table.add_row(
             name,
@@ -188,26 +208,22 @@ def _classes(made: Evaluation) -> Table:
 
 def _print_card(card: Card) -> None:
     console = Console()
-    over_seeds = card.scores.get("seeds", {})
-    if over_seeds:
-        table = Table(title=f"{card.name} {card.version}: test, seeds {card.seeds}")
-        table.add_column("modalities")
-        for figure in _FIGURES:
-            table.add_column(figure.replace("_", " "), justify="right")
-        for emotion in card.emotions:
-            table.add_column(f"recall {emotion}", justify="right")
-        for name, figures in over_seeds.items():
-            values = [f"{figures[f]['mean']:.3f}±{figures[f]['sd']:.3f}" for f in _FIGURES]
-            classes = card.scores[name]["per_class"]
-            table.add_row(
-                name, *values, *(f"{classes[emotion]['recall']:.2f}" for emotion in card.emotions)
-            )
-        console.print(table)
-        for note in card.notes:
-            console.print(f"- {note}")
-    else:
-        console.print(checkpoint.describe(card), markup=False, highlight=False)
+    title = f"{card.name} {card.version}: test, seeds {', '.join(map(str, card.seeds))}"
+    table = _empty(title, *(figure.replace("_", " ") for figure in _FIGURES))
+    recalls = _empty("Recall", *card.emotions)
+    for name, figures in _of_card(card).items():
+        table.add_row(name, *(_plus_minus_of_card(figures[figure]) for figure in _FIGURES))
+        classes = card.scores[name]["per_class"]
+        recalls.add_row(name, *(f"{classes[emotion]['recall']:.2f}" for emotion in card.emotions))
+    show(table)
+    show(recalls)
     console.print(_FROM_CARD)
+    for note in card.notes:
+        console.print(f"- {note}", markup=False)
+
+
+def _plus_minus_of_card(one: Mapping[str, float | None]) -> str:
+    return f"{one['mean']:.3f}" + ("" if one["sd"] is None else f" ± {one['sd']:.3f}")
 
 
 if __name__ == "__main__":

@@ -56,11 +56,12 @@ def evaluate(
             the corpus has; an evaluation from before stays as it was.
     """
     recipe, weights = _recipe(folder), finished(folder)
-    loaded: dict[int, Checkpoint] = {}
+    # All that may be wrong is read before anything is measured.
+    best_on_test, training_seconds = _best_on_test(weights), _training_seconds(weights)
+    loaded = {seed: checkpoint.load(path) for seed, path in weights.items()}
     measured: dict[int, Measurements] = {}
     labels: list[list[int]] = []
     for seed, path in weights.items():
-        loaded[seed] = checkpoint.load(path)
         corpus = material(recipe, seed, report)
         _require(path, loaded[seed], corpus)
         labels = [one.labels.tolist() for one in corpus.splits["test"]]
@@ -83,8 +84,8 @@ def evaluate(
         recipe=dict(recipe),
         checkpoints=_digests(weights),
         splits=_figures(list(measured.values())),
-        best_on_test=_best_on_test(weights),
-        training_seconds=_training_seconds(weights),
+        best_on_test=best_on_test,
+        training_seconds=training_seconds,
         answers=Answers(
             labels,
             {

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from model import checkpoint
 from model.checkpoint import Card
-from model.labels import EMOTIONS, MODALITIES
+from model.labels import MODALITIES
 from model.network import Architecture, Mode, Network, build
 from train.featured import FeaturedCorpus, FeaturedDialogue, batch
 
@@ -101,7 +101,7 @@ def run_folder(
     **recipe: object,
 ) -> Path:
     """A finished run, as `train.fit` leaves it."""
-    given = given or corpus(MODALITIES, EMOTIONS)
+    given = given or corpus()
     folder.mkdir(parents=True)
     told = {"kind": "conversation", "name": folder.name, "corpus": given.name, "seeds": seeds}
     told |= {"first_seed": 1, "context": "causal", "gdc": 0.5, "ssc": 1.0} | recipe

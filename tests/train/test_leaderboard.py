@@ -1,0 +1,286 @@
+"""`train.leaderboard`: runs and published figures in one table, told apart by their protocols."""
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import numpy as np
+import pytest
+from made_runs import corpus, run_folder
+from scipy import stats
+
+from configs.command import run
+from model.labels import MODALITIES
+from train import evaluation, leaderboard, plots
+from train.board import Board, board, comparisons
+from train.figures import Evaluation
+from train.metrics import Bin
+from train.published import Published, published
+
+GIVEN = dataclasses.replace(corpus(), name="meld")
+
+
+def material(recipe: object, seed: int, report: object):
+    return GIVEN
+
+
+def quiet(done: int, total: int, what: str) -> None:
+    assert 0 < done <= total
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """An ablation, over three and two seeds, and another network."""
+    place = tmp_path_factory.mktemp("runs")
+    made = [
+        run_folder(place / "plain", GIVEN, seeds=3, steps=4, gdc=0.0, ssc=0.0),
+        run_folder(place / "consistent", GIVEN, seeds=2, steps=9),
+        run_folder(place / "window", GIVEN, seeds=1, steps=4, context="buffer", window=4),
+    ]
+    for folder in made:
+        evaluation.evaluate(folder, quiet, material, ("as_trained", 4, 16))
+    return made
+
+
+@pytest.fixture(scope="module")
+def evaluations(folders: list[Path]) -> list[Evaluation]:
+    def refuse(*_: object):
+        raise AssertionError("measured without need")
+
+    return [evaluation.of_run(folder, quiet, refuse) for folder in folders]
+
+
+def say(words: list[object], **options: object) -> int:
+    return run(lambda given: leaderboard.main(given, **options), [str(word) for word in words])
+
+
+def test_runs_are_rows_with_all_that_was_measured(evaluations: list[Evaluation]) -> None:
+    rows = {row.model: row for row in board(evaluations, []).rows}
+    assert set(rows) == {"plain", "consistent", "window"}
+    for one in evaluations:
+        row, test = rows[one.run], one.test
+        assert (row.corpus, row.selection, row.seeds) == ("meld", "validation", len(one.seeds))
+        assert row.modalities == "text+audio"
+        assert (row.weighted_f1.mean, row.weighted_f1.sd) == (
+            test.weighted_f1.mean,
+            test.weighted_f1.sd,
+        )
+        assert row.interval == test.interval
+        assert row.accuracy is not None
+        assert row.accuracy.mean == test.accuracy.mean
+        assert row.best_on_test is not None
+        assert row.best_on_test.mean == pytest.approx(0.6 + (1 + len(one.seeds)) / 200)
+        assert row.parameters == one.parameters
+    assert rows["window"].context == "past-only, last 4"
+    assert rows["plain"].context == "past-only"
+    assert rows["window"].weighted_f1.sd is None
+
+
+def test_runs_stand_in_the_order_of_validation_and_test_has_no_say(
+    evaluations: list[Evaluation],
+) -> None:
+    rows = [row.model for row in board(evaluations, []).rows]
+    scores = {one.run: one.validation.weighted_f1.mean for one in evaluations}
+    assert rows == sorted(rows, key=lambda name: -scores[name])
+    assert rows == [row.model for row in board(evaluations[::-1], []).rows]
+
+    def with_test(one: Evaluation, mean: float) -> Evaluation:
+        changed = json.loads(msgspec.json.encode(one))
+        changed["splits"]["test"]["as_trained"]["text+audio"]["weighted_f1"]["mean"] = mean
+        return msgspec.convert(changed, Evaluation)
+
+    moved = [with_test(one, 1 - one.test.weighted_f1.mean) for one in evaluations]
+    assert rows == [row.model for row in board(moved, []).rows]
+
+
+def test_published_figures_have_their_flags_and_are_on_the_same_corpus(
+    evaluations: list[Evaluation],
+) -> None:
+    rows = [row for row in board(evaluations, published()).rows if row.origin == "published"]
+    assert {row.corpus for row in rows} == {"meld"}
+    assert len(rows) == sum("meld" in one.scores for one in published())
+    by_name = {row.model: row for row in rows}
+    past = by_name["EmoBERTa, past only"]
+    assert (past.selection, past.context, past.modalities, past.seeds) == (
+        "validation", "past-only", "text", 5,
+    )  # fmt: skip
+    assert past.weighted_f1.mean == pytest.approx(0.6455)
+    assert past.weighted_f1.sd == pytest.approx(0.0094)
+    assert by_name["SDT"].selection == "test"
+    assert by_name["ECERC"].context == "leaking"
+    order = [row.selection for row in rows]
+    assert order == sorted(order, key=["validation", "unknown", "test", "none"].index)
+
+
+def test_what_is_published_is_whole() -> None:
+    told = published()
+    assert len({one.model for one in told}) == len(told)
+    for one in told:
+        assert one.source
+        assert set(one.scores) <= {"iemocap", "meld"}
+        assert set(one.modalities.split("+")) <= {*MODALITIES, "unknown", "none"}
+        for score in one.scores.values():
+            assert 30 < score.weighted_f1 < 80
+
+
+def test_ablations_are_compared_over_equal_seeds(evaluations: list[Evaluation]) -> None:
+    plain, consistent, _ = evaluations
+    (found,) = comparisons(evaluations)
+    assert (found.first, found.second) == ("plain", "consistent")
+    assert found.changed == "gdc 0 → 0.5, ssc 0 → 1"
+    assert found.seeds == [1, 2]
+    before, after = plain.test.weighted_f1.values[:2], consistent.test.weighted_f1.values
+    assert found.over_seeds.n == 2
+    assert found.over_seeds.mean == pytest.approx(np.mean(after) - np.mean(before))
+    assert found.over_seeds.p == pytest.approx(stats.ttest_rel(after, before).pvalue)
+    assert found.over_dialogues.mean == pytest.approx(found.over_seeds.mean)
+    assert (
+        found.over_dialogues.interval.low
+        < found.over_dialogues.mean
+        < found.over_dialogues.interval.high
+    )
+    assert comparisons(evaluations[::-1]) == [found]
+
+
+@pytest.mark.parametrize("change", [{"epochs": 3}, {"context": "full"}, {"corpus": "other"}])
+def test_runs_that_differ_in_more_are_no_ablation(
+    evaluations: list[Evaluation], change: dict[str, object]
+) -> None:
+    plain, consistent, _ = evaluations
+    other = msgspec.structs.replace(consistent, recipe={**consistent.recipe, **change})
+    assert comparisons([plain, other]) == []
+    unlike = msgspec.structs.replace(consistent, seeds=[5, 6])
+    assert comparisons([plain, unlike]) == []
+
+
+def test_places_on_the_plots_are_in_the_order_of_the_figures(
+    evaluations: list[Evaluation],
+) -> None:
+    rows = board(evaluations, published()).rows
+    made = plots.bars(rows)
+    assert [bar.label for bar in made.bars] == [row.model for row in rows]
+    means = [row.weighted_f1.mean for row in rows]
+    ticks = {float(tick.label): tick.at for tick in made.ticks}
+    (low, at_low), (high, at_high) = min(ticks.items()), max(ticks.items())
+    for bar, mean, row in zip(made.bars, means, rows, strict=True):
+        expected = at_low + (100 * mean - low) / (high - low) * (at_high - at_low)
+        assert bar.x == pytest.approx(expected, abs=0.1)
+        assert at_low <= bar.x <= at_high
+        assert (bar.sd is None) == (row.weighted_f1.sd is None)
+        if bar.interval:
+            assert at_low <= bar.interval[0] <= bar.x <= bar.interval[1] <= at_high
+    chart = plots.by_context(evaluations)
+    assert [parts for _, parts in chart.categories] == [["last 4"], ["last 16"], ["as trained"]]
+    assert [one.name for one in chart.series] == ["plain", "consistent", "window"]
+    for one, series in zip(evaluations, chart.series, strict=True):
+        means = [
+            one.splits["test"][name]["text+audio"].weighted_f1.mean
+            for name in ("buffer_4", "buffer_16", "as_trained")
+        ]
+        # Upwards on a picture is less.
+        assert np.array_equal(np.argsort(means), np.argsort([-dot.y for dot in series.dots])) or (
+            len(set(np.round(means, 2))) < 3
+        )
+        assert all(dot.top <= dot.y <= dot.bottom for dot in series.dots)
+    assert len(plots.by_modalities(evaluations).categories) == 3
+
+
+def test_a_reliability_diagram_has_confidence_sidewards_and_accuracy_upwards(
+    evaluations: list[Evaluation],
+) -> None:
+    made = evaluations[0]
+    changed = msgspec.structs.replace(
+        made.test, reliability_before=[Bin(0, 0, 0), Bin(25, 0.25, 1.0), Bin(75, 0.5, 0.0)]
+    )
+    splits = {**made.splits, "test": {"as_trained": {"text+audio": changed}}}
+    found = plots.reliability(msgspec.structs.replace(made, splits=splits))
+    (x1, y1, r1), (x2, y2, r2) = found.before
+    assert (x1, y1) == pytest.approx((found.size / 4, 0), abs=0.1)
+    assert (x2, y2) == pytest.approx((found.size / 2, found.size), abs=0.1)
+    assert r2 > r1
+
+
+def test_the_command_writes_a_table_a_page_and_json(
+    folders: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    html, text = tmp_path / "board.html", tmp_path / "board.md"
+    words = [*folders, "--html", html, "--markdown", text]
+    assert say(words) == 0
+    said = capsys.readouterr().out
+    assert say([*folders, "--json"]) == 0
+    made = msgspec.json.decode(capsys.readouterr().out.encode(), type=Board)
+    assert {row.model for row in made.rows} > {"plain", "consistent", "window", "SDT"}
+    page, table = html.read_text(), text.read_text()
+    for row in made.rows:
+        shown = plots.percent(row.weighted_f1.mean, row.weighted_f1.sd)
+        for where in (said, page, table):
+            assert row.model in where
+            assert shown in where
+    for where in (page, table):
+        assert "not for comparison" in where
+        assert "gdc 0 → 0.5" in where
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    columns = {line.count(" | ") for line in lines[: len(made.rows) + 2]}
+    assert columns == {len(leaderboard.COLUMNS) - 1}
+
+
+def test_the_page_is_well_formed_and_loads_nothing(
+    folders: list[Path], evaluations: list[Evaluation]
+) -> None:
+    strange = Published(
+        model="<script>alert(1)</script>", selection="test", context="full",
+        modalities="text", source="a & b", scores=published()[0].scores,
+    )  # fmt: skip
+    page = leaderboard.page(board(evaluations, [strange]), evaluations)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"(src|href)\s*=|url\(|@import|http", page.replace("http-equiv", ""))
+    pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(pictures) == 3 + len(evaluations)
+    for picture in pictures:
+        numbers = [
+            float(value)
+            for element in ElementTree.fromstring(picture).iter()
+            for name, value in element.attrib.items()
+            if name in ("x", "y", "cx", "cy", "x1", "x2", "y1", "y2", "r")
+        ]
+        assert len(numbers) > 4
+        assert np.isfinite(numbers).all()
+
+
+def test_runs_are_evaluated_where_they_have_not_been(
+    folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(folders[2], tmp_path / "fresh")
+    (folder / "evaluation.json").unlink()
+    assert say([folder, "--json"], material=material) == 0
+    made = msgspec.json.decode(capsys.readouterr().out.encode(), type=Board)
+    assert made.rows[0].model == "fresh"
+    assert (folder / "evaluation.json").is_file()
+
+
+def test_wrong_requests_are_one_line_and_exit_2(
+    folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = shutil.copytree(folders[0], tmp_path / "plain")
+    unfinished = shutil.copytree(folders[0], tmp_path / "unfinished")
+    (unfinished / "seed-1" / "model.json").unlink()
+    for words, mention in (
+        (["nonesuch"], "nonesuch"),
+        (["live"], "checkpoint"),
+        ([tmp_path], "recipe.json"),
+        ([unfinished], "unfinished"),
+        ([folders[0], twin], "two runs"),
+        ([folders[0], "--html", tmp_path / "none" / "board.html"], "no such folder"),
+    ):
+        assert say(words) == 2
+        said = capsys.readouterr().err.strip().splitlines()
+        assert len(said) == 1
+        assert mention in said[0]
+    assert not list(tmp_path.glob("*.html"))
