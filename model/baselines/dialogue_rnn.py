@@ -20,11 +20,11 @@ class Memory:
     """Of B conversations: the global state, the speakers' and that of the emotion, and the global
     states of up to `memory - 1` utterances before, the last one last.
 
-    `globe` [B, d], `parties` [B, speakers, d], `emotion` [B, d], `past` [B, n, d], `there` bool
+    `world` [B, d], `parties` [B, speakers, d], `emotion` [B, d], `past` [B, n, d], `there` bool
     [B, n], which of the past there were.
     """
 
-    globe: Tensor
+    world: Tensor
     parties: Tensor
     emotion: Tensor
     past: Tensor
@@ -90,9 +90,9 @@ class Direction(nn.Module):
         self.longest = a.memory - 1 if a.mode == "causal" else None
         self.drop = nn.Dropout(a.dropout)
         self.attend = nn.Linear(utterance, a.width, bias=False)
-        self.globe = nn.GRUCell(utterance + a.width, a.width)
-        self.party = nn.GRUCell(utterance + a.width, a.width)
-        self.emotion = nn.GRUCell(a.width, a.width)
+        self.global_gru = nn.GRUCell(utterance + a.width, a.width)
+        self.party_gru = nn.GRUCell(utterance + a.width, a.width)
+        self.emotion_gru = nn.GRUCell(a.width, a.width)
 
     def forward(self, utterances: Tensor, speakers: Tensor, valid: Tensor) -> Tensor:
         """The emotion's states [B, N, d]; `utterances` [B, N, M * d]."""
@@ -107,7 +107,7 @@ class Direction(nn.Module):
 
     def start(self, batch: int, past: int) -> Memory:
         """Conversations in which nothing has been said, with room for so many global states."""
-        like, width = self.emotion.weight_hh, self.emotion.hidden_size
+        like, width = self.emotion_gru.weight_hh, self.emotion_gru.hidden_size
         state = like.new_zeros(batch, width)
         return Memory(
             state,
@@ -120,21 +120,21 @@ class Direction(nn.Module):
     def step(self, memory: Memory, u: Tensor, speaker: Tensor, valid: Tensor) -> Memory:
         """One more utterance `u` [B, M * d] of `speaker` int64 [B]; padding changes no state."""
         real = valid[:, None]
-        who = nn.functional.one_hot(speaker, self.speakers).bool()[..., None]
-        party = memory.parties[who.expand_as(memory.parties)].view_as(memory.globe)
-        globe = self.globe(torch.cat([u, party], -1), memory.globe)
+        before = memory.parties[torch.arange(len(speaker), device=speaker.device), speaker]
+        world = self.global_gru(torch.cat([u, before], -1), memory.world)
         context = self._context(u, memory)
-        party = self.party(torch.cat([u, context], -1), party)
-        emotion = self.emotion(party, memory.emotion)
-        globe = torch.where(real, globe, memory.globe)
-        past = torch.cat([memory.past, globe[:, None]], 1)
+        party = self.party_gru(torch.cat([u, context], -1), before)
+        emotion = self.emotion_gru(party, memory.emotion)
+        world = torch.where(real, world, memory.world)
+        speaks = torch.arange(self.speakers, device=speaker.device) == speaker[:, None]
+        past = torch.cat([memory.past, world[:, None]], 1)
         there = torch.cat([memory.there, real], 1)
         if self.longest is not None:
             first = max(0, past.shape[1] - self.longest)
             past, there = past[:, first:], there[:, first:]
         return Memory(
-            globe,
-            torch.where(who & real[..., None], party[:, None], memory.parties),
+            world,
+            torch.where((speaks & real)[..., None], party[:, None], memory.parties),
             torch.where(real, emotion, memory.emotion),
             past,
             there,
