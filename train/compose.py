@@ -10,6 +10,7 @@ well the parts work together, not how well the model reads people.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -23,6 +24,8 @@ from model.recogniser import speakers_by_appearance
 from train.corpora.meld import Turn
 from train.features import VARIANTS, Bank
 
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 
 class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a modality shows the utterance's emotion, and how often it stays neutral instead;
@@ -33,18 +36,18 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weigh an expression by how unusual it is for the speaker.
     """
 
-    same: float
-    neutral: float
-    habit: float = 0.0
+    same: Probability
+    neutral: Probability
+    habit: Probability = 0.0
 
 
 class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probabilities with which, in training, a modality is missing in a whole window or in single
     utterances, and with which the speakers of a window are not told apart."""
 
-    window: float = 0.25
-    utterance: float = 0.1
-    speakers: float = 0.2
+    window: Probability = 0.25
+    utterance: Probability = 0.1
+    speakers: Probability = 0.2
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,27 @@ from typing import Annotated, Literal
 import msgspec
 
 from configs.errors import InputError
-from model.network import Architecture, Mode
+from model.network import NETWORKS, Architecture, Mode
 from train import encoded
 from train.compose import Absence
+from train.corpora import pickles
 from train.engine import Plan, Precision
 from train.featured import FeaturedCorpus
 from train.features import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-AtLeast0 = Annotated[float, msgspec.Meta(ge=0)]
-Above0 = Annotated[float, msgspec.Meta(gt=0)]
+# Bounded, so that infinities are refused; NaN is outside of all bounds.
+AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Above0 = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
 class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a network is trained on a corpus of conversations.
 
-    `text` is `frozen`, or the recipe of the text encoder. Trainings are made with the seeds
+    `corpus` is `iemocap`, `meld` or `emorynlp`. `text` is `frozen`, or the recipe of the text
+    encoder; `features` is a file of the literature's features (see `train.corpora.pickles`) to take
+    instead. Trainings are made with the seeds
     `first_seed`, `first_seed` + 1, ... `context` is what an utterance may use: all of the dialogue
     (`full`), its past (`causal`, one layer of attention looking back over `memory` utterances), or
     a window of the last `window` utterances (`buffer`). `batch` dialogues, or windows, make a step,
@@ -37,6 +41,7 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     name: str | None = None
     corpus: str = "iemocap"
     text: str = "frozen"
+    features: str | None = None
     model: str = "gscon"
     context: Mode = "causal"
     window: Positive = 8
@@ -82,6 +87,8 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     Raises:
         InputError: values that do not go together.
     """
+    if recipe.model not in NETWORKS:
+        raise InputError(f"model={recipe.model}: there is none; one of {', '.join(NETWORKS)}")
     consistent = recipe.model == "gscon"
     for key, value in (("gdc", recipe.gdc), ("ssc", recipe.ssc)):
         if value and not consistent:
@@ -91,7 +98,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
             )
     return msgspec.structs.replace(
         recipe,
-        name=recipe.name or f"{Path(recipe.corpus).stem}-{recipe.model}-{recipe.context}",
+        name=recipe.name or f"{recipe.corpus}-{recipe.model}-{recipe.context}",
         batch=recipe.batch or (128 if recipe.context == "buffer" else 8),
         gdc=(0.5 if consistent else 0.0) if recipe.gdc is None else recipe.gdc,
         ssc=(1.0 if consistent else 0.0) if recipe.ssc is None else recipe.ssc,
@@ -104,7 +111,10 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
     Raises:
         InputError: the corpus is not there, or something in it cannot be trained on.
     """
-    made = encoded.featured(recipe.corpus, recipe.text, seed, report)
+    if recipe.features is not None:
+        made = pickles.load(Path(recipe.features), recipe.corpus)
+    else:
+        made = encoded.featured(recipe.corpus, recipe.text, seed, report)
     check(made)
     return made
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.consistency import gdc, ssc
+from model.consistency import cosines, disagreement, ssc
 from model.network import Answers, Network
 
 
@@ -88,13 +88,14 @@ def objective(
     one; the consistency losses are means over the batches. All is in float32.
 
     Args:
-        network: has answered; the parameters of its group `shared` are those of GDC.
+        network: has answered.
         answers: its answers, [B, N, ...].
         targets: at least one utterance, all on the device of the answers.
         weighting: what counts how much.
         step: the mass of the step, see `mass`.
         random: draws the rows of SSC, on the CPU.
-        measure: also give the cosines between the modalities' gradients on the shared parameters.
+        measure: also give the cosines between the modalities' gradients on the shared encoder
+            where GDC, which needs these gradients anyway, is off.
     """
 
     def losses(logits: Tensor) -> Tensor:
@@ -122,25 +123,17 @@ def objective(
         drawn = drawn.to(targets.rows.device)
         parts["ssc"] = ssc(common, drawn, weighting.tau, targets.present) / step.parts
         total = total + weighting.ssc * parts["ssc"]
-    shared = network.groups()["shared"] if answers.shared else []
-    cosines = _cosines(own, shared) if measure else {}
-    if weighting.gdc and shared and len(own) > 1:
-        parts["gdc"] = gdc(list(own.values()), shared) / step.parts
-        total = total + weighting.gdc * parts["gdc"]
-    return Terms(total, {name: one.detach() for name, one in parts.items()}, cosines)
+    found: dict[str, Tensor] = {}
+    if answers.sharing is not None and len(own) > 1 and (weighting.gdc or measure):
+        gradients = answers.sharing.gradients(list(own.values()))
+        found = _named(cosines(gradients), list(own))
+        if weighting.gdc:
+            parts["gdc"] = disagreement(gradients) / step.parts
+            total = total + weighting.gdc * parts["gdc"]
+    return Terms(total, {name: one.detach() for name, one in parts.items()}, found)
 
 
-def _cosines(own: dict[str, Tensor], shared: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Between each two modalities: the cosine of their losses' gradients; 0 where one vanishes."""
-    if not shared:
-        return {}
-    directions = {}
-    for m, loss in own.items():
-        gradients = torch.autograd.grad(loss, shared, retain_graph=True)
-        directions[m] = torch.cat([one.flatten() for one in gradients]).float()
-    return {
-        f"{first}_{second}": functional.cosine_similarity(
-            directions[first], directions[second], dim=0, eps=1e-12
-        )
-        for first, second in combinations(directions, 2)
-    }
+def _named(between: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:
+    """The cosines between each two modalities, of [M, M]."""
+    places = combinations(range(len(modalities)), 2)
+    return {f"{modalities[a]}_{modalities[b]}": between[a, b] for a, b in places}

@@ -140,7 +140,7 @@ class Run:
             raise InputError(
                 f"run {self.folder}: its recipe.json cannot be read; {_remedy(self.folder)}"
             ) from error
-        now = msgspec.to_builtins(recipe)
+        now = msgspec.json.decode(msgspec.json.encode(recipe))
         if not isinstance(begun, dict):
             begun = {}
         changed = sorted(

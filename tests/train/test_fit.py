@@ -1,13 +1,258 @@
-"""`train.fit` and `train.evaluate`: what they say about wrong requests."""
+"""`train.fit` and `train.evaluate` as they are run: what they do and what they say when not."""
 
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import made_features
 import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
 
 from configs.command import run
 from train import evaluate, fit
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
+
+#: A training of a second or two on a made-up feature file of the literature.
+TOY = {
+    "kind": "conversation", "corpus": "iemocap", "features": "features.pkl", "epochs": 12,
+    "patience": None, "batch": 4, "width": 16, "heads": 2, "learning_rate": 0.01,
+}  # fmt: skip
+COMMAND = [sys.executable, "-m", "train.fit", "toy.yaml"]
+MINE = Path("runs") / "iemocap-gscon-causal"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to work in, with the recipe `toy.yaml` and its features."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    made_features.write(tmp_path / "features.pkl")
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(TOY))
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+def weights(run_folder: Path, seed: int = 1) -> dict[str, torch.Tensor]:
+    return load_file(run_folder / f"seed-{seed}" / "model.safetensors")
+
+
+def epochs(run_folder: Path, seed: int = 1) -> list[dict[str, float]]:
+    """The history, but for the time that it took."""
+    path = run_folder / f"seed-{seed}" / "history.jsonl"
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return [{key: value for key, value in one.items() if key != "seconds"} for one in found]
+
+
+def files(where: Path) -> dict[str, bytes]:
+    return {
+        str(one.relative_to(where)): one.read_bytes() for one in where.rglob("*") if one.is_file()
+    }
+
+
+def stopped(words: list[str], how: signal.Signals, after: int) -> int:
+    """Runs a command and stops it when so many epochs are done; gives its exit code."""
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        while len(epochs(MINE)) < after:
+            assert process.poll() is None, "it ended by itself"
+            time.sleep(0.01)
+        process.send_signal(how)
+        return process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says about a wrong request."""
+    capsys.readouterr()
+    assert run(fit.main, words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-1].startswith("error: ")
+    return said[-1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of the toy recipe, never interrupted."""
+    where = tmp_path_factory.mktemp("whole")
+    made_features.write(where / "features.pkl")
+    (where / "toy.yaml").write_text(yaml.safe_dump(TOY))
+    before, handler = os.getcwd(), signal.getsignal(signal.SIGTERM)
+    os.chdir(where)
+    try:
+        assert run(fit.main, ["toy.yaml"]) == 0
+    finally:
+        os.chdir(before)
+        signal.signal(signal.SIGTERM, handler)
+    return where / MINE
+
+
+def test_a_run_holds_recipe_checkpoint_history_and_log(whole: Path) -> None:
+    recipe = json.loads((whole / "recipe.json").read_text())
+    assert recipe["kind"] == "conversation"
+    assert {key: recipe[key] for key in TOY} == TOY
+    assert (recipe["gdc"], recipe["ssc"], recipe["name"]) == (0.5, 1.0, MINE.name)
+    names = set(files(whole / "seed-1"))
+    log = {name for name in names if name.startswith("tensorboard")}
+    assert names - log == {"history.jsonl", "model.json", "model.md", "model.safetensors"}
+    assert log
+    history = epochs(whole)
+    assert [one["epoch"] for one in history] == list(range(1, 13))
+    for one in history:
+        assert {
+            "loss", "loss_final", "loss_auxiliary", "loss_common", "loss_text", "loss_audio",
+            "loss_visual", "loss_ssc", "loss_gdc", "cosine_text_audio", "cosine_text_visual",
+            "cosine_audio_visual", "validation_weighted_f1", "test_weighted_f1",
+        } <= set(one)  # fmt: skip
+    assert history[-1]["loss_final"] < history[0]["loss_final"]
+
+
+def test_the_log_is_tensorboards(whole: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(whole / "seed-1" / "tensorboard")).Reload()
+    assert len(log.Scalars("validation/weighted_f1")) == 12
+    found = [one.value for one in log.Scalars("loss/gdc")]
+    assert found == pytest.approx([one["loss_gdc"] for one in epochs(whole)], rel=1e-6)
+
+
+def test_the_card_says_what_was_trained_and_measured(whole: Path) -> None:
+    card = json.loads((whole / "seed-1" / "model.json").read_text())
+    assert card["emotions"] == ["happy", "sad", "neutral", "angry", "excited", "frustrated"]
+    assert card["seeds"] == [1]
+    assert card["architecture"]["mode"] == "causal"
+    assert set(card["encoders"]) == set(card["temperatures"]) == {"text", "audio", "visual"}
+    assert card["scores"]["text+audio+visual"]["count"] > 0
+    best = max(one["validation_weighted_f1"] for one in epochs(whole))
+    measured = card["scores"]["validation"]["text+audio+visual"]["weighted_f1"]
+    assert measured == pytest.approx(best, abs=1e-9)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
+    how: signal.Signals, folder: Path, whole: Path
+) -> None:
+    code = stopped(COMMAND, how, after=3)
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    left = files(MINE)
+    done = len(epochs(MINE))
+    assert 3 <= done < 12
+    assert "seed-1/state.safetensors" in left
+    assert "seed-1/model.safetensors" not in left
+    if how != signal.SIGKILL:
+        assert not [name for name in left if name.endswith(".unfinished")]
+    assert subprocess.run(COMMAND, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    again = weights(MINE)
+    assert all(torch.equal(value, again[key]) for key, value in weights(whole).items())
+    assert epochs(MINE) == epochs(whole)
+    assert "seed-1/state.safetensors" not in files(MINE)
+
+
+def test_what_is_finished_is_not_trained_again(folder: Path, whole: Path) -> None:
+    assert run(fit.main, ["toy.yaml", "epochs=2", "name=mine"]) == 0
+    before = files(Path("runs/mine"))
+    assert run(fit.main, ["toy.yaml", "epochs=2", "name=mine"]) == 0
+    assert files(Path("runs/mine")) == before
+    assert run(fit.main, ["toy.yaml", "epochs=2", "name=mine", "seeds=2"]) == 0
+    after = files(Path("runs/mine"))
+    assert {name: after[name] for name in before if name != "recipe.json"} == {
+        name: content for name, content in before.items() if name != "recipe.json"
+    }
+    assert json.loads(after["recipe.json"])["seeds"] == 2
+    first, second = weights(Path("runs/mine"), 1), weights(Path("runs/mine"), 2)
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_changed_recipe_is_refused_and_nothing_overwritten(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(fit.main, ["toy.yaml", "epochs=1"]) == 0
+    before = files(Path("runs"))
+    said = refused(["toy.yaml", "epochs=1", "gdc=0"], capsys)
+    assert all(word in said for word in ("gdc=0.5", "name=", "delete"))
+    assert files(Path("runs")) == before
+
+
+def test_two_processes_train_what_one_trains_in_two_parts(folder: Path) -> None:
+    plain = ["gdc=0", "ssc=0", "dropout=0", "epochs=2"]
+    assert run(fit.main, ["toy.yaml", *plain, "accumulate=2", "name=one"]) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    words = [*torchrun, "-m", "train.fit", "toy.yaml", *plain, "name=two", "accelerator=cpu"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr.count("done: runs/two") == 1
+    for one, two in zip(epochs(Path("runs/one")), epochs(Path("runs/two")), strict=True):
+        assert one.keys() == two.keys()
+        assert two == pytest.approx(one, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "mention"), [(float("nan"), "not finite"), (float("inf"), "not finite")]
+)
+def test_features_that_are_no_numbers_are_refused(
+    value: float, mention: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_features.write(folder / "features.pkl", broken=value)
+    said = refused(["toy.yaml"], capsys)
+    assert mention in said
+    assert made_features.TRAIN[2] in said
+    assert not Path("runs").exists()
+
+
+def test_a_dialogue_without_labels_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_features.write(folder / "features.pkl", unlabelled=made_features.TRAIN[1])
+    assert made_features.TRAIN[1] in refused(["toy.yaml"], capsys)
+    assert not Path("runs").exists()
+
+
+class _Hostile:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, ("touch harmed",)
+
+
+@pytest.mark.parametrize("content", [pickle.dumps((_Hostile(),) * 9), b"not a pickle", b""])
+def test_a_file_that_would_do_harm_is_refused(
+    content: bytes, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "features.pkl").write_bytes(content)
+    assert "features.pkl" in refused(["toy.yaml"], capsys)
+    assert not Path("harmed").exists()
+    assert not Path("runs").exists()
+
+
+def test_a_column_that_is_missing_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "erc").mkdir()
+    (folder / "erc" / "iemocap.csv").write_text("split,dialogue,turn,speaker,text\n")
+    monkeypatch.setenv("GSCON_DATA", str(folder))
+    said = refused(["iemocap"], capsys)
+    assert "iemocap.csv" in said
+    assert "emotion" in said
+    assert not Path("runs").exists()
+
+
+def test_what_cannot_be_trained_together_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "gdc=0" in refused(["toy.yaml", "model=mlp", "gdc=0.5"], capsys)
+    assert "nonesuch" in refused(["toy.yaml", "model=nonesuch"], capsys)
+    assert "heads" in refused(["toy.yaml", "width=15"], capsys)
+    assert "features" in refused(["toy.yaml", "features=elsewhere.pkl"], capsys)
+    assert not Path("runs").exists()
 
 
 def test_the_recipes_that_ship_are_found_by_name() -> None:
@@ -38,6 +283,9 @@ def test_values_are_overridden_and_checked() -> None:
         (["live", "name=../elsewhere"], "elsewhere"),
         (["live", "epochs"], "key=value"),
         (["face", "kind=other"], "kind"),
+        (["iemocap", "epoch=3"], "epochs"),
+        (["iemocap", "context=past"], "context"),
+        (["meld", "model=mlp", "ssc=1"], "ssc=0"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_2(
@@ -63,7 +311,7 @@ def test_a_missing_corpus_is_exit_2_and_leaves_nothing_behind(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GSCON_DATA", str(tmp_path))
-    for recipe in ("live", "face"):
+    for recipe in ("live", "face", "iemocap", "meld", "emorynlp"):
         assert run(fit.main, [recipe]) == 2
         assert "GSCON_DATA" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -70,7 +70,7 @@ def test_the_six_terms_are_weighted_means_over_the_utterances_that_have_label_an
     assert set(found.parts) == set(SIX) == set(wanted)
     for name, value in wanted.items():
         assert float(found.parts[name]) == pytest.approx(value, rel=1e-5), name
-    assert float(found.total) == pytest.approx(sum(wanted.values()), rel=1e-5)
+    assert found.total.item() == pytest.approx(sum(wanted.values()), rel=1e-5)
 
 
 def test_labels_are_those_of_the_batch_and_nothing_else_counts() -> None:
@@ -93,7 +93,7 @@ def test_the_consistency_losses_are_weighed_and_added() -> None:
     both = objective(net, answers, targets, Weighting(gdc=0.5, ssc=2.0), step, random())
     assert -1 <= float(both.parts["gdc"]) < 0 < float(both.parts["ssc"])
     wanted = task.total + 0.5 * both.parts["gdc"] + 2.0 * both.parts["ssc"]
-    assert float(both.total) == pytest.approx(float(wanted), rel=1e-6)
+    assert both.total.item() == pytest.approx(wanted.item(), rel=1e-6)
     assert {name: both.parts[name] for name in SIX} == task.parts
 
 

@@ -1,0 +1,154 @@
+"""Folders of trainings: what is written comes back whole, or not at all."""
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from configs.errors import InputError
+from train.engine import State
+from train.runs import Run, SeedFolder, whole
+
+TENSORS = st.dictionaries(
+    st.sampled_from(["a", "b.c", "0.exp_avg", "ü/x"]),
+    arrays.arrays("float32", arrays.array_shapes(min_dims=0, min_side=0)).map(torch.from_numpy),
+    max_size=3,
+)
+HISTORY = st.lists(
+    st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False)),
+    max_size=3,
+)
+
+
+class Recipe(msgspec.Struct):
+    learning_rate: float = 0.1
+    seeds: int = 1
+    sizes: tuple[int, ...] = (1, 2)
+
+
+def bits(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, bytes]]:
+    return {key: (value.shape, value.numpy().tobytes()) for key, value in tensors.items()}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(network=TENSORS, best=TENSORS, optimiser=TENSORS, history=HISTORY, last=st.booleans())
+def test_a_state_comes_back_to_the_last_bit(
+    tmp_path: Path,
+    network: dict[str, torch.Tensor],
+    best: dict[str, torch.Tensor],
+    optimiser: dict[str, torch.Tensor],
+    history: list[dict[str, float]],
+    last: bool,
+) -> None:
+    folder = SeedFolder(tmp_path / "seed-1")
+    state = State(
+        5, 5 if last else 3, history, network, network if last else best, optimiser, {"scale": 2.0}
+    )
+    folder.write(state)
+    found = folder.read()
+    assert found is not None
+    assert (found.epoch, found.best_epoch, found.precision) == (5, state.best_epoch, {"scale": 2.0})
+    assert found.history == history
+    assert bits(found.network) == bits(network)
+    assert bits(found.optimiser) == bits(optimiser)
+    # Without weights of its own, the best epoch is taken to be the last.
+    assert bits(found.best) == bits(state.best or network)
+    lines = (folder.folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == history
+
+
+def test_there_is_nothing_to_go_on_from_before_the_first_epoch(tmp_path: Path) -> None:
+    assert SeedFolder(tmp_path / "seed-1").read() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"not this", b"\x08" + bytes(7) + b'{"a":1}x' + bytes(9)])
+def test_a_damaged_state_is_refused_and_left(tmp_path: Path, content: bytes) -> None:
+    folder = SeedFolder(tmp_path)
+    (tmp_path / "state.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"state.safetensors.*delete"):
+        folder.read()
+    assert (tmp_path / "state.safetensors").read_bytes() == content
+
+
+def test_a_state_cut_short_is_refused(tmp_path: Path) -> None:
+    folder = SeedFolder(tmp_path)
+    folder.write(State(network={"a": torch.ones(100)}))
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="delete"):
+        folder.read()
+
+
+def test_a_seed_is_finished_when_its_checkpoint_is_there_and_its_state_gone(tmp_path: Path) -> None:
+    folder = SeedFolder(tmp_path)
+    folder.write(State(network={"a": torch.ones(1)}))
+    for suffix in (".safetensors", ".json", ".md"):
+        assert not folder.finished
+        folder.model.with_suffix(suffix).touch()
+    assert not folder.finished
+    folder.finish()
+    assert folder.finished
+    assert (tmp_path / "history.jsonl").is_file()
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one"
+    whole(path, b"before")
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(KeyboardInterrupt):
+        whole(path, b"after")
+    assert path.read_bytes() == b"before"
+    assert [one.name for one in tmp_path.iterdir()] == ["one"]
+
+
+def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path / "mine")
+    run.refuse_other(Recipe())
+    run.begin(Recipe())
+    run.refuse_other(Recipe())
+    before = (run.folder / "recipe.json").read_bytes()
+    with pytest.raises(InputError, match=r"learning_rate=0\.1.*name=.*delete") as caught:
+        run.refuse_other(Recipe(learning_rate=0.2))
+    assert "seeds" not in str(caught.value)
+    run.refuse_other(Recipe(seeds=5), changes_nothing=("seeds",))
+    assert (run.folder / "recipe.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"learning_rate": 0.1}', b"\xff"])
+def test_a_recipe_that_is_not_this_one_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "recipe.json").write_bytes(content)
+    with pytest.raises(InputError, match="delete"):
+        Run(tmp_path).refuse_other(Recipe())
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "live.safetensors").touch()
+    with pytest.raises(InputError, match="something else"):
+        Run(tmp_path).refuse_other(Recipe())
+    (tmp_path / "empty").mkdir()
+    Run(tmp_path / "empty").refuse_other(Recipe())
+
+
+def test_the_best_seed_is_that_of_the_best_validation_epoch(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for seed, reached in ((1, [0.2, 0.5]), (2, [0.6, 0.1]), (10, [0.9, 0.9])):
+        folder = run.seed(seed)
+        folder.write(State(history=[{"validation_weighted_f1": one} for one in reached]))
+        if seed == 10:
+            continue
+        for suffix in (".safetensors", ".json", ".md"):
+            folder.model.with_suffix(suffix).touch()
+        folder.finish()
+    assert run.best() == tmp_path / "seed-2" / "model.safetensors"
