@@ -131,7 +131,9 @@ def print_evaluation(made: Evaluation) -> None:
     console.print(
         f"{made.run}: {made.network} ({made.mode}{window}) on {made.corpus}, {everything}; "
         f"{made.parameters} parameters; seeds {', '.join(map(str, made.seeds))}; epochs selected "
-        f"on {made.selection}; mean ± standard deviation over seeds, 95 % interval over dialogues."
+        f"on {made.selection}; mean ± standard deviation over seeds, 95 % interval over dialogues.",
+        markup=False,
+        highlight=False,
     )
     for split in ("validation", "test"):
         by_subset = made.splits[split]["as_trained"]

@@ -137,6 +137,12 @@ def finished(folder: Path) -> dict[int, Path]:
     return {seed: one.folder / "model.safetensors" for seed, one in folders.items()}
 
 
+def writable(path: Path) -> None:
+    """Refuses a place for a file that cannot be one, with `InputError`."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
+
+
 def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all.
 
@@ -144,8 +150,7 @@ def write(path: Path, content: bytes) -> None:
         InputError: the folder is missing.
         Failure: the file cannot be written; what was there before is left as it was.
     """
-    if not path.parent.is_dir() or path.is_dir():
-        raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
+    writable(path)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         unfinished.write_bytes(content)

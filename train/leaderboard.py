@@ -4,22 +4,28 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import jinja2
 import msgspec
 import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from configs.command import parser, run
 from configs.errors import InputError
-from train import plots
-from train.board import Board, Comparison, Row, Spread, board
+from train.board import Board, board
+from train.board_view import COLUMNS, PAIRED, PAIRS, REMARKS, cells, markdown, page, pair_cells
 from train.evaluate import find, progress, show
-from train.evaluation import Material, conversation_material, is_run, of_run, write
-from train.figures import Evaluation
+from train.evaluation import (
+    Material,
+    conversation_material,
+    finished,
+    is_run,
+    of_run,
+    writable,
+    write,
+)
 from train.published import published
 
 EXAMPLES = """
@@ -28,75 +34,9 @@ python -m train.leaderboard gscon mlp --html board.html --markdown board.md
 python -m train.leaderboard runs/* --json
 """
 
-COLUMNS = (
-    "model",
-    "corpus",
-    "context",
-    "modalities",
-    "selected on",
-    "seeds",
-    "weighted F1",
-    "95 % over dialogues",
-    "accuracy",
-    "macro F1",
-    "ECE",
-    "validation F1",
-    "best on test (not for comparison)",
-    "parameters",
-    "training",
-)
 #: What is printed of all rows, and of the runs: a terminal is too narrow for everything at once.
-_PROTOCOL = [0, 2, 3, 4, 5, 6, 8]
-_MEASURED = [0, 7, 9, 10, 11, 12, 13, 14]
-PAIRS = (
-    "corpus",
-    "from",
-    "to",
-    "what changed",
-    "seeds",
-    "difference",
-    "95 %",
-    "p",
-    "dialogues 95 %",
-)
-
-#: What a reader has to know, whatever the form.
-REMARKS = (
-    "Figures are in percent, on test, as trained, with all modalities of the model: mean ± "
-    "standard deviation over seeds. The 95 % interval is over dialogues, drawn with replacement.",
-    "Runs are selected on validation alone, and stand in the order of their validation scores.",
-    "Published figures are as stated by their sources, with other features than ours. Those "
-    "selected on test are too high, by an unknown amount; “leaking” means that the released code "
-    "lets some of the future through. All use gold transcripts, turns and speakers; none is a "
-    "figure for live speech.",
-    "“Best on test” is the score of whichever epoch was the best on test. It shows how much such a "
-    "selection flatters, and is not to be compared with anything.",
-    "A window limits what the network sees; features that were made in context keep theirs.",
-)
-PAIRED = (
-    "Runs of one recipe but for the weights of the consistency losses, over the seeds that both "
-    "have. p is of the two-sided paired t test over seeds, not corrected for the number of "
-    "comparisons; it says nothing of other test sets, which the interval over dialogues is about."
-)
-
-
-class Line(NamedTuple):
-    """A line of a table on the page; `css` names its styles."""
-
-    css: str
-    cells: tuple[str, ...]
-
-
-class Corpus(NamedTuple):
-    """The page's part on one corpus."""
-
-    name: str
-    rows: list[Row]
-    table: list[Line]
-    bars: plots.Bars
-    contexts: plots.Chart
-    modalities: plots.Chart
-    diagrams: list[plots.Diagram]
+_PROTOCOL = COLUMNS[:1] + COLUMNS[2:7] + ("accuracy",)
+_MEASURED = ("model", "95 % over dialogues", *COLUMNS[9:])
 
 
 def main(words: Sequence[str], material: Material = conversation_material) -> None:
@@ -114,9 +54,14 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     given = arguments.parse_args(words)
     torch.set_num_threads(1)
     folders = list(dict.fromkeys(_folder(name) for name in given.runs))
+    for out in (given.html, given.markdown):
+        if out:
+            writable(out)
     names = [folder.resolve().name for folder in folders]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two runs are named {twice[0]!r}; rename the folder of one")
+    for folder in folders:
+        finished(folder)
     with progress() as report:
         evaluations = [of_run(folder, report, material) for folder in folders]
     made = board(evaluations, published())
@@ -128,94 +73,6 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         sys.stdout.buffer.write(msgspec.json.encode(made) + b"\n")
     else:
         _print(made)
-
-
-def cells(row: Row) -> tuple[str, ...]:
-    """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
-    return (
-        row.model,
-        row.corpus,
-        row.context,
-        row.modalities,
-        row.selection,
-        "–" if row.seeds is None else str(row.seeds),
-        _percent(row.weighted_f1),
-        "–" if row.interval is None else _between(row.interval.low, row.interval.high),
-        _percent(row.accuracy),
-        _percent(row.macro_f1),
-        _percent(row.ece),
-        _percent(row.validation),
-        _percent(row.best_on_test),
-        "–" if row.parameters is None else f"{row.parameters:,}",
-        "–" if row.training_seconds is None else f"{row.training_seconds.mean / 60:.1f} min",
-    )
-
-
-def pair_cells(pair: Comparison) -> tuple[str, ...]:
-    """A comparison in words, in the order of `PAIRS`."""
-    seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
-    sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
-    return (
-        pair.corpus,
-        pair.first,
-        pair.second,
-        pair.changed,
-        str(seeds.n),
-        f"{100 * seeds.mean:+.2f}{sd}",
-        "–" if seeds.interval is None else _between(seeds.interval.low, seeds.interval.high, "+"),
-        "–" if seeds.p is None else f"{seeds.p:.3f}",
-        _between(dialogues.low, dialogues.high, "+"),
-    )
-
-
-def markdown(made: Board) -> str:
-    """The leaderboard in Markdown."""
-    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in made.rows])]
-    lines += ["", *(f"- {remark}" for remark in REMARKS), "", "## Sources", ""]
-    lines += dict.fromkeys(
-        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
-    )
-    if made.comparisons:
-        pairs = [pair_cells(pair) for pair in made.comparisons]
-        lines += ["", "## Ablations", "", *_markdown(PAIRS, pairs), "", PAIRED]
-    return "\n".join(lines) + "\n"
-
-
-def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
-    """The leaderboard as one page that needs no network. All that comes from outside is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    corpora = []
-    for name in dict.fromkeys(one.corpus for one in evaluations):
-        rows = [row for row in made.rows if row.corpus == name]
-        order = [row.model for row in rows]
-        mine = sorted(
-            (one for one in evaluations if one.corpus == name), key=lambda one: order.index(one.run)
-        )
-        corpora.append(
-            Corpus(
-                name,
-                rows,
-                [Line(f"{row.origin} {row.selection}", _less_corpus(cells(row))) for row in rows],
-                plots.bars([row for row in rows if row.selection != "none"]),
-                plots.by_context(mine),
-                plots.by_modalities(mine),
-                [plots.reliability(one) for one in mine],
-            )
-        )
-    return environment.get_template("leaderboard.html.j2").render(
-        corpora=corpora,
-        columns=_less_corpus(COLUMNS),
-        comparisons=[Line("", pair_cells(pair)) for pair in made.comparisons],
-        pairs=PAIRS,
-        remarks=REMARKS,
-        paired=PAIRED,
-    )
 
 
 def _folder(name: str) -> Path:
@@ -234,48 +91,28 @@ def _print(made: Board) -> None:
     console = Console()
     for corpus in dict.fromkeys(row.corpus for row in made.rows):
         rows = [row for row in made.rows if row.corpus == corpus]
-        show(_table(corpus, _PROTOCOL, [cells(row) for row in rows]))
+        show(_table(corpus, _PROTOCOL, COLUMNS, [cells(row) for row in rows]))
         mine = [cells(row) for row in rows if row.origin == "run"]
-        show(_table(f"{corpus}: runs", _MEASURED, mine))
+        show(_table(f"{corpus}: runs", _MEASURED, COLUMNS, mine))
     if made.comparisons:
         pairs = [pair_cells(pair) for pair in made.comparisons]
-        show(_table("Ablations", range(len(PAIRS)), pairs, PAIRS))
+        show(_table("Ablations", PAIRS, PAIRS, pairs))
         console.print(PAIRED)
     for remark in REMARKS:
         console.print(f"- {remark}")
 
 
 def _table(
-    title: str,
-    places: Sequence[int],
-    rows: Sequence[Sequence[str]],
-    columns: Sequence[str] = COLUMNS,
+    title: str, shown: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> Table:
-    """A table of some of the columns."""
+    """A table of those of the columns that are shown."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place in places:
-        table.add_column(textwrap.fill(columns[place], 14))
+    for name in shown:
+        table.add_column(textwrap.fill(name, 14))
     for row in rows:
-        table.add_row(*(row[place] for place in places))
+        said = dict(zip(columns, row, strict=True))
+        table.add_row(*(Text(said[name]) for name in shown))
     return table
-
-
-def _less_corpus(line: Sequence[str]) -> tuple[str, ...]:
-    """The cells of a row but for its corpus."""
-    return tuple(cell for name, cell in zip(COLUMNS, line, strict=True) if name != "corpus")
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-
-
-def _percent(spread: Spread | None) -> str:
-    return "–" if spread is None else plots.percent(spread.mean, spread.sd)
-
-
-def _between(low: float, high: float, sign: str = "") -> str:
-    return f"{100 * low:{sign}.2f} to {100 * high:{sign}.2f}"
 
 
 if __name__ == "__main__":

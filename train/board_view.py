@@ -1,0 +1,185 @@
+"""The leaderboard in words: cells of tables, Markdown, and one self-contained HTML page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+
+from train import plots
+from train.board import Board, Comparison, Row, Spread
+from train.figures import Evaluation
+
+#: The columns of the table of models, and of that of ablations.
+COLUMNS = (
+    "model",
+    "corpus",
+    "context",
+    "modalities",
+    "selected on",
+    "seeds",
+    "weighted F1",
+    "95 % over dialogues",
+    "accuracy",
+    "macro F1",
+    "ECE",
+    "validation F1",
+    "best on test (not for comparison)",
+    "parameters",
+    "training",
+)
+PAIRS = (
+    "corpus",
+    "from",
+    "to",
+    "what changed",
+    "seeds",
+    "difference",
+    "95 %",
+    "p",
+    "dialogues 95 %",
+)
+
+#: What a reader has to know, whatever the form.
+REMARKS = (
+    "Figures are in percent, on test, as trained, with all modalities of the model: mean ± "
+    "standard deviation over seeds. The 95 % interval is over dialogues, drawn with replacement.",
+    "Runs are selected on validation alone, and stand in the order of their validation scores.",
+    "Published figures are as stated by their sources, with other features than ours. Those "
+    "selected on test are too high, by an unknown amount; “leaking” means that the released code "
+    "lets some of the future through. All use gold transcripts, turns and speakers; none is a "
+    "figure for live speech.",
+    "“Best on test” is the score of whichever epoch was the best on test. It shows how much such a "
+    "selection flatters, and is not to be compared with anything.",
+    "A window limits what the network sees; features that were made in context keep theirs.",
+)
+PAIRED = (
+    "Runs of one recipe but for the weights of the consistency losses, over the seeds that both "
+    "have. p is of the two-sided paired t test over seeds, not corrected for the number of "
+    "comparisons; it says nothing of other test sets, which the interval over dialogues is about."
+)
+
+
+class Line(NamedTuple):
+    """A line of a table on the page; `css` names its styles."""
+
+    css: str
+    cells: tuple[str, ...]
+
+
+class Corpus(NamedTuple):
+    """The page's part on one corpus."""
+
+    name: str
+    rows: list[Row]
+    table: list[Line]
+    bars: plots.Bars
+    contexts: plots.Chart
+    modalities: plots.Chart
+    diagrams: list[plots.Diagram]
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
+    return (
+        row.model,
+        row.corpus,
+        row.context,
+        row.modalities,
+        row.selection,
+        "–" if row.seeds is None else str(row.seeds),
+        _percent(row.weighted_f1),
+        "–" if row.interval is None else _between(row.interval.low, row.interval.high),
+        _percent(row.accuracy),
+        _percent(row.macro_f1),
+        _percent(row.ece),
+        _percent(row.validation),
+        _percent(row.best_on_test),
+        "–" if row.parameters is None else f"{row.parameters:,}",
+        "–" if row.training_seconds is None else f"{row.training_seconds.mean / 60:.1f} min",
+    )
+
+
+def pair_cells(pair: Comparison) -> tuple[str, ...]:
+    """A comparison in words, in the order of `PAIRS`."""
+    seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
+    sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
+    return (
+        pair.corpus,
+        pair.first,
+        pair.second,
+        pair.changed,
+        str(seeds.n),
+        f"{100 * seeds.mean:+.2f}{sd}",
+        "–" if seeds.interval is None else _between(seeds.interval.low, seeds.interval.high, "+"),
+        "–" if seeds.p is None else f"{seeds.p:.3f}",
+        _between(dialogues.low, dialogues.high, "+"),
+    )
+
+
+def markdown(made: Board) -> str:
+    """The leaderboard in Markdown."""
+    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in made.rows])]
+    lines += ["", *(f"- {remark}" for remark in REMARKS), "", "## Sources", ""]
+    lines += dict.fromkeys(
+        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
+    )
+    if made.comparisons:
+        pairs = [pair_cells(pair) for pair in made.comparisons]
+        lines += ["", "## Ablations", "", *_markdown(PAIRS, pairs), "", PAIRED]
+    return "\n".join(lines) + "\n"
+
+
+def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
+    """The leaderboard as one page that needs no network. All that comes from outside is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    corpora = []
+    for name in dict.fromkeys(one.corpus for one in evaluations):
+        rows = [row for row in made.rows if row.corpus == name]
+        order = [row.model for row in rows]
+        mine = sorted(
+            (one for one in evaluations if one.corpus == name), key=lambda one: order.index(one.run)
+        )
+        corpora.append(
+            Corpus(
+                name,
+                rows,
+                [Line(f"{row.origin} {row.selection}", _less_corpus(cells(row))) for row in rows],
+                plots.bars([row for row in rows if row.selection != "none"]),
+                plots.by_context(mine),
+                plots.by_modalities(mine),
+                [plots.reliability(one) for one in mine],
+            )
+        )
+    return environment.get_template("leaderboard.html.j2").render(
+        corpora=corpora,
+        columns=_less_corpus(COLUMNS),
+        comparisons=[Line("", pair_cells(pair)) for pair in made.comparisons],
+        pairs=PAIRS,
+        remarks=REMARKS,
+        paired=PAIRED,
+    )
+
+
+def _less_corpus(line: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a row but for its corpus."""
+    return tuple(cell for name, cell in zip(COLUMNS, line, strict=True) if name != "corpus")
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _percent(spread: Spread | None) -> str:
+    return "–" if spread is None else plots.percent(spread.mean, spread.sd)
+
+
+def _between(low: float, high: float, sign: str = "") -> str:
+    return f"{100 * low:{sign}.2f} to {100 * high:{sign}.2f}"
