@@ -11,7 +11,7 @@ from train import encoded
 from train.compose import Absence
 from train.corpora import pickles
 from train.engine import Plan, Precision
-from train.featured import FeaturedCorpus
+from train.featured import FeaturedCorpus, restricted
 from train.features import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -19,16 +19,18 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 Above0 = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Modality = Literal["text", "audio", "visual"]
 
 
 class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a network is trained on a corpus of conversations.
 
     `corpus` is `iemocap`, `meld` or `emorynlp`. `text` is `frozen`, or the recipe of the text
-    encoder; `features` is a file of the literature's features (see `train.corpora.pickles`) to take
-    instead. Trainings are made with the seeds
-    `first_seed`, `first_seed` + 1, ... `context` is what an utterance may use: all of the dialogue
-    (`full`), its past (`causal`, one layer of attention looking back over `memory` utterances), or
+    encoder, which is trained with the seeds 1 to `text_seeds`, taken in turn by the networks;
+    `features` is a file of the literature's features (see `train.corpora.pickles`) to take instead.
+    `modalities` leaves out all others. Trainings are made with the seeds `first_seed`,
+    `first_seed` + 1, ... `context` is what an utterance may use: all of the dialogue (`full`), its
+    past (`causal`, one layer of attention looking back over `memory` utterances), or
     a window of the last `window` utterances (`buffer`). `batch` dialogues, or windows, make a step,
     in `accumulate` parts; `patience` epochs without a better validation score end the training.
     `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the
@@ -48,6 +50,8 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     memory: Positive = 128
     seeds: Positive = 1
     first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    text_seeds: Positive = 5
+    modalities: tuple[Modality, ...] | None = None
     epochs: Positive = 40
     patience: Positive | None = 10
     batch: Positive | None = None
@@ -82,7 +86,8 @@ CHANGES_NOTHING = ("seeds", "first_seed", "ship")
 
 def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     """The recipe with every value that was left open: the consistency losses are those of GSCon
-    and off for networks without a shared encoder; a step is 8 dialogues or 128 windows.
+    and off for networks without a shared encoder, and where only one modality was asked for; a step
+    is 8 dialogues or 128 windows.
 
     Raises:
         InputError: values that do not go together.
@@ -96,6 +101,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
                 f"{key}={value:g}: model {recipe.model!r} has no shared encoder for it to act on; "
                 f"give {key}=0 or model=gscon"
             )
+    consistent = consistent and (recipe.modalities is None or len(recipe.modalities) > 1)
     return msgspec.structs.replace(
         recipe,
         name=recipe.name or f"{recipe.corpus}-{recipe.model}-{recipe.context}",
@@ -114,7 +120,11 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
     if recipe.features is not None:
         made = pickles.load(Path(recipe.features), recipe.corpus)
     else:
-        made = encoded.featured(recipe.corpus, recipe.text, seed, report)
+        made = encoded.featured(
+            recipe.corpus, recipe.text, 1 + (seed - 1) % recipe.text_seeds, report
+        )
+    if recipe.modalities is not None:
+        made = restricted(made, recipe.modalities)
     check(made)
     return made
 

@@ -4,6 +4,7 @@ Trained text encoders and the features that they give are kept in the user's cac
 of all that they depend on.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -36,7 +37,7 @@ from train.features import Report, text_vectors
 from train.text import Lessons, Spoken, TextRecipe
 
 #: Changes when the same recipe would give another encoder or other features.
-_VERSION = 1
+_VERSION = 2
 #: The tables' prosody, each value beside its difference from the speaker's mean so far.
 _PROSODY = "table-prosody/1+speaker-relative"
 #: The two corpora that transcribe the same show: neither is learned from where it tells a scene of
@@ -123,7 +124,7 @@ def lessons(made: TextRecipe) -> dict[str, Lessons]:
             found[name] = Lessons(
                 len(EMOTIONS),
                 [
-                    Spoken([row], [0], _several(one.labels))
+                    Spoken([row], [0], _several(one.labels), torch.zeros(1, 0))
                     for row, one in zip(ids, sentences, strict=True)
                 ],
             )
@@ -133,11 +134,11 @@ def lessons(made: TextRecipe) -> dict[str, Lessons]:
         if len(made.corpora) > 1 and name in _SAME_SHOW:
             other = tables.load(_SAME_SHOW[name])
             train = disjoint(train, [*other.splits["validation"], *other.splits["test"]])
-        found[name] = Lessons(
-            len(table.labels),
-            [_spoken(tokenise, one, table) for one in train],
-            [_spoken(tokenise, one, table) for one in table.splits["validation"]],
+        learned, selected = (
+            [_spoken(tokenise, one, table) for one in dialogues]
+            for dialogues in (train, table.splits["validation"])
         )
+        found[name] = _standardised(Lessons(len(table.labels), learned, selected))
     return found
 
 
@@ -148,7 +149,38 @@ def _spoken(tokenise: Tokenise, one: Dialogue, table: Table) -> Spoken:
         tokenise([utterance.text for utterance in one.utterances]),
         speakers_by_appearance([utterance.speaker for utterance in one.utterances]),
         functional.one_hot(labels.clamp(min=0), len(table.labels)) * marked.float(),
+        sounds(one),
     )
+
+
+def _standardised(lessons: Lessons) -> Lessons:
+    """The same with sounds of mean 0 and deviation 1 in training, none beyond 4 deviations; of no
+    length where no utterance in training was measured."""
+    every = torch.cat([one.sound for one in lessons.train])
+    known = every[every.any(1)]
+    mean, deviation = known.mean(0), known.std(0).clamp(min=1e-4)
+
+    def scaled(one: Spoken) -> Spoken:
+        if not len(known):
+            return dataclasses.replace(one, sound=one.sound[:, :0])
+        there = one.sound.any(1)[:, None]
+        return dataclasses.replace(one, sound=((one.sound - mean) / deviation).clamp(-4, 4) * there)
+
+    return Lessons(
+        lessons.classes, [*map(scaled, lessons.train)], [*map(scaled, lessons.validation)]
+    )
+
+
+def sounds(dialogue: Dialogue) -> Tensor:
+    """The prosody of a dialogue's utterances, each value beside its difference from the speaker's
+    mean so far, float32 [U, 16]; zero where it was not measured."""
+    relative, rows = SpeakerRelative(), []
+    for one in dialogue.utterances:
+        if one.prosody is None:
+            rows.append(np.zeros(2 * len(PROSODY), np.float32))
+        else:
+            rows.append(relative(np.asarray(one.prosody, np.float32), one.speaker))
+    return torch.from_numpy(np.stack(rows))
 
 
 def _several(labels: tuple[int, ...]) -> Tensor:
@@ -184,16 +216,9 @@ def _in_context(
 
 def _featured(dialogue: Dialogue, words: Tensor, heard: bool) -> FeaturedDialogue:
     speakers = speakers_by_appearance([one.speaker for one in dialogue.utterances])
-    relative = SpeakerRelative()
     features, there = {"text": words}, [torch.ones(len(words), dtype=torch.bool)]
     if heard:
-        sounds = []
-        for one, speaker in zip(dialogue.utterances, speakers, strict=True):
-            if one.prosody is None:
-                sounds.append(np.zeros(2 * len(PROSODY), np.float32))
-            else:
-                sounds.append(relative(np.asarray(one.prosody, np.float32), speaker))
-        features["audio"] = torch.from_numpy(np.stack(sounds))
+        features["audio"] = sounds(dialogue)
         there.append(torch.tensor([one.prosody is not None for one in dialogue.utterances]))
     return FeaturedDialogue(
         name=dialogue.name,

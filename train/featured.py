@@ -1,12 +1,13 @@
 """A corpus as networks see it: features, speakers and labels of every dialogue."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from configs.errors import InputError
 from model.network import Conversations
 
 
@@ -46,6 +47,32 @@ class FeaturedCorpus:
         """Lengths of the feature vectors, by modality."""
         first = self.splits["train"][0]
         return {m: first.features[m].shape[1] for m in self.modalities}
+
+
+def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCorpus:
+    """The corpus with some of its modalities, the others as if they had never been there.
+
+    Raises:
+        InputError: it lacks one of them.
+    """
+    lacking = [m for m in modalities if m not in corpus.modalities]
+    if lacking or not modalities:
+        raise InputError(
+            f"modalities {', '.join(modalities) or 'none'}: corpus {corpus.name} has "
+            f"{', '.join(corpus.modalities)}; give some of these"
+        )
+    kept = [m for m in corpus.modalities if m in modalities]
+    places = [corpus.modalities.index(m) for m in kept]
+
+    def less(one: FeaturedDialogue) -> FeaturedDialogue:
+        features = {m: one.features[m] for m in kept}
+        return replace(one, features=features, present=one.present[:, places])
+
+    return replace(
+        corpus,
+        encoders={m: corpus.encoders[m] for m in kept},
+        splits={name: tuple(map(less, rows)) for name, rows in corpus.splits.items()},
+    )
 
 
 def batch(dialogues: Sequence[FeaturedDialogue]) -> tuple[Conversations, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh, pack
 from train.features import Report
@@ -24,10 +25,11 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `corpora` are learned together, each with a head of its own; `start` names the recipe whose
     encoder is taken to begin with (None: the sentence encoder as it is). A step takes dialogues, or
-    stretches of at most `stretch` tokens of long ones, up to `batch` tokens in all. `epochs` times
-    all are seen; `keep` says which epoch's weights are kept: the `best` on validation, by the mean
-    of the corpora's weighted F1, or the `last`. `frozen` keeps the embeddings and so many layers
-    above them as they are (-1: nothing is kept).
+    stretches of at most `stretch` tokens of long ones, up to `batch` tokens in all. Prosody stands
+    beside the words where there is any, so that words need not explain what the voice tells.
+    `epochs` times all are seen; `keep` says which epoch's weights are kept: the `best` on
+    validation, by the mean of the corpora's weighted F1, or the `last`. `frozen` keeps the
+    embeddings and so many layers above them as they are (-1: nothing is kept).
     """
 
     kind: Literal["text"] = "text"
@@ -51,12 +53,14 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Spoken:
-    """A dialogue as the encoder learns it: token ids and speaker of each utterance, and the
-    probability of each class, float32 [U, classes]; all zero where there is no label."""
+    """A dialogue as the encoder learns it: token ids and speaker of each utterance, the
+    probability of each class, float32 [U, classes], all zero where there is no label; and how it
+    sounded, float32 [U, sounds], standardised, zero where unknown."""
 
     ids: list[list[int]]
     speakers: list[int]
     targets: Tensor
+    sound: Tensor
 
 
 @dataclass(frozen=True)
@@ -152,11 +156,21 @@ class _Learner(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        sounds = {name: one.train[0].sound.shape[1] for name, one in lessons.items()}
+        self.voices = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Linear(count, 64), nn.GELU(), nn.Dropout(recipe.dropout), nn.Linear(64, 64)
+                )
+                for name, count in sounds.items()
+                if count
+            }
+        )
         self.heads = nn.ModuleDict(
             {
                 name: nn.Sequential(
                     nn.Dropout(recipe.dropout),
-                    nn.Linear(encoder.dim, 256),
+                    nn.Linear(encoder.dim + (64 if sounds[name] else 0), 256),
                     nn.GELU(),
                     nn.Dropout(recipe.dropout),
                     nn.Linear(256, one.classes),
@@ -165,9 +179,12 @@ class _Learner(nn.Module):
             }
         )
 
-    def forward(self, name: str, tokens: Tokens) -> Tensor:
+    def forward(self, name: str, tokens: Tokens, sound: Tensor) -> Tensor:
         """Logits [B, U, classes of the corpus]."""
-        logits: Tensor = self.heads[name](self.encoder(tokens))
+        state = self.encoder(tokens)
+        if name in self.voices:
+            state = torch.cat([state, self.voices[name](sound)], -1)
+        logits: Tensor = self.heads[name](state)
         return logits
 
 
@@ -184,7 +201,7 @@ def _groups(recipe: TextRecipe, learner: _Learner) -> list[dict[str, Any]]:
         {"params": [p for p in learned if p.dim() < 2], "lr": rate, "weight_decay": 0.0},
         {"params": [encoder.bias], "lr": recipe.bias_learning_rate, "weight_decay": 0.0},
         {
-            "params": list(learner.heads.parameters()),
+            "params": [*learner.heads.parameters(), *learner.voices.parameters()],
             "lr": recipe.head_learning_rate,
             "weight_decay": decay,
         },
@@ -226,7 +243,13 @@ def _stretches(dialogue: Spoken, recipe: TextRecipe, draw: random.Random) -> lis
         length += size
     pieces.append((first, len(sizes)))
     return [
-        Spoken(dialogue.ids[a:b], dialogue.speakers[a:b], dialogue.targets[a:b]) for a, b in pieces
+        Spoken(
+            dialogue.ids[a:b],
+            dialogue.speakers[a:b],
+            dialogue.targets[a:b],
+            dialogue.sound[a:b],
+        )
+        for a, b in pieces
     ]
 
 
@@ -242,7 +265,8 @@ def _answers(
 ) -> tuple[Tensor, Tensor]:
     """Logits and targets [n, classes] of all utterances that have a label."""
     tokens = fabric.to_device(pack([(row.ids, row.speakers) for row in rows]))
-    found = module(name, tokens)
+    sound = pad_sequence([row.sound for row in rows], batch_first=True)
+    found = module(name, tokens, fabric.to_device(sound))
     logits = torch.cat([found[place, : len(row.ids)] for place, row in enumerate(rows)])
     targets = fabric.to_device(torch.cat([row.targets for row in rows]))
     marked = targets.sum(1) > 0

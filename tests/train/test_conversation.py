@@ -11,11 +11,11 @@ from configs.errors import InputError
 from model.labels import MODALITIES
 from model.network import build
 from train import fit
-from train.conversation import ConversationRecipe, architecture, check, resolved
+from train.conversation import ConversationRecipe, architecture, check, material, resolved
 from train.corpora import tables
 from train.course import ConversationCourse, class_weights, standardise
 from train.engine import fabric
-from train.featured import FeaturedCorpus, FeaturedDialogue
+from train.featured import FeaturedCorpus, FeaturedDialogue, restricted
 
 RECIPE = ConversationRecipe(width=8, heads=2)
 
@@ -174,3 +174,35 @@ def test_classes_weigh_as_much_as_the_balance_says() -> None:
     assert float(weight.mean()) == pytest.approx(1)
     half = class_weights(made, 0.5)
     assert float(half[1] / half[0]) == pytest.approx(2)
+
+
+def test_modalities_that_were_not_asked_for_are_left_out() -> None:
+    whole_corpus = corpus()
+    less = restricted(whole_corpus, ("visual", "text"))
+    assert less.modalities == ("text", "visual")
+    one, whole = less.splits["train"][0], whole_corpus.splits["train"][0]
+    assert set(one.features) == {"text", "visual"}
+    assert torch.equal(one.present, whole.present[:, [0, 2]])
+    assert torch.equal(one.labels, whole.labels)
+    with pytest.raises(InputError, match="audio"):
+        restricted(less, ("audio",))
+    with pytest.raises(InputError, match="none"):
+        restricted(less, ())
+
+
+def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
+    alone = resolved(ConversationRecipe(modalities=("audio",)))
+    assert (alone.gdc, alone.ssc) == (0.0, 0.0)
+
+
+def test_networks_take_the_text_encoders_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def featured(name: str, words: str, seed: int, report: object) -> FeaturedCorpus:
+        asked.append(seed)
+        return corpus()
+
+    monkeypatch.setattr("train.encoded.featured", featured)
+    for seed in (1, 2, 3, 4, 7):
+        material(ConversationRecipe(text_seeds=3), seed, lambda *_: None)
+    assert asked == [1, 2, 3, 1, 1]
