@@ -10,28 +10,30 @@ utterances of a conversation, attention runs over it, and every utterance is ans
 Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from model import incremental
 from model.layers import Stack, head, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
-from model.shared import SharedEncoder, Sharing
+from model.shared import SharedEncoder
 
 
 @dataclass(frozen=True)
 class Memory:
     """What is remembered between utterances: those before, the last one last.
 
-    `valid` bool [1, max(memory, 13) - 1], which of them there were; `past[m]` of each layer;
-    `encoded[m]` [1, 12, d].
+    `valid` bool [memory - 1], which of them there were; `past` of the encoders; `encoded`
+    [M, 12, d], zero where there were none.
     """
 
     valid: Tensor
-    past: dict[str, tuple[Tensor, ...]]
-    encoded: dict[str, Tensor]
+    past: incremental.Past
+    encoded: Tensor
 
 
 class GSCon(Network):
@@ -79,19 +81,17 @@ class GSCon(Network):
         sharing = self.share.together(list(encoded.values()), batch.valid, last)
         if last:
             encoded = {m: x[:, -1:] for m, x in encoded.items()}
-        return self._heads(encoded, sharing)
+        return replace(self._heads(encoded, sharing.each, sharing.mean), sharing=sharing)
 
-    def _heads(self, encoded: dict[str, Tensor], sharing: Sharing) -> Answers:
+    def _heads(self, encoded: dict[str, Tensor], shared: Tensor, common: Tensor) -> Answers:
         """The final head (in the paper's code LVAC) reads all parts, the auxiliary one (LVA) the
         specific ones; a modality's own reads its part and the common one."""
-        common = sharing.mean
         specific = list(encoded.values())
         return Answers(
             final=self.final(torch.cat([*specific, common], -1)),
             specific={m: self.specific[m](torch.cat([x, common], -1)) for m, x in encoded.items()},
             encoded=encoded,
-            shared=dict(zip(self.modalities, sharing.each, strict=True)),
-            sharing=sharing,
+            shared=dict(zip(self.modalities, shared, strict=True)),
             common=self.common(common),
             auxiliary=self.auxiliary(torch.cat(specific, -1)),
         )
@@ -101,26 +101,28 @@ class GSCon(Network):
 
     def _start(self) -> Memory:
         a, like = self.architecture, self.share.first.weight
-        length = max(a.memory, SharedEncoder.PAST + 1) - 1
         return Memory(
-            valid=torch.zeros(1, length, dtype=torch.bool, device=like.device),
-            past={m: self._encoder(m).start() for m in self.modalities},
-            encoded={m: like.new_zeros(1, SharedEncoder.PAST, a.width) for m in self.modalities},
+            valid=torch.zeros(a.memory - 1, dtype=torch.bool, device=like.device),
+            past=incremental.start([self._encoder(m) for m in self.modalities]),
+            encoded=like.new_zeros(len(self.modalities), SharedEncoder.PAST, a.width),
         )
 
     def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
-        valid = torch.cat([memory.valid, turn.valid], 1)
-        encoded, past, rows = {}, {}, {}
-        seen = valid[:, None, -self.architecture.memory :]
-        for place, m in enumerate(self.modalities):
-            encoder = self._encoder(m)
-            entered = encoder.enter(turn, m, place)
-            encoded[m], past[m] = encoder.step(entered, memory.past[m], seen)
-            rows[m] = torch.cat([memory.encoded[m], encoded[m]], 1)
-        recent = valid[:, -SharedEncoder.PAST - 1 :]
-        sharing = self.share.together(list(rows.values()), recent, last=True)
-        now = Memory(valid[:, 1:], past, {m: x[:, 1:] for m, x in rows.items()})
-        return self._heads(encoded, sharing), now
+        valid = torch.cat([memory.valid, turn.valid[0]])
+        entered = [self._encoder(m).enter(turn, m, i) for i, m in enumerate(self.modalities)]
+        state, past = incremental.step(torch.cat(entered), memory.past, valid)
+        encoded = torch.cat([memory.encoded, state], 1)
+        shared = self._share_last(encoded)[:, None]
+        answers = self._heads(
+            {m: state[i : i + 1] for i, m in enumerate(self.modalities)}, shared, shared.mean(0)
+        )
+        return answers, Memory(valid[1:], past, encoded[:, 1:])
+
+    def _share_last(self, encoded: Tensor) -> Tensor:
+        """The common parts [M, 1, d] of the last of 13 utterances: the shared encoder without what
+        it needs for padding and gradients, which takes longer than the rest."""
+        hidden = functional.conv2d(encoded[:, None], self.share.first.weight, padding=(0, 3))
+        return functional.conv2d(hidden.relu(), self.share.second.weight, padding=(0, 3))[:, 0]
 
 
 class ModalityEncoder(Stack):

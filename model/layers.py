@@ -47,7 +47,7 @@ class Layer(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.heads, self.memory = a.heads, a.memory
+        self.heads, self.reach = a.heads, a.reach
         self.norm_attention, self.norm_feed = nn.LayerNorm(a.width), nn.LayerNorm(a.width)
         self.query_key_value = nn.Linear(a.width, 3 * a.width)
         self.out = nn.Linear(a.width, a.width)
@@ -60,85 +60,40 @@ class Layer(nn.Module):
         )
         self.drop = nn.Dropout(a.dropout)
 
-    def forward(self, state: Tensor, apart: Tensor, seen: Tensor) -> Tensor:
-        """Of [B, N, d]; `apart` [N, N] are distances, clamped, counted from 0; `seen` [B, N, N]
-        tells which utterances [key] each [query] may use."""
-        query, key, value = self._query_key_value(state).chunk(3, -1)
-        return self._mix(state, query, key, value, apart, seen)
-
-    def start(self) -> Tensor:
-        """No utterance yet: keys and values [1, memory - 1, 2 d] of nothing."""
-        return self.out.weight.new_zeros(1, self.memory - 1, 2 * self.out.in_features)
-
-    def step(
-        self, state: Tensor, past: Tensor, apart: Tensor, seen: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Of one more utterance [1, 1, d], and the keys and values with it.
-
-        `past` [1, memory - 1, 2 d] are the keys and values of the utterances before, the last one
-        last; `seen` bool [1, 1, memory] tells which of them there were, itself included.
-        """
-        width = state.shape[-1]
-        made = self._query_key_value(state)
-        # Whole rows are put together before they are taken apart: several times faster.
-        rows = torch.cat([past, made[..., width:]], 1)
-        key, value = rows.chunk(2, -1)
-        return self._mix(state, made[..., :width], key, value, apart, seen), rows[:, 1:]
-
-    def _query_key_value(self, state: Tensor) -> Tensor:
-        made: Tensor = self.query_key_value(self.norm_attention(state))
-        return made
-
-    def _mix(
-        self, state: Tensor, query: Tensor, key: Tensor, value: Tensor, apart: Tensor, seen: Tensor
-    ) -> Tensor:
-        query, key, value = (
-            x.view(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (query, key, value)
-        )
+    def forward(self, state: Tensor, seen: Tensor) -> Tensor:
+        batch, count, width = state.shape
+        split = self.query_key_value(self.norm_attention(state))
+        query, key, value = split.view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        place = torch.arange(count, device=state.device)
+        apart = (place[:, None] - place).clamp(-self.reach, self.reach) + self.reach
         bias = self.distance[:, apart].masked_fill(~seen[:, None], float("-inf"))
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        state = state + self.drop(self.out(mixed.transpose(1, 2).flatten(2)))
+        state = state + self.drop(self.out(mixed.transpose(1, 2).reshape(batch, count, width)))
         fed: Tensor = self.drop(self.feed(self.norm_feed(state)))
         return state + fed
 
 
 class Stack(nn.Module):
-    """Transformer layers over the utterances of a conversation, and a norm."""
+    """Transformer layers over the utterances of a conversation, and a norm. `model.incremental`
+    has the same for one utterance after the other."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.reach, self.memory = a.reach, a.memory
+        self.memory, self.reach = a.memory, a.reach
         self.layers = nn.ModuleList([Layer(a) for _ in range(a.layers)])
         self.norm = nn.LayerNorm(a.width)
 
     def forward(self, state: Tensor, seen: Tensor) -> Tensor:
-        """Of [B, N, d]; `seen` [B, N, N] as `visible` gives it."""
-        place = torch.arange(state.shape[1], device=state.device)
-        apart = self._clamped(place[:, None] - place)
-        for layer in self._layers():
-            state = layer(state, apart, seen)
+        """Of [B, N, d]; `seen` [B, N, N] tells which utterances [key] each [query] may use, see
+        `visible`."""
+        for layer in self.layers:
+            state = layer(state, seen)
         normed: Tensor = self.norm(state)
         return normed
 
-    def start(self) -> tuple[Tensor, ...]:
-        """No utterance yet: the past of each layer."""
-        return tuple(layer.start() for layer in self._layers())
-
-    def step(
-        self, state: Tensor, past: tuple[Tensor, ...], seen: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Of one more utterance [1, 1, d]: see `Layer.step`."""
-        apart = self._clamped(torch.arange(self.memory - 1, -1, -1, device=state.device)[None])
-        now = []
-        for layer, before in zip(self._layers(), past, strict=True):
-            state, after = layer.step(state, before, apart, seen)
-            now.append(after)
-        return self.norm(state), tuple(now)
-
-    def _clamped(self, apart: Tensor) -> Tensor:
-        return apart.clamp(-self.reach, self.reach) + self.reach
-
-    def _layers(self) -> list[Layer]:
+    @property
+    def each(self) -> list[Layer]:
+        """The layers."""
         return cast(list[Layer], list(self.layers))
 
 

@@ -111,7 +111,7 @@ class Network(nn.Module, ABC):
         return self._answer(self._cleaned(batch), last)
 
     def start(self, context: int | None = None) -> State:
-        """A conversation in which nothing has been said.
+        """A conversation in which nothing has been said, for the weights as they are now.
 
         Args:
             context: look at windows of so many utterances, whatever the mode. None: as trained,

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model import incremental
 from model.baselines.baseline import Baseline
 from model.layers import Stack, speaker_vectors, visible
 from model.network import Architecture, Conversations
@@ -13,10 +14,10 @@ from model.network import Architecture, Conversations
 
 @dataclass(frozen=True)
 class Memory:
-    """`valid` bool [1, memory - 1], which of the last utterances there were; `past` by layer."""
+    """`valid` bool [memory - 1], which of the last utterances there were; `past` of the stack."""
 
     valid: Tensor
-    past: tuple[Tensor, ...]
+    past: incremental.Past
 
 
 class Transformer(Baseline):
@@ -44,15 +45,15 @@ class Transformer(Baseline):
         return logits
 
     def _start(self) -> Memory:
-        nothing = torch.zeros(1, self.architecture.memory - 1, dtype=torch.bool)
-        return Memory(nothing.to(self.final.weight.device), self.stack.start())
+        nothing = torch.zeros(self.architecture.memory - 1, dtype=torch.bool)
+        return Memory(nothing.to(self.final.weight.device), incremental.start([self.stack]))
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
     ) -> tuple[Tensor, Memory]:
-        valid = torch.cat([memory.valid, turn.valid], 1)
-        state, past = self.stack.step(self._enter(encoded, turn), memory.past, valid[:, None])
-        return self.final(state), Memory(valid[:, 1:], past)
+        valid = torch.cat([memory.valid, turn.valid[0]])
+        state, past = incremental.step(self._enter(encoded, turn), memory.past, valid)
+        return self.final(state), Memory(valid[1:], past)
 
     def _enter(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
         together = torch.stack(list(encoded.values())).sum(0)

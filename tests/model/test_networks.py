@@ -134,9 +134,11 @@ def test_the_future_changes_nothing_bit_for_bit(
 
 @every_network
 @quick
-@given(count=st.integers(1, 25), seed=st.integers(0, 5))
-def test_a_causal_stream_gives_the_answers_of_the_whole(name: str, count: int, seed: int) -> None:
-    model, batch = network(name, "causal"), conversations(1, count, seed)
+@given(count=st.integers(1, 25), memory=st.integers(1, 9), seed=st.integers(0, 5))
+def test_a_causal_stream_gives_the_answers_of_the_whole(
+    name: str, count: int, memory: int, seed: int
+) -> None:
+    model, batch = network(name, "causal", memory=memory), conversations(1, count, seed)
     torch.testing.assert_close(
         streamed(model, batch), everything(model(batch)), atol=1e-5, rtol=1e-5
     )
