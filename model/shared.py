@@ -50,20 +50,18 @@ class SharedEncoder(nn.Module):
             before = (self.PAST + 1 - seen, 0)
             maps = functional.pad(maps[:, :, -seen:], (0, 0, *before))
             valid, rows = functional.pad(valid[:, -seen:], before), (0, 0)
-        count, width = len(maps), maps.shape[-1]
         keep = valid[..., None].to(maps.dtype)
         fewer = banded.SIZE - 1 - sum(rows)
-        read = banded.padded((maps * keep).flatten(0, 1), rows)
+        read = maps * keep
         keep = keep[:, fewer:]
-        maps = functional.relu(self._convolved(read, self.first, width, count)) * keep
-        hidden = banded.padded(maps.flatten(0, 1), rows)
+        hidden = functional.relu(self._convolved(read, self.first, rows)) * keep
         keep = keep[:, fewer:]
-        each = self._convolved(hidden, self.second, width, count) * keep
-        return Sharing(each, self.second.weight[0], self.band, keep, (read, hidden), rows)
+        each = self._convolved(hidden, self.second, rows) * keep
+        return Sharing(each, self.second.weight, self.band, keep, (read, hidden), rows)
 
-    def _convolved(self, maps: Tensor, layer: nn.Conv2d, width: int, count: int) -> Tensor:
-        made = banded.convolved(maps, layer.weight[0], self.band)[..., 0, :].flatten(2)
-        return made[..., :width].reshape(count, -1, made.shape[1], width)
+    def _convolved(self, maps: Tensor, layer: nn.Conv2d, rows: tuple[int, int]) -> Tensor:
+        made = banded.convolved(banded.padded(maps, rows), layer.weight, self.band)
+        return banded.plain(made, maps)
 
 
 class Sharing:
@@ -73,11 +71,11 @@ class Sharing:
 
     Args:
         each: see there.
-        kernel: the second kernel, [1, 7, 7].
+        kernel: the second kernel, [1, 1, 7, 7].
         band: the encoder's, see `model.banded`.
         keep: 1 or 0, what of `mean` is not padding, [B, N, 1].
-        maps: what each of the two convolutions read, padded maps as in `model.banded`.
-        rows: how many rows of zeros were put before and after the second one's.
+        maps: what each of the two convolutions read, [M, B, R, d].
+        rows: how many rows of zeros either one put before and after.
     """
 
     def __init__(
@@ -112,11 +110,10 @@ class Sharing:
         exact = torch.promote_types(self.mean.dtype, torch.float32)
         with torch.autocast(self.mean.device.type, enabled=False):
             gradients: Tensor = KernelGradients.apply(  # type: ignore[no-untyped-call]
-                *(one.to(exact) for one in self._maps),
+                *(maps.to(exact) for maps in self._maps),
                 torch.stack([slope.to(exact) for slope in slopes]) * self._keep.to(exact),
                 self._kernel.to(exact),
                 self._band.to(exact),
                 self._rows,
-                len(self.each),
             )
         return gradients

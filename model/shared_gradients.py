@@ -10,7 +10,8 @@ kernel, and [A > 0] a mask):
     dL/dK2 = corr(mean A, G)
     dL/dK1 = mean over modalities of corr(S, [A > 0] U)    with U = K2' G
 
-Shapes: L losses, B conversations, R rows; maps as in `model.banded`, n = M * B of them.
+Shapes: L losses, M modalities, B conversations, d width; R rows are read, R' are hidden and N come
+out, as many as are read or, where only the last is asked for, 13, 7 and 1.
 """
 
 from typing import Any
@@ -26,13 +27,12 @@ class KernelGradients(torch.autograd.Function):
     """The gradients [L, 98] of L losses on both kernels; can be differentiated once.
 
     Args:
-        read: S, padded, [n, R + 6, D + 1, 8].
-        hidden: A, padded, [n, R' + 6, D + 1, 8].
-        slopes: G, [L, B, R', d], zero on padding.
-        second: K2, [1, 7, 7].
+        read: S, [M, B, R, d].
+        hidden: A, [M, B, R', d].
+        slopes: G, [L, B, N, d], zero on padding.
+        second: K2, [1, 1, 7, 7].
         band: see `model.banded`.
-        rows: how many rows of zeros were put before and after A.
-        modalities: M.
+        rows: how many rows of zeros either convolution puts before and after what it reads.
     """
 
     @staticmethod
@@ -44,46 +44,54 @@ class KernelGradients(torch.autograd.Function):
         second: Tensor,
         band: Tensor,
         rows: tuple[int, int],
-        modalities: int,
     ) -> Tensor:
-        losses, width = len(slopes), slopes.shape[-1]
-        inside = slice(rows[0], hidden.shape[1] - rows[1])
-        slopes = banded.blocked(slopes)
-        # The losses' maps stand beside each other, as those of several kernels do.
-        above = banded.spread(slopes.flatten(0, 1)[..., None, :], second, band)[:, inside]
-        above = _apart(_framed(above, width), losses).movedim(0, -2)
-        mask = (_framed(hidden[:, inside], width) > 0).to(above.dtype)
-        # Written out for every loss, since products of short broadcast rows are slow.
-        mask = _apart(mask, modalities)[..., None, :].expand(-1, *above.shape).contiguous()
-        mixed = _apart(hidden, modalities).mean(0)
-        on_first = banded.correlated(read, (above * mask).flatten(0, 1), band) / modalities
-        on_second = banded.correlated(mixed, slopes.movedim(0, -2), band)
-        ctx.save_for_backward(read, mixed, slopes, second, band, above, mask)
-        ctx.rows, ctx.width = rows, width
-        return torch.cat([on_first.flatten(1), on_second.flatten(1)], 1)
+        losses, modalities = len(slopes), len(read)
+        # An adjoint in the map is a convolution with the kernel turned, and the other padding.
+        back = (banded.SIZE - 1 - rows[0], banded.SIZE - 1 - rows[1])
+        mixed, alive = hidden.mean(0), hidden.sign()
+        around = banded.padded(slopes, back)
+        above = banded.plain(banded.convolved(around, _turned(second), band), slopes)
+        above = _beside(banded.padded(above, back), losses)
+        # The mask is written out for every loss: products of short broadcast rows are slow.
+        mask = torch.cat([banded.padded(alive, back)] * losses, -2)
+        on_hidden = (_apart(mask, modalities) * above).flatten(0, 1)
+        around = _beside(around, losses)
+        on_first = banded.correlated(on_hidden, banded.blocked(read), band)
+        on_second = banded.correlated(around, banded.blocked(mixed), band)
+        ctx.save_for_backward(read, mixed, alive, slopes, second, band, on_hidden, around)
+        ctx.rows = rows
+        return torch.cat([_turned(on_first) / modalities, _turned(on_second)], 2).flatten(2)[0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
-        read, mixed, slopes, second, band, above, mask = ctx.saved_tensors
-        losses, modalities = len(slopes), len(mask)
-        ways = wanted.reshape(losses, 2, banded.SIZE, banded.SIZE)
-        to_read = banded.spread((above * mask).flatten(0, 1), ways[:, 0] / modalities, band)
+        read, mixed, alive, slopes, second, band, on_hidden, around = ctx.saved_tensors
+        losses, modalities = len(slopes), len(read)
+        ways = wanted.reshape(1, losses, 2, banded.SIZE, banded.SIZE)
+        first_way, second_way = ways.unbind(2)
+        to_read = banded.convolved(on_hidden, _turned(first_way) / modalities, band)
+        to_hidden = banded.convolved(around, _turned(second_way) / modalities, band)
         # How the mean of A moves when K1 moves in each loss's wanted way.
-        moved = (_apart(banded.convolved(read, ways[:, 0], band), modalities) * mask).mean(0)
-        moved = moved.movedim(-2, 0).flatten(0, 1).flatten(2)[..., : ctx.width]
-        moved = banded.padded(moved, ctx.rows)
-        to_slopes = _apart(banded.convolved(moved, second, band)[..., 0, :], losses)
-        to_slopes = to_slopes + banded.convolved(mixed, ways[:, 1], band).movedim(-2, 0)
-        to_second = banded.correlated(moved, slopes.flatten(0, 1)[..., None, :], band)
-        to_hidden = banded.spread(slopes.movedim(0, -2), ways[:, 1] / modalities, band)
+        moved = banded.convolved(banded.padded(read, ctx.rows), first_way.transpose(0, 1), band)
+        moved = moved * torch.cat([banded.blocked(alive)] * losses, -2)
+        moved = torch.cat(_apart(moved, modalities).mean(0).chunk(losses, -2))
+        moved = banded.padded(banded.plain(moved, slopes), ctx.rows)
+        to_second = banded.correlated(moved, banded.blocked(slopes), band)
+        to_slopes = banded.convolved(moved, second, band)
+        more = banded.convolved(banded.padded(mixed, ctx.rows), second_way.transpose(0, 1), band)
+        to_slopes = to_slopes + torch.cat(more.chunk(losses, -2))
         return (
-            to_read,
-            to_hidden.repeat(modalities, 1, 1, 1),
-            to_slopes.flatten(-2)[..., : ctx.width],
+            banded.plain(to_read, read),
+            banded.plain(to_hidden, mixed).expand(modalities, *mixed.shape),
+            banded.plain(to_slopes, slopes),
             to_second,
-            *[None] * 3,
+            None,
+            None,
         )
+
+
+def _turned(kernels: Tensor) -> Tensor:
+    return kernels.flip(-2, -1)
 
 
 def _apart(maps: Tensor, count: int) -> Tensor:
@@ -91,7 +99,6 @@ def _apart(maps: Tensor, count: int) -> Tensor:
     return maps.reshape(count, -1, *maps.shape[1:])
 
 
-def _framed(maps: Tensor, width: int) -> Tensor:
-    """Padded maps [n, R, D + 1, 8] without the zeros beside their features: [n, R, D, 8]."""
-    before = banded.SIZE // 2
-    return banded.blocked(maps.flatten(-2)[..., before : before + width])
+def _beside(maps: Tensor, losses: int) -> Tensor:
+    """The losses' maps, [L * B, ..., 1, 8], beside each other: [B, ..., L, 8]."""
+    return torch.cat(maps.chunk(losses), -2)
