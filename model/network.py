@@ -48,7 +48,8 @@ class Answers:
     `final` uses all and is the answer; `specific[m]` are the modalities' own opinions. Only GSCon
     has `common`, the opinion of the shared part, and `auxiliary`, that of the specific parts
     together. `encoded[m]` and `shared[m]` are [B, N, d]; without a shared encoder `shared` is
-    empty. `sharing` is the pass of GSCon's shared encoder, which knows its own gradients.
+    empty. `sharing` is the pass of GSCon's shared encoder, which knows its own gradients; None
+    where utterances come one by one.
     """
 
     final: Tensor
@@ -119,7 +120,8 @@ class Network(nn.Module, ABC):
                 that the network remembers.
 
         Raises:
-            InputError: the mode is `full`, which answers for whole conversations only.
+            InputError: the mode is `full`, which answers for whole conversations only, or
+                `context` is below 1.
         """
         a = self.architecture
         if a.mode == "full":
@@ -127,6 +129,8 @@ class Network(nn.Module, ABC):
                 f"network {a.network!r}: in mode full it needs the whole conversation; "
                 "to answer as it goes on, take one of mode causal or buffer"
             )
+        if context is not None and context < 1:
+            raise InputError(f"context {context}: an utterance itself is 1; give 1 or more")
         if context is None and a.mode == "causal":
             return Running(self._start(), ())
         like = next(self.parameters())
@@ -167,7 +171,8 @@ class Network(nn.Module, ABC):
     @property
     def receptive_field(self) -> int | None:
         """On how many utterances, itself the last, an answer can depend; None: there is no bound.
-        In mode `buffer` these are the utterances of the window."""
+        In mode `buffer` these are the utterances of the window. In `causal`, speakers are numbered
+        from the beginning of the conversation all the same."""
         return self.architecture.context if self.architecture.mode == "buffer" else None
 
     @abstractmethod

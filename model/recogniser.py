@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.errors import InputError
 from model.checkpoint import Checkpoint, presence
 from model.features import UtteranceFeatures
 from model.labels import MODALITIES
@@ -55,8 +54,6 @@ class EmotionRecogniser:
         card.require_live()
         for modality, identity in (encoders or {}).items():
             card.require(modality, identity)
-        if context is not None and context < 1:
-            raise InputError(f"context {context}: an utterance itself is 1; give 1 or more")
         self._card = card
         self._model = checkpoint.model
         self._context = context

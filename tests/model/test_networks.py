@@ -317,6 +317,11 @@ def test_in_full_mode_nothing_is_last_and_nothing_goes_on(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_window_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="context 0"):
+        network("gscon", "causal").start(0)
+
+
 @every_network
 @every_mode
 def test_every_parameter_belongs_to_exactly_one_group(name: str, mode: Mode) -> None:
