@@ -2,18 +2,7 @@
 
 from dataclasses import dataclass
 
-#: Names of the prosodic features, in their order: seconds, dB, dB, Hz, Hz, Hz, syllables per
-#: second, dB.
-PROSODY = (
-    "duration",
-    "avg_intensity",
-    "intensity_variation",
-    "avg_pitch",
-    "pitch_std",
-    "pitch_range",
-    "articulation_rate",
-    "mean_hnr",
-)
+from model.prosody import PROSODY as PROSODY
 
 #: Our names of the splits.
 SPLITS = ("train", "validation", "test")
