@@ -3,7 +3,8 @@
 A step of the optimiser takes one batch in `accumulate` parts on each device, and is the same step
 whatever their number: the parts' losses add up to the batch's. The random numbers of an epoch
 follow from the seed and the epoch's number alone, so that what an interrupted training must keep is
-the state at an epoch's end and nothing else; continued, it gives the same weights bit for bit.
+the state at an epoch's end and nothing else; continued, it gives the same weights: on the CPU bit
+for bit, on a GPU as nearly as its kernels repeat themselves.
 """
 
 import hashlib
@@ -139,6 +140,7 @@ def train(
     """Trains to the end, from the start or from a state; gives the last state.
 
     Raises:
+        InputError: the state is that of another network.
         Failure: the losses are no longer finite.
     """
     network = on.to_device(course.network)
@@ -298,12 +300,18 @@ def _next(
 
 
 def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    network.load_state_dict(state.network)
     values: dict[int, dict[str, Tensor]] = {}
     for key, value in state.optimiser.items():
         place, _, name = key.partition(".")
         values.setdefault(int(place), {})[name] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
+    try:
+        network.load_state_dict(state.network)
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            "the state of the interrupted training does not fit the network, which has changed "
+            "since; delete the folder of the run to begin anew"
+        ) from error
 
 
 def _mixed(*numbers: int) -> int:

@@ -91,13 +91,15 @@ class _Follower:
         self._board: SummaryWriter = folder.board(done)
         self._line = f"seed {seed}: epoch {done} of {epochs}"
         self._shown = time.monotonic()
+        self._steps = (0, 1)
 
     def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
+        self._steps = (done, total)
         self._display.report(done, total, self._line)
         # Looking at the losses waits for the device, so it is done twice a second and no oftener.
         if self._display.shows and time.monotonic() - self._shown > 0.5:
             self._shown = time.monotonic()
-            self._display.live(f"{self._line}; now {_told(means())}")
+            self._display.live(f"{self._line.partition(' loss ')[0]} now {_told(means())}")
 
     def epoch(self, state: State) -> None:
         figures = state.history[-1]
@@ -107,11 +109,11 @@ class _Follower:
         self._folder.write(state)
         best = state.history[state.best_epoch - 1][SELECTS]
         self._line = (
-            f"seed {self._seed}: epoch {state.epoch} of {self._epochs}, {_told(figures)}, "
-            f"validation {figures[SELECTS]:.4f} (best {best:.4f}, epoch {state.best_epoch})"
+            f"seed {self._seed}: epoch {state.epoch} of {self._epochs}, "
+            f"validation {figures[SELECTS]:.4f} (best {best:.4f}, epoch {state.best_epoch}), "
+            f"{_told(figures)}"
         )
-        done = state.epoch * 1000
-        self._display.report(done, self._epochs * 1000, self._line)
+        self._display.report(*self._steps, self._line)
 
     def close(self) -> None:
         """Closes the log."""

@@ -119,6 +119,11 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(mode: str, precisio
         assert same(whole, fitted(made, state=kept.states[-1], on=on))
 
 
+def test_the_state_of_another_network_is_refused() -> None:
+    with pytest.raises(InputError, match="delete"):
+        fitted(changed(width=16), state=fitted(changed(epochs=1)))
+
+
 def test_a_finished_training_is_left_as_it_is() -> None:
     done, kept = fitted(), Kept()
     assert same(done, fitted(state=done, watch=kept))
