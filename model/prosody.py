@@ -35,7 +35,8 @@ PROSODY = (
 #: has no such bound, but the tables' recordings have noise in all pauses: a microphone that
 #: suppresses it would seem to shout and whisper.
 QUIET = 60.0
-#: Level in dB below which there is silence: 20 micropascals, full scale being one pascal.
+#: Power of which the level is 0 dB, and up to which there is silence: that of 20 micropascals, full
+#: scale being one pascal.
 HEARING = 4e-10
 
 #: Sound this far (dB) below the loudest hundredth is a pause, if it lasts long enough (seconds),
@@ -58,8 +59,8 @@ class ProsodyEncoder:
     distance and its gain, and all of them but duration and pitch on the noise around; a constant
     gain changes the mean intensity only.
 
-    Where nothing is voiced, pitch is 0; where no syllable is found, as in most single ones, the
-    articulation rate is 0; in silence all but duration is 0. Always finite.
+    Where nothing is voiced, pitch is 0; where no syllable is found, as in most utterances of a
+    single one, the articulation rate is 0; in silence all but duration is 0. Always finite.
     """
 
     #: The encoder and its version; changes with every change of the features.
