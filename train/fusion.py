@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from model.audio import AudioEncoder
 from model.checkpoint import presence
-from model.consistency import gdc, ssc
 from model.face import FaceEncoder
 from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
@@ -34,6 +32,8 @@ from train.compose import (
 from train.corpora import meld
 from train.features import Report, face_bank, text_vectors, voice_bank
 from train.metrics import Scores, score
+from train.objective import Targets, Weighting, mass
+from train.objective import objective as terms
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -142,27 +142,12 @@ def objective(
     """GSCon's objective for the current (last) utterances of windows: six cross-entropies, of
     which a modality's own counts only where it is there, and the two consistency losses."""
 
-    def loss(logits: Tensor) -> Tensor:
-        return functional.cross_entropy(logits[:, -1], labels, weight)
-
-    assert answers.auxiliary is not None
-    assert answers.common is not None
-    total = loss(answers.final) + loss(answers.auxiliary) + loss(answers.common)
-    alone = []
-    for place, m in enumerate(MODALITIES):
-        there = windows.present[:, -1, place]
-        if there.any():
-            alone.append(
-                functional.cross_entropy(answers.specific[m][there, -1], labels[there], weight)
-            )
-    total = total + sum(alone, total.new_zeros(()))
-    if recipe.ssc:
-        rows = torch.randperm(len(labels), generator=random)[: recipe.rows]
-        shared = [answers.shared[m][:, -1] for m in MODALITIES]
-        total = total + recipe.ssc * ssc(shared, rows, recipe.tau, windows.present[:, -1])
-    if recipe.gdc:
-        total = total + recipe.gdc * gdc(alone, model.groups()["shared"])
-    return total
+    length = answers.final.shape[1]
+    rows = torch.arange(1, len(labels) + 1) * length - 1
+    targets = Targets(rows, labels, windows.present[:, -1])
+    weighting = Weighting(recipe.gdc, recipe.ssc, recipe.rows, recipe.tau, classes=weight)
+    step = mass([targets], weighting)
+    return terms(model, answers, targets, weighting, step, random).total
 
 
 def fit(
