@@ -112,11 +112,11 @@ def source(dialogues: Sequence[FeaturedDialogue], mode: str, context: int) -> So
 def shuffled(lengths: Tensor, size: int, random: torch.Generator) -> list[list[int]]:
     """All rows once, in batches of `size` (the last may be smaller), in random order; rows of alike
     length come together, so that little is padded."""
-    pool = 8 * size
+    pool, long = 8 * size, lengths.tolist()
     order: list[int] = torch.randperm(len(lengths), generator=random).tolist()
     made = []
     for first in range(0, len(order), pool):
-        alike = sorted(order[first : first + pool], key=lambda row: int(lengths[row]))
+        alike = sorted(order[first : first + pool], key=long.__getitem__)
         made += [alike[start : start + size] for start in range(0, len(alike), size)]
     return [made[place] for place in torch.randperm(len(made), generator=random).tolist()]
 

@@ -9,6 +9,7 @@ import msgspec
 from model import checkpoint
 from model.checkpoint import Card
 from model.network import Network
+from train import encoded
 from train.conversation import ConversationRecipe
 from train.engine import SELECTS, State
 from train.featured import FeaturedCorpus
@@ -16,12 +17,9 @@ from train.install import provenance
 from train.protocol import calibrate, measure
 
 _DATA = {
-    "iemocap": "IEMOCAP: dyadic acted conversations in English, six emotions; the words are the "
-    "corpus' transcripts, the prosody was measured on its recordings.",
-    "meld": "MELD: conversations of the series Friends, seven emotions; the words are the corpus' "
-    "transcripts, the prosody was measured on its recordings.",
-    "emorynlp": "EmoryNLP: conversations of the series Friends, seven emotions of its own; words "
-    "alone, the corpus' transcripts.",
+    "iemocap": "IEMOCAP: acted conversations of two in English, six emotions.",
+    "meld": "MELD: conversations of the series Friends, seven emotions.",
+    "emorynlp": "EmoryNLP: conversations of the series Friends, seven emotions of its own.",
 }
 _SPLIT = {
     "iemocap": "Test is Session 5, whose two speakers are in no other split; validation are 12 "
@@ -73,7 +71,7 @@ def save(
         temperature=found.overall,
         by_presence=found.by_presence,
         temperatures=found.own,
-        data=_DATA.get(corpus.name, f"The corpus {corpus.name}."),
+        data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}",
         split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} Epoch and temperatures are "
         "chosen on validation; test chooses nothing.",
         seeds=[seed],
@@ -87,3 +85,18 @@ def save(
         **provenance(),
     )
     checkpoint.save(stem, network, card)
+
+
+def _features(recipe: ConversationRecipe) -> str:
+    """Where the features came from."""
+    if recipe.features is not None:
+        return f"The features are those of the file {Path(recipe.features).name}."
+    said = "The words are the corpus' transcripts, prosody was measured on its recordings. "
+    if recipe.text == "frozen":
+        return said + "The words' encoder is a general one, not trained on conversations."
+    chain, made = [], encoded.recipe(recipe.text)
+    while True:
+        chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
+        if made.start is None:
+            return said + f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
+        made = encoded.recipe(made.start)

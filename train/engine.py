@@ -24,7 +24,8 @@ from train.objective import Terms
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
-#: Every so many steps the cosines between the modalities' gradients are measured.
+#: Every so many steps the cosines between the modalities' gradients are measured where no loss
+#: needs them anyway.
 _MEASURE = 8
 
 #: The figure of an epoch that selects.

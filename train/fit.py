@@ -97,9 +97,13 @@ def main(words: Sequence[str]) -> None:
     torch.set_num_threads(1)
     folder = Path("runs") / str(chosen.name)
     # Of several processes that train together, the first one speaks.
-    console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+    first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
+    console = Console(stderr=True, quiet=not first)
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
     ) as bar:
         display = _Display(bar, console)
         if isinstance(chosen, ConversationRecipe):

@@ -78,9 +78,11 @@ class SeedFolder:
         }
         names = ("epoch", "best_epoch", "history", "precision")
         notes = msgspec.json.encode({name: getattr(state, name) for name in names})
-        whole(self._state, save(tensors, metadata={"state": notes.decode()}))
         lines = [msgspec.json.encode(epoch) + b"\n" for epoch in state.history]
+        # First, since an epoch that is in the history only is run again, and one that is in the
+        # state only, the last one, is not.
         whole(self.folder / "history.jsonl", b"".join(lines))
+        whole(self._state, save(tensors, metadata={"state": notes.decode()}))
 
     def finish(self) -> None:
         """The checkpoint is written: the state is no longer needed."""

@@ -99,7 +99,7 @@ class _Follower:
         # Looking at the losses waits for the device, so it is done twice a second and no oftener.
         if self._display.shows and time.monotonic() - self._shown > 0.5:
             self._shown = time.monotonic()
-            self._display.live(f"{self._line.partition(' loss ')[0]} now {_told(means())}")
+            self._display.live(f"{self._line.partition(', loss')[0]}, now {_told(means())}")
 
     def epoch(self, state: State) -> None:
         figures = state.history[-1]

@@ -131,6 +131,8 @@ def test_the_card_says_what_was_trained_and_measured(whole: Path) -> None:
     card = json.loads((whole / "seed-1" / "model.json").read_text())
     assert card["emotions"] == ["happy", "sad", "neutral", "angry", "excited", "frustrated"]
     assert card["seeds"] == [1]
+    assert "IEMOCAP" in card["data"]
+    assert "features.pkl" in card["data"]
     assert card["architecture"]["mode"] == "causal"
     assert set(card["encoders"]) == set(card["temperatures"]) == {"text", "audio", "visual"}
     assert card["scores"]["text+audio+visual"]["count"] > 0

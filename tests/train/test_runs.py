@@ -59,7 +59,7 @@ def test_a_state_comes_back_to_the_last_bit(
     assert bits(found.optimiser) == bits(optimiser)
     # Without weights of its own, the best epoch is taken to be the last.
     assert bits(found.best) == bits(state.best or network)
-    lines = (folder.folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
     assert [json.loads(line) for line in lines] == history
 
 
@@ -152,3 +152,26 @@ def test_the_best_seed_is_that_of_the_best_validation_epoch(tmp_path: Path) -> N
             folder.model.with_suffix(suffix).touch()
         folder.finish()
     assert run.best() == tmp_path / "seed-2" / "model.safetensors"
+
+
+def test_killed_while_writing_the_last_epoch_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SeedFolder(tmp_path)
+    network = {"a": torch.ones(1)}
+    folder.write(State(1, 1, [{"epoch": 1}], network))
+    plain = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if target.suffix == ".safetensors":
+            raise KeyboardInterrupt
+        plain(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.write(State(2, 1, [{"epoch": 1}, {"epoch": 2}], network))
+    found = folder.read()
+    assert found is not None
+    assert found.epoch == 1
+    # The history may be ahead of the state, never behind: the last epoch would stay unwritten.
+    assert len((tmp_path / "history.jsonl").read_bytes().splitlines()) == 2
