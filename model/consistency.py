@@ -35,13 +35,13 @@ def shared_gradients(losses: Sequence[Tensor], shared: Iterable[Tensor]) -> Tens
     Returns:
         [losses, parameters]: all parameters as one vector.
     """
-    parameters = list(shared)
-    made = parameters[0].new_zeros(0, sum(one.numel() for one in parameters))
+    parameters, rows = list(shared), []
     for loss in losses:
         parts = torch.autograd.grad(loss, parameters, create_graph=True)
-        row = torch.cat([part.flatten() for part in parts])
-        made = torch.cat([made, row[None]])
-    return made
+        rows.append(torch.cat([part.flatten() for part in parts]))
+    if not rows:
+        return parameters[0].new_zeros(0, sum(one.numel() for one in parameters))
+    return torch.stack(rows)
 
 
 def disagreement(gradients: Tensor) -> Tensor:
@@ -59,10 +59,11 @@ def disagreement(gradients: Tensor) -> Tensor:
         always agrees with itself. A gradient that vanishes has no direction: it counts as a zero
         vector, and none comes back through it.
     """
-    if len(gradients) < 2:
-        return gradients.new_zeros(())
-    with torch.autocast(gradients.device.type, enabled=False):
-        loss: Tensor = -torch.linalg.vector_norm(_units(_exact(gradients)).mean(0))
+    exact = _exact(gradients)
+    if len(exact) < 2:
+        return exact.new_zeros(())
+    with torch.autocast(exact.device.type, enabled=False):
+        loss: Tensor = -torch.linalg.vector_norm(_units(exact).mean(0))
     return loss
 
 

@@ -4,13 +4,13 @@ GDC differentiates these gradients again. Autograd would go through every convol
 times for each loss; but all is linear in each kernel, so it can be written down.
 
 With S the maps that are read, A = relu(K1 * S), C the mean over the M modalities of K2 * A, and
-the slope G = dL/dC of a loss (' is the adjoint of a convolution in its map, corr that in its
-kernel, and [A > 0] a mask):
+the slope G = dL/dC of a loss (corr is the adjoint of a convolution in its kernel, K^T the one in
+its map, and [A > 0] a mask):
 
     dL/dK2 = corr(mean A, G)
-    dL/dK1 = mean over modalities of corr(S, [A > 0] U)    with U = K2' G
+    dL/dK1 = mean over modalities of corr(S, [A > 0] U)    with U = K2^T G
 
-Shapes: L losses, M modalities, B conversations, d width; R rows are read, R' are hidden and N come
+Shapes: L losses, M modalities, B conversations, d width; R rows are read, H are hidden and N come
 out, as many as are read or, where only the last is asked for, 13, 7 and 1.
 """
 
@@ -28,7 +28,7 @@ class KernelGradients(torch.autograd.Function):
 
     Args:
         read: S, [M, B, R, d].
-        hidden: A, [M, B, R', d].
+        hidden: A, [M, B, H, d].
         slopes: G, [L, B, N, d], zero on padding.
         second: K2, [1, 1, 7, 7].
         band: see `model.banded`.
@@ -65,29 +65,43 @@ class KernelGradients(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
-        read, mixed, alive, slopes, second, band, on_hidden, around = ctx.saved_tensors
-        losses, modalities = len(slopes), len(read)
-        ways = wanted.reshape(1, losses, 2, banded.SIZE, banded.SIZE)
-        first_way, second_way = ways.unbind(2)
-        to_read = banded.convolved(on_hidden, _turned(first_way) / modalities, band)
-        to_hidden = banded.convolved(around, _turned(second_way) / modalities, band)
-        # How the mean of A moves when K1 moves in each loss's wanted way.
-        moved = banded.convolved(banded.padded(read, ctx.rows), first_way.transpose(0, 1), band)
-        moved = moved * torch.cat([banded.blocked(alive)] * losses, -2)
-        moved = torch.cat(_apart(moved, modalities).mean(0).chunk(losses, -2))
-        moved = banded.padded(banded.plain(moved, slopes), ctx.rows)
-        to_second = banded.correlated(moved, banded.blocked(slopes), band)
-        to_slopes = banded.convolved(moved, second, band)
-        more = banded.convolved(banded.padded(mixed, ctx.rows), second_way.transpose(0, 1), band)
-        to_slopes = to_slopes + torch.cat(more.chunk(losses, -2))
-        return (
-            banded.plain(to_read, read),
-            banded.plain(to_hidden, mixed).expand(modalities, *mixed.shape),
-            banded.plain(to_slopes, slopes),
-            to_second,
-            None,
-            None,
-        )
+        with torch.autocast(wanted.device.type, enabled=False):
+            return *_derivatives(wanted, ctx.rows, *ctx.saved_tensors), None, None
+
+
+def _derivatives(
+    wanted: Tensor,
+    rows: tuple[int, int],
+    read: Tensor,
+    mixed: Tensor,
+    alive: Tensor,
+    slopes: Tensor,
+    second: Tensor,
+    band: Tensor,
+    on_hidden: Tensor,
+    around: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The slopes of the sum of `wanted` [L, 98] times the gradients, on S, A, G and K2."""
+    losses, modalities = len(slopes), len(read)
+    ways = wanted.reshape(1, losses, 2, banded.SIZE, banded.SIZE)
+    first_way, second_way = ways.unbind(2)
+    to_read = banded.convolved(on_hidden, _turned(first_way) / modalities, band)
+    to_hidden = banded.convolved(around, _turned(second_way) / modalities, band)
+    # How the mean of A moves when K1 moves in each loss's wanted way.
+    moved = banded.convolved(banded.padded(read, rows), first_way.transpose(0, 1), band)
+    moved = moved * torch.cat([banded.blocked(alive)] * losses, -2)
+    moved = torch.cat(_apart(moved, modalities).mean(0).chunk(losses, -2))
+    moved = banded.padded(banded.plain(moved, slopes), rows)
+    to_second = banded.correlated(moved, banded.blocked(slopes), band)
+    to_slopes = banded.convolved(moved, second, band)
+    more = banded.convolved(banded.padded(mixed, rows), second_way.transpose(0, 1), band)
+    to_slopes = to_slopes + torch.cat(more.chunk(losses, -2))
+    return (
+        banded.plain(to_read, read),
+        banded.plain(to_hidden, mixed).expand(modalities, *mixed.shape),
+        banded.plain(to_slopes, slopes),
+        to_second,
+    )
 
 
 def _turned(kernels: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from model.consistency import disagreement, gdc, shared_gradients
 from model.shared import SharedEncoder, Sharing
+from model.shared_gradients import KernelGradients
 
 TIGHT = 1e-9
 
@@ -198,6 +199,21 @@ def test_gradients_are_of_single_precision_under_autocast() -> None:
         assert all(one.isfinite().all() for one in found[reduced])
     for exact, rough in zip(found[False], found[True], strict=True):
         assert functional.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.98
+
+
+def test_the_derivatives_are_of_single_precision_under_autocast() -> None:
+    random = torch.Generator().manual_seed(0)
+    band = SharedEncoder(False).band
+    made = [torch.randn(*shape, generator=random) for shape in [(3, 2, 5, 9)] * 3 + [(1, 1, 7, 7)]]
+    read, hidden, slopes, second = (one.requires_grad_(True) for one in made)
+    found = []
+    for reduced in (False, True):
+        gradients = KernelGradients.apply(read, hidden.relu(), slopes, second, band, (6, 0))
+        value = disagreement(gradients)
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            found.append(torch.autograd.grad(value, [read, hidden, slopes, second]))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_third_derivative_is_refused_rather_than_wrong() -> None:
