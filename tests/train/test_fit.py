@@ -23,7 +23,7 @@ from train.fusion import FusionRecipe
 
 #: A training of a second or two on a made-up feature file of the literature.
 TOY = {
-    "kind": "conversation", "corpus": "iemocap", "features": "features.pkl", "epochs": 12,
+    "kind": "conversation", "corpus": "iemocap", "features": "features.pkl", "epochs": 8,
     "patience": None, "batch": 4, "width": 16, "heads": 2, "learning_rate": 0.01,
 }  # fmt: skip
 COMMAND = [sys.executable, "-m", "train.fit", "toy.yaml"]
@@ -108,7 +108,7 @@ def test_a_run_holds_recipe_checkpoint_history_and_log(whole: Path) -> None:
     assert names - log == {"history.jsonl", "model.json", "model.md", "model.safetensors"}
     assert log
     history = epochs(whole)
-    assert [one["epoch"] for one in history] == list(range(1, 13))
+    assert [one["epoch"] for one in history] == list(range(1, 9))
     for one in history:
         assert {
             "loss", "loss_final", "loss_auxiliary", "loss_common", "loss_text", "loss_audio",
@@ -122,7 +122,7 @@ def test_the_log_is_tensorboards(whole: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     log = EventAccumulator(str(whole / "seed-1" / "tensorboard")).Reload()
-    assert len(log.Scalars("validation/weighted_f1")) == 12
+    assert len(log.Scalars("validation/weighted_f1")) == 8
     found = [one.value for one in log.Scalars("loss/gdc")]
     assert found == pytest.approx([one["loss_gdc"] for one in epochs(whole)], rel=1e-6)
 
@@ -149,13 +149,16 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
     assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130)
     left = files(MINE)
     done = len(epochs(MINE))
-    assert 3 <= done < 12
+    assert 3 <= done < 8
     assert "seed-1/state.safetensors" in left
     assert "seed-1/model.safetensors" not in left
     if how != signal.SIGKILL:
         assert not [name for name in left if name.endswith(".unfinished")]
-    found = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
+    if how == signal.SIGKILL:
+        found = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
+    else:
+        assert run(fit.main, ["toy.yaml"]) == 0
     again = weights(MINE)
     assert all(torch.equal(value, again[key]) for key, value in weights(whole).items())
     assert epochs(MINE) == epochs(whole)

@@ -187,7 +187,7 @@ def test_the_parts_of_a_step_add_up_to_it(
             answers = net(one.conversations)
             terms = objective(net, answers, one.targets, weighting, step, random())
             terms.total.backward()
-            total += float(terms.total)
+            total += terms.total.item()
         return total, [p.grad.clone() for p in net.parameters() if p.grad is not None]
 
     one, in_one = gradients([range(starts[-1])])
