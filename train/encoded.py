@@ -86,19 +86,45 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
 
 def recipe(name_or_path: str) -> TextRecipe:
     """The recipe of a text encoder. Raises `InputError` naming what is wrong in it."""
-    path = configs.find(name_or_path, "train")
-    made = configs.build(configs.read(path), TextRecipe, [], str(path))
-    unknown = set(made.corpora) - {*tables.TABLES, "goemotions"}
-    if unknown or not made.corpora:
-        raise InputError(
-            f"recipe {path}: corpora {', '.join(made.corpora) or 'none'}; expected some of "
-            f"{', '.join(tables.TABLES)}, goemotions"
-        )
+    made = _read(name_or_path)
+    check(made)
     return made
+
+
+def check(made: TextRecipe) -> None:
+    """Refuses a recipe, or one that it starts from, whose corpora there are not, with
+    `InputError`; and recipes that start from each other."""
+    there = {*tables.TABLES, "goemotions"}
+    chain = [made]
+    while True:
+        one = chain[-1]
+        if not one.corpora or not there.issuperset(one.corpora):
+            raise InputError(
+                f"recipe {one.name!r}: corpora {', '.join(one.corpora) or 'none'}; expected some "
+                f"of {', '.join(sorted(there))}"
+            )
+        if one.start is None:
+            return
+        before = _read(one.start)
+        if before in chain:
+            raise InputError(f"recipe {one.name!r}: it starts from itself; give another start")
+        chain.append(before)
+
+
+def _read(name_or_path: str) -> TextRecipe:
+    path = configs.find(name_or_path, "train")
+    return configs.build(configs.read(path), TextRecipe, [], str(path))
 
 
 def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
     """The text encoder of a recipe and seed, trained or from the cache."""
+    model = fresh(made.context)
+    model.load_state_dict(load_file(trained(made, seed, report)))
+    return model.eval().requires_grad_(False)
+
+
+def trained(made: TextRecipe, seed: int, report: Report) -> Path:
+    """The weights of a recipe and seed in the cache; trains them where they are not there."""
     path = _cache() / f"text-{made.name}-{seed}-{_key(made, seed)}.safetensors"
     if not path.is_file():
         start = None
@@ -108,9 +134,7 @@ def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
         notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
         state = {key: value.contiguous() for key, value in fitted.model.state_dict().items()}
         _replace(path, lambda file: save_file(state, file, metadata=notes))
-    model = fresh(made.context)
-    model.load_state_dict(load_file(path))
-    return model.eval().requires_grad_(False)
+    return path
 
 
 def lessons(made: TextRecipe) -> dict[str, Lessons]:
@@ -158,7 +182,7 @@ def _standardised(lessons: Lessons) -> Lessons:
     length where no utterance in training was measured."""
     every = torch.cat([one.sound for one in lessons.train])
     known = every[every.any(1)]
-    mean, deviation = known.mean(0), known.std(0).clamp(min=1e-4)
+    mean, deviation = known.mean(0), known.std(0, correction=0).clamp(min=1e-4)
 
     def scaled(one: Spoken) -> Spoken:
         if not len(known):

@@ -12,12 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 import configs
 from configs.command import parser, run, terminate_like_interrupt
 from configs.errors import InputError
-from train import face, fusion, install, trainings
+from train import encoded, face, fusion, install, trainings
 from train.conversation import ConversationRecipe, resolved
 from train.face import FaceRecipe
 from train.features import Report
 from train.fusion import FusionRecipe
 from train.runs import Run
+from train.text import TextRecipe
 
 EXAMPLES = """
 python -m train.fit                          the model that ships (recipe live), into runs/live
@@ -25,15 +26,17 @@ python -m train.fit live seeds=3 name=three  three seeds, into runs/three
 python -m train.fit face ship=true           the face encoder, installed into model/weights
 python -m train.fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
 python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
+python -m train.fit text-iemocap             a text encoder, into the cache, with seed 1
 python -m train.fit my/recipe.yaml epochs=5  a recipe of your own
 """
 
-Recipe = ConversationRecipe | FaceRecipe | FusionRecipe
+Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | TextRecipe
 
-_KINDS: dict[str, type[ConversationRecipe] | type[FaceRecipe] | type[FusionRecipe]] = {
+_KINDS: dict[str, type[Recipe]] = {
     "conversation": ConversationRecipe,
     "face": FaceRecipe,
     "fusion": FusionRecipe,
+    "text": TextRecipe,
 }
 
 
@@ -49,6 +52,8 @@ def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
     made = configs.build(tree, kind, overrides, str(path))
     if isinstance(made, ConversationRecipe):
         made = resolved(made)
+    if isinstance(made, TextRecipe):
+        encoded.check(made)
     if not made.name or Path(made.name).name != made.name:
         raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
     return made
@@ -108,12 +113,14 @@ def main(words: Sequence[str]) -> None:
         display = _Display(bar, console)
         if isinstance(chosen, ConversationRecipe):
             made = trainings.fit(chosen, display)
+        elif isinstance(chosen, TextRecipe):
+            made = encoded.trained(chosen, 1, display.report)
         elif isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, display.report), chosen, folder)
         else:
             made = _fusion(chosen, folder, display.report)
     console.print(f"done: {made}")
-    if chosen.ship:
+    if not isinstance(chosen, TextRecipe) and chosen.ship:
         weights = Run(made).best() if isinstance(chosen, ConversationRecipe) else made
         for path in install.ship(weights, chosen.name):
             console.print(f"installed: {path}")

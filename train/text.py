@@ -90,7 +90,21 @@ def fit(
     report: Report,
 ) -> FittedText:
     """One training; the same seed and number of threads give the same weights."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(recipe.threads)
+    try:
+        return _fit(recipe, lessons, start, seed, report)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(
+    recipe: TextRecipe,
+    lessons: dict[str, Lessons],
+    start: dict[str, Tensor] | None,
+    seed: int,
+    report: Report,
+) -> FittedText:
     torch.manual_seed(seed)
     draw = random.Random(seed)
     fabric = Fabric(accelerator="auto", devices=1)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from configs.command import run
 from configs.errors import InputError
 from model.context_text import ContextSettings, digest
-from train import encoded, text
+from train import encoded, fit, text
 from train.corpora.table import PROSODY, Dialogue, Table, Utterance
 from train.text import Lessons, Spoken, TextRecipe
 
-QUICK = TextRecipe(name="quick", epochs=2, batch=200, stretch=40)
+QUICK = TextRecipe(name="quick", epochs=3, batch=60, stretch=40, learning_rate=3e-4)
 
 
 def said(words: int, label: int, classes: int = 2) -> Spoken:
@@ -182,6 +183,25 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> N
     path.write_text(body)
     with pytest.raises(InputError, match=mention):
         encoded.recipe(str(path))
+
+
+def test_recipes_that_start_from_each_other_are_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(f"kind: text\nname: one\nstart: {other}\n")
+    other.write_text(f"kind: text\nname: other\nstart: {one}\n")
+    with pytest.raises(InputError, match="itself"):
+        encoded.recipe(str(one))
+
+
+def test_the_command_trains_an_encoder_into_the_cache(
+    show: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = show / "quick.yaml"
+    path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
+    assert run(fit.main, [str(path), "batch=300"]) == 0
+    weights = list((show / "cache").rglob("text-quick-1-*.safetensors"))
+    assert len(weights) == 1
+    assert weights[0].name in capsys.readouterr().err.replace("\n", "")
 
 
 def test_the_recipes_that_ship_are_right() -> None:
