@@ -1,6 +1,5 @@
 """Trained models as files: weights as `<name>.safetensors`, beside them a card `<name>.json`."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 
 from configs.errors import InputError
+from configs.files import write_whole
 from model.labels import EMOTIONS, MODALITIES
 from model.network import NETWORKS, Architecture, Network, build
 
@@ -113,7 +113,7 @@ def save(path: Path, model: Network, card: Card) -> None:
         ".md": describe(card).encode(),
     }
     for suffix, content in files.items():
-        _replace(_beside(stem, suffix), content)
+        write_whole(_beside(stem, suffix), content)
 
 
 def load(name_or_path: str | Path) -> Checkpoint:
@@ -245,16 +245,6 @@ def _read_card(path: Path, weights: Path) -> Card:
                 f"found {', '.join(what) or 'none'}; copy it again"
             )
     return card
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes under another name first, so that a file is either whole or not there."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _beside(stem: Path, suffix: str) -> Path:

@@ -7,8 +7,6 @@ of all that they depend on.
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,6 +20,7 @@ from torch.nn import functional
 
 import configs
 from configs.errors import InputError
+from configs.files import replacing
 from model.context_text import ContextTextModel, Tokenise, digest, fresh, tokeniser
 from model.labels import EMOTIONS
 from model.recogniser import speakers_by_appearance
@@ -133,7 +132,8 @@ def trained(made: TextRecipe, seed: int, report: Report) -> Path:
         fitted = text.fit(made, lessons(made), start, seed, report)
         notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
         state = {key: value.contiguous() for key, value in fitted.model.state_dict().items()}
-        _replace(path, lambda file: save_file(state, file, metadata=notes))
+        with replacing(path, alone=False) as unfinished:
+            save_file(state, unfinished, metadata=notes)
     return path
 
 
@@ -230,7 +230,8 @@ def _in_context(
                 report(place + 1, len(dialogues), f"words of {table.name}, {split}")
             found[split] = torch.cat(rows)
         identity = {"identity": f"{made.name}:{digest(model)}"}
-        _replace(path, lambda file: save_file(found, file, metadata=identity))
+        with replacing(path, alone=False) as unfinished:
+            save_file(found, unfinished, metadata=identity)
     with safe_open(path, "pt") as stored:
         vectors = {split: stored.get_tensor(split) for split in SPLITS}
         identity = stored.metadata()["identity"]
@@ -274,13 +275,3 @@ def _cache() -> Path:
     folder = Path(platformdirs.user_cache_dir("gscon-live")) / "text"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes under another name first, so that a file is either whole or not there."""
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import msgspec
 import torch
 
 from configs.errors import Failure, InputError
+from configs.files import write_whole
 from model import checkpoint
 from model.checkpoint import Checkpoint, presence
 from train.featured import FeaturedCorpus
@@ -151,14 +152,10 @@ def write(path: Path, content: bytes) -> None:
         Failure: the file cannot be written; what was there before is left as it was.
     """
     writable(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
+        write_whole(path, content)
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _recipe(folder: Path) -> dict[str, Any]:

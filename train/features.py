@@ -5,7 +5,6 @@ features of another encoder or corpus are never taken for these.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from configs.files import replacing
 from model.audio import AudioEncoder
 from model.face import FaceEncoder
 from model.text import TextEncoder
@@ -172,11 +172,7 @@ def _cached(
     if not path.is_file():
         made = make()
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        try:
+        with replacing(path, alone=False) as unfinished:
             np.savez(unfinished, **made)  # type: ignore[arg-type]
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

@@ -12,13 +12,13 @@ import msgspec
 import safetensors.torch
 import torch
 
+from configs.files import write_whole
 from model import checkpoint
 from model.checkpoint import Card
 from model.labels import EMOTIONS
 from train.face import FaceRecipe
 from train.face import Fitted as FittedFace
 from train.fusion import Fitted, FusionRecipe, Material, architecture
-from train.runs import whole
 
 _DATA = (
     "Composed conversations: the dialogues, words, speakers and emotions of MELD; the voices of "
@@ -73,8 +73,8 @@ def face(fitted: FittedFace, recipe: FaceRecipe, folder: Path) -> Path:
         "test": fitted.test,
         **provenance(),
     }
-    whole(path, safetensors.torch.save(state))
-    whole(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    write_whole(path, safetensors.torch.save(state))
+    write_whole(path.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     return path
 
 
@@ -94,7 +94,7 @@ def ship(weights: Path, name: str | None = None) -> list[Path]:
         source = weights.with_suffix(suffix)
         if source.is_file():
             target = checkpoint.WEIGHTS / f"{name or weights.stem}{suffix}"
-            whole(target, source.read_bytes())
+            write_whole(target, source.read_bytes())
             written.append(target)
     return written
 

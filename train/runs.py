@@ -5,7 +5,6 @@ one file so that it is whole or not there) and `history.jsonl`; when it is finis
 `model.safetensors` with its card instead of the state.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +13,7 @@ import safetensors
 from safetensors.torch import save
 
 from configs.errors import InputError
+from configs.files import write_whole
 from train.engine import SELECTS, State
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class SeedFolder:
         lines = [msgspec.json.encode(epoch) + b"\n" for epoch in state.history]
         # First, since an epoch that is in the history only is run again, and one that is in the
         # state only, the last one, is not.
-        whole(self.folder / "history.jsonl", b"".join(lines))
-        whole(self._state, save(tensors, metadata={"state": notes.decode()}))
+        write_whole(self.folder / "history.jsonl", b"".join(lines))
+        write_whole(self._state, save(tensors, metadata={"state": notes.decode()}))
 
     def finish(self) -> None:
         """The checkpoint is written: the state is no longer needed."""
@@ -109,7 +109,7 @@ class Run:
     def begin(self, recipe: msgspec.Struct) -> None:
         """Writes the recipe down."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
+        write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     def best(self) -> Path:
         """The weights of the finished seed whose best epoch is the best on validation."""
@@ -153,16 +153,6 @@ class Run:
         if changed:
             told = ", ".join(f"{key}={begun.get(key)!r}" for key in changed)
             raise InputError(f"run {self.folder}: it was begun with {told}; {_remedy(self.folder)}")
-
-
-def whole(path: Path, content: bytes) -> None:
-    """Writes under another name first, so that a file is either whole or not there."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _remedy(folder: Path) -> str:

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from configs.errors import InputError
 from train.engine import State
-from train.runs import Run, SeedFolder, whole
+from train.runs import Run, SeedFolder
 
 TENSORS = st.dictionaries(
     st.sampled_from(["a", "b.c", "0.exp_avg", "ü/x"]),
@@ -95,22 +95,6 @@ def test_a_seed_is_finished_when_its_checkpoint_is_there_and_its_state_gone(tmp_
     folder.finish()
     assert folder.finished
     assert (tmp_path / "history.jsonl").is_file()
-
-
-def test_a_file_is_written_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "one"
-    whole(path, b"before")
-
-    def fails(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", fails)
-    with pytest.raises(KeyboardInterrupt):
-        whole(path, b"after")
-    assert path.read_bytes() == b"before"
-    assert [one.name for one in tmp_path.iterdir()] == ["one"]
 
 
 def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
