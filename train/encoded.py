@@ -7,6 +7,7 @@ of all that they depend on.
 import dataclasses
 import hashlib
 import json
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -30,7 +31,7 @@ from train import text
 from train.corpora import corpus as data
 from train.corpora import goemotions, tables
 from train.corpora.overlap import disjoint
-from train.corpora.table import PROSODY, SPLITS, Dialogue, Table, Utterance
+from train.corpora.table import PROSODY, Dialogue, Table, Utterance
 from train.featured import FeaturedCorpus, FeaturedDialogue
 from train.features import Report, text_vectors
 from train.text import Lessons, Spoken, TextRecipe
@@ -59,13 +60,9 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     table = tables.load(corpus)
     if words == "frozen":
         frozen = TextEncoder()
-
-        def encode(dialogue: Dialogue) -> Tensor:
-            spoken = [one.text for one in dialogue.utterances]
-            return torch.from_numpy(text_vectors(frozen, spoken, report))
-
         identity = frozen.identity
-        splits = {name: tuple(map(encode, rows)) for name, rows in table.splits.items()}
+        every = text_vectors(frozen, [one.text for one in _utterances(table)], report)
+        splits = _by_dialogue(table, torch.from_numpy(every))
     else:
         identity, splits = _in_context(table, recipe(words), seed, report)
     heard = any(one.prosody is not None for one in _utterances(table))
@@ -182,13 +179,14 @@ def _standardised(lessons: Lessons) -> Lessons:
     length where no utterance in training was measured."""
     every = torch.cat([one.sound for one in lessons.train])
     known = every[every.any(1)]
-    mean, deviation = known.mean(0), known.std(0, correction=0).clamp(min=1e-4)
 
     def scaled(one: Spoken) -> Spoken:
         if not len(known):
             return dataclasses.replace(one, sound=one.sound[:, :0])
         there = one.sound.any(1)[:, None]
-        return dataclasses.replace(one, sound=((one.sound - mean) / deviation).clamp(-4, 4) * there)
+        deviation = known.std(0, correction=0).clamp(min=1e-4)
+        sound = ((one.sound - known.mean(0)) / deviation).clamp(-4, 4) * there
+        return dataclasses.replace(one, sound=sound)
 
     return Lessons(
         lessons.classes, [*map(scaled, lessons.train)], [*map(scaled, lessons.validation)]
@@ -233,10 +231,15 @@ def _in_context(
         with replacing(path, alone=False) as unfinished:
             save_file(found, unfinished, metadata=identity)
     with safe_open(path, "pt") as stored:
-        vectors = {split: stored.get_tensor(split) for split in SPLITS}
-        identity = stored.metadata()["identity"]
-    lengths = {split: [len(one.utterances) for one in rows] for split, rows in table.splits.items()}
-    return identity, {split: vectors[split].split(lengths[split]) for split in SPLITS}
+        every = torch.cat([stored.get_tensor(split) for split in table.splits])
+        return stored.metadata()["identity"], _by_dialogue(table, every)
+
+
+def _by_dialogue(table: Table, every: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """The rows of all utterances, see `_utterances`, by split and dialogue."""
+    dialogues = [one for rows in table.splits.values() for one in rows]
+    parts = iter(torch.split(every, [len(one.utterances) for one in dialogues]))
+    return {split: tuple(islice(parts, len(rows))) for split, rows in table.splits.items()}
 
 
 def _featured(dialogue: Dialogue, words: Tensor, heard: bool) -> FeaturedDialogue:
