@@ -178,15 +178,14 @@ def _standardised(lessons: Lessons) -> Lessons:
     """The same with sounds of mean 0 and deviation 1 in training, none beyond 4 deviations; of no
     length where no utterance in training was measured."""
     every = torch.cat([one.sound for one in lessons.train])
-    known = every[every.any(1)]
+    measured = every[every.any(1)]
+    width = every.shape[1] if len(measured) else 0
+    known = measured if width else every
+    mean, deviation = known.mean(0), known.std(0, correction=0).clamp(min=1e-4)
 
     def scaled(one: Spoken) -> Spoken:
-        if not len(known):
-            return dataclasses.replace(one, sound=one.sound[:, :0])
-        there = one.sound.any(1)[:, None]
-        deviation = known.std(0, correction=0).clamp(min=1e-4)
-        sound = ((one.sound - known.mean(0)) / deviation).clamp(-4, 4) * there
-        return dataclasses.replace(one, sound=sound)
+        sound = ((one.sound - mean) / deviation).clamp(-4, 4) * one.sound.any(1)[:, None]
+        return dataclasses.replace(one, sound=sound[:, :width])
 
     return Lessons(
         lessons.classes, [*map(scaled, lessons.train)], [*map(scaled, lessons.validation)]
