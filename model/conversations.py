@@ -3,7 +3,7 @@
 Shapes: B conversations or windows, N utterances, M modalities.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -53,6 +53,12 @@ def by_appearance(speakers: Tensor, valid: Tensor) -> Tensor:
     first = same.to(torch.uint8).argmax(-1)
     new = (first == torch.arange(speakers.shape[1], device=speakers.device)) & valid
     return (new.cumsum(-1) - 1).gather(1, first).masked_fill(~valid, 0)
+
+
+def speakers_by_appearance(speakers: Sequence[str | int]) -> list[int]:
+    """Speakers as numbers from 0, in the order in which they first appear."""
+    numbers: dict[str | int, int] = {}
+    return [numbers.setdefault(speaker, len(numbers)) for speaker in speakers]
 
 
 def together(before: Conversations, after: Conversations) -> Conversations:

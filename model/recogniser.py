@@ -1,6 +1,6 @@
 """The emotion of an utterance in its conversation, as the conversation goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -111,12 +111,6 @@ class EmotionRecogniser:
             torch.tensor([[_number(speaker)]]),
             torch.ones(1, 1, dtype=torch.bool),
         )
-
-
-def speakers_by_appearance(speakers: Sequence[str | int]) -> list[int]:
-    """Speakers as numbers from 0, in the order in which they first appear."""
-    numbers: dict[str | int, int] = {}
-    return [numbers.setdefault(speaker, len(numbers)) for speaker in speakers]
 
 
 def _number(speaker: str) -> int:

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.conversations import speakers_by_appearance
 from model.labels import EMOTIONS, MODALITIES
 from model.network import Conversations
-from model.recogniser import speakers_by_appearance
 from train.corpora.meld import Turn
 from train.features import VARIANTS, Bank
 

@@ -23,8 +23,8 @@ import configs
 from configs.errors import InputError
 from configs.files import replacing
 from model.context_text import ContextTextModel, Tokenise, digest, fresh, tokeniser
+from model.conversations import speakers_by_appearance
 from model.labels import EMOTIONS
-from model.recogniser import speakers_by_appearance
 from model.relative import SpeakerRelative
 from model.text import TextEncoder
 from train import text

@@ -4,16 +4,12 @@ The result is `evaluation.json` in the run's folder.
 """
 
 import hashlib
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
 
 from configs.errors import Failure, InputError
 from configs.files import write_whole
@@ -22,6 +18,7 @@ from model.checkpoint import Checkpoint, presence
 from train.featured import FeaturedCorpus
 from train.features import Report
 from train.figures import FORMAT, Answers, BestOnTest, Evaluation, Figure, figure, over_seeds
+from train.install import provenance
 from train.protocol import CONTEXTS, Context, Measurements, measure
 
 #: Gives the features of a run, by its recipe and one of its seeds.
@@ -94,9 +91,7 @@ def evaluate(
                 for seed, one in measured.items()
             },
         ),
-        created=datetime.now(UTC).strftime("%Y-%m-%d"),
-        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"torch {torch.__version__}",
+        **provenance(),
     )
     write(folder / "evaluation.json", msgspec.json.encode(made) + b"\n")
     return made

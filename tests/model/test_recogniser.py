@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from configs.errors import InputError
 from model import checkpoint
 from model.checkpoint import Card, Checkpoint
+from model.conversations import speakers_by_appearance
 from model.features import UtteranceFeatures
 from model.labels import EMOTIONS, MODALITIES
 from model.network import NETWORKS, Architecture, Conversations, Mode, build
-from model.recogniser import EmotionRecogniser, Opinion, speakers_by_appearance
+from model.recogniser import EmotionRecogniser, Opinion
 
 DIMS = {"text": 6, "audio": 5, "visual": 4}
 CONTEXT = 4

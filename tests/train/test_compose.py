@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_material import DIMS, corpus
 
+from model.conversations import speakers_by_appearance
 from model.labels import EMOTIONS, MODALITIES
-from model.recogniser import speakers_by_appearance
 from train.compose import Absence, Agreement, batch, compose, with_absences
 
 ALWAYS = {"audio": Agreement(1.0, 0.0), "visual": Agreement(1.0, 0.0)}

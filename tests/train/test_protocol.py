@@ -11,8 +11,8 @@ from made_runs import DIMS, corpus, dialogue, network, trained
 from sklearn.metrics import f1_score
 
 from model.checkpoint import presence
+from model.conversations import speakers_by_appearance
 from model.network import Conversations, Mode, Network
-from model.recogniser import speakers_by_appearance
 from train.featured import FeaturedCorpus, FeaturedDialogue
 from train.metrics import calibration_error
 from train.protocol import (

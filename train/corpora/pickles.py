@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.recogniser import speakers_by_appearance
+from model.conversations import speakers_by_appearance
 from train.corpora import tables
 from train.corpora.layouts import File, Id
 from train.corpora.overlap import words_of
