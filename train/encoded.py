@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import platformdirs
 import torch
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -122,14 +123,17 @@ def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
 def trained(made: TextRecipe, seed: int, report: Report) -> Path:
     """The weights of a recipe and seed in the cache; trains them where they are not there."""
     path = _cache() / f"text-{made.name}-{seed}-{_key(made, seed)}.safetensors"
-    if not path.is_file():
+    # Of several trainings that need the same encoder, the first makes it and the others wait.
+    with FileLock(path.with_suffix(".lock")):
+        if path.is_file():
+            return path
         start = None
         if made.start is not None:
             start = encoder(recipe(made.start), 1, report).state_dict()
         fitted = text.fit(made, lessons(made), start, seed, report)
         notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
         state = {key: value.contiguous() for key, value in fitted.model.state_dict().items()}
-        with replacing(path, alone=False) as unfinished:
+        with replacing(path) as unfinished:
             save_file(state, unfinished, metadata=notes)
     return path
 

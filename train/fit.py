@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import configs
 from configs.command import parser, run, terminate_like_interrupt
-from configs.errors import InputError
 from train import encoded, face, fusion, install, trainings
-from train.conversation import ConversationRecipe, resolved
+from train.conversation import ConversationRecipe
 from train.face import FaceRecipe
 from train.features import Report
 from train.fusion import FusionRecipe
+from train.recipes import recipe
 from train.runs import Run
 from train.text import TextRecipe
 
@@ -29,34 +29,6 @@ python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
 python -m train.fit text-iemocap             a text encoder, into the cache, with seed 1
 python -m train.fit my/recipe.yaml epochs=5  a recipe of your own
 """
-
-Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | TextRecipe
-
-_KINDS: dict[str, type[Recipe]] = {
-    "conversation": ConversationRecipe,
-    "face": FaceRecipe,
-    "fusion": FusionRecipe,
-    "text": TextRecipe,
-}
-
-
-def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
-    """Reads a training recipe. Raises `InputError` naming what is wrong in it."""
-    path = configs.find(name_or_path, "train")
-    tree = configs.read(path)
-    kind = _KINDS.get(str(tree.get("kind")))
-    if kind is None:
-        raise InputError(
-            f"recipe {path}: kind {tree.get('kind')!r}, expected one of {', '.join(_KINDS)}"
-        )
-    made = configs.build(tree, kind, overrides, str(path))
-    if isinstance(made, ConversationRecipe):
-        made = resolved(made)
-    if isinstance(made, TextRecipe):
-        encoded.check(made)
-    if not made.name or Path(made.name).name != made.name:
-        raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
-    return made
 
 
 class _Display:

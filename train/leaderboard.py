@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from configs.command import parser, run
+from configs.command import parser, run, terminate_like_interrupt
 from configs.errors import InputError
+from train import planned as lists
 from train.board import Board, board
 from train.board_view import COLUMNS, PAIRED, PAIRS, REMARKS, cells, markdown, page, pair_cells
 from train.evaluate import find, progress, show
@@ -26,12 +27,14 @@ from train.evaluation import (
     writable,
     write,
 )
+from train.planned import Planned
 from train.published import published
 
 EXAMPLES = """
 python -m train.leaderboard runs/iemocap-*
 python -m train.leaderboard gscon mlp --html board.html --markdown board.md
 python -m train.leaderboard runs/* --json
+python -m train.leaderboard erc --fit --jobs 2     all runs of a list, trained where they are not
 """
 
 #: What is printed of all rows, and of the runs: a terminal is too narrow for everything at once.
@@ -47,13 +50,27 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         "known of how these came about. Runs without an evaluation are evaluated first.",
         EXAMPLES,
     )
-    arguments.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or its name")
+    arguments.add_argument(
+        "runs", nargs="+", metavar="RUN|LIST", help="a run's folder or name, or a list of runs"
+    )
+    arguments.add_argument("--fit", action="store_true", help="train the runs of lists first")
+    arguments.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: 1)")
     arguments.add_argument("--html", type=Path, metavar="OUT.html", help="also write a page")
     arguments.add_argument("--markdown", type=Path, metavar="OUT.md", help="also write Markdown")
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     given = arguments.parse_args(words)
     torch.set_num_threads(1)
-    folders = list(dict.fromkeys(_folder(name) for name in given.runs))
+    if given.jobs < 1:
+        raise InputError(f"--jobs {given.jobs}: expected 1 or more")
+    folders, listed = _runs(given.runs)
+    if given.fit and not listed:
+        raise InputError("--fit is for the runs of a list; give one, or leave --fit out")
+    unfinished = [one for one in listed if not one.finished]
+    if unfinished and not given.fit:
+        raise InputError(
+            f"run {unfinished[0].folder}: not trained, as {len(unfinished)} of {len(listed)} on "
+            "the list; add --fit"
+        )
     for out in (given.html, given.markdown):
         if out:
             writable(out)
@@ -61,8 +78,12 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two runs are named {twice[0]!r}; rename the folder of one")
     for folder in folders:
-        finished(folder)
+        if folder not in {one.folder for one in unfinished}:
+            finished(folder)
+    if unfinished:
+        terminate_like_interrupt()
     with progress() as report:
+        lists.fit(unfinished, given.jobs, report)
         evaluations = [of_run(folder, report, material) for folder in folders]
     made = board(evaluations, published())
     if given.html:
@@ -73,6 +94,17 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         sys.stdout.buffer.write(msgspec.json.encode(made) + b"\n")
     else:
         _print(made)
+
+
+def _runs(names: Sequence[str]) -> tuple[list[Path], list[Planned]]:
+    """The folders of all runs that are asked for, each once, and what lists say of them."""
+    folders: dict[Path, None] = {}
+    listed: list[Planned] = []
+    for name in names:
+        made = lists.read(name) if lists.is_list(name) else []
+        listed += made
+        folders.update(dict.fromkeys([one.folder for one in made] or [_folder(name)]))
+    return list(folders), listed
 
 
 def _folder(name: str) -> Path:

@@ -1,0 +1,150 @@
+"""Lists of runs: `train.leaderboard LIST --fit` trains what is not trained, and shows all."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import made_features
+import msgspec
+import pytest
+import yaml
+
+import configs
+from configs.command import run
+from train import leaderboard, planned
+from train.board import Board
+
+#: A training of a second or two on a made-up feature file of the literature.
+TOY = {
+    "kind": "conversation", "corpus": "iemocap", "features": "features.pkl", "epochs": 2,
+    "patience": None, "batch": 4, "width": 16, "heads": 2,
+}  # fmt: skip
+COMMAND = [sys.executable, "-m", "train.leaderboard", "all.yaml", "--fit"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to work in, with the recipe `toy.yaml`, its features, and the list `all.yaml`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    made_features.write(tmp_path / "features.pkl")
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(TOY))
+    told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp")
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+def told(*lines: str) -> None:
+    Path("all.yaml").write_text(yaml.safe_dump({"runs": list(lines)}))
+
+
+def say(*words: str) -> int:
+    return run(leaderboard.main, list(words))
+
+
+def weights() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path("runs").rglob("model.safetensors")}
+
+
+def test_the_runs_of_a_list_are_trained_once_and_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say("all.yaml", "--fit", "--jobs", "2", "--json") == 0
+    made = msgspec.json.decode(capsys.readouterr().out, type=Board)
+    mine = {row.model: row.seeds for row in made.rows if row.origin == "run"}
+    assert mine == {"one": 2, "two": 1}
+    before = weights()
+    assert len(before) == 3
+    # A seed more, and a run more: what there is stays.
+    told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp seeds=2", "toy.yaml name=three")
+    assert say("all.yaml", "--fit", "--json") == 0
+    made = msgspec.json.decode(capsys.readouterr().out, type=Board)
+    mine = {row.model: row.seeds for row in made.rows if row.origin == "run"}
+    assert mine == {"one": 2, "two": 2, "three": 1}
+    after = weights()
+    assert len(after) == 5
+    assert before.items() <= after.items()
+    # Without --fit the same, as nothing is left to train; and a run beside the list.
+    assert say("all.yaml", "one", "--json") == 0
+    assert msgspec.json.decode(capsys.readouterr().out, type=Board).rows == made.rows
+
+
+def test_trainings_are_stopped_with_the_command(folder: Path) -> None:
+    (folder / "toy.yaml").write_text(yaml.safe_dump({**TOY, "epochs": 10_000}))
+    process = subprocess.Popen([*COMMAND, "--jobs", "2"], stderr=subprocess.DEVNULL)
+    histories = [Path("runs") / name / "seed-1" / "history.jsonl" for name in ("one", "two")]
+    try:
+        while not all(path.is_file() for path in histories):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
+        process.wait()
+    sizes = [path.stat().st_size for path in histories]
+    time.sleep(1)
+    assert [path.stat().st_size for path in histories] == sizes
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "mention"),
+    [
+        (["toy.yaml"], [], "--fit"),
+        (["toy.yaml name=a", "toy.yaml name=a seeds=2"], ["--fit"], "two runs are named 'a'"),
+        (["nonesuch"], ["--fit"], "nonesuch"),
+        (["toy.yaml epoch=1"], ["--fit"], "epoch"),
+        (["face"], ["--fit"], "kind face"),
+        (["toy.yaml name='a"], ["--fit"], "quotes"),
+        ([""], ["--fit"], "an empty run"),
+        ([], ["--fit"], "no runs"),
+        (["toy.yaml"], ["--fit", "--jobs", "0"], "--jobs 0"),
+        (["toy.yaml features=none.pkl"], ["--fit"], "none.pkl"),
+    ],
+)
+def test_wrong_lists_are_one_line_and_exit_2(
+    folder: Path,
+    lines: list[str],
+    words: list[str],
+    mention: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told(*lines)
+    assert say("all.yaml", *words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert mention in said[0]
+    assert not list(Path().glob("runs/*/seed-*/model.*"))
+
+
+def test_a_list_has_no_keys_but_runs_and_fit_needs_a_list(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("all.yaml").write_text("runs: []\nseeds: 3\n")
+    assert say("all.yaml", "--fit") == 2
+    assert "seeds" in capsys.readouterr().err
+    assert say("one", "--fit") == 2
+    assert "one" in capsys.readouterr().err
+
+
+def test_the_run_of_another_recipe_is_not_trained_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told("toy.yaml name=one")
+    assert say("all.yaml", "--fit", "--json") == 0
+    before = weights()
+    told("toy.yaml name=one width=32")
+    capsys.readouterr()
+    assert say("all.yaml", "--fit") == 2
+    assert "width=16" in capsys.readouterr().err
+    assert weights() == before
+
+
+@pytest.mark.parametrize("name", configs.names(planned.FOLDER))
+def test_the_lists_that_ship_can_be_read(name: str) -> None:
+    made = planned.read(name)
+    assert len({one.folder for one in made}) == len(made) > 1

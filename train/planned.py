@@ -1,0 +1,138 @@
+"""Lists of runs: what a leaderboard is made of, and the trainings behind it.
+
+A list is a YAML file whose `runs` are the words that `train.fit` would be given, one run each.
+"""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import msgspec
+
+import configs
+from configs.errors import Failure, InputError
+from train.conversation import CHANGES_NOTHING, ConversationRecipe
+from train.evaluation import finished
+from train.features import Report
+from train.recipes import recipe
+from train.runs import RUNS, Run
+
+#: Where the lists lie that ship with the project.
+FOLDER = "leaderboard"
+
+
+class RunList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file: for each run its recipe and overrides, for example `meld model=mlp seeds=5`."""
+
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a list: the words for `train.fit`, and the recipe that they make."""
+
+    words: tuple[str, ...]
+    recipe: ConversationRecipe
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lies, or will lie."""
+        return RUNS / str(self.recipe.name)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all seeds are trained. Raises `InputError` where the folder holds another run."""
+        Run(self.folder).refuse_other(self.recipe, CHANGES_NOTHING)
+        first = self.recipe.first_seed
+        try:
+            return finished(self.folder).keys() >= {*range(first, first + self.recipe.seeds)}
+        except InputError:
+            return False
+
+
+def is_list(name: str) -> bool:
+    """Whether a word of the command line names a list: one that ships, or a YAML file."""
+    return name in configs.names(FOLDER) or name.endswith(".yaml")
+
+
+def read(name_or_path: str) -> list[Planned]:
+    """The runs of a list, in its order.
+
+    Raises:
+        InputError: the list, or one of the recipes in it, is wrong, or two runs have one name.
+    """
+    path = configs.find(name_or_path, FOLDER)
+    made: dict[str, Planned] = {}
+    for line in configs.convert(configs.read(path), RunList, str(path)).runs:
+        words = _words(line, path)
+        chosen = recipe(words[0], words[1:])
+        if not isinstance(chosen, ConversationRecipe):
+            raise InputError(f"list {path}: {line!r} is of kind {chosen.kind}; give conversations")
+        name = str(chosen.name)
+        if name in made:
+            raise InputError(f"list {path}: two runs are named {name!r}; give one another name=...")
+        made[name] = Planned(tuple(words), chosen)
+    if not made:
+        raise InputError(f"list {path}: no runs in it; add some")
+    return list(made.values())
+
+
+def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
+    """Trains all that is not trained, so many runs at a time, each in a process of its own.
+
+    A run that was interrupted is continued. `report` is told (done, in all, what).
+
+    Raises:
+        InputError, Failure: as the training that did not succeed said; the others are stopped.
+    """
+    waiting = [one for one in planned if not one.finished]
+    total, running = len(waiting), dict[Planned, tuple[subprocess.Popen[bytes], IO[bytes]]]()
+    with ExitStack() as stack:
+        stack.callback(lambda: _stop([process for process, _ in running.values()]))
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                one = waiting.pop(0)
+                said: IO[bytes] = stack.enter_context(TemporaryFile())
+                words = [sys.executable, "-m", "train.fit", *one.words]
+                running[one] = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said), said
+            names = ", ".join(str(one.recipe.name) for one in running)
+            report(total - len(waiting) - len(running), total, f"training {names}")
+            time.sleep(0.2)
+            for one, (process, said) in list(running.items()):
+                if process.poll() is not None:
+                    del running[one]
+                    _require(one, process.returncode, said)
+
+
+def _words(line: str, path: Path) -> list[str]:
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise InputError(f"list {path}: {line!r}: {error}; mend the quotes") from error
+    if not words:
+        raise InputError(f"list {path}: an empty run; give a recipe")
+    return words
+
+
+def _require(one: Planned, code: int, said: IO[bytes]) -> None:
+    """Raises what a training ended with, if it did not succeed."""
+    if code == 0:
+        return
+    said.seek(0)
+    lines = said.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
+    kind = InputError if code == 2 else Failure
+    raise kind(f"run {one.recipe.name}: {lines[-1].removeprefix('error: ')}")
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()

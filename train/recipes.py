@@ -1,0 +1,40 @@
+"""Training recipes of all kinds, by name or path."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import configs
+from configs.errors import InputError
+from train import encoded
+from train.conversation import ConversationRecipe, resolved
+from train.face import FaceRecipe
+from train.fusion import FusionRecipe
+from train.text import TextRecipe
+
+Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | TextRecipe
+
+_KINDS: dict[str, type[Recipe]] = {
+    "conversation": ConversationRecipe,
+    "face": FaceRecipe,
+    "fusion": FusionRecipe,
+    "text": TextRecipe,
+}
+
+
+def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
+    """Reads a training recipe. Raises `InputError` naming what is wrong in it."""
+    path = configs.find(name_or_path, "train")
+    tree = configs.read(path)
+    kind = _KINDS.get(str(tree.get("kind")))
+    if kind is None:
+        raise InputError(
+            f"recipe {path}: kind {tree.get('kind')!r}, expected one of {', '.join(_KINDS)}"
+        )
+    made = configs.build(tree, kind, overrides, str(path))
+    if isinstance(made, ConversationRecipe):
+        made = resolved(made)
+    if isinstance(made, TextRecipe):
+        encoded.check(made)
+    if not made.name or Path(made.name).name != made.name:
+        raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
+    return made
