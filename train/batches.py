@@ -29,6 +29,19 @@ class Batch:
         answered = self.conversations.present[:, -self.labels.shape[1] :]
         return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows])
 
+    def and_alone(self, share: float, random: torch.Generator) -> "Batch":
+        """The same and, once more, this share of the conversations, drawn at random, each with one
+        of its modalities alone, drawn too."""
+        count, modalities = len(self.labels), self.conversations.present.shape[-1]
+        again = torch.randperm(count, generator=random)[: round(share * count)]
+        alone = torch.randint(modalities, (len(again), 1, 1), generator=random)
+        rows = torch.cat([torch.arange(count), again])
+        kept = torch.ones(len(rows), 1, modalities, dtype=torch.bool)
+        kept[count:] = torch.arange(modalities) == alone
+        whole = self.conversations.each(itemgetter(rows))
+        whole = replace(whole, present=whole.present & kept)
+        return Batch(whole, self.labels[rows], self.last)
+
     def split(self, parts: int) -> list["Batch"]:
         """The same in at most so many batches, each no longer than its longest conversation."""
         made = []

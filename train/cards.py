@@ -11,7 +11,7 @@ from model.checkpoint import Card
 from model.network import Network
 from train import encoded
 from train.conversation import ConversationRecipe
-from train.engine import SELECTS, State
+from train.engine import State
 from train.featured import FeaturedCorpus
 from train.install import provenance
 from train.protocol import calibrate, measure
@@ -61,7 +61,7 @@ def save(
         }
         for split in ("validation", "test")
     }
-    best = state.history[state.best_epoch - 1][SELECTS]
+    best = state.history[state.best_epoch - 1]["validation_weighted_f1"]
     card = Card(
         name=str(recipe.name),
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
@@ -79,12 +79,17 @@ def save(
         notes=[
             *_NOTES,
             f"Epoch {state.best_epoch} of the {state.epoch} that were run was the best on "
-            f"validation: weighted F1 {best:.4f}.",
+            f"validation{_by(recipe)}: weighted F1 {best:.4f}.",
         ],
         recipe=msgspec.to_builtins(recipe),
         **provenance(),
     )
     checkpoint.save(stem, network, card)
+
+
+def _by(recipe: ConversationRecipe) -> str:
+    """What the best epoch is the best by, where it is not weighted F1 alone."""
+    return ", by the mean of all modalities and of each alone" if recipe.alone else ""
 
 
 def _features(recipe: ConversationRecipe) -> str:

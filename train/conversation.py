@@ -35,6 +35,10 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     in `accumulate` parts; `patience` epochs without a better validation score end the training.
     `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the
     power of the inverse class frequency that weighs the classes: 0 not at all, 1 all equally.
+    `average` is the decay, in a step, of the weights' moving average, which is what is scored and
+    kept (0: the weights themselves). The share `alone` of a step's dialogues or windows comes once
+    more, with a single modality, so that each also learns to do without the others; `absence` is
+    how often modalities are missing otherwise.
     `log_test` scores the test split after each epoch, for the log only. None means: what fits the
     other values, see `resolved`.
     """
@@ -71,6 +75,8 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     heads: Positive = 4
     dropout: Share = 0.3
     speakers: Positive = 4
+    average: Share = 0.0
+    alone: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     absence: Absence = Absence(window=0.1, utterance=0.05, speakers=0.0)
     precision: Precision = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -179,4 +185,5 @@ def plan(recipe: ConversationRecipe, seed: int) -> Plan:
         patience=recipe.patience,
         accumulate=recipe.accumulate,
         clip=recipe.clip,
+        average=recipe.average,
     )

@@ -12,6 +12,7 @@ from model.network import Network, build
 from train.batches import Batch, ordered, shuffled, source
 from train.compose import with_absences
 from train.conversation import ConversationRecipe, architecture
+from train.engine import SELECTS
 from train.featured import FeaturedCorpus, FeaturedDialogue
 from train.metrics import confusion_matrix, weighted_f1
 from train.objective import Mass, Targets, Terms, Weighting, mass, objective
@@ -24,6 +25,22 @@ class Part:
     batch: Batch
     targets: Targets
     step: Mass
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is scored: conversations on the device, and the utterances that have a label."""
+
+    batch: Batch
+    targets: Targets
+
+    def only(self, place: int) -> "HeldOut":
+        """The same with the modality at that place alone."""
+        conversations = self.batch.conversations
+        alone = torch.zeros_like(conversations.present)
+        alone[..., place] = conversations.present[..., place]
+        conversations = replace(conversations, present=alone)
+        return replace(self, batch=replace(self.batch, conversations=conversations))
 
 
 class ConversationCourse:
@@ -69,6 +86,8 @@ class ConversationCourse:
                 whole,
                 conversations=with_absences(whole.conversations, self._recipe.absence, random),
             )
+            if self._recipe.alone and len(self.network.modalities) > 1:
+                whole = whole.and_alone(self._recipe.alone, random)
             made = whole.split(parts)
             targets = [one.targets for one in made]
             step = mass(targets, self._weighting)
@@ -87,27 +106,36 @@ class ConversationCourse:
 
     def scores(self) -> dict[str, float]:
         self.network.eval()
-        return {
+        found = {
             f"{split}_weighted_f1": self._weighted_f1(batches)
             for split, batches in self._held_out.items()
         }
+        selects = [found["validation_weighted_f1"]]
+        if self._recipe.alone:
+            for place, m in enumerate(self.network.modalities):
+                alone = [one.only(place) for one in self._held_out["validation"]]
+                found[f"validation_weighted_f1_{m}"] = self._weighted_f1(alone)
+                selects.append(found[f"validation_weighted_f1_{m}"])
+        return {**found, SELECTS: sum(selects) / len(selects)}
 
-    def _batches(self, dialogues: tuple[FeaturedDialogue, ...]) -> list[tuple[Batch, Targets]]:
+    def _batches(self, dialogues: tuple[FeaturedDialogue, ...]) -> list[HeldOut]:
         whole = source(dialogues, self._recipe.context, self._recipe.window)
         size = 1024 if self._recipe.context == "buffer" else 32
         made = [whole.take(rows) for rows in ordered(whole.lengths, size)]
         here = self._on.to_device
         return [
-            (replace(one, conversations=one.conversations.each(here)), one.targets) for one in made
+            HeldOut(replace(one, conversations=one.conversations.each(here)), one.targets)
+            for one in made
         ]
 
-    def _weighted_f1(self, batches: list[tuple[Batch, Targets]]) -> float:
+    def _weighted_f1(self, batches: list[HeldOut]) -> float:
         answers, labels = [], []
         with torch.inference_mode():
-            for one, targets in batches:
-                logits = self.network(one.conversations, one.last).final.flatten(0, 1)
-                answers.append(logits.argmax(-1).cpu()[targets.rows])
-                labels.append(targets.labels)
+            for one in batches:
+                answered = self.network(one.batch.conversations, one.batch.last)
+                logits = answered.final.flatten(0, 1)
+                answers.append(logits.argmax(-1).cpu()[one.targets.rows])
+                labels.append(one.targets.labels)
         counts = confusion_matrix(
             torch.cat(answers).numpy(), torch.cat(labels).numpy(), self._classes
         )

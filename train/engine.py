@@ -20,6 +20,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from configs.errors import Failure, InputError
+from train.average import Average
 from train.objective import Terms
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -28,8 +29,8 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 #: needs them anyway.
 _MEASURE = 8
 
-#: The figure of an epoch that selects.
-SELECTS = "validation_weighted_f1"
+#: The figure of an epoch that selects: higher is better.
+SELECTS = "selection"
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,24 @@ class Plan:
     patience: int | None = None
     accumulate: int = 1
     clip: float = 1.0
+    average: float = 0.0
 
 
 @dataclass
 class State:
     """A training at the end of an epoch: what it is continued from.
 
-    `network` and `best` are states of the network, `optimiser` its tensors by parameter and name;
-    `history` has one object for each epoch; `precision` is what mixed precision remembers.
+    `network`, `average` and `best` are states of the network: its weights, their moving average
+    (empty where there is none), and what did best on validation; `optimiser` has its tensors by
+    parameter and name; `history` has one object for each epoch; `precision` is what mixed precision
+    remembers.
     """
 
     epoch: int = 0
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     network: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     optimiser: dict[str, Tensor] = field(default_factory=dict)
     precision: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +93,7 @@ class Course(Protocol[P]):
         ...
 
     def scores(self) -> dict[str, float]:
-        """Scores of the network as it is, among them `SELECTS`."""
+        """Scores of the network as it is, among them `validation_weighted_f1` and `SELECTS`."""
         ...
 
 
@@ -154,12 +159,16 @@ def train(
         on.strategy.precision.load_state_dict(state.precision)
     if state.epoch:
         _restore(state, network, plain)
+    average = Average(network, plan.average, state.average)
     while state.epoch < plan.epochs and not exhausted(state, plan):
         began = time.monotonic()
-        means = _epoch(course, plan, on, state.epoch, optimiser, watch)
+        means = _epoch(course, plan, on, state.epoch, optimiser, average, watch)
         seconds = time.monotonic() - began
-        figures = on.broadcast({**means, **course.scores(), "seconds": seconds})
-        state = _next(state, figures, network, plain, on)
+        weights = _copied(network)
+        with average.in_place():
+            figures = on.broadcast({**means, **course.scores(), "seconds": seconds})
+            scored = _copied(network) if plan.average else weights
+        state = _next(state, figures, weights, scored, plain, on)
         if watch is not None:
             watch.epoch(state)
     return state
@@ -184,6 +193,7 @@ def _epoch(
     on: Fabric,
     number: int,
     optimiser: Any,
+    average: Average,
     watch: Watch | None,
 ) -> dict[str, float]:
     """One epoch; gives the mean of every term over its steps."""
@@ -208,6 +218,7 @@ def _epoch(
         on.clip_gradients(network, optimiser, max_norm=plan.clip, error_if_nonfinite=False)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        average.update(step + 1)
         means.stepped()
         if watch is not None:
             watch.step(step + 1, total, means.now)
@@ -276,21 +287,22 @@ class _Means:
 def _next(
     state: State,
     figures: dict[str, float],
-    network: nn.Module,
+    weights: dict[str, Tensor],
+    scored: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
     on: Fabric,
 ) -> State:
-    """The state after another epoch, of which these are the figures."""
+    """The state after another epoch, of which these are the figures: of the `scored` weights."""
     epoch = state.epoch + 1
-    now = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
     reached = max((one[SELECTS] for one in state.history), default=-math.inf)
     better = figures[SELECTS] > reached
     return State(
         epoch=epoch,
         best_epoch=epoch if better else state.best_epoch,
         history=[*state.history, {"epoch": epoch, **figures}],
-        network=now,
-        best=now if better else state.best,
+        network=weights,
+        average=scored if scored is not weights else {},
+        best=scored if better else state.best,
         optimiser={
             f"{place}.{name}": value.detach().cpu().clone()
             for place, values in optimiser.state_dict()["state"].items()
@@ -298,6 +310,10 @@ def _next(
         },
         precision=on.strategy.precision.state_dict(),
     )
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
 def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:

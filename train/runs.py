@@ -25,7 +25,7 @@ RUNS = Path("runs")
 R = TypeVar("R", bound=msgspec.Struct)
 
 #: Tensors of a state, by the first part of their names.
-_TENSORS = ("network", "best", "optimiser")
+_TENSORS = ("network", "average", "best", "optimiser")
 
 
 class SeedFolder:
@@ -59,7 +59,7 @@ class SeedFolder:
                     part, _, name = key.partition("/")
                     tensors[part][name] = file.get_tensor(key)
             # Written once where the last epoch is the best.
-            tensors["best"] = tensors["best"] or tensors["network"]
+            tensors["best"] = tensors["best"] or tensors["average"] or tensors["network"]
             return State(**notes, **tensors)
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(

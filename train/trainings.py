@@ -16,7 +16,7 @@ from train.conversation import (
     resolved,
 )
 from train.course import ConversationCourse
-from train.engine import SELECTS, State, fabric, train
+from train.engine import State, fabric, train
 from train.runs import RUNS, Run, SeedFolder
 
 if TYPE_CHECKING:
@@ -107,10 +107,11 @@ class _Follower:
             self._board.add_scalar(name.replace("_", "/", 1), value, state.epoch)
         self._board.flush()
         self._folder.write(state)
-        best = state.history[state.best_epoch - 1][SELECTS]
+        reached = [one["validation_weighted_f1"] for one in state.history]
         self._line = (
             f"seed {self._seed}: epoch {state.epoch} of {self._epochs}, "
-            f"validation {figures[SELECTS]:.4f} (best {best:.4f}, epoch {state.best_epoch}), "
+            f"validation {reached[-1]:.4f} (best {reached[state.best_epoch - 1]:.4f}, "
+            f"epoch {state.best_epoch}), "
             f"{_told(figures)}"
         )
         self._display.report(*self._steps, self._line)

@@ -92,3 +92,36 @@ def test_a_batch_in_parts_is_the_same_utterances(parts: int, mode: str, rows: li
     for one in made:
         if not one.last:
             assert one.conversations.valid.any(0).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    share=st.floats(0, 1), context=st.sampled_from([None, 3]), seed=st.integers(0, 99),
+    rows=st.sets(st.integers(0, 7), min_size=1),
+)  # fmt: skip
+def test_some_come_once_more_with_one_modality_alone(
+    share: float, context: int | None, rows: set[int], seed: int
+) -> None:
+    whole = source(SPLIT, "buffer" if context else "causal", context or 1).take(sorted(rows))
+    made = whole.and_alone(share, torch.Generator().manual_seed(seed))
+    count = len(whole.labels)
+    assert len(made.labels) == count + round(share * count)
+    first = made.conversations.each(lambda x: x[:count])
+    assert torch.equal(first.present, whole.conversations.present)
+    assert torch.equal(first.features["text"], whole.conversations.features["text"])
+    assert torch.equal(made.labels[:count], whole.labels)
+    again: list[int] = []
+    for place in range(count, len(made.labels)):
+        one = made.conversations.each(lambda x, place=place: x[place])
+        same = [
+            row
+            for row in range(count)
+            if torch.equal(one.features["text"], whole.conversations.features["text"][row])
+        ]
+        (row,) = same
+        again.append(row)
+        assert torch.equal(made.labels[place], whole.labels[row])
+        before = whole.conversations.present[row]
+        alone = [m for m in range(3) if torch.equal(one.present[:, m], before[:, m])]
+        assert any(not one.present[:, [m for m in range(3) if m != kept]].any() for kept in alone)
+    assert len(set(again)) == len(again)

@@ -55,6 +55,7 @@ def same(first: State, second: State) -> bool:
         left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
         for left, right in (
             (first.network, second.network),
+            (first.average, second.average),
             (first.best, second.best),
             (first.optimiser, second.optimiser),
         )
@@ -163,6 +164,66 @@ def test_the_best_epoch_by_validation_is_kept_the_first_of_equals() -> None:
     at_best = kept.states[state.best_epoch - 1].network
     assert all(torch.equal(state.best[key], at_best[key]) for key in at_best)
     assert [one["epoch"] for one in state.history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_average_of_the_weights_is_scored_and_kept() -> None:
+    kept, decay, seen = Kept(), 0.7, list[dict[str, torch.Tensor]]()
+
+    class Steps(ConversationCourse):
+        def epoch(self, random: torch.Generator, parts: int):
+            for one in super().epoch(random, parts):
+                if seen or self.begun:
+                    seen.append({k: v.clone() for k, v in self.network.state_dict().items()})
+                self.begun = True
+                yield one
+
+        begun = False
+
+        def scores(self) -> dict[str, float]:
+            scored.append({k: v.clone() for k, v in self.network.state_dict().items()})
+            return super().scores()
+
+    scored: list[dict[str, torch.Tensor]] = []
+    made = resolved(changed(average=decay, epochs=4))
+    course = Steps(made, corpus(), 1, CPU)
+    state = train(course, plan(made, 1), CPU, watch=kept)
+    steps = [*seen, state.network]
+    assert len(steps) == 4 * course.steps
+    expected, told = steps[0], 1
+    for told, weights in enumerate(steps, 1):
+        share = min(decay, told / (told + 9))
+        before = expected if told > 1 else first_weights(made)
+        expected = {k: share * before[k] + (1 - share) * weights[k] for k in weights}
+        if told % course.steps == 0:
+            epoch = told // course.steps - 1
+            for k, value in expected.items():
+                torch.testing.assert_close(kept.states[epoch].average[k], value)
+                torch.testing.assert_close(scored[epoch][k], value)
+    at_best = kept.states[state.best_epoch - 1].average
+    assert all(torch.equal(state.best[key], at_best[key]) for key in at_best)
+
+
+def first_weights(made: ConversationRecipe) -> dict[str, torch.Tensor]:
+    return ConversationCourse(made, corpus(), 1, CPU).network.state_dict()
+
+
+def test_a_training_with_an_average_goes_on_where_it_was() -> None:
+    recipe, kept = changed(average=0.9, epochs=5), Kept(stop=2)
+    whole = fitted(recipe)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(recipe, watch=kept)
+    assert same(fitted(recipe, state=kept.states[-1]), whole)
+    assert not fitted(changed(epochs=1)).average
+
+
+def test_where_modalities_come_alone_each_alone_has_a_say_in_the_selection() -> None:
+    for one in fitted(changed(alone=0.5)).history:
+        alone = [one[f"validation_weighted_f1_{m}"] for m in ("text", "audio", "visual")]
+        expected = sum([one["validation_weighted_f1"], *alone]) / 4
+        assert one[SELECTS] == pytest.approx(expected)
+        assert len({*alone}) > 1
+    for one in fitted().history:
+        assert one[SELECTS] == one["validation_weighted_f1"]
 
 
 def test_training_ends_when_patience_does() -> None:

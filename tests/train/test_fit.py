@@ -114,6 +114,7 @@ def test_a_run_holds_recipe_checkpoint_history_and_log(whole: Path) -> None:
             "loss", "loss_final", "loss_auxiliary", "loss_common", "loss_text", "loss_audio",
             "loss_visual", "loss_ssc", "loss_gdc", "cosine_text_audio", "cosine_text_visual",
             "cosine_audio_visual", "validation_weighted_f1", "test_weighted_f1",
+            "selection",
         } <= set(one)  # fmt: skip
     assert history[-1]["loss_final"] < history[0]["loss_final"]
 

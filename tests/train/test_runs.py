@@ -37,19 +37,25 @@ def bits(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, bytes]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(network=TENSORS, best=TENSORS, optimiser=TENSORS, history=HISTORY, last=st.booleans())
+@given(
+    network=TENSORS, average=TENSORS, best=TENSORS, optimiser=TENSORS, history=HISTORY,
+    last=st.booleans(),
+)  # fmt: skip
 def test_a_state_comes_back_to_the_last_bit(
     tmp_path: Path,
     network: dict[str, torch.Tensor],
+    average: dict[str, torch.Tensor],
     best: dict[str, torch.Tensor],
     optimiser: dict[str, torch.Tensor],
     history: list[dict[str, float]],
     last: bool,
 ) -> None:
     folder = SeedFolder(tmp_path / "seed-1")
+    scored = average or network
     state = State(
-        5, 5 if last else 3, history, network, network if last else best, optimiser, {"scale": 2.0}
-    )
+        5, 5 if last else 3, history, network, average, scored if last else best, optimiser,
+        {"scale": 2.0},
+    )  # fmt: skip
     folder.write(state)
     found = folder.read()
     assert found is not None
@@ -57,8 +63,9 @@ def test_a_state_comes_back_to_the_last_bit(
     assert found.history == history
     assert bits(found.network) == bits(network)
     assert bits(found.optimiser) == bits(optimiser)
+    assert bits(found.average) == bits(average)
     # Without weights of its own, the best epoch is taken to be the last.
-    assert bits(found.best) == bits(state.best or network)
+    assert bits(found.best) == bits(state.best or scored)
     lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
     assert [json.loads(line) for line in lines] == history
 
@@ -129,7 +136,7 @@ def test_the_best_seed_is_that_of_the_best_validation_epoch(tmp_path: Path) -> N
     run = Run(tmp_path)
     for seed, reached in ((1, [0.2, 0.5]), (2, [0.6, 0.1]), (10, [0.9, 0.9])):
         folder = run.seed(seed)
-        folder.write(State(history=[{"validation_weighted_f1": one} for one in reached]))
+        folder.write(State(history=[{"selection": one} for one in reached]))
         if seed == 10:
             continue
         for suffix in (".safetensors", ".json", ".md"):
