@@ -20,7 +20,7 @@ from model import checkpoint
 from model.checkpoint import Card, presence
 from train.evaluation import Material, conversation_material, evaluate, is_run
 from train.features import Report
-from train.figures import Evaluation, Figure, Figures
+from train.figures import Agreement, Evaluation, Figure, Figures
 
 EXAMPLES = """
 python -m train.evaluate runs/iemocap          a run of train.fit: measures all its seeds
@@ -144,6 +144,8 @@ def print_evaluation(made: Evaluation) -> None:
     }
     show(_table(f"By context: test, {everything}", by_context))
     show(_classes(made))
+    if made.agreement:
+        show(_agreement(made.agreement))
     if made.best_on_test:
         console.print(
             f"Best epoch on test: weighted F1 {plus_minus(made.best_on_test.weighted_f1)}. "
@@ -205,6 +207,22 @@ def _classes(made: Evaluation) -> Table:
             str(one.support),
             *(f"{100 * count / max(sum(row), 1):.0f}" for count in row),
         )
+    return table
+
+
+def _agreement(made: Agreement) -> Table:
+    title = (
+        "Agreement in the shared encoder: validation; a similarity to utterances with the same "
+        f"label of {plus_minus(made.chance)} is chance"
+    )
+    table = _empty(title, "cosine of gradients", "difference of structures", "to the same label")
+    for pair, difference in made.difference.items():
+        cosine = made.cosine.get(pair)
+        table.add_row(
+            pair.replace("_", ", "), plus_minus(cosine) if cosine else "–", plus_minus(difference)
+        )
+    for name, one in made.same_label.items():
+        table.add_row(name, "", "", plus_minus(one))
     return table
 
 

@@ -15,11 +15,16 @@ from configs.errors import Failure, InputError
 from configs.files import write_whole
 from model import checkpoint
 from model.checkpoint import Checkpoint, presence
+from train import agreement, figures
+from train.agreement import Structures
 from train.featured import FeaturedCorpus
 from train.features import Report
 from train.figures import FORMAT, Answers, BestOnTest, Evaluation, Figure, figure, over_seeds
 from train.install import provenance
 from train.protocol import CONTEXTS, Context, Measurements, measure
+
+#: SSC's defaults, the same for all runs so that their structures can be compared.
+_ROWS, _TAU = 32, 0.07
 
 #: Gives the features of a run, by its recipe and one of its seeds.
 Material = Callable[[Mapping[str, Any], int, Report], FeaturedCorpus]
@@ -57,7 +62,9 @@ def evaluate(
     # All that may be wrong is read before anything is measured.
     best_on_test, training_seconds = _best_on_test(weights), _training_seconds(weights)
     loaded = {seed: checkpoint.load(path) for seed, path in weights.items()}
+    cosines = [agreement.cosines(_kept(path.parent)) for path in weights.values()]
     measured: dict[int, Measurements] = {}
+    found: list[Structures] = []
     labels: list[list[int]] = []
     for seed, path in weights.items():
         corpus = material(recipe, seed, report)
@@ -66,9 +73,11 @@ def evaluate(
         measured[seed] = measure(
             loaded[seed].model, corpus, contexts, partial(_tell, report, f"measuring seed {seed}")
         )
+        made = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
+        found += [made] if made else []
     card, a = loaded[min(loaded)].card, loaded[min(loaded)].card.architecture
     everything = presence(a.modalities)
-    made = Evaluation(
+    evaluated = Evaluation(
         run=folder.resolve().name,
         corpus=corpus.name,
         labels=list(card.emotions),
@@ -84,6 +93,7 @@ def evaluate(
         splits=_figures(list(measured.values())),
         best_on_test=best_on_test,
         training_seconds=training_seconds,
+        agreement=figures.agreement(found, cosines),
         answers=Answers(
             labels,
             {
@@ -93,8 +103,8 @@ def evaluate(
         ),
         **provenance(),
     )
-    write(folder / "evaluation.json", msgspec.json.encode(made) + b"\n")
-    return made
+    write(folder / "evaluation.json", msgspec.json.encode(evaluated) + b"\n")
+    return evaluated
 
 
 def of_run(folder: Path, report: Report, material: Material = conversation_material) -> Evaluation:
@@ -214,6 +224,19 @@ def _best_on_test(weights: Mapping[int, Path]) -> BestOnTest | None:
     return BestOnTest(figure([max(one) for one in best])) if all(best) else None
 
 
+def _kept(folder: Path) -> dict[str, float]:
+    """The figures of the epoch whose weights were kept; none where there is no history."""
+    # Needs the extra `train`, as above.
+    from train.engine import SELECTS
+
+    epochs = _epochs(folder)
+    numbers = [
+        {name: one for name, one in epoch.items() if isinstance(one, float | int)}
+        for epoch in epochs
+    ]
+    return max(numbers, key=lambda one: one.get(SELECTS, 0.0), default={})
+
+
 def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
     spent = [_history(path.parent, "seconds") for path in weights.values()]
     return figure([sum(one) for one in spent]) if all(spent) else None
@@ -221,14 +244,19 @@ def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
 
 def _history(folder: Path, name: str) -> list[float]:
     """One figure of all epochs of a training; empty where it was not kept."""
+    epochs = _epochs(folder)
+    return [float(one[name]) for one in epochs if isinstance(one.get(name), float | int)]
+
+
+def _epochs(folder: Path) -> list[dict[str, Any]]:
+    """The history of a training; empty where it was not kept."""
     path = folder / "history.jsonl"
     if not path.is_file():
         return []
     try:
-        epochs = [
+        return [
             msgspec.json.decode(line, type=dict[str, Any])
             for line in path.read_bytes().splitlines()
         ]
     except msgspec.DecodeError as error:
         raise InputError(f"{path}: {error}; train the run again") from error
-    return [float(one[name]) for one in epochs if isinstance(one.get(name), float | int)]

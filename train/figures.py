@@ -1,18 +1,19 @@
 """What `evaluation.json` holds: the figures of a run over its seeds."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from model.checkpoint import presence
+from train.agreement import Structures
 from train.metrics import Bin
 from train.protocol import Measured
 from train.uncertainty import Interval, interval, resampled
 
-FORMAT = "gscon.evaluation/1"
+FORMAT = "gscon.evaluation/2"
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -63,6 +64,19 @@ class BestOnTest(msgspec.Struct, frozen=True):
     use: str = "none: selected on test; only to show how much that flatters"
 
 
+class Agreement(msgspec.Struct, frozen=True):
+    """How far modalities agree in the shared encoder, over seeds, on validation.
+
+    `cosine` is that of their gradients in the kept epoch, by pair (`text_audio`); the rest is told
+    by `train.agreement.Structures`.
+    """
+
+    cosine: dict[str, Figure]
+    difference: dict[str, Figure]
+    same_label: dict[str, Figure]
+    chance: Figure
+
+
 class Answers(msgspec.Struct, frozen=True):
     """Classes by dialogue of the test split: the labels (-1 for none), and by seed the answers as
     trained, with all modalities."""
@@ -94,6 +108,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     splits: dict[str, dict[str, dict[str, Figures]]]
     best_on_test: BestOnTest | None
     training_seconds: Figure | None
+    agreement: Agreement | None
     answers: Answers
     created: str
     machine: str
@@ -114,6 +129,25 @@ def figure(values: Sequence[float]) -> Figure:
     """Mean and standard deviation over seeds."""
     sd = statistics.stdev(values) if len(values) > 1 else None
     return Figure(statistics.fmean(values), sd, len(values), list(values))
+
+
+def agreement(
+    measured: Sequence[Structures], cosines: Sequence[Mapping[str, float]]
+) -> Agreement | None:
+    """The agreement of the trainings of a run, None where there are none."""
+    if not measured:
+        return None
+
+    def each(values: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+        names = values[0] if all(one.keys() == values[0].keys() for one in values) else {}
+        return {name: figure([one[name] for one in values]) for name in names}
+
+    return Agreement(
+        cosine=each(cosines),
+        difference=each([one.difference for one in measured]),
+        same_label=each([one.same_label for one in measured]),
+        chance=figure([one.chance for one in measured]),
+    )
 
 
 def over_seeds(measured: Sequence[Measured]) -> Figures:

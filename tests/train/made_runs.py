@@ -117,6 +117,7 @@ def run_folder(
         ]
         for one in epochs:
             one["selection"] = one["validation_weighted_f1"]
+            one["cosine_text_audio"] = 1 - one["validation_weighted_f1"]
         (place / "history.jsonl").write_text("".join(json.dumps(one) + "\n" for one in epochs))
     return folder
 

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from configs.command import run
 from model import checkpoint
 from train import evaluate, evaluation
+from train.agreement import structures
 from train.figures import Evaluation, Figure, figure
 from train.protocol import CONTEXTS, context_name, predict, subsets
 from train.uncertainty import by_dialogue, paired_over_dialogues
@@ -110,6 +111,24 @@ def test_answers_are_kept_for_paired_comparisons(made: tuple[Path, Evaluation]) 
     apart = paired_over_dialogues(counts[:1], counts[1:])
     values = made[1].test.weighted_f1.values
     assert apart.mean == pytest.approx(values[1] - values[0])
+
+
+def test_the_agreement_of_modalities_is_that_of_validation_and_of_the_kept_epoch(
+    made: tuple[Path, Evaluation],
+) -> None:
+    folder, found = made
+    measured = [
+        structures(
+            checkpoint.load(folder / f"seed-{seed}").model, GIVEN.splits["validation"], 32, 0.07
+        )
+        for seed in (1, 2)
+    ]
+    assert found.agreement is not None
+    assert found.agreement.cosine["text_audio"].values == pytest.approx([0.5, 0.5])
+    for seed, one in enumerate(measured):
+        assert one is not None
+        assert found.agreement.difference["text_audio"].values[seed] == one.difference["text_audio"]
+        assert found.agreement.same_label["audio"].values[seed] == one.same_label["audio"]
 
 
 def test_what_was_selected_on_test_is_told_apart(made: tuple[Path, Evaluation]) -> None:
