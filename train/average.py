@@ -16,15 +16,14 @@ class Average:
 
     Args:
         network: in training.
-        decay: how much of the average stays in a step, from 0 (the average is the weights of the
-            last step) to below 1; about 1 / (1 - decay) steps are averaged.
+        decay: how much of the average stays in a step, below 1; about 1 / (1 - decay) steps are
+            averaged. 0: there is no average, and the weights are left as they are.
         begun: the average so far, where a training is continued.
     """
 
     def __init__(self, network: nn.Module, decay: float, begun: Mapping[str, Tensor]) -> None:
-        self._weights = {
-            name: value for name, value in network.state_dict().items() if value.is_floating_point()
-        }
+        every = network.state_dict() if decay else {}
+        self._weights = {name: one for name, one in every.items() if one.is_floating_point()}
         self._decay = decay
         self._average = {name: value.detach().clone() for name, value in self._weights.items()}
         if begun:
@@ -33,6 +32,8 @@ class Average:
 
     def update(self, steps: int) -> None:
         """Takes the weights in, after so many steps in all; early ones are soon forgotten."""
+        if not self._decay:
+            return
         decay = min(self._decay, steps / (steps + 9))
         with torch.no_grad():
             torch._foreach_lerp_([*self._average.values()], [*self._weights.values()], 1 - decay)
@@ -40,9 +41,6 @@ class Average:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """The network has the average for its weights."""
-        if not self._decay:
-            yield
-            return
         self._swap()
         try:
             yield

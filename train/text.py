@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh, pack
+from train.average import Average
 from train.features import Report
 from train.metrics import score
 
@@ -28,8 +29,9 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stretches of at most `stretch` tokens of long ones, up to `batch` tokens in all. Prosody stands
     beside the words where there is any, so that words need not explain what the voice tells.
     `epochs` times all are seen; `keep` says which epoch's weights are kept: the `best` on
-    validation, by the mean of the corpora's weighted F1, or the `last`. `frozen` keeps the
-    embeddings and so many layers above them as they are (-1: nothing is kept).
+    validation, by the mean of the corpora's weighted F1, or the `last`. `average` is the decay, in
+    a step, of the weights' moving average, which is scored and kept (0: the weights themselves).
+    `frozen` keeps the embeddings and so many layers above them as they are (-1: nothing is kept).
     """
 
     kind: Literal["text"] = "text"
@@ -46,6 +48,7 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
     dropout: float = 0.2
+    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     frozen: int = 0
     threads: Positive = 1
     context: ContextSettings = ContextSettings()
@@ -125,6 +128,7 @@ def _fit(
         cycle_momentum=False,
     )
     module, optimiser = fabric.setup(learner, optimiser)
+    average = Average(learner, recipe.average, {})
     done, said, found = 0, f"text encoder {recipe.name}, seed {seed}", list[dict[str, float]]()
     best: tuple[float, int, dict[str, Tensor]] | None = None
     for epoch in range(1, recipe.epochs + 1):
@@ -137,12 +141,14 @@ def _fit(
             optimiser.step()
             schedule.step()
             done += 1
+            average.update(done)
             report(min(done, total), total, said)
-        found.append(_validate(fabric, module, lessons))
+        with average.in_place():
+            found.append(_validate(fabric, module, lessons))
+            state = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
         reached = float(np.mean(list(found[-1].values()))) if found[-1] else 0.0
         said = f"text encoder {recipe.name}, seed {seed}, epoch {epoch}: validation {reached:.3f}"
         if best is None or recipe.keep == "last" or reached > best[0]:
-            state = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
             best = (reached, epoch, state)
     assert best is not None
     encoder.load_state_dict(best[2])
