@@ -117,6 +117,11 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     )
 
 
+def text_seed(recipe: ConversationRecipe, seed: int) -> int:
+    """The seed of the text encoder that a seed's training takes."""
+    return 1 + (seed - 1) % recipe.text_seeds
+
+
 def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:
     """The features that a seed is trained on.
 
@@ -126,9 +131,7 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
     if recipe.features is not None:
         made = pickles.load(Path(recipe.features), recipe.corpus)
     else:
-        made = encoded.featured(
-            recipe.corpus, recipe.text, 1 + (seed - 1) % recipe.text_seeds, report
-        )
+        made = encoded.featured(recipe.corpus, recipe.text, text_seed(recipe, seed), report)
     if recipe.modalities is not None:
         made = restricted(made, recipe.modalities)
     check(made)

@@ -122,7 +122,7 @@ def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
 
 def trained(made: TextRecipe, seed: int, report: Report) -> Path:
     """The weights of a recipe and seed in the cache; trains them where they are not there."""
-    path = _cache() / f"text-{made.name}-{seed}-{_key(made, seed)}.safetensors"
+    path = _weights(made, seed)
     # Of several trainings that need the same encoder, the first makes it and the others wait.
     with FileLock(path.with_suffix(".lock")):
         if path.is_file():
@@ -136,6 +136,11 @@ def trained(made: TextRecipe, seed: int, report: Report) -> Path:
         with replacing(path) as unfinished:
             save_file(state, unfinished, metadata=notes)
     return path
+
+
+def is_trained(made: TextRecipe, seed: int) -> bool:
+    """Whether the weights of a recipe and seed are in the cache."""
+    return _weights(made, seed).is_file()
 
 
 def lessons(made: TextRecipe) -> dict[str, Lessons]:
@@ -266,7 +271,8 @@ def _utterances(table: Table) -> list[Utterance]:
 
 def _key(made: TextRecipe, seed: int) -> str:
     """What an encoder depends on: its recipe, that of the one it starts from, seed and data."""
-    parts = [f"{_VERSION} {seed}", msgspec.json.encode(made).decode()]
+    alike = msgspec.structs.replace(made, seeds=1, first_seed=1)
+    parts = [f"{_VERSION} {seed}", msgspec.json.encode(alike).decode()]
     if made.start is not None:
         parts.append(_key(recipe(made.start), 1))
     files = {"goemotions": "text/goemotions_ekman.csv.gz"}
@@ -275,6 +281,10 @@ def _key(made: TextRecipe, seed: int) -> str:
         with path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _weights(made: TextRecipe, seed: int) -> Path:
+    return _cache() / f"text-{made.name}-{seed}-{_key(made, seed)}.safetensors"
 
 
 def _cache() -> Path:

@@ -26,7 +26,7 @@ python -m train.fit live seeds=3 name=three  three seeds, into runs/three
 python -m train.fit face ship=true           the face encoder, installed into model/weights
 python -m train.fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
 python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
-python -m train.fit text-iemocap             a text encoder, into the cache, with seed 1
+python -m train.fit text-iemocap seeds=5     text encoders, into the cache
 python -m train.fit my/recipe.yaml epochs=5  a recipe of your own
 """
 
@@ -86,7 +86,8 @@ def main(words: Sequence[str]) -> None:
         if isinstance(chosen, ConversationRecipe):
             made = trainings.fit(chosen, display)
         elif isinstance(chosen, TextRecipe):
-            made = encoded.trained(chosen, 1, display.report)
+            seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+            made = [encoded.trained(chosen, seed, display.report) for seed in seeds][-1]
         elif isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, display.report), chosen, folder)
         else:

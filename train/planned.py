@@ -18,7 +18,8 @@ import msgspec
 
 import configs
 from configs.errors import Failure, InputError
-from train.conversation import CHANGES_NOTHING, ConversationRecipe
+from train import encoded
+from train.conversation import CHANGES_NOTHING, ConversationRecipe, text_seed
 from train.evaluation import finished
 from train.features import Report
 from train.recipes import recipe
@@ -32,6 +33,14 @@ class RunList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file: for each run its recipe and overrides, for example `meld model=mlp seeds=5`."""
 
     runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call of `train.fit`: its words, and what it makes."""
+
+    words: tuple[str, ...]
+    makes: str
 
 
 @dataclass(frozen=True)
@@ -85,15 +94,18 @@ def read(name_or_path: str) -> list[Planned]:
 
 
 def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
-    """Trains all that is not trained, so many runs at a time, each in a process of its own.
+    """Trains all that is not trained, so much at a time, each in a process of its own: first the
+    text encoders, then the runs.
 
     A run that was interrupted is continued. `report` is told (done, in all, what).
 
     Raises:
         InputError, Failure: as the training that did not succeed said; the others are stopped.
     """
-    waiting = [one for one in planned if not one.finished]
-    total, running = len(waiting), dict[Planned, tuple[subprocess.Popen[bytes], IO[bytes]]]()
+    unfinished = [one for one in planned if not one.finished]
+    waiting = encoders(unfinished)
+    waiting += [Job(one.words, f"run {one.recipe.name}") for one in unfinished]
+    total, running = len(waiting), dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]]()
     with ExitStack() as stack:
         stack.callback(lambda: _stop([process for process, _ in running.values()]))
         while waiting or running:
@@ -102,13 +114,39 @@ def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
                 said: IO[bytes] = stack.enter_context(TemporaryFile())
                 words = [sys.executable, "-m", "train.fit", *one.words]
                 running[one] = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said), said
-            names = ", ".join(str(one.recipe.name) for one in running)
+            names = ", ".join(one.makes for one in running)
             report(total - len(waiting) - len(running), total, f"training {names}")
             time.sleep(0.2)
             for one, (process, said) in list(running.items()):
                 if process.poll() is not None:
                     del running[one]
                     _require(one, process.returncode, said)
+
+
+def encoders(planned: Sequence[Planned]) -> list[Job]:
+    """The text encoders that runs take and that are not trained yet, those that others start from
+    before these."""
+    steps: list[dict[tuple[str, int], None]] = []
+
+    def add(name: str, seed: int) -> int:
+        """Puts an encoder after the one that it starts from; gives its place."""
+        made = encoded.recipe(name)
+        place = 0 if made.start is None else add(made.start, 1) + 1
+        steps.extend({} for _ in range(place + 1 - len(steps)))
+        if not encoded.is_trained(made, seed):
+            steps[place][name, seed] = None
+        return place
+
+    for one in planned:
+        taken = one.recipe
+        if taken.features is None and taken.text != "frozen":
+            for seed in range(taken.first_seed, taken.first_seed + taken.seeds):
+                add(taken.text, text_seed(taken, seed))
+    return [
+        Job((name, f"first_seed={seed}", "seeds=1"), f"text encoder {name}, seed {seed}")
+        for step in steps
+        for name, seed in step
+    ]
 
 
 def _words(line: str, path: Path) -> list[str]:
@@ -121,14 +159,14 @@ def _words(line: str, path: Path) -> list[str]:
     return words
 
 
-def _require(one: Planned, code: int, said: IO[bytes]) -> None:
+def _require(one: Job, code: int, said: IO[bytes]) -> None:
     """Raises what a training ended with, if it did not succeed."""
     if code == 0:
         return
     said.seek(0)
     lines = said.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
     kind = InputError if code == 2 else Failure
-    raise kind(f"run {one.recipe.name}: {lines[-1].removeprefix('error: ')}")
+    raise kind(f"{one.makes}: {lines[-1].removeprefix('error: ')}")
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -38,6 +38,8 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "text"
     corpora: tuple[str, ...] = ("iemocap",)
     start: str | None = None
+    seeds: Positive = 1
+    first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
     epochs: Positive = 4
     keep: Literal["best", "last"] = "best"
     batch: Positive = 1600

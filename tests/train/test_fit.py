@@ -17,9 +17,10 @@ import yaml
 from safetensors.torch import load_file
 
 from configs.command import run
-from train import evaluate, fit
+from train import encoded, evaluate, fit
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
+from train.text import TextRecipe
 
 #: A training of a second or two on a made-up feature file of the literature.
 TOY = {
@@ -332,3 +333,22 @@ def test_a_wrong_model_to_evaluate_is_exit_2(capsys: pytest.CaptureFixture[str])
 def test_the_shipped_model_is_evaluated_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(evaluate.main, ["live"]) == 0
     assert "weighted" in capsys.readouterr().out
+
+
+def test_a_text_encoder_is_trained_with_the_seeds_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def trained(made: TextRecipe, seed: int, report: object) -> Path:
+        asked.append(seed)
+        return Path(made.name)
+
+    monkeypatch.setattr(encoded, "trained", trained)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run(fit.main, ["text-iemocap"]) == 0
+        assert run(fit.main, ["text-iemocap", "seeds=2", "first_seed=4"]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert asked == [1, 4, 5]

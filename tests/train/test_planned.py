@@ -14,7 +14,7 @@ import yaml
 
 import configs
 from configs.command import run
-from train import leaderboard, planned
+from train import encoded, leaderboard, planned
 from train.board import Board
 
 #: A training of a second or two on a made-up feature file of the literature.
@@ -142,6 +142,36 @@ def test_the_run_of_another_recipe_is_not_trained_over(
     assert say("all.yaml", "--fit") == 2
     assert "width=16" in capsys.readouterr().err
     assert weights() == before
+
+
+def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, start in (("base", None), ("mine", "base.yaml"), ("other", None)):
+        Path(f"{name}.yaml").write_text(yaml.safe_dump({"kind": "text", "name": name} | (
+            {"start": start} if start else {}
+        )))  # fmt: skip
+    told(
+        "iemocap name=a text=mine.yaml seeds=3 text_seeds=2",
+        "iemocap name=b text=mine.yaml seeds=1",
+        "iemocap name=c text=other.yaml seeds=2 first_seed=2",
+        "iemocap name=d text=frozen",
+        "toy.yaml text=other.yaml",
+    )
+    there = {("mine", 1)}
+    monkeypatch.setattr(encoded, "is_trained", lambda made, seed: (made.name, seed) in there)
+
+    def found() -> list[tuple[str, ...]]:
+        return [one.words for one in planned.encoders(planned.read("all.yaml"))]
+
+    base, mine = ("base.yaml", "first_seed=1", "seeds=1"), ("mine.yaml", "first_seed=2", "seeds=1")
+    other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (2, 3)]
+    assert sorted(found()) == sorted([base, mine, *other])
+    assert found()[-1] == mine
+    there.add(("base", 1))
+    assert base not in found()
+    there |= {("mine", 2), ("other", 2), ("other", 3)}
+    assert found() == []
 
 
 @pytest.mark.parametrize("name", configs.names(planned.FOLDER))
