@@ -34,7 +34,7 @@ EXAMPLES = """
 python -m train.leaderboard runs/iemocap-*
 python -m train.leaderboard gscon mlp --html board.html --markdown board.md
 python -m train.leaderboard runs/* --json
-python -m train.leaderboard erc --fit --jobs 2     all runs of a list, trained where they are not
+python -m train.leaderboard iemocap --fit --jobs 2     a list of runs, trained where they are not
 """
 
 #: What is printed of all rows, and of the runs: a terminal is too narrow for everything at once.
