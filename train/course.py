@@ -76,6 +76,11 @@ class ConversationCourse:
         )
 
     @property
+    def _alone(self) -> float:
+        """The share that comes once more; none where a modality is alone anyway."""
+        return self._recipe.alone if len(self.network.modalities) > 1 else 0.0
+
+    @property
     def _size(self) -> int:
         return self._recipe.batch or 1
 
@@ -86,8 +91,8 @@ class ConversationCourse:
                 whole,
                 conversations=with_absences(whole.conversations, self._recipe.absence, random),
             )
-            if self._recipe.alone and len(self.network.modalities) > 1:
-                whole = whole.and_alone(self._recipe.alone, random)
+            if self._alone:
+                whole = whole.and_alone(self._alone, random)
             made = whole.split(parts)
             targets = [one.targets for one in made]
             step = mass(targets, self._weighting)
@@ -111,7 +116,7 @@ class ConversationCourse:
             for split, batches in self._held_out.items()
         }
         selects = [found["validation_weighted_f1"]]
-        if self._recipe.alone:
+        if self._alone:
             for place, m in enumerate(self.network.modalities):
                 alone = [one.only(place) for one in self._held_out["validation"]]
                 found[f"validation_weighted_f1_{m}"] = self._weighted_f1(alone)

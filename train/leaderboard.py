@@ -77,8 +77,9 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     names = [folder.resolve().name for folder in folders]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two runs are named {twice[0]!r}; rename the folder of one")
+    to_come = {one.folder for one in unfinished}
     for folder in folders:
-        if folder not in {one.folder for one in unfinished}:
+        if folder not in to_come:
             finished(folder)
     if unfinished:
         terminate_like_interrupt()

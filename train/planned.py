@@ -94,17 +94,15 @@ def read(name_or_path: str) -> list[Planned]:
 
 
 def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
-    """Trains all that is not trained, so much at a time, each in a process of its own: first the
-    text encoders, then the runs.
+    """Trains runs, so many at a time, each in a process of its own: first their text encoders.
 
     A run that was interrupted is continued. `report` is told (done, in all, what).
 
     Raises:
         InputError, Failure: as the training that did not succeed said; the others are stopped.
     """
-    unfinished = [one for one in planned if not one.finished]
-    waiting = encoders(unfinished)
-    waiting += [Job(one.words, f"run {one.recipe.name}") for one in unfinished]
+    waiting = encoders(planned)
+    waiting += [Job(one.words, f"run {one.recipe.name}") for one in planned]
     total, running = len(waiting), dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]]()
     with ExitStack() as stack:
         stack.callback(lambda: _stop([process for process, _ in running.values()]))
@@ -137,11 +135,15 @@ def encoders(planned: Sequence[Planned]) -> list[Job]:
             steps[place][name, seed] = None
         return place
 
-    for one in planned:
-        taken = one.recipe
-        if taken.features is None and taken.text != "frozen":
-            for seed in range(taken.first_seed, taken.first_seed + taken.seeds):
-                add(taken.text, text_seed(taken, seed))
+    taken = {
+        (one.text, text_seed(one, seed)): None
+        for one in (run.recipe for run in planned)
+        if one.features is None and one.text != "frozen"
+        for seed in range(one.first_seed, one.first_seed + one.seeds)
+    }
+    # Each once, since asking for one reads the corpora that it is learned from.
+    for name, seed in taken:
+        add(name, seed)
     return [
         Job((name, f"first_seed={seed}", "seeds=1"), f"text encoder {name}, seed {seed}")
         for step in steps

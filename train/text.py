@@ -147,11 +147,11 @@ def _fit(
             report(min(done, total), total, said)
         with average.in_place():
             found.append(_validate(fabric, module, lessons))
-            state = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
-        reached = float(np.mean(list(found[-1].values()))) if found[-1] else 0.0
+            reached = float(np.mean(list(found[-1].values()))) if found[-1] else 0.0
+            if best is None or recipe.keep == "last" or reached > best[0]:
+                state = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
+                best = (reached, epoch, state)
         said = f"text encoder {recipe.name}, seed {seed}, epoch {epoch}: validation {reached:.3f}"
-        if best is None or recipe.keep == "last" or reached > best[0]:
-            best = (reached, epoch, state)
     assert best is not None
     encoder.load_state_dict(best[2])
     return FittedText(encoder.cpu().eval().requires_grad_(False), best[1], found)

@@ -13,8 +13,8 @@ from pathlib import Path
 import made_features
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
+from toy import TOY, working_in
 
 from configs.command import run
 from train import encoded, evaluate, fit
@@ -22,25 +22,15 @@ from train.face import FaceRecipe
 from train.fusion import FusionRecipe
 from train.text import TextRecipe
 
-#: A training of a second or two on a made-up feature file of the literature.
-TOY = {
-    "kind": "conversation", "corpus": "iemocap", "features": "features.pkl", "epochs": 8,
-    "patience": None, "batch": 4, "width": 16, "heads": 2, "learning_rate": 0.01,
-}  # fmt: skip
 COMMAND = [sys.executable, "-m", "train.fit", "toy.yaml"]
 MINE = Path("runs") / "iemocap-gscon-causal"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder to work in, with the recipe `toy.yaml` and its features."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    made_features.write(tmp_path / "features.pkl")
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(TOY))
-    before = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, before)
+    with working_in(tmp_path) as place:
+        yield place
 
 
 def weights(run_folder: Path, seed: int = 1) -> dict[str, torch.Tensor]:
@@ -86,16 +76,8 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of the toy recipe, never interrupted."""
-    where = tmp_path_factory.mktemp("whole")
-    made_features.write(where / "features.pkl")
-    (where / "toy.yaml").write_text(yaml.safe_dump(TOY))
-    before, handler = os.getcwd(), signal.getsignal(signal.SIGTERM)
-    os.chdir(where)
-    try:
+    with working_in(tmp_path_factory.mktemp("whole")) as where:
         assert run(fit.main, ["toy.yaml"]) == 0
-    finally:
-        os.chdir(before)
-        signal.signal(signal.SIGTERM, handler)
     return where / MINE
 
 
@@ -336,7 +318,7 @@ def test_the_shipped_model_is_evaluated_by_name(capsys: pytest.CaptureFixture[st
 
 
 def test_a_text_encoder_is_trained_with_the_seeds_that_were_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
@@ -345,10 +327,6 @@ def test_a_text_encoder_is_trained_with_the_seeds_that_were_asked_for(
         return Path(made.name)
 
     monkeypatch.setattr(encoded, "trained", trained)
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert run(fit.main, ["text-iemocap"]) == 0
-        assert run(fit.main, ["text-iemocap", "seeds=2", "first_seed=4"]) == 0
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    assert run(fit.main, ["text-iemocap"]) == 0
+    assert run(fit.main, ["text-iemocap", "seeds=2", "first_seed=4"]) == 0
     assert asked == [1, 4, 5]

@@ -7,35 +7,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import made_features
 import msgspec
 import pytest
 import yaml
+from toy import TOY, working_in
 
 import configs
 from configs.command import run
 from train import encoded, leaderboard, planned
 from train.board import Board
 
-#: A training of a second or two on a made-up feature file of the literature.
-TOY = {
-    "kind": "conversation", "corpus": "iemocap", "features": "features.pkl", "epochs": 2,
-    "patience": None, "batch": 4, "width": 16, "heads": 2,
-}  # fmt: skip
 COMMAND = [sys.executable, "-m", "train.leaderboard", "all.yaml", "--fit"]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder to work in, with the recipe `toy.yaml`, its features, and the list `all.yaml`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    made_features.write(tmp_path / "features.pkl")
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(TOY))
-    told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp")
-    before = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, before)
+    with working_in(tmp_path, epochs=2) as place:
+        told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp")
+        yield place
 
 
 def told(*lines: str) -> None:
