@@ -1,5 +1,6 @@
 """What the checkpoint of a training on conversations says about itself."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import msgspec
 from model import checkpoint
 from model.checkpoint import Card
 from model.network import Network
-from train import encoded
+from train import encoders
 from train.conversation import ConversationRecipe
 from train.engine import State
 from train.featured import FeaturedCorpus
@@ -61,7 +62,7 @@ def save(
         }
         for split in ("validation", "test")
     }
-    best = state.history[state.best_epoch - 1]["validation_weighted_f1"]
+    best = state.history[state.best_epoch - 1]
     card = Card(
         name=str(recipe.name),
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
@@ -79,7 +80,7 @@ def save(
         notes=[
             *_NOTES,
             f"Epoch {state.best_epoch} of the {state.epoch} that were run was the best on "
-            f"validation{_by(recipe)}: weighted F1 {best:.4f}.",
+            f"validation{_by(best)}: weighted F1 {best['validation_weighted_f1']:.4f}.",
         ],
         recipe=msgspec.to_builtins(recipe),
         **provenance(),
@@ -87,9 +88,10 @@ def save(
     checkpoint.save(stem, network, card)
 
 
-def _by(recipe: ConversationRecipe) -> str:
+def _by(epoch: Mapping[str, float]) -> str:
     """What the best epoch is the best by, where it is not weighted F1 alone."""
-    return ", by the mean of all modalities and of each alone" if recipe.alone else ""
+    alone = any(name.startswith("validation_weighted_f1_") for name in epoch)
+    return ", by the mean of all modalities and of each alone" if alone else ""
 
 
 def _features(recipe: ConversationRecipe) -> str:
@@ -99,9 +101,9 @@ def _features(recipe: ConversationRecipe) -> str:
     said = "The words are the corpus' transcripts, prosody was measured on its recordings. "
     if recipe.text == "frozen":
         return said + "The words' encoder is a general one, not trained on conversations."
-    chain, made = [], encoded.recipe(recipe.text)
+    chain, made = [], encoders.recipe(recipe.text)
     while True:
         chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
         if made.start is None:
             return said + f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
-        made = encoded.recipe(made.start)
+        made = encoders.recipe(made.start)

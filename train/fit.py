@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import configs
 from configs.command import parser, run, terminate_like_interrupt
-from train import encoded, face, fusion, install, trainings
+from train import encoders, face, fusion, install, trainings
 from train.conversation import ConversationRecipe
 from train.face import FaceRecipe
 from train.features import Report
@@ -87,7 +87,7 @@ def main(words: Sequence[str]) -> None:
             made = trainings.fit(chosen, display)
         elif isinstance(chosen, TextRecipe):
             seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
-            made = [encoded.trained(chosen, seed, display.report) for seed in seeds][-1]
+            made = [encoders.trained(chosen, seed, display.report) for seed in seeds][-1]
         elif isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, display.report), chosen, folder)
         else:

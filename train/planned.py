@@ -18,7 +18,7 @@ import msgspec
 
 import configs
 from configs.errors import Failure, InputError
-from train import encoded
+from train import encoders
 from train.conversation import CHANGES_NOTHING, ConversationRecipe, text_seed
 from train.evaluation import finished
 from train.features import Report
@@ -101,7 +101,7 @@ def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
     Raises:
         InputError, Failure: as the training that did not succeed said; the others are stopped.
     """
-    waiting = encoders(planned)
+    waiting = text_encoders(planned)
     waiting += [Job(one.words, f"run {one.recipe.name}") for one in planned]
     total, running = len(waiting), dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]]()
     with ExitStack() as stack:
@@ -121,17 +121,17 @@ def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
                     _require(one, process.returncode, said)
 
 
-def encoders(planned: Sequence[Planned]) -> list[Job]:
+def text_encoders(planned: Sequence[Planned]) -> list[Job]:
     """The text encoders that runs take and that are not trained yet, those that others start from
     before these."""
     steps: list[dict[tuple[str, int], None]] = []
 
     def add(name: str, seed: int) -> int:
         """Puts an encoder after the one that it starts from; gives its place."""
-        made = encoded.recipe(name)
+        made = encoders.recipe(name)
         place = 0 if made.start is None else add(made.start, 1) + 1
         steps.extend({} for _ in range(place + 1 - len(steps)))
-        if not encoded.is_trained(made, seed):
+        if not encoders.is_trained(made, seed):
             steps[place][name, seed] = None
         return place
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import configs
 from configs.errors import InputError
-from train import encoded
+from train import encoders
 from train.conversation import ConversationRecipe, resolved
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
@@ -34,7 +34,7 @@ def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
     if isinstance(made, ConversationRecipe):
         made = resolved(made)
     if isinstance(made, TextRecipe):
-        encoded.check(made)
+        encoders.check(made)
     if not made.name or Path(made.name).name != made.name:
         raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
     return made

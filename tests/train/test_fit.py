@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from toy import TOY, working_in
 
 from configs.command import run
-from train import encoded, evaluate, fit
+from train import encoders, evaluate, fit
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
 from train.text import TextRecipe
@@ -326,7 +326,7 @@ def test_a_text_encoder_is_trained_with_the_seeds_that_were_asked_for(
         asked.append(seed)
         return Path(made.name)
 
-    monkeypatch.setattr(encoded, "trained", trained)
+    monkeypatch.setattr(encoders, "trained", trained)
     assert run(fit.main, ["text-iemocap"]) == 0
     assert run(fit.main, ["text-iemocap", "seeds=2", "first_seed=4"]) == 0
     assert asked == [1, 4, 5]

@@ -14,7 +14,7 @@ from toy import TOY, working_in
 
 import configs
 from configs.command import run
-from train import encoded, leaderboard, planned
+from train import encoders, leaderboard, planned
 from train.board import Board
 
 COMMAND = [sys.executable, "-m", "train.leaderboard", "all.yaml", "--fit"]
@@ -149,10 +149,10 @@ def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
         "toy.yaml text=other.yaml",
     )
     there = {("mine", 1)}
-    monkeypatch.setattr(encoded, "is_trained", lambda made, seed: (made.name, seed) in there)
+    monkeypatch.setattr(encoders, "is_trained", lambda made, seed: (made.name, seed) in there)
 
     def found() -> list[tuple[str, ...]]:
-        return [one.words for one in planned.encoders(planned.read("all.yaml"))]
+        return [one.words for one in planned.text_encoders(planned.read("all.yaml"))]
 
     base, mine = ("base.yaml", "first_seed=1", "seeds=1"), ("mine.yaml", "first_seed=2", "seeds=1")
     other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (2, 3)]

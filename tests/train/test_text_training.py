@@ -11,9 +11,11 @@ import torch
 
 from configs.command import run
 from configs.errors import InputError
-from model.context_text import ContextSettings, digest
-from train import encoded, fit, text
+from model.context_text import ContextSettings, digest, fresh, tokeniser
+from train import encoded, encoders, fit, lessons, text
+from train.corpora import tables
 from train.corpora.table import PROSODY, Dialogue, Table, Utterance
+from train.lessons import spoken
 from train.text import Lessons, Spoken, TextRecipe
 
 QUICK = TextRecipe(name="quick", epochs=3, batch=60, stretch=40, learning_rate=3e-4)
@@ -26,7 +28,7 @@ def said(words: int, label: int, classes: int = 2) -> Spoken:
     return Spoken([[101, 2000 + words, 102]] * 3, [0, 1, 0], targets, torch.zeros(3, 2))
 
 
-def lessons() -> dict[str, Lessons]:
+def made_up() -> dict[str, Lessons]:
     rows = [said(number % 2 * 500 + number // 2, number % 2) for number in range(24)]
     return {"made": Lessons(2, rows[:20], rows[20:])}
 
@@ -34,10 +36,10 @@ def lessons() -> dict[str, Lessons]:
 def test_the_same_seed_gives_the_same_weights_and_it_learns() -> None:
     told: list[str] = []
     first, again = (
-        text.fit(QUICK, lessons(), None, 5, lambda *say: told.append(say[2])) for _ in range(2)
+        text.fit(QUICK, made_up(), None, 5, lambda *say: told.append(say[2])) for _ in range(2)
     )
     assert digest(first.model) == digest(again.model)
-    assert digest(first.model) != digest(text.fit(QUICK, lessons(), None, 6, _quiet).model)
+    assert digest(first.model) != digest(text.fit(QUICK, made_up(), None, 6, _quiet).model)
     assert max(one["made"] for one in first.validation) > 0.7
     assert first.validation[first.epoch - 1]["made"] == max(o["made"] for o in first.validation)
     assert "quick" in told[0]
@@ -45,8 +47,8 @@ def test_the_same_seed_gives_the_same_weights_and_it_learns() -> None:
 
 def test_frozen_parts_stay_as_they_are() -> None:
     recipe = msgspec.structs.replace(QUICK, frozen=2, epochs=1)
-    before = encoded.fresh(ContextSettings()).state_dict()
-    after = text.fit(recipe, lessons(), None, 1, _quiet).model.state_dict()
+    before = fresh(ContextSettings()).state_dict()
+    after = text.fit(recipe, made_up(), None, 1, _quiet).model.state_dict()
     for name, value in before.items():
         kept = name.startswith(("embeddings.", "layers.0.", "layers.1."))
         if kept:
@@ -140,20 +142,20 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
     with pytest.raises(AssertionError, match="trained"):
         encoded.featured("meld", str(path), 2, _quiet)
     # With its last words changed, what was said before them is the same.
-    recipe, table = encoded.recipe(str(path)), encoded.tables.load("meld")
-    model = encoded.encoder(recipe, 1, _quiet)
-    spoken = encoded._spoken(encoded.tokeniser(recipe.context), table.splits["test"][0], table)
-    other = dataclasses.replace(spoken, ids=[*spoken.ids[:2], [101, 5000, 102]])
+    recipe, table = encoders.recipe(str(path)), tables.load("meld")
+    model = encoders.encoder(recipe, 1, _quiet)
+    heard = spoken(tokeniser(recipe.context), table.splits["test"][0], table)
+    other = dataclasses.replace(heard, ids=[*heard.ids[:2], [101, 5000, 102]])
     torch.testing.assert_close(
-        text.vectors(model, spoken)[:2], text.vectors(model, other)[:2], atol=1e-5, rtol=0
+        text.vectors(model, heard)[:2], text.vectors(model, other)[:2], atol=1e-5, rtol=0
     )
 
 
 def test_scenes_that_another_corpus_holds_out_are_not_learned(show: Path) -> None:
     both = TextRecipe(name="both", corpora=("meld", "emorynlp"))
-    found = encoded.lessons(both)
+    found = lessons.lessons(both)
     assert [len(found[name].train) for name in both.corpora] == [2, 1]
-    alone = encoded.lessons(TextRecipe(name="alone", corpora=("emorynlp",)))
+    alone = lessons.lessons(TextRecipe(name="alone", corpora=("emorynlp",)))
     assert len(alone["emorynlp"].train) == 2
 
 
@@ -165,8 +167,8 @@ def test_a_corpus_without_prosody_has_no_audio(show: Path) -> None:
 def test_an_utterance_without_a_label_is_context_only() -> None:
     table = Table("made", ("a", "b"), {})
     dialogue = Dialogue("one", (Utterance("A", "yes", 1), Utterance("A", "no", -1)))
-    spoken = encoded._spoken(encoded.tokeniser(ContextSettings()), dialogue, table)
-    assert spoken.targets.tolist() == [[0, 1], [0, 0]]
+    learned = spoken(tokeniser(ContextSettings()), dialogue, table)
+    assert learned.targets.tolist() == [[0, 1], [0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> N
     path = tmp_path / "mine.yaml"
     path.write_text(body)
     with pytest.raises(InputError, match=mention):
-        encoded.recipe(str(path))
+        encoders.recipe(str(path))
 
 
 def test_recipes_that_start_from_each_other_are_refused(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_recipes_that_start_from_each_other_are_refused(tmp_path: Path) -> None:
     one.write_text(f"kind: text\nname: one\nstart: {other}\n")
     other.write_text(f"kind: text\nname: other\nstart: {one}\n")
     with pytest.raises(InputError, match="itself"):
-        encoded.recipe(str(one))
+        encoders.recipe(str(one))
 
 
 def test_the_command_trains_an_encoder_into_the_cache(
@@ -206,7 +208,7 @@ def test_the_command_trains_an_encoder_into_the_cache(
 
 def test_the_recipes_that_ship_are_right() -> None:
     for name in ("text-base", "text-iemocap", "text-meld"):
-        assert encoded.recipe(name).name == name
+        assert encoders.recipe(name).name == name
 
 
 def _prosody(seed: int) -> dict[str, float]:
