@@ -16,7 +16,7 @@ from train.conversation import ConversationRecipe
 from train.face import FaceRecipe
 from train.features import Report
 from train.fusion import FusionRecipe
-from train.recipes import recipe
+from train.recipes import recipe, seeds
 from train.runs import Run
 from train.text import TextRecipe
 
@@ -86,8 +86,7 @@ def main(words: Sequence[str]) -> None:
         if isinstance(chosen, ConversationRecipe):
             made = trainings.fit(chosen, display)
         elif isinstance(chosen, TextRecipe):
-            seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
-            made = [encoders.trained(chosen, seed, display.report) for seed in seeds][-1]
+            made = [encoders.trained(chosen, seed, display.report) for seed in seeds(chosen)][-1]
         elif isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, display.report), chosen, folder)
         else:

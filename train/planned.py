@@ -22,7 +22,7 @@ from train import encoders
 from train.conversation import CHANGES_NOTHING, ConversationRecipe, text_seed
 from train.evaluation import finished
 from train.features import Report
-from train.recipes import recipe
+from train.recipes import recipe, seeds
 from train.runs import RUNS, Run
 
 #: Where the lists lie that ship with the project.
@@ -59,9 +59,8 @@ class Planned:
     def finished(self) -> bool:
         """Whether all seeds are trained. Raises `InputError` where the folder holds another run."""
         Run(self.folder).refuse_other(self.recipe, CHANGES_NOTHING)
-        first = self.recipe.first_seed
         try:
-            return finished(self.folder).keys() >= {*range(first, first + self.recipe.seeds)}
+            return finished(self.folder).keys() >= {*seeds(self.recipe)}
         except InputError:
             return False
 
@@ -139,7 +138,7 @@ def text_encoders(planned: Sequence[Planned]) -> list[Job]:
         (one.text, text_seed(one, seed)): None
         for one in (run.recipe for run in planned)
         if one.features is None and one.text != "frozen"
-        for seed in range(one.first_seed, one.first_seed + one.seeds)
+        for seed in seeds(one)
     }
     # Each once, since asking for one reads the corpora that it is learned from.
     for name, seed in taken:

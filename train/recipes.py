@@ -38,3 +38,8 @@ def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
     if not made.name or Path(made.name).name != made.name:
         raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
     return made
+
+
+def seeds(made: ConversationRecipe | TextRecipe) -> range:
+    """The seeds that a recipe asks trainings for."""
+    return range(made.first_seed, made.first_seed + made.seeds)

@@ -17,6 +17,7 @@ from train.conversation import (
 )
 from train.course import ConversationCourse
 from train.engine import State, fabric, train
+from train.recipes import seeds
 from train.runs import RUNS, Run, SeedFolder
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
     run.refuse_other(recipe, CHANGES_NOTHING)
     on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
     fresh = on.strategy.precision.state_dict()
-    for seed in range(recipe.first_seed, recipe.first_seed + recipe.seeds):
+    for seed in seeds(recipe):
         folder = run.seed(seed)
         if folder.finished:
             display.report(1, 1, f"seed {seed}: finished before")
