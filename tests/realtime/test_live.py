@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
+import scipy.signal
 import spoken
-from devices import CameraServer, VirtualMicrophone, need, virtual_microphone
+from devices import RATE, CameraServer, VirtualMicrophone, need, virtual_microphone
 from sessions import (
     WAIT,
     Family,
@@ -96,8 +98,21 @@ def held(
     camera: CuedCamera,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Held:
-    """The sample, played to a live session that is recorded, published and previewed."""
-    folder = tmp_path_factory.mktemp("live")
+    """The sample, played to a live session that is recorded, published and previewed.
+
+    Where the machine had no time for the virtual microphone, so that it stood still in between,
+    the session was given another conversation than the sample: it is then held again.
+    """
+    for _ in range(3):
+        made = _hold(microphone, camera, tmp_path_factory.mktemp("live"))
+        stood = stood_still(recorded(CONVERSATION), recorded(made.folder / "kept" / "session.mkv"))
+        print(f"the virtual microphone stood still for {stood:.3f} s")
+        if stood < 0.1:
+            break
+    return made
+
+
+def _hold(microphone: VirtualMicrophone, camera: CuedCamera, folder: Path) -> Held:
     kept = folder / "kept"
     endpoint = f"ipc://{folder}/stream"
     with _screen() as display:
@@ -120,6 +135,27 @@ def held(
             listener.join()
         assert process.returncode == 0, errors
     return Held(read(kept / "events.jsonl"), folder, output, errors, received, family.left())
+
+
+def stood_still(played: npt.NDArray[np.float32], heard: npt.NDArray[np.float32]) -> float:
+    """By how many seconds the delay of what was heard differs over what was played."""
+    delays, length = [], 2 * RATE
+    energy = np.cumsum(np.concatenate([[0], heard.astype(np.float64) ** 2]))
+    loudness = np.sqrt(np.maximum(energy[length:] - energy[:-length], 1.0))
+    for first in range(0, len(played) - length, length):
+        piece = played[first : first + length]
+        if np.sqrt(np.mean(piece**2)) > 0.01:
+            alike = scipy.signal.correlate(heard, piece, "valid", "fft") / loudness
+            delays.append(int(alike.argmax()) - first)
+    return (max(delays) - min(delays)) / RATE
+
+
+def test_a_microphone_that_stood_still_is_found_out() -> None:
+    played = recorded(CONVERSATION)
+    silence = np.zeros(RATE, np.float32)
+    assert stood_still(played, np.concatenate([silence, played, silence])) == 0
+    broken = np.concatenate([silence, played[: 20 * RATE], silence[:4000], played[20 * RATE :]])
+    assert stood_still(played, broken) == 0.25
 
 
 def _listen(subscriber: Subscriber, received: list[events.AnyEvent]) -> None:
@@ -282,11 +318,12 @@ def test_the_screen_shows_level_face_words_bars_drops_and_delay(
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(screen).decode())
     assert process.returncode == 0, errors
     for said in (
-        "voice", "█", "speaking", "1 face in view", "dropped", "nothing", "delay",
+        "voice", "█", "speaking", "1 face in view", "delay",
         "s after the end of speech", "say something", "S1: (no words)", "Ctrl-C ends the session",
         *("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"),
     ):  # fmt: skip
         assert said in shown, said
+    assert re.search(r"dropped +(nothing|\d+ frames)", shown)  # a busy machine drops pictures
     found = read(path)
     assert isinstance(found[-1], events.SessionEnded)
     assert found[-1].complete
