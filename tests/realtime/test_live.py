@@ -206,8 +206,12 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[events.UtteranceE
 def same_utterances(
     one: list[events.UtteranceEvent], other: list[events.UtteranceEvent]
 ) -> tuple[float, float]:
-    """Compares bounds after taking out one common offset; gives the greatest difference in s and
-    the share of equal labels."""
+    """Compares bounds after taking out one common offset, and answers: gives the greatest
+    difference in s, and the greatest total variation distance between two answers.
+
+    Labels are not compared: where nobody is seen, the likeliest two are nearly alike. At a distance
+    d the labels are equal wherever the likeliest leads by more than 2 d.
+    """
     assert len(one) == len(other)
     pairs = list(zip(one, other, strict=True))
     offset = statistics.median(a.utterance.start - b.utterance.start for a, b in pairs)
@@ -219,18 +223,22 @@ def same_utterances(
             (a.utterance.end, b.utterance.end),
         )
     ]
-    equal = sum(a.emotion.label == b.emotion.label for a, b in pairs)
+    distances = [
+        sum(abs(p - b.emotion.probabilities[label]) for label, p in a.emotion.probabilities.items())
+        / 2
+        for a, b in pairs
+    ]
     print(f"offset {offset:.3f} s, bounds within {max(differences):.3f} s, "
-          f"{equal} of {len(pairs)} labels equal")  # fmt: skip
-    return max(differences), equal / len(pairs)
+          f"answers within {max(distances):.3f}")  # fmt: skip
+    return max(differences), max(distances)
 
 
 def test_live_finds_the_utterances_that_replay_finds(
     held: Held, replayed: list[events.UtteranceEvent]
 ) -> None:
-    furthest, equal = same_utterances(utterances(held.found), replayed)
-    assert furthest < 0.15
-    assert equal >= 0.9
+    bounds, answers = same_utterances(utterances(held.found), replayed)
+    assert bounds < 0.15
+    assert answers < 0.1
 
 
 def test_live_sees_the_faces_that_replay_sees(
@@ -281,9 +289,9 @@ def test_a_recorded_session_replays_with_the_same_utterances(held: Held, tmp_pat
     done = run("realtime.replay", kept / "session.mkv", *WITHOUT_WORDS, "--events", path, "--quiet")
     assert done.returncode == 0, done.stderr
     found = utterances(read(path))
-    furthest, equal = same_utterances(found, utterances(held.found))
-    assert furthest < 0.15
-    assert equal >= 0.9
+    bounds, answers = same_utterances(found, utterances(held.found))
+    assert bounds < 0.15
+    assert answers < 0.1
     for one, other in zip(found, utterances(held.found), strict=True):
         assert one.utterance.start == pytest.approx(other.utterance.start, abs=0.15)
 
