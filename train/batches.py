@@ -30,10 +30,11 @@ class Batch:
         return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows])
 
     def and_alone(self, share: float, random: torch.Generator) -> "Batch":
-        """The same and, once more, this share of the conversations, drawn at random, each with one
-        of its modalities alone, drawn too."""
+        """The same and, once more, this share of the conversations (on average, where it is no
+        whole number), drawn at random, each with one of its modalities alone, drawn too."""
         count, modalities = len(self.labels), self.conversations.present.shape[-1]
-        again = torch.randperm(count, generator=random)[: round(share * count)]
+        most = int(share * count + float(torch.rand((), generator=random)))
+        again = torch.randperm(count, generator=random)[:most]
         alone = torch.randint(modalities, (len(again), 1, 1), generator=random)
         rows = torch.cat([torch.arange(count), again])
         kept = torch.ones(len(rows), 1, modalities, dtype=torch.bool)

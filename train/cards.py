@@ -105,5 +105,6 @@ def _features(recipe: ConversationRecipe) -> str:
     while True:
         chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
         if made.start is None:
-            return said + f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
+            how = "was trained together with the network, by" if recipe.joint else "is that of"
+            return f"{said}The words' encoder {how} the recipe {', begun from '.join(chain)}."
         made = encoders.recipe(made.start)

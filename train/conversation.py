@@ -7,7 +7,7 @@ import msgspec
 
 from configs.errors import InputError
 from model.network import NETWORKS, Architecture, Mode
-from train import encoded
+from train import encoded, encoders
 from train.compose import Absence
 from train.corpora import pickles
 from train.engine import Plan, Precision
@@ -28,6 +28,8 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     `corpus` is `iemocap`, `meld` or `emorynlp`. `text` is `frozen`, or the recipe of the text
     encoder, which is trained with the seeds 1 to `text_seeds`, taken in turn by the networks;
     `features` is a file of the literature's features (see `train.corpora.pickles`) to take instead.
+    With `joint`, the network is trained on the vectors of the encoder as it begins, and then the
+    encoder together with it, as its recipe says; each training has an encoder of its own.
     `modalities` leaves out all others. Trainings are made with the seeds `first_seed`,
     `first_seed` + 1, ... `context` is what an utterance may use: all of the dialogue (`full`), its
     past (`causal`, one layer of attention looking back over `memory` utterances), or
@@ -47,6 +49,7 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     name: str | None = None
     corpus: str = "iemocap"
     text: str = "frozen"
+    joint: bool = False
     features: str | None = None
     model: str = "gscon"
     context: Mode = "causal"
@@ -107,6 +110,8 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
                 f"{key}={value:g}: model {recipe.model!r} has no shared encoder for it to act on; "
                 f"give {key}=0 or model=gscon"
             )
+    if recipe.joint:
+        _require_words(recipe)
     consistent = consistent and (recipe.modalities is None or len(recipe.modalities) > 1)
     return msgspec.structs.replace(
         recipe,
@@ -117,21 +122,60 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     )
 
 
+def _require_words(recipe: ConversationRecipe) -> None:
+    """Refuses what `joint` cannot be: without a text encoder to train on this corpus, or with
+    windows, which would have it read each utterance many times."""
+    wrong = None
+    if recipe.text == "frozen" or recipe.features is not None:
+        wrong = "there is no text encoder to train; give text=<recipe> and no features"
+    elif recipe.modalities is not None and "text" not in recipe.modalities:
+        wrong = "without text there is no encoder to train; give joint=false"
+    elif recipe.context == "buffer":
+        wrong = "it takes whole dialogues; give context=causal or full, or joint=false"
+    if wrong is not None:
+        raise InputError(f"joint=true: {wrong}")
+    corpora = encoders.recipe(recipe.text).corpora
+    if corpora != (recipe.corpus,):
+        raise InputError(
+            f"joint=true: text={recipe.text} learns from {', '.join(corpora)}; give the recipe of "
+            f"an encoder that learns from {recipe.corpus} alone"
+        )
+
+
 def text_seed(recipe: ConversationRecipe, seed: int) -> int:
     """The seed of the text encoder that a seed's training takes."""
     return 1 + (seed - 1) % recipe.text_seeds
 
 
 def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:
-    """The features that a seed is trained on.
+    """The features that a seed is trained on; with `joint`, those of the encoder that it is begun
+    from.
 
     Raises:
         InputError: the corpus is not there, or something in it cannot be trained on.
     """
     if recipe.features is not None:
         made = pickles.load(Path(recipe.features), recipe.corpus)
+    elif recipe.joint:
+        words, model = encoders.begun(recipe.text, report)
+        made = encoded.featured_by(model, words, recipe.corpus, report)
     else:
         made = encoded.featured(recipe.corpus, recipe.text, text_seed(recipe, seed), report)
+    return _whole(made, recipe)
+
+
+def tuned(recipe: ConversationRecipe, folder: Path, report: Report) -> FeaturedCorpus:
+    """With `joint`, the features by the encoder that was trained into a seed's folder.
+
+    Raises:
+        InputError: it is not there, or damaged.
+    """
+    words = encoders.recipe(recipe.text)
+    model = encoders.load(words, encoders.beside(folder))
+    return _whole(encoded.featured_by(model, words, recipe.corpus, report), recipe)
+
+
+def _whole(made: FeaturedCorpus, recipe: ConversationRecipe) -> FeaturedCorpus:
     if recipe.modalities is not None:
         made = restricted(made, recipe.modalities)
     check(made)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
+import safetensors
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
@@ -24,7 +25,7 @@ from train.lessons import lessons
 from train.text import TextRecipe
 
 #: Changes when the same recipe would give another encoder or other features.
-_VERSION = 2
+_VERSION = 3
 
 
 def recipe(name_or_path: str) -> TextRecipe:
@@ -63,6 +64,41 @@ def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
     """The text encoder of a recipe and seed, trained or from the cache."""
     model = fresh(made.context)
     model.load_state_dict(load_file(trained(made, seed, report)))
+    return model.eval().requires_grad_(False)
+
+
+def begun(name_or_path: str, report: Report) -> tuple[TextRecipe, ContextTextModel]:
+    """A recipe, and the encoder that its training begins from: that of the recipe which it starts
+    from, or the sentence encoder as it is."""
+    made = recipe(name_or_path)
+    if made.start is None:
+        return made, fresh(made.context).requires_grad_(False).eval()
+    return made, encoder(recipe(made.start), 1, report)
+
+
+def beside(folder: Path) -> Path:
+    """Where a training keeps the text encoder that was trained together with its network."""
+    return folder / "text" / "encoder.safetensors"
+
+
+def save(model: ContextTextModel, path: Path) -> None:
+    """Writes the weights of an encoder, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: one.detach().cpu().contiguous() for name, one in model.state_dict().items()}
+    with replacing(path) as unfinished:
+        save_file(state, unfinished)
+
+
+def load(made: TextRecipe, path: Path) -> ContextTextModel:
+    """Reads an encoder of a recipe. Raises `InputError` where there is none, or another."""
+    model = fresh(made.context)
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, safetensors.SafetensorError, RuntimeError) as error:
+        raise InputError(
+            f"text encoder {path}: missing, damaged, or of another recipe than {made.name!r}; "
+            "delete the folder that it is in and train this seed anew"
+        ) from error
     return model.eval().requires_grad_(False)
 
 

@@ -75,12 +75,17 @@ P = TypeVar("P")
 class Course(Protocol[P]):
     """What is trained on what. `P` is one part of a step."""
 
-    #: Optimiser steps in an epoch.
+    #: Optimiser steps in an epoch; about so many, where they are drawn.
     steps: int
 
     @property
     def network(self) -> nn.Module:
         """The network in training."""
+        ...
+
+    def groups(self, plan: Plan) -> list[dict[str, Any]]:
+        """Its parameters in groups, each with the highest learning rate `lr` that they come to, and
+        their `weight_decay`."""
         ...
 
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[P]]:
@@ -150,9 +155,8 @@ def train(
         Failure: the losses are no longer finite.
     """
     network = on.to_device(course.network)
-    plain = torch.optim.AdamW(
-        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-    )
+    groups = course.groups(plan)
+    plain = torch.optim.AdamW([{**group, "peak": group["lr"]} for group in groups])
     optimiser = on.setup_optimizers(plain)
     state = state or State()
     if state.precision:
@@ -208,7 +212,7 @@ def _epoch(
     for place, parts in enumerate(steps):
         step = number * course.steps + place
         for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * one_cycle(step / total, plan.warm_up)
+            group["lr"] = group["peak"] * one_cycle(step / total, plan.warm_up)
         measure = place % _MEASURE == 0
         for part in parts[on.global_rank :: on.world_size]:
             terms = course.loss(part, own, measure)

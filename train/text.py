@@ -17,6 +17,7 @@ from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh,
 from train.average import Average
 from train.features import Report
 from train.metrics import score
+from train.stretches import cut, filled
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -117,12 +118,19 @@ def _fit(
     if start is not None:
         encoder.load_state_dict(start)
     learner = _Learner(encoder, recipe, lessons)
-    groups = _groups(recipe, learner)
+    rates = [
+        *groups(recipe, encoder),
+        {
+            "params": [*learner.heads.parameters(), *learner.voices.parameters()],
+            "lr": recipe.head_learning_rate,
+            "weight_decay": recipe.weight_decay,
+        },
+    ]
     total = recipe.epochs * len(_steps(recipe, lessons, random.Random(seed)))
-    optimiser = torch.optim.AdamW(groups)
+    optimiser = torch.optim.AdamW(rates)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
-        [group["lr"] for group in groups],
+        [group["lr"] for group in rates],
         # Stretches are drawn anew each epoch, so that the number of steps varies a little.
         total_steps=total + total // 10 + 10,
         pct_start=0.1,
@@ -163,10 +171,14 @@ def one_hot(labels: Sequence[int], classes: int) -> Tensor:
     return functional.one_hot(marks.clamp(min=0), classes) * (marks >= 0)[:, None].float()
 
 
-def vectors(model: ContextTextModel, dialogue: Spoken) -> Tensor:
-    """The features of a dialogue's utterances, [U, dim]."""
-    with torch.inference_mode():
-        found: Tensor = model.eval()(pack([(dialogue.ids, dialogue.speakers)]))[0].clone()
+def vectors(
+    model: ContextTextModel, ids: Sequence[Sequence[int]], speakers: Sequence[int]
+) -> Tensor:
+    """The features of a dialogue's utterances, [U, dim], on the CPU."""
+    device = model.bias.device
+    tokens = Tokens(*(part.to(device) for part in pack([(ids, speakers)])))
+    with torch.no_grad():
+        found: Tensor = model.eval()(tokens)[0].cpu()
         return found
 
 
@@ -210,9 +222,9 @@ class _Learner(nn.Module):
         return logits
 
 
-def _groups(recipe: TextRecipe, learner: _Learner) -> list[dict[str, Any]]:
-    """Parameters with their learning rates; vectors and biases are not decayed."""
-    encoder = learner.encoder
+def groups(recipe: TextRecipe, encoder: ContextTextModel) -> list[dict[str, Any]]:
+    """An encoder's parameters with their learning rates, but for those that are kept as they are;
+    vectors and biases are not decayed."""
     kept = [encoder.embeddings, *encoder.layers[: recipe.frozen]] if recipe.frozen >= 0 else []
     for part in kept:
         part.requires_grad_(False)
@@ -222,11 +234,6 @@ def _groups(recipe: TextRecipe, learner: _Learner) -> list[dict[str, Any]]:
         {"params": [p for p in learned if p.dim() > 1], "lr": rate, "weight_decay": decay},
         {"params": [p for p in learned if p.dim() < 2], "lr": rate, "weight_decay": 0.0},
         {"params": [encoder.bias], "lr": recipe.bias_learning_rate, "weight_decay": 0.0},
-        {
-            "params": [*learner.heads.parameters(), *learner.voices.parameters()],
-            "lr": recipe.head_learning_rate,
-            "weight_decay": decay,
-        },
     ]
 
 
@@ -236,43 +243,15 @@ def _steps(
     """An epoch: batches of stretches of alike length, each of one corpus, in random order."""
     steps = []
     for name, one in lessons.items():
-        pieces = [piece for dialogue in one.train for piece in _stretches(dialogue, recipe, draw)]
-        draw.shuffle(pieces)
-        sized = [(sum(map(len, piece.ids)) + draw.random() * 16, piece) for piece in pieces]
-        batch: list[Spoken] = []
-        for _, piece in sorted(sized, key=lambda pair: pair[0]):
-            length = sum(map(len, piece.ids))
-            if batch and length * (len(batch) + 1) > recipe.batch:
-                steps.append((name, batch))
-                batch = []
-            batch.append(piece)
-        steps.append((name, batch))
+        pieces = [
+            Spoken(whole.ids[at], whole.speakers[at], whole.targets[at], whole.sound[at])
+            for whole in one.train
+            for at in cut([*map(len, whole.ids)], recipe.stretch, draw)
+        ]
+        batches = filled(pieces, lambda piece: sum(map(len, piece.ids)), recipe.batch, draw)
+        steps += [(name, batch) for batch in batches]
     draw.shuffle(steps)
     return steps
-
-
-def _stretches(dialogue: Spoken, recipe: TextRecipe, draw: random.Random) -> list[Spoken]:
-    """A dialogue cut into stretches, at other places each time."""
-    pieces, first, length = [], 0, 0
-    limit = draw.randint(recipe.stretch // 3, recipe.stretch)
-    sizes = [len(ids) for ids in dialogue.ids]
-    if sum(sizes) <= recipe.stretch:
-        return [dialogue]
-    for place, size in enumerate(sizes):
-        if place > first and length + size > limit:
-            pieces.append((first, place))
-            first, length, limit = place, 0, recipe.stretch
-        length += size
-    pieces.append((first, len(sizes)))
-    return [
-        Spoken(
-            dialogue.ids[a:b],
-            dialogue.speakers[a:b],
-            dialogue.targets[a:b],
-            dialogue.sound[a:b],
-        )
-        for a, b in pieces
-    ]
 
 
 def _loss(

@@ -3,25 +3,31 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
+from lightning_fabric import Fabric
 
-from train import cards
+from train import cards, encoders, joint
 from train.conversation import (
     CHANGES_NOTHING,
     ConversationRecipe,
     material,
     plan,
     resolved,
+    tuned,
 )
 from train.course import ConversationCourse
-from train.engine import State, fabric, train
+from train.engine import Course, Plan, State, fabric, train
+from train.joint import JointCourse
 from train.recipes import seeds
 from train.runs import RUNS, Run, SeedFolder
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+
+P = TypeVar("P")
 
 
 class Display(Protocol):
@@ -53,7 +59,6 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
     run = Run(RUNS / str(recipe.name))
     run.refuse_other(recipe, CHANGES_NOTHING)
     on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
-    fresh = on.strategy.precision.state_dict()
     for seed in seeds(recipe):
         folder = run.seed(seed)
         if folder.finished:
@@ -61,18 +66,19 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
             continue
         with on.rank_zero_first():
             corpus = material(recipe, seed, display.report)
-        course = ConversationCourse(recipe, corpus, seed, on)
-        state = folder.read() or State(precision=fresh)
-        watch = None
         if on.is_global_zero:
             run.begin(recipe)
-            watch = _Follower(seed, recipe.epochs, folder, display, state.epoch)
-        try:
-            state = train(course, plan(recipe, seed), on, state, watch)
-        finally:
-            if watch is not None:
-                watch.close()
-        course.network.load_state_dict(state.best)
+        course = ConversationCourse(recipe, corpus, seed, on)
+        own = folder.first if recipe.joint else folder
+        state = _trained(course, plan(recipe, seed), own, f"seed {seed}", on, display)
+        if recipe.joint:
+            words, encoder = encoders.begun(recipe.text, display.report)
+            both = JointCourse(recipe, words, course, encoder, corpus, on)
+            title = f"seed {seed} with text encoder"
+            state = _trained(both, joint.plan(recipe, words, seed), folder, title, on, display)
+            if on.is_global_zero:
+                encoders.save(encoder, encoders.beside(folder.folder))
+                corpus = tuned(recipe, folder.folder, display.report)
         if on.is_global_zero:
             cards.save(course.network, state, recipe, corpus, seed, folder.model)
             folder.finish()
@@ -82,21 +88,38 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
     return run.folder
 
 
+def _trained(
+    course: Course[P], how: Plan, folder: SeedFolder, title: str, on: Fabric, display: Display
+) -> State:
+    """Trains to the end, from where the folder's state is, and leaves the best weights in place."""
+    state = folder.read() or State(precision=on.strategy.precision.state_dict())
+    watch = None
+    if on.is_global_zero:
+        watch = _Follower(title, how.epochs, folder, display, state.epoch)
+    try:
+        state = train(course, how, on, state, watch)
+    finally:
+        if watch is not None:
+            watch.close()
+    course.network.load_state_dict(state.best)
+    return state
+
+
 class _Follower:
     """Writes down every epoch, and shows how the training goes; see `train.engine.Watch`."""
 
     def __init__(
-        self, seed: int, epochs: int, folder: SeedFolder, display: Display, done: int
+        self, title: str, epochs: int, folder: SeedFolder, display: Display, done: int
     ) -> None:
-        self._seed, self._epochs, self._folder, self._display = seed, epochs, folder, display
+        self._title, self._epochs, self._folder, self._display = title, epochs, folder, display
         self._board: SummaryWriter = folder.board(done)
-        self._line = f"seed {seed}: epoch {done} of {epochs}"
+        self._line = f"{title}: epoch {done} of {epochs}"
         self._shown = time.monotonic()
         self._steps = (0, 1)
 
     def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
         self._steps = (done, total)
-        self._display.report(done, total, self._line)
+        self._display.report(min(done, total), total, self._line)
         # Looking at the losses waits for the device, so it is done twice a second and no oftener.
         if self._display.shows and time.monotonic() - self._shown > 0.5:
             self._shown = time.monotonic()
@@ -110,7 +133,7 @@ class _Follower:
         self._folder.write(state)
         reached = [one["validation_weighted_f1"] for one in state.history]
         self._line = (
-            f"seed {self._seed}: epoch {state.epoch} of {self._epochs}, "
+            f"{self._title}: epoch {state.epoch} of {self._epochs}, "
             f"validation {reached[-1]:.4f} (best {reached[state.best_epoch - 1]:.4f}, "
             f"epoch {state.best_epoch}), "
             f"{_told(figures)}"
