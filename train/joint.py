@@ -5,6 +5,9 @@ encoder is not bent by a network that knows nothing yet (Kumar et al. 2022, Fine
 Pretrained Features). A network that is trained anew on the vectors of an encoder that has learned
 the same dialogues takes them for surer than they are elsewhere; one that was trained with it does
 not.
+
+The encoder learns from the answers alone: the consistency losses are those of the network, whose
+parts they compare, and their gradients, which few utterances make, would drown its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -122,9 +125,14 @@ class JointCourse:
             vectors = self.network.encoder(here(part.tokens)).float()
         conversations = part.part.batch.conversations
         row, utterance = here(conversations.features["text"]).unbind(-1)
-        features = {**conversations.features, "text": vectors[row, utterance]}
+        read = vectors.detach().requires_grad_()
+        features = {**conversations.features, "text": read[row, utterance]}
         whole = replace(part.part.batch, conversations=replace(conversations, features=features))
-        return self._first.loss(replace(part.part, batch=whole), random, measure)
+        terms = self._first.loss(replace(part.part, batch=whole), random, measure)
+        (wanted,) = torch.autograd.grad(terms.answers, read, retain_graph=True)
+        # Worth nothing, but for its gradient: what the answers ask of the encoder.
+        asked = (vectors * wanted).sum()
+        return replace(terms, total=terms.total + (asked - asked.detach()))
 
     def scores(self) -> dict[str, float]:
         found = {

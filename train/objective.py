@@ -54,9 +54,11 @@ class Mass:
 @dataclass(frozen=True)
 class Terms:
     """The objective of one batch as its part of the step: over all batches of a step, `total` and
-    the unweighted `parts` add up to the step's."""
+    the unweighted `parts` add up to the step's. `answers` is what the cross-entropies make of
+    `total`: all but the consistency losses."""
 
     total: Tensor
+    answers: Tensor
     parts: dict[str, Tensor]
     cosines: dict[str, Tensor]
 
@@ -116,7 +118,7 @@ def objective(
             there = losses(answers.specific[m]) * targets.present[:, place]
             own[m] = there.sum() / step.modality[place]
     parts |= own
-    total = torch.stack(list(parts.values())).sum()
+    entropies = total = torch.stack(list(parts.values())).sum()
     if weighting.ssc and len(answers.shared) > 1:
         drawn = torch.randperm(len(targets.rows), generator=random)[: weighting.rows]
         common = [x.flatten(0, 1)[targets.rows].float() for x in answers.shared.values()]
@@ -130,7 +132,7 @@ def objective(
         if weighting.gdc:
             parts["gdc"] = disagreement(gradients) / step.parts
             total = total + weighting.gdc * parts["gdc"]
-    return Terms(total, {name: one.detach() for name, one in parts.items()}, found)
+    return Terms(total, entropies, {name: one.detach() for name, one in parts.items()}, found)
 
 
 def _named(between: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:

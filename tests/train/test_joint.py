@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -115,6 +116,36 @@ def test_a_step_in_parts_is_the_same_step(folder: Path) -> None:
         first, other = (_gradients(made, one) for one in (whole, parts))
         for name, gradient in first.items():
             torch.testing.assert_close(gradient, other[name], atol=1e-5, rtol=1e-4)
+
+
+def test_the_encoder_learns_from_the_answers_and_the_network_from_all(folder: Path) -> None:
+    with_both, without = course(dropout=0.0, alone=0), course(dropout=0.0, alone=0, gdc=0, ssc=0)
+    found = []
+    for made in (with_both, without):
+        made.network.eval()
+        step = next(iter(made.epoch(torch.Generator().manual_seed(2), 1)))
+        found.append(_gradients(made, step))
+        own = {name for name, _ in made.network.named_parameters() if name.startswith("reader.")}
+        assert own <= found[-1].keys()
+    for name, gradient in found[0].items():
+        same = torch.allclose(gradient, found[1][name], atol=1e-6, rtol=1e-4)
+        if name.startswith("encoder."):
+            assert same, name
+    assert not torch.allclose(found[0]["reader.share.first.weight"],
+                              found[1]["reader.share.first.weight"])  # fmt: skip
+    # The same as through the whole network at once.
+    made, part = without, step[0]
+    vectors = made.network.encoder(part.tokens)
+    batch = part.part.batch
+    row, utterance = batch.conversations.features["text"].unbind(-1)
+    features = {**batch.conversations.features, "text": vectors[row, utterance]}
+    whole = replace(batch, conversations=replace(batch.conversations, features=features))
+    terms = made._first.loss(replace(part.part, batch=whole), torch.Generator(), False)
+    made.network.zero_grad()
+    terms.total.backward()
+    for name, parameter in made.network.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, found[1][name], atol=1e-6, rtol=1e-4)
 
 
 def test_an_utterance_is_learned_with_its_own_words_speaker_and_label(folder: Path) -> None:
