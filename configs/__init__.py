@@ -27,7 +27,8 @@ _UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `on`, `off`, `yes` and `no` are words (as in YAML 1.2), not true and false."""
+    """YAML in which `on`, `off`, `yes` and `no` are words and not true and false, and `2e-5` is a
+    number, as in YAML 1.2."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -36,6 +37,9 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 
 

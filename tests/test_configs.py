@@ -132,6 +132,13 @@ def test_an_unknown_key_is_named_together_with_the_known_ones(tmp_path: Path) ->
         assert "numbers" not in message
 
 
+@pytest.mark.parametrize("text", ["2e-5", "+2E-5", "2.0e-5", "0.00002"])
+def test_numbers_are_read_as_people_write_them(tmp_path: Path, text: str) -> None:
+    made = configs.load(written(tmp_path, f"inner: {{share: {text}}}"), Outer)
+    assert made.inner.share == 0.00002
+    assert configs.load(written(tmp_path, ""), Outer, [f"inner.share={text}"]) == made
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
