@@ -63,6 +63,8 @@ def save(
         for split in ("validation", "test")
     }
     best = state.history[state.best_epoch - 1]
+    last = recipe.joint and encoders.recipe(recipe.text).keep == "last"
+    kept = _last(state) if last else _best(state, best)
     card = Card(
         name=str(recipe.name),
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
@@ -73,14 +75,14 @@ def save(
         by_presence=found.by_presence,
         temperatures=found.own,
         data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}",
-        split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} Epoch and temperatures are "
-        "chosen on validation; test chooses nothing.",
+        split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "
+        f"{'Temperatures' if last else 'Epoch and temperatures'} are chosen on validation; test "
+        "chooses nothing.",
         seeds=[seed],
         scores={**scores["test"], "validation": scores["validation"]},
         notes=[
             *_NOTES,
-            f"Epoch {state.best_epoch} of the {state.epoch} that were run was the best on "
-            f"validation{_by(best)}: weighted F1 {best['validation_weighted_f1']:.4f}.",
+            f"{kept}: weighted F1 {best['validation_weighted_f1']:.4f}.",
         ],
         recipe=msgspec.to_builtins(recipe),
         **provenance(),
@@ -88,10 +90,16 @@ def save(
     checkpoint.save(stem, network, card)
 
 
-def _by(epoch: Mapping[str, float]) -> str:
-    """What the best epoch is the best by, where it is not weighted F1 alone."""
+def _last(state: State) -> str:
+    return f"The last of {state.epoch} epochs was kept, whatever its score on validation"
+
+
+def _best(state: State, epoch: Mapping[str, float]) -> str:
+    """Which epoch was the best, and by what, where it is not weighted F1 alone."""
     alone = any(name.startswith("validation_weighted_f1_") for name in epoch)
-    return ", by the mean of all modalities and of each alone" if alone else ""
+    by = ", by the mean of all modalities and of each alone" if alone else ""
+    ran = f"Epoch {state.best_epoch} of the {state.epoch} that were run"
+    return f"{ran} was the best on validation{by}"
 
 
 def _features(recipe: ConversationRecipe) -> str:

@@ -25,18 +25,21 @@ from train.objective import Terms
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
+Keep = Literal["best", "last"]
+
 #: Every so many steps the cosines between the modalities' gradients are measured where no loss
 #: needs them anyway.
 _MEASURE = 8
 
-#: The figure of an epoch that selects: higher is better.
+#: The figure of an epoch that selects: higher is better. Where the last epoch is kept, its number.
 SELECTS = "selection"
 
 
 @dataclass(frozen=True)
 class Plan:
     """How long and how fast. `patience` epochs without a better score end the training (None: all
-    `epochs` are run); `warm_up` is the share of all steps in which the rate rises."""
+    `epochs` are run); `warm_up` is the share of all steps in which the rate rises; `keep` says
+    which epoch's weights are kept, those of the best score or the last."""
 
     seed: int
     epochs: int
@@ -47,6 +50,7 @@ class Plan:
     accumulate: int = 1
     clip: float = 1.0
     average: float = 0.0
+    keep: Keep = "best"
 
 
 @dataclass
@@ -170,7 +174,10 @@ def train(
         seconds = time.monotonic() - began
         weights = _copied(network)
         with average.in_place():
-            figures = on.broadcast({**means, **course.scores(), "seconds": seconds})
+            scores = course.scores()
+            if plan.keep == "last":
+                scores[SELECTS] = float(state.epoch + 1)
+            figures = on.broadcast({**means, **scores, "seconds": seconds})
             scored = _copied(network) if plan.average else weights
         state = _next(state, figures, weights, scored, plain, on)
         if watch is not None:

@@ -130,8 +130,8 @@ def print_evaluation(made: Evaluation) -> None:
     window = f" of {made.context}" if made.context else ""
     console.print(
         f"{made.run}: {made.network} ({made.mode}{window}) on {made.corpus}, {everything}; "
-        f"{made.parameters} parameters; seeds {', '.join(map(str, made.seeds))}; epochs selected "
-        f"on {made.selection}; mean ± standard deviation over seeds, 95 % interval over dialogues.",
+        f"{made.parameters} parameters; seeds {', '.join(map(str, made.seeds))}; selected on "
+        f"{made.selection}; mean ± standard deviation over seeds, 95 % interval over dialogues.",
         markup=False,
         highlight=False,
     )

@@ -172,6 +172,7 @@ def plan(recipe: ConversationRecipe, words: TextRecipe, seed: int) -> Plan:
         accumulate=recipe.accumulate,
         clip=recipe.clip,
         average=words.average,
+        keep=words.keep,
     )
 
 

@@ -5,6 +5,7 @@ one file so that it is whole or not there) and `history.jsonl`; when it is finis
 `model.safetensors` with its card instead of the state.
 """
 
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -119,12 +120,13 @@ class Run:
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     def best(self) -> Path:
-        """The weights of the finished seed whose best epoch is the best on validation."""
+        """The weights of the finished seed whose kept epoch is the best on validation."""
         reached = {}
         for folder in map(SeedFolder, sorted(self.folder.glob("seed-*"))):
             if folder.finished:
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
-                reached[folder] = max(msgspec.json.decode(line)[SELECTS] for line in lines)
+                kept = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTS))
+                reached[folder] = kept["validation_weighted_f1"]
         return max(reached, key=lambda one: reached[one]).model.with_suffix(".safetensors")
 
     def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = ()) -> None:

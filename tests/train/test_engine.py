@@ -131,6 +131,17 @@ def test_a_finished_training_is_left_as_it_is() -> None:
     assert kept.steps == []
 
 
+def test_the_last_epoch_is_kept_where_the_plan_says_so() -> None:
+    made = resolved(changed(epochs=4))
+    course = ConversationCourse(made, corpus(), 1, CPU)
+    done = train(course, dataclasses.replace(plan(made, 1), keep="last"), CPU)
+    assert done.best_epoch == 4
+    assert [one[SELECTS] for one in done.history] == [1, 2, 3, 4]
+    assert all(torch.equal(done.best[name], one) for name, one in done.network.items())
+    best = train(ConversationCourse(made, corpus(), 1, CPU), plan(made, 1), CPU)
+    assert all(torch.equal(best.network[name], one) for name, one in done.network.items())
+
+
 def test_test_data_has_no_say() -> None:
     """Neither in the weights nor in the epoch."""
     material = corpus()

@@ -74,6 +74,7 @@ def test_both_are_trained_and_kept_and_measured_as_one(
     assert figures["splits"] == again["splits"]
     epochs = [json.loads(line) for line in (SEED / "history.jsonl").read_text().splitlines()]
     best = max(epochs, key=lambda one: one["selection"])
+    assert "Epoch and temperatures are chosen on validation" in card["split"]
     found = figures["splits"]["validation"]["as_trained"]["text+audio"]["weighted_f1"]["mean"]
     assert found == pytest.approx(best["validation_weighted_f1"])
     spent = [json.loads(line)["seconds"] for line in _lines(SEED, SEED / "first")]
@@ -82,6 +83,14 @@ def test_both_are_trained_and_kept_and_measured_as_one(
     kept.unlink()
     assert run(evaluate.main, ["runs/both"]) == 2
     assert "missing, damaged, or of another recipe" in capsys.readouterr().err
+
+
+def test_the_last_epoch_is_kept_where_the_encoders_recipe_says_so(folder: Path) -> None:
+    Path("words.yaml").write_text(yaml.safe_dump({**WORDS, "keep": "last", "epochs": 2}))
+    assert run(fit.main, ["both.yaml", "epochs=1"]) == 0
+    card = json.loads((SEED / "model.json").read_text())
+    assert "The last of 2 epochs was kept" in card["notes"][-1]
+    assert " Temperatures are chosen on validation" in card["split"]
 
 
 @pytest.mark.parametrize("stop", [("first", 2), ("", 1), ("", 2)])

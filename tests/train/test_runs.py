@@ -132,17 +132,23 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     Run(tmp_path / "empty").refuse_other(Recipe())
 
 
-def test_the_best_seed_is_that_of_the_best_validation_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_seed_is_that_of_the_best_epoch_that_was_kept(tmp_path: Path, keep: str) -> None:
     run = Run(tmp_path)
-    for seed, reached in ((1, [0.2, 0.5]), (2, [0.6, 0.1]), (10, [0.9, 0.9])):
+    for seed, reached in ((1, [0.7, 0.5]), (2, [0.6, 0.6]), (10, [0.9, 0.9])):
         folder = run.seed(seed)
-        folder.write(State(history=[{"selection": one} for one in reached]))
+        epochs = [
+            {"selection": one if keep == "best" else place, "validation_weighted_f1": one}
+            for place, one in enumerate(reached)
+        ]
+        folder.write(State(history=epochs))
         if seed == 10:
             continue
         for suffix in (".safetensors", ".json", ".md"):
             folder.model.with_suffix(suffix).touch()
         folder.finish()
-    assert run.best() == tmp_path / "seed-2" / "model.safetensors"
+    best = 1 if keep == "best" else 2
+    assert run.best() == tmp_path / f"seed-{best}" / "model.safetensors"
 
 
 def test_killed_while_writing_the_last_epoch_is_run_again(
