@@ -5,6 +5,7 @@ A file's name is made of all that it depends on.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -81,12 +82,12 @@ def beside(folder: Path) -> Path:
     return folder / "text" / "encoder.safetensors"
 
 
-def save(model: ContextTextModel, path: Path) -> None:
-    """Writes the weights of an encoder, whole or not at all."""
+def save(model: ContextTextModel, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Writes the weights of an encoder and notes on them, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: one.detach().cpu().contiguous() for name, one in model.state_dict().items()}
     with replacing(path) as unfinished:
-        save_file(state, unfinished)
+        save_file(state, unfinished, metadata=dict(notes or {}))
 
 
 def load(made: TextRecipe, path: Path) -> ContextTextModel:
@@ -114,9 +115,7 @@ def trained(made: TextRecipe, seed: int, report: Report) -> Path:
             start = encoder(recipe(made.start), 1, report).state_dict()
         fitted = text.fit(made, lessons(made), start, seed, report)
         notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
-        state = {name: value.contiguous() for name, value in fitted.model.state_dict().items()}
-        with replacing(path) as unfinished:
-            save_file(state, unfinished, metadata=notes)
+        save(fitted.model, path, notes)
     return path
 
 

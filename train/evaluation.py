@@ -242,8 +242,12 @@ def _kept(folder: Path) -> dict[str, float]:
 
 
 def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
+    # Needs the extra `train`, as above.
+    from train.runs import SeedFolder
+
     spent = [_history(path.parent, "seconds") for path in weights.values()]
-    before = [_history(path.parent / "first", "seconds") for path in weights.values()]
+    firsts = [SeedFolder(path.parent).first.folder for path in weights.values()]
+    before = [_history(folder, "seconds") for folder in firsts]
     every = [sum([*one, *other]) for one, other in zip(spent, before, strict=True)]
     return figure(every) if all(spent) else None
 

@@ -26,6 +26,10 @@ class FeaturedDialogue:
     speakers: Tensor
     labels: Tensor
 
+    def with_text(self, rows: Tensor) -> "FeaturedDialogue":
+        """The same with other rows [N, ...] for its words."""
+        return replace(self, features={**self.features, "text": rows})
+
 
 @dataclass(frozen=True)
 class FeaturedCorpus:

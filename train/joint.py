@@ -2,22 +2,20 @@
 
 The network is trained first, on the vectors of the encoder as it is, and then both, so that the
 encoder is not bent by a network that knows nothing yet (Kumar et al. 2022, Fine-Tuning can Distort
-Pretrained Features). A network that is trained anew on the vectors of an encoder that has learned
-the same dialogues takes them for surer than they are elsewhere; one that was trained with it does
-not.
+Pretrained Features).
 
 The encoder learns from the answers alone: the consistency losses are those of the network, whose
-parts they compare, and their gradients, which few utterances make, would drown its own.
+parts they compare, and in a step their gradients come from few utterances.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from model.context_text import ContextTextModel, Tokens, pack
 from model.network import Network
@@ -48,9 +46,10 @@ class Told:
     def part(self, at: slice) -> "Told":
         """Some of its utterances."""
         one = self.dialogue
-        made = FeaturedDialogue(
-            name=one.name,
-            features={m: x[at] for m, x in one.features.items()},
+        features = {m: x[at] for m, x in one.features.items()}
+        made = replace(
+            one,
+            features=features,
             present=one.present[at],
             speakers=one.speakers[at],
             labels=one.labels[at],
@@ -145,7 +144,7 @@ class JointCourse:
     def _read(self, one: Told) -> FeaturedDialogue:
         """A dialogue with the vectors that the encoder gives it now."""
         vectors = text.vectors(self.network.encoder, one.ids, one.dialogue.speakers.tolist())
-        return replace(one.dialogue, features={**one.dialogue.features, "text": vectors})
+        return one.dialogue.with_text(vectors)
 
     def _stretches(self, draw: Random) -> list[list[Told]]:
         """An epoch: stretches of dialogues, as many side by side as make a step."""
@@ -182,8 +181,7 @@ def _placed(told: Sequence[Told]) -> Batch:
     for row, one in enumerate(told):
         count = len(one.ids)
         places = torch.stack([torch.full((count,), row), torch.arange(count)], -1)
-        features: Mapping[str, Tensor] = {**one.dialogue.features, "text": places}
-        rows.append(replace(one.dialogue, features=dict(features)))
+        rows.append(one.dialogue.with_text(places))
     conversations, labels = batch(rows)
     return Batch(conversations, labels, last=False)
 

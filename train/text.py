@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh, pack
 from train.average import Average
+from train.engine import Keep
 from train.features import Report
 from train.metrics import score
 from train.stretches import cut, filled
@@ -42,7 +43,7 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: Positive = 1
     first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
     epochs: Positive = 4
-    keep: Literal["best", "last"] = "best"
+    keep: Keep = "best"
     batch: Positive = 1600
     stretch: Positive = 256
     learning_rate: float = 6e-5
