@@ -66,9 +66,10 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
             continue
         with on.rank_zero_first():
             corpus = material(recipe, seed, display.report)
+        course = ConversationCourse(recipe, corpus, seed, on)
+        # Not before: what cannot be trained leaves no run behind.
         if on.is_global_zero:
             run.begin(recipe)
-        course = ConversationCourse(recipe, corpus, seed, on)
         own = folder.first if recipe.joint else folder
         state = _trained(course, plan(recipe, seed), own, f"seed {seed}", on, display)
         if recipe.joint:
