@@ -11,6 +11,10 @@ from model.labels import EMOTIONS, MODALITIES
 #: recomputed as it moves.
 Mode = Literal["full", "causal", "buffer"]
 
+#: What follows a modality over the conversation in GSCon: the paper's transformer, or GRUs of the
+#: speakers and of the conversation.
+Encoder = Literal["transformer", "recurrent"]
+
 _SIZES = ("context", "width", "layers", "heads", "speakers", "reach", "classes", "memory")
 
 
@@ -21,7 +25,8 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     and no others. `context` is the number of utterances in a window (mode `buffer`), `memory` how
     many utterances, itself included, one layer of attention looks back (mode `causal`).
     `speakers` is how many are told apart, `reach` the distance in utterances from which on all
-    distances are alike.
+    distances are alike. `encoder` is GSCon's, for each modality; `recurrent` ones have no use for
+    `layers`, `heads`, `memory` and `reach`.
     """
 
     dims: dict[str, int]
@@ -36,6 +41,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classes: int = len(EMOTIONS)
     network: str = "gscon"
     memory: int = 128
+    encoder: Encoder = "transformer"
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -17,36 +17,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model import incremental
-from model.layers import Stack, head, speaker_vectors, visible
+from model.layers import head, visible
+from model.modality import ENCODERS, ModalityEncoder
 from model.network import Answers, Architecture, Conversations, Network
 from model.shared import SharedEncoder
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What is remembered between utterances: those before, the last one last.
+    """What is remembered between utterances: the `past` of the encoders; and the utterances before
+    as they were `encoded`, [M, 12, d], the last one last, zero where there were none."""
 
-    `valid` bool [memory - 1], which of them there were; `past` of the encoders; `encoded`
-    [M, 12, d], zero where there were none.
-    """
-
-    valid: Tensor
-    past: incremental.Past
+    past: Any
     encoded: Tensor
 
 
 class GSCon(Network):
-    """The network: an encoder per modality, the shared encoder, six heads (with three modalities).
-
-    Position enters as the distance between two utterances, so that nothing depends on how long
-    the conversation has been.
-    """
+    """The network: an encoder per modality, the shared encoder, and six heads if there are three
+    modalities."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         a, count = architecture, len(architecture.modalities)
-        self.encode = nn.ModuleDict({m: ModalityEncoder(a, a.dims[m]) for m in self.modalities})
+        self.encode = nn.ModuleDict({m: ENCODERS[a.encoder](a, a.dims[m]) for m in self.modalities})
         self.share = SharedEncoder(both_sides=a.mode == "full")
         self.specific = nn.ModuleDict({m: head(2 * a.width, a) for m in self.modalities})
         self.common = head(a.width, a)
@@ -55,9 +48,10 @@ class GSCon(Network):
 
     @property
     def receptive_field(self) -> int | None:
-        """In mode `causal`: `memory - 1` before for each layer, and 12 for the shared encoder."""
+        """In mode `causal`: with transformers, `memory - 1` before for each layer, and 12 for the
+        shared encoder."""
         a = self.architecture
-        if a.mode == "causal":
+        if a.mode == "causal" and a.encoder == "transformer":
             return a.layers * (a.memory - 1) + SharedEncoder.PAST + 1
         return super().receptive_field
 
@@ -77,7 +71,8 @@ class GSCon(Network):
         encoded = {}
         for place, m in enumerate(self.modalities):
             encoder = self._encoder(m)
-            encoded[m] = encoder(encoder.enter(batch, m, place), seen) * batch.valid[..., None]
+            entered = encoder.enter(batch, m, place)
+            encoded[m] = encoder.over(entered, batch, seen) * batch.valid[..., None]
         sharing = self.share.together(list(encoded.values()), batch.valid, last)
         if last:
             encoded = {m: x[:, -1:] for m, x in encoded.items()}
@@ -96,48 +91,34 @@ class GSCon(Network):
             auxiliary=self.auxiliary(torch.cat(specific, -1)),
         )
 
-    def _encoder(self, modality: str) -> "ModalityEncoder":
+    def _encoder(self, modality: str) -> ModalityEncoder:
         return cast(ModalityEncoder, self.encode[modality])
 
+    @property
+    def _encoders(self) -> list[ModalityEncoder]:
+        return [self._encoder(m) for m in self.modalities]
+
     def _start(self) -> Memory:
-        a, like = self.architecture, self.share.first.weight
+        encoders, like = self._encoders, self.share.first.weight
         return Memory(
-            valid=torch.zeros(a.memory - 1, dtype=torch.bool, device=like.device),
-            past=incremental.start([self._encoder(m) for m in self.modalities]),
-            encoded=like.new_zeros(len(self.modalities), SharedEncoder.PAST, a.width),
+            past=encoders[0].start(encoders),
+            encoded=like.new_zeros(len(encoders), SharedEncoder.PAST, self.architecture.width),
         )
 
     def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
-        valid = torch.cat([memory.valid, turn.valid[0]])
-        entered = [self._encoder(m).enter(turn, m, i) for i, m in enumerate(self.modalities)]
-        state, past = incremental.step(torch.cat(entered), memory.past, valid)
+        encoders = self._encoders
+        named = zip(encoders, self.modalities, strict=True)
+        entered = torch.cat([one.enter(turn, m, i) for i, (one, m) in enumerate(named)])
+        state, past = encoders[0].step(encoders, entered, turn, memory.past)
         encoded = torch.cat([memory.encoded, state], 1)
         shared = self._share_last(encoded)[:, None]
         answers = self._heads(
             {m: state[i : i + 1] for i, m in enumerate(self.modalities)}, shared, shared.mean(0)
         )
-        return answers, Memory(valid[1:], past, encoded[:, 1:])
+        return answers, Memory(past, encoded[:, 1:])
 
     def _share_last(self, encoded: Tensor) -> Tensor:
         """The common parts [M, 1, d] of the last of 13 utterances: the shared encoder without what
         it needs for padding and gradients, which takes longer than the rest."""
         hidden = functional.conv2d(encoded[:, None], self.share.first.weight, padding=(0, 3))
         return functional.conv2d(hidden.relu(), self.share.second.weight, padding=(0, 3))[:, 0]
-
-
-class ModalityEncoder(Stack):
-    """One modality over the conversation: what enters, and the transformer over it."""
-
-    def __init__(self, a: Architecture, dim: int) -> None:
-        super().__init__(a)
-        self.project = nn.Linear(dim, a.width)
-        self.absence = nn.Parameter(torch.randn(a.width) * 0.1)
-        self.speaker = speaker_vectors(a)
-        self.drop_features, self.drop = nn.Dropout(a.dropout), nn.Dropout(a.dropout)
-
-    def enter(self, batch: Conversations, modality: str, place: int) -> Tensor:
-        """The utterances [B, N, d]: projection or absence, and the speaker; zero on padding."""
-        projected = self.project(self.drop_features(batch.features[modality]))
-        state = torch.where(batch.present[..., place, None], projected, self.absence)
-        entered: Tensor = self.drop(state + self.speaker(batch.speakers))
-        return entered * batch.valid[..., None]

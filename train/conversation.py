@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from configs.errors import InputError
+from model.architecture import Encoder
 from model.network import NETWORKS, Architecture, Mode
 from train import encoded, encoders
 from train.compose import Absence
@@ -30,10 +31,11 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     `features` is a file of the literature's features (see `train.corpora.pickles`) to take instead.
     With `joint`, the network is trained on the vectors of the encoder as it begins, and then the
     encoder together with it, as its recipe says; each training has an encoder of its own.
-    `modalities` leaves out all others. Trainings are made with the seeds `first_seed`,
-    `first_seed` + 1, ... `context` is what an utterance may use: all of the dialogue (`full`), its
-    past (`causal`, one layer of attention looking back over `memory` utterances), or
-    a window of the last `window` utterances (`buffer`). `batch` dialogues, or windows, make a step,
+    `encoder` is what GSCon follows each modality with, see `model.modality`. `modalities` leaves
+    out all others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ... `context`
+    is what an utterance may use: all of the dialogue (`full`), its past (`causal`, where a layer of
+    attention looks back over `memory` utterances), or a window of the last `window` utterances
+    (`buffer`). `batch` dialogues, or windows, make a step,
     in `accumulate` parts; `patience` epochs without a better validation score end the training.
     `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the
     power of the inverse class frequency that weighs the classes: 0 not at all, 1 all equally.
@@ -52,6 +54,7 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     joint: bool = False
     features: str | None = None
     model: str = "gscon"
+    encoder: Encoder = "recurrent"
     context: Mode = "causal"
     window: Positive = 8
     memory: Positive = 128
@@ -218,6 +221,7 @@ def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architec
         classes=len(corpus.labels),
         network=recipe.model,
         memory=recipe.memory,
+        encoder=recipe.encoder,
     )
 
 
