@@ -26,7 +26,8 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     many utterances, itself included, one layer of attention looks back (mode `causal`).
     `speakers` is how many are told apart, `reach` the distance in utterances from which on all
     distances are alike. `encoder` is GSCon's, for each modality; `recurrent` ones have no use for
-    `layers`, `heads`, `memory` and `reach`.
+    `layers`, `heads`, `memory` and `reach`. So many of the text features, at their end, come from
+    an encoder that was trained for these emotions in context; they are the `direct` head's.
     """
 
     dims: dict[str, int]
@@ -42,11 +43,17 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str = "gscon"
     memory: int = 128
     encoder: Encoder = "transformer"
+    direct: int = 0
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities of the network, in the order of every mask."""
         return tuple(m for m in MODALITIES if m in self.dims)
+
+    @property
+    def read(self) -> dict[str, int]:
+        """The lengths of the features that the network itself reads: without the direct head's."""
+        return {m: dim - (self.direct if m == "text" else 0) for m, dim in self.dims.items()}
 
     def check(self) -> None:
         """Refuses what no network can be built of, with `InputError`."""
@@ -59,6 +66,11 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, size in (sizes | {f"dims.{m}": dim for m, dim in self.dims.items()}).items():
             if size < 1:
                 raise InputError(f"network {self.network!r}: {name} is {size}; give 1 or more")
+        if self.direct and not 0 < self.direct < self.dims.get("text", 0):
+            raise InputError(
+                f"network {self.network!r}: direct is {self.direct}, of {self.dims.get('text', 0)} "
+                "text features; give fewer than there are"
+            )
         if self.width % self.heads:
             raise InputError(
                 f"network {self.network!r}: a width of {self.width} cannot be divided among "

@@ -39,7 +39,7 @@ class GSCon(Network):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         a, count = architecture, len(architecture.modalities)
-        self.encode = nn.ModuleDict({m: ENCODERS[a.encoder](a, a.dims[m]) for m in self.modalities})
+        self.encode = nn.ModuleDict({m: ENCODERS[a.encoder](a, a.read[m]) for m in self.modalities})
         self.share = SharedEncoder(both_sides=a.mode == "full")
         self.specific = nn.ModuleDict({m: head(2 * a.width, a) for m in self.modalities})
         self.common = head(a.width, a)
@@ -55,10 +55,10 @@ class GSCon(Network):
             return a.layers * (a.memory - 1) + SharedEncoder.PAST + 1
         return super().receptive_field
 
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        """All parameters, by their part in the method: `enc.<modality>`, `shared` (theta_c, the
-        98 scalars of the two shared convolutions), `fusion` (the two heads on several modalities
-        that answer for them together) and `heads` (the specific and common ones)."""
+    def _groups(self) -> dict[str, list[nn.Parameter]]:
+        """By their part in the method: `shared` is theta_c, the 98 scalars of the two shared
+        convolutions, `fusion` the two heads on several modalities that answer for them together,
+        `heads` are the specific and common ones."""
         return {
             **{f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities},
             "shared": list(self.share.parameters()),

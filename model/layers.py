@@ -118,6 +118,30 @@ def speaker_vectors(a: Architecture) -> nn.Embedding:
     return made
 
 
+class DirectHead(nn.Module):
+    """Answers from the text features that were made for it, beside all other modalities' features,
+    by themselves: such vectors already know the conversation."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        self.count = a.direct
+        inside = a.direct + sum(dim for m, dim in a.dims.items() if m != "text")
+        self.layers = nn.Sequential(
+            nn.Dropout(a.dropout),
+            nn.Linear(inside, 4 * a.width),
+            nn.ReLU(),
+            nn.Dropout(a.dropout),
+            nn.Linear(4 * a.width, a.classes),
+        )
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """Logits [B, N, C]; of the features, standardised and zero where missing."""
+        own = features["text"][..., -self.count :]
+        others = [x for m, x in features.items() if m != "text"]
+        logits: Tensor = self.layers(torch.cat([own, *others], -1))
+        return logits
+
+
 def head(inside: int, a: Architecture, squash: bool = False) -> nn.Sequential:
     """Two linear layers and the logits; with `squash`, a sigmoid before the last."""
     return nn.Sequential(

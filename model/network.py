@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from configs.errors import InputError
 from model.architecture import Architecture, Mode
 from model.conversations import Conversations, by_appearance, together, windows
-from model.layers import Standardise
+from model.layers import DirectHead, Standardise
 from model.shared import Sharing
 
 __all__ = [
@@ -45,8 +45,10 @@ NETWORKS: dict[str, str] = {
 class Answers:
     """Logits [B, N, C] of a network's heads, and what lies below them.
 
-    `final` uses all and is the answer; `specific[m]` are the modalities' own opinions. Only GSCon
-    has `common`, the opinion of the shared part, and `auxiliary`, that of the specific parts
+    `final` uses all and is the answer: where there is a direct head and the utterance has words,
+    the mean of its probabilities (`direct`) and the network's own; but each learns by itself, and
+    in training `final` is the network's own. `specific[m]` are the modalities' own opinions. Only
+    GSCon has `common`, the opinion of the shared part, and `auxiliary`, that of the specific parts
     together. `encoded[m]` and `shared[m]` are [B, N, d]; without a shared encoder `shared` is
     empty. `sharing` is the pass of GSCon's shared encoder, which knows its own gradients; None
     where utterances come one by one.
@@ -59,6 +61,7 @@ class Answers:
     common: Tensor | None = None
     auxiliary: Tensor | None = None
     sharing: Sharing | None = None
+    direct: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Network(nn.Module, ABC):
         self.standardise = nn.ModuleDict(
             {m: Standardise(architecture.dims[m]) for m in self.modalities}
         )
+        self.direct = DirectHead(architecture) if architecture.direct else None
 
     def forward(self, batch: Conversations, last: bool = False) -> Answers:
         """Logits of all heads.
@@ -109,7 +113,8 @@ class Network(nn.Module, ABC):
         """
         if last and self.architecture.mode == "full":
             raise ValueError("with both sides in view, no place is last")
-        return self._answer(self._cleaned(batch), last)
+        cleaned = self._cleaned(batch)
+        return self._both(self._answer(self._read(cleaned), last), cleaned)
 
     def start(self, context: int | None = None) -> State:
         """A conversation in which nothing has been said, for the weights as they are now.
@@ -165,8 +170,9 @@ class Network(nn.Module, ABC):
         assert isinstance(state, Running)
         number, speakers = self._numbered(int(turn.speakers), state.speakers)
         turn = replace(turn, speakers=torch.full_like(turn.speakers, number))
-        answers, memory = self._step(state.memory, self._cleaned(turn))
-        return answers, Running(memory, speakers)
+        cleaned = self._cleaned(turn)
+        answers, memory = self._step(state.memory, self._read(cleaned))
+        return self._both(answers, cleaned), Running(memory, speakers)
 
     @property
     def receptive_field(self) -> int | None:
@@ -175,14 +181,21 @@ class Network(nn.Module, ABC):
         from the beginning of the conversation all the same."""
         return self.architecture.context if self.architecture.mode == "buffer" else None
 
-    @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """All parameters, each once, by their part: `enc.<modality>`, `shared` (of all modalities;
         may be empty), `fusion` (what answers for several together) and `heads` (the others)."""
+        made = self._groups()
+        if self.direct is not None:
+            made["heads"] = [*made["heads"], *self.direct.parameters()]
+        return made
+
+    @abstractmethod
+    def _groups(self) -> dict[str, list[nn.Parameter]]:
+        """`groups` without the direct head."""
 
     @abstractmethod
     def _answer(self, batch: Conversations, last: bool) -> Answers:
-        """`forward` of cleaned conversations."""
+        """`forward` of cleaned conversations, without the direct head."""
 
     @abstractmethod
     def _start(self) -> Any:
@@ -198,6 +211,26 @@ class Network(nn.Module, ABC):
         if speaker not in known and len(known) < self.architecture.speakers - 1:
             known = (*known, speaker)
         return (known.index(speaker) if speaker in known else len(known)), known
+
+    def _read(self, batch: Conversations) -> Conversations:
+        """Cleaned conversations without the features that are the direct head's."""
+        if self.direct is None:
+            return batch
+        text = batch.features["text"][..., : -self.direct.count]
+        return replace(batch, features={**batch.features, "text": text})
+
+    def _both(self, answers: Answers, batch: Conversations) -> Answers:
+        """Answers of the network, and of the direct head on the cleaned conversations."""
+        if self.direct is None:
+            return answers
+        count = answers.final.shape[1]
+        direct = self.direct({m: x[:, -count:] for m, x in batch.features.items()})
+        final = answers.final
+        if not self.training:
+            both = torch.stack([final, direct]).log_softmax(-1).logsumexp(0)
+            told = batch.present[:, -count:, self.modalities.index("text"), None]
+            final = both.where(told, final)
+        return replace(answers, final=final, direct=direct)
 
     def _cleaned(self, batch: Conversations) -> Conversations:
         """Features standardised, and zero where missing; known speakers; nothing on padding."""

@@ -34,6 +34,11 @@ _NOTES = [
     "A set is named after the modalities that are there; the others are missing throughout.",
 ]
 
+_DIRECT = (
+    " Its vectors are the direct head's; the network reads those of the general sentence encoder, "
+    "utterance by utterance."
+)
+
 
 def save(
     network: Network,
@@ -63,7 +68,7 @@ def save(
         for split in ("validation", "test")
     }
     best = state.history[state.best_epoch - 1]
-    last = recipe.joint and encoders.recipe(recipe.text).keep == "last"
+    last = (encoders.recipe(recipe.text) if recipe.joint else recipe).keep == "last"
     kept = _last(state) if last else _best(state, best)
     card = Card(
         name=str(recipe.name),
@@ -114,5 +119,6 @@ def _features(recipe: ConversationRecipe) -> str:
         chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
         if made.start is None:
             how = "was trained together with the network, by" if recipe.joint else "is that of"
-            return f"{said}The words' encoder {how} the recipe {', begun from '.join(chain)}."
+            said += f"The words' encoder {how} the recipe {', begun from '.join(chain)}."
+            return said + (_DIRECT if recipe.direct else "")
         made = encoders.recipe(made.start)

@@ -11,7 +11,7 @@ from model.network import NETWORKS, Architecture, Mode
 from train import encoded, encoders
 from train.compose import Absence
 from train.corpora import pickles
-from train.engine import Plan, Precision
+from train.engine import Keep, Plan, Precision
 from train.featured import FeaturedCorpus, restricted
 from train.features import Report
 
@@ -30,13 +30,16 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     encoder, which is trained with the seeds 1 to `text_seeds`, taken in turn by the networks;
     `features` is a file of the literature's features (see `train.corpora.pickles`) to take instead.
     With `joint`, the network is trained on the vectors of the encoder as it begins, and then the
-    encoder together with it, as its recipe says; each training has an encoder of its own.
-    `encoder` is what GSCon follows each modality with, see `model.modality`. `modalities` leaves
-    out all others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ... `context`
-    is what an utterance may use: all of the dialogue (`full`), its past (`causal`, where a layer of
+    encoder together with it, as its recipe says; each training has an encoder of its own. With
+    `direct`, the network reads the words of each utterance as the sentence encoder has them, and a
+    head beside it reads the vectors of the text encoder; the answer is the mean of both. `encoder`
+    is what GSCon follows each modality with, see `model.modality`. `modalities` leaves out all
+    others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ... `context` is what
+    an utterance may use: all of the dialogue (`full`), its past (`causal`, where a layer of
     attention looks back over `memory` utterances), or a window of the last `window` utterances
     (`buffer`). `batch` dialogues, or windows, make a step,
     in `accumulate` parts; `patience` epochs without a better validation score end the training.
+    `keep` says which epoch's weights are kept: the `best` on validation, or the `last`.
     `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the
     power of the inverse class frequency that weighs the classes: 0 not at all, 1 all equally.
     `average` is the decay, in a step, of the weights' moving average, which is what is scored and
@@ -55,6 +58,7 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     features: str | None = None
     model: str = "gscon"
     encoder: Encoder = "recurrent"
+    direct: bool | None = None
     context: Mode = "causal"
     window: Positive = 8
     memory: Positive = 128
@@ -82,6 +86,7 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     dropout: Share = 0.3
     speakers: Positive = 4
     average: Share = 0.0
+    keep: Keep = "best"
     alone: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     absence: Absence = Absence(window=0.1, utterance=0.05, speakers=0.0)
     precision: Precision = "32-true"
@@ -115,14 +120,27 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
             )
     if recipe.joint:
         _require_words(recipe)
+    direct = _in_context(recipe) if recipe.direct is None else recipe.direct
+    if direct and not _in_context(recipe):
+        raise InputError(
+            "direct=true: it needs the vectors of a text encoder that was trained before; give "
+            "text=<recipe>, no features, joint=false and text among the modalities"
+        )
     consistent = consistent and (recipe.modalities is None or len(recipe.modalities) > 1)
     return msgspec.structs.replace(
         recipe,
         name=recipe.name or f"{recipe.corpus}-{recipe.model}-{recipe.context}",
         batch=recipe.batch or (128 if recipe.context == "buffer" else 8),
+        direct=direct,
         gdc=(0.5 if consistent else 0.0) if recipe.gdc is None else recipe.gdc,
         ssc=(1.0 if consistent else 0.0) if recipe.ssc is None else recipe.ssc,
     )
+
+
+def _in_context(recipe: ConversationRecipe) -> bool:
+    """Whether there are vectors of a text encoder that is trained before, for a direct head."""
+    words = recipe.modalities is None or "text" in recipe.modalities
+    return words and recipe.text != "frozen" and recipe.features is None and not recipe.joint
 
 
 def _require_words(recipe: ConversationRecipe) -> None:
@@ -164,6 +182,8 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
         made = encoded.featured_by(model, words, recipe.corpus, report)
     else:
         made = encoded.featured(recipe.corpus, recipe.text, text_seed(recipe, seed), report)
+        if recipe.direct:
+            made = encoded.beside(encoded.featured(recipe.corpus, "frozen", seed, report), made)
     return _whole(made, recipe)
 
 
@@ -222,6 +242,8 @@ def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architec
         network=recipe.model,
         memory=recipe.memory,
         encoder=recipe.encoder,
+        # The encoder in context is the sentence encoder, trained further: half of the vector each.
+        direct=corpus.dims["text"] // 2 if recipe.direct else 0,
     )
 
 
@@ -237,4 +259,5 @@ def plan(recipe: ConversationRecipe, seed: int) -> Plan:
         accumulate=recipe.accumulate,
         clip=recipe.clip,
         average=recipe.average,
+        keep=recipe.keep,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def featured_by(
     table = tables.load(corpus)
     path = _cached(table, made.name, digest(model))
     return _corpus(table, *_in_context(table, made, path, lambda: model, report))
+
+
+def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:
+    """A corpus whose vectors of words are those of the first one, followed by the second one's."""
+    identity = f"{sentences.encoders['text']}|{contexts.encoders['text']}"
+    splits = {
+        split: tuple(
+            one.with_text(torch.cat([one.features["text"], other.features["text"]], -1))
+            for one, other in zip(rows, contexts.splits[split], strict=True)
+        )
+        for split, rows in sentences.splits.items()
+    }
+    encoders = {**sentences.encoders, "text": identity}
+    return replace(sentences, encoders=encoders, splits=splits)
 
 
 def token_ids(corpus: str, made: TextRecipe) -> dict[str, list[list[list[int]]]]:

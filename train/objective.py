@@ -2,7 +2,8 @@
 
     L = L_final + L_auxiliary + L_common + sum_m L_m + ssc * L_SSC + gdc * L_GDC
 
-Networks without some of the heads have the other terms only.
+and the cross-entropy of the direct head, where there is one. Networks without some of the heads
+have the other terms only.
 """
 
 from collections.abc import Sequence
@@ -112,6 +113,9 @@ def objective(
         parts["auxiliary"] = losses(answers.auxiliary).sum() / step.every
     if answers.common is not None:
         parts["common"] = losses(answers.common).sum() / step.every
+    if answers.direct is not None and step.modality[place := network.modalities.index("text")]:
+        there = losses(answers.direct) * targets.present[:, place]
+        parts["direct"] = there.sum() / step.modality[place]
     own = {}
     for place, m in enumerate(network.modalities):
         if step.modality[place]:

@@ -17,14 +17,15 @@ class Baseline(Network):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         a = architecture
-        self.encode = nn.ModuleDict({m: Projection(a, a.dims[m]) for m in self.modalities})
+        self.encode = nn.ModuleDict({m: Projection(a, a.read[m]) for m in self.modalities})
         self.specific = nn.ModuleDict({m: nn.Linear(a.width, a.classes) for m in self.modalities})
 
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        """All parameters: a projection each, nothing shared, what reads all, the unimodal heads."""
+    def _groups(self) -> dict[str, list[nn.Parameter]]:
+        """A projection each, nothing shared, what reads all, the unimodal heads."""
         encoders = {f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities}
         heads = list(self.specific.parameters())
-        elsewhere = {id(p) for part in (*encoders.values(), heads) for p in part}
+        direct = [] if self.direct is None else list(self.direct.parameters())
+        elsewhere = {id(p) for part in (*encoders.values(), heads, direct) for p in part}
         fusion = [p for p in self.parameters() if id(p) not in elsewhere]
         return {**encoders, "shared": [], "fusion": fusion, "heads": heads}
 

@@ -35,8 +35,8 @@ from model.network import (
 
 MODES: tuple[Mode, ...] = ("full", "causal", "buffer")
 SUBSETS = [chosen for size in (1, 2, 3) for chosen in combinations(MODALITIES, size)]
-#: With GSCon's encoder after a colon, where it is not the paper's.
-EVERY = [*NETWORKS, "gscon:recurrent"]
+#: With GSCon's encoder after a colon, where it is not the paper's, and a direct head.
+EVERY = [*NETWORKS, "gscon:recurrent", "gscon:recurrent+direct", "dialogue_rnn+direct"]
 every_network = pytest.mark.parametrize("name", EVERY)
 every_mode = pytest.mark.parametrize("mode", MODES)
 past_only = pytest.mark.parametrize("mode", ["causal", "buffer"])
@@ -55,8 +55,11 @@ def network(
     chosen: dict[str, Any] = {"width": 8, "heads": 2, "layers": 2, "reach": 3, "speakers": 3}
     chosen |= {"memory": 4, "context": 4, **sizes}
     dims = {m: DIMS[m] for m in modalities}
-    kind, _, encoder = name.partition(":")
-    chosen["encoder"] = encoder or "transformer"
+    network, _, direct = name.partition("+")
+    kind, _, encoder = network.partition(":")
+    chosen |= {"encoder": encoder or "transformer"}
+    if direct and "text" in modalities:
+        chosen |= {"direct": 2}
     model = build(Architecture(dims, mode=mode, network=kind, **chosen))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -309,6 +312,24 @@ def test_the_multilayer_perceptron_sees_no_context(mode: Mode) -> None:
     for index in range(6):
         alone = everything(model(places(batch, slice(index, index + 1))))
         torch.testing.assert_close(whole[:, index : index + 1], alone, **EXACT)
+
+
+@pytest.mark.parametrize("name", ["gscon:recurrent+direct", "dialogue_rnn+direct"])
+@every_mode
+def test_the_answer_is_the_mean_of_the_network_and_of_the_direct_head_on_its_own_features(
+    name: str, mode: Mode
+) -> None:
+    model, batch = network(name, mode, dropout=0), conversations(2, 6)
+    own = model.train()(batch).final.softmax(-1)
+    found, words = model.eval()(batch), batch.present[..., :1]
+    assert found.direct is not None
+    mean = (own + found.direct.softmax(-1)) / 2
+    torch.testing.assert_close(found.final.softmax(-1), mean.where(words, own))
+    text = batch.features["text"].clone()
+    text[..., model.architecture.read["text"] :] += 1
+    other = model(with_features(batch, text=text))
+    assert torch.equal(found.specific["text"], other.specific["text"])
+    assert not torch.equal(found.direct, other.direct)
 
 
 @every_network

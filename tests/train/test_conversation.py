@@ -1,6 +1,7 @@
 """Recipes of training on conversations: what follows from what, and what is refused."""
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import pytest
@@ -50,6 +51,28 @@ def test_what_is_left_open_follows_from_the_rest() -> None:
     plain = resolved(msgspec.structs.replace(RECIPE, model="mlp", name="mine", batch=3))
     assert (plain.gdc, plain.ssc, plain.batch, plain.name) == (0.0, 0.0, 3, "mine")
     assert resolved(made) == made
+
+
+@pytest.mark.parametrize(
+    ("values", "direct"),
+    [
+        ({"text": "text-iemocap"}, True),
+        ({"text": "text-iemocap", "direct": False}, False),
+        ({"text": "text-iemocap", "joint": True}, False),
+        ({"text": "text-iemocap", "modalities": ("audio",)}, False),
+        ({"text": "text-iemocap", "features": "some.pkl"}, False),
+        ({}, False),
+    ],
+)
+def test_a_direct_head_is_for_a_text_encoder_that_was_trained_before(
+    values: dict[str, Any], direct: bool
+) -> None:
+    made = msgspec.structs.replace(RECIPE, **values)
+    assert resolved(made).direct is direct
+    assert architecture(resolved(made), corpus()).direct == (DIMS["text"] // 2 if direct else 0)
+    if not direct and "direct" not in values:
+        with pytest.raises(InputError, match=r"direct=true.*text=<recipe>"):
+            resolved(msgspec.structs.replace(made, direct=True))
 
 
 @pytest.mark.parametrize("key", ["gdc", "ssc"])

@@ -3,6 +3,7 @@
 import dataclasses
 from itertools import combinations
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,9 +19,10 @@ SIX = ("final", "auxiliary", "common", *MODALITIES)
 CLASSES = torch.tensor([0.5, 1.0, 2.0])
 
 
-def network(dims: dict[str, int] = DIMS) -> Network:
+def network(dims: dict[str, int] = DIMS, direct: int = 0) -> Network:
     torch.manual_seed(3)
-    return build(Architecture(dims, "causal", width=16, heads=2, dropout=0.0, classes=len(LABELS)))
+    a = Architecture(dims, "causal", width=16, heads=2, dropout=0.0, direct=direct)
+    return build(msgspec.structs.replace(a, classes=len(LABELS)))
 
 
 def answered(net: Network) -> tuple[Answers, Targets]:
@@ -71,6 +73,16 @@ def test_the_six_terms_are_weighted_means_over_the_utterances_that_have_label_an
     for name, value in wanted.items():
         assert float(found.parts[name]) == pytest.approx(value, rel=1e-5), name
     assert found.total.item() == pytest.approx(sum(wanted.values()), rel=1e-5)
+
+
+def test_a_direct_head_learns_from_the_utterances_that_have_words() -> None:
+    net = network(direct=2).train()
+    answers, targets = answered(net)
+    assert answers.direct is not None
+    found = objective(net, answers, targets, Weighting(), mass([targets], Weighting()), random())
+    wanted = plain_cross_entropy(answers.direct, targets, Weighting(), targets.present[:, 0])
+    assert float(found.parts["direct"]) == pytest.approx(wanted, rel=1e-5)
+    assert found.total.item() == pytest.approx(float(sum(found.parts.values())), rel=1e-5)
 
 
 def test_labels_are_those_of_the_batch_and_nothing_else_counts() -> None:

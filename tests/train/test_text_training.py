@@ -117,6 +117,17 @@ def test_a_corpus_without_prosody_has_no_audio(show: Path) -> None:
     assert corpus.modalities == ("text",)
 
 
+def test_vectors_of_sentences_and_in_context_stand_side_by_side(show: Path) -> None:
+    first = encoded.featured("emorynlp", "frozen", 1, _quiet)
+    second = dataclasses.replace(first, encoders={"text": "other"})
+    both = encoded.beside(first, second)
+    assert both.encoders == {"text": f"{first.encoders['text']}|other"}
+    for split, rows in both.splits.items():
+        for one, alone in zip(rows, first.splits[split], strict=True):
+            text = alone.features["text"]
+            assert torch.equal(one.features["text"], torch.cat([text, text], 1))
+
+
 def test_an_utterance_without_a_label_is_context_only() -> None:
     table = Table("made", ("a", "b"), {})
     dialogue = Dialogue("one", (Utterance("A", "yes", 1), Utterance("A", "no", -1)))
