@@ -120,17 +120,20 @@ def speaker_vectors(a: Architecture) -> nn.Embedding:
 
 class DirectHead(nn.Module):
     """Answers from the text features that were made for it, beside all other modalities' features,
-    by themselves: such vectors already know the conversation."""
+    by themselves: such vectors already know the conversation. They also know the training labels:
+    so half of them are dropped.
+    """
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.count = a.direct
+        dropout = max(a.dropout, 0.5)
         inside = a.direct + sum(dim for m, dim in a.dims.items() if m != "text")
         self.layers = nn.Sequential(
-            nn.Dropout(a.dropout),
+            nn.Dropout(dropout),
             nn.Linear(inside, 4 * a.width),
             nn.ReLU(),
-            nn.Dropout(a.dropout),
+            nn.Dropout(dropout),
             nn.Linear(4 * a.width, a.classes),
         )
 
