@@ -102,4 +102,6 @@ def _apart(gru: nn.GRU, state: Tensor, mine: Tensor) -> Tensor:
     flat = state.flatten(0, 1)
     told = state.new_zeros(rows * length, state.shape[-1]).index_copy(0, to, flat[source])
     made, _ = gru(told.view(rows, length, -1))
-    return torch.zeros_like(flat).index_copy(0, source, made.flatten(0, 1)[to]).view_as(state)
+    # Under autocast a GPU's GRU answers in half precision.
+    back = made.flatten(0, 1)[to].to(flat.dtype)
+    return torch.zeros_like(flat).index_copy(0, source, back).view_as(state)
