@@ -81,11 +81,12 @@ class Kept:
 
 
 @pytest.mark.parametrize("mode", ["full", "causal", "buffer"])
-@pytest.mark.parametrize("network", list(NETWORKS))
+@pytest.mark.parametrize("network", [*NETWORKS, "gscon:transformer"])
 def test_every_network_learns_in_every_mode(network: str, mode: str) -> None:
+    network, _, encoder = network.partition(":")
     made = changed(
-        model=network, context=mode, epochs=5, learning_rate=2e-2, dropout=0.0,
-        absence=Absence(0, 0, 0),
+        model=network, encoder=encoder or RECIPE.encoder, context=mode, epochs=12,
+        learning_rate=2e-2, dropout=0.0, absence=Absence(0, 0, 0),
     )  # fmt: skip
     history = fitted(made).history
     assert history[-1]["loss_final"] < 0.9 * history[0]["loss_final"]
