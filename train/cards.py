@@ -68,7 +68,7 @@ def save(
         for split in ("validation", "test")
     }
     best = state.history[state.best_epoch - 1]
-    last = (encoders.recipe(recipe.text) if recipe.joint else recipe).keep == "last"
+    last = recipe.keep == "last"
     kept = _last(state) if last else _best(state, best)
     card = Card(
         name=str(recipe.name),
@@ -118,7 +118,6 @@ def _features(recipe: ConversationRecipe) -> str:
     while True:
         chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
         if made.start is None:
-            how = "was trained together with the network, by" if recipe.joint else "is that of"
-            said += f"The words' encoder {how} the recipe {', begun from '.join(chain)}."
+            said += f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
             return said + (_DIRECT if recipe.direct else "")
         made = encoders.recipe(made.start)

@@ -8,7 +8,7 @@ import msgspec
 from configs.errors import InputError
 from model.architecture import Encoder
 from model.network import NETWORKS, Architecture, Mode
-from train import encoded, encoders
+from train import encoded
 from train.compose import Absence
 from train.corpora import pickles
 from train.engine import Keep, Plan, Precision
@@ -29,32 +29,28 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     `corpus` is `iemocap`, `meld` or `emorynlp`. `text` is `frozen`, or the recipe of the text
     encoder, which is trained with the seeds 1 to `text_seeds`, taken in turn by the networks;
     `features` is a file of the literature's features (see `train.corpora.pickles`) to take instead.
-    With `joint`, the network is trained on the vectors of the encoder as it begins, and then the
-    encoder together with it, as its recipe says; each training has an encoder of its own. With
-    `direct`, the network reads the words of each utterance as the sentence encoder has them, and a
-    head beside it reads the vectors of the text encoder; the answer is the mean of both. `encoder`
-    is what GSCon follows each modality with, see `model.modality`. `modalities` leaves out all
-    others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ... `context` is what
-    an utterance may use: all of the dialogue (`full`), its past (`causal`, where a layer of
+    With `direct`, the network reads the words of each utterance as the sentence encoder has them,
+    and a head beside it reads the vectors of the text encoder; the answer is the mean of both.
+    `encoder` is what GSCon follows each modality with, see `model.modality`. `modalities` leaves
+    out all others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ... `context`
+    is what an utterance may use: all of the dialogue (`full`), its past (`causal`, where a layer of
     attention looks back over `memory` utterances), or a window of the last `window` utterances
-    (`buffer`). `batch` dialogues, or windows, make a step,
-    in `accumulate` parts; `patience` epochs without a better validation score end the training.
-    `keep` says which epoch's weights are kept: the `best` on validation, or the `last`.
-    `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the
-    power of the inverse class frequency that weighs the classes: 0 not at all, 1 all equally.
-    `average` is the decay, in a step, of the weights' moving average, which is what is scored and
-    kept (0: the weights themselves). The share `alone` of a step's dialogues or windows comes once
-    more, with a single modality, so that each also learns to do without the others; `absence` is
-    how often modalities are missing otherwise.
-    `log_test` scores the test split after each epoch, for the log only. None means: what fits the
-    other values, see `resolved`.
+    (`buffer`). `batch` dialogues, or windows, make a step, in `accumulate` parts; `patience` epochs
+    without a better validation score end the training. `keep` says which epoch's weights are kept:
+    the `best` on validation, or the `last`. `gdc` and `ssc` weigh the consistency losses, `rows`
+    and `tau` belong to SSC. `balance` is the power of the inverse class frequency that weighs the
+    classes: 0 not at all, 1 all equally. `average` is the decay, in a step, of the weights' moving
+    average, which is what is scored and kept (0: the weights themselves). The share `alone` of a
+    step's dialogues or windows comes once more, with a single modality, so that each also learns to
+    do without the others; `absence` is how often modalities are missing otherwise. `log_test`
+    scores the test split after each epoch, for the log only. None means: what fits the other
+    values, see `resolved`.
     """
 
     kind: Literal["conversation"] = "conversation"
     name: str | None = None
     corpus: str = "iemocap"
     text: str = "frozen"
-    joint: bool = False
     features: str | None = None
     model: str = "gscon"
     encoder: Encoder = "recurrent"
@@ -118,13 +114,11 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
                 f"{key}={value:g}: model {recipe.model!r} has no shared encoder for it to act on; "
                 f"give {key}=0 or model=gscon"
             )
-    if recipe.joint:
-        _require_words(recipe)
     direct = _in_context(recipe) if recipe.direct is None else recipe.direct
     if direct and not _in_context(recipe):
         raise InputError(
-            "direct=true: it needs the vectors of a text encoder that was trained before; give "
-            "text=<recipe>, no features, joint=false and text among the modalities"
+            "direct=true: it needs the vectors of a text encoder; give text=<recipe>, no features "
+            "and text among the modalities"
         )
     consistent = consistent and (recipe.modalities is None or len(recipe.modalities) > 1)
     return msgspec.structs.replace(
@@ -138,29 +132,9 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
 
 
 def _in_context(recipe: ConversationRecipe) -> bool:
-    """Whether there are vectors of a text encoder that is trained before, for a direct head."""
+    """Whether there are vectors of a text encoder, for a direct head."""
     words = recipe.modalities is None or "text" in recipe.modalities
-    return words and recipe.text != "frozen" and recipe.features is None and not recipe.joint
-
-
-def _require_words(recipe: ConversationRecipe) -> None:
-    """Refuses what `joint` cannot be: without a text encoder to train on this corpus, or with
-    windows, which would have it read each utterance many times."""
-    wrong = None
-    if recipe.text == "frozen" or recipe.features is not None:
-        wrong = "there is no text encoder to train; give text=<recipe> and no features"
-    elif recipe.modalities is not None and "text" not in recipe.modalities:
-        wrong = "without text there is no encoder to train; give joint=false"
-    elif recipe.context == "buffer":
-        wrong = "it takes whole dialogues; give context=causal or full, or joint=false"
-    if wrong is not None:
-        raise InputError(f"joint=true: {wrong}")
-    corpora = encoders.recipe(recipe.text).corpora
-    if corpora != (recipe.corpus,):
-        raise InputError(
-            f"joint=true: text={recipe.text} learns from {', '.join(corpora)}; give the recipe of "
-            f"an encoder that learns from {recipe.corpus} alone"
-        )
+    return words and recipe.text != "frozen" and recipe.features is None
 
 
 def text_seed(recipe: ConversationRecipe, seed: int) -> int:
@@ -169,36 +143,17 @@ def text_seed(recipe: ConversationRecipe, seed: int) -> int:
 
 
 def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:
-    """The features that a seed is trained on; with `joint`, those of the encoder that it is begun
-    from.
+    """The features that a seed is trained on.
 
     Raises:
         InputError: the corpus is not there, or something in it cannot be trained on.
     """
     if recipe.features is not None:
         made = pickles.load(Path(recipe.features), recipe.corpus)
-    elif recipe.joint:
-        words, model = encoders.begun(recipe.text, report)
-        made = encoded.featured_by(model, words, recipe.corpus, report)
     else:
         made = encoded.featured(recipe.corpus, recipe.text, text_seed(recipe, seed), report)
         if recipe.direct:
             made = encoded.beside(encoded.featured(recipe.corpus, "frozen", seed, report), made)
-    return _whole(made, recipe)
-
-
-def tuned(recipe: ConversationRecipe, folder: Path, report: Report) -> FeaturedCorpus:
-    """With `joint`, the features by the encoder that was trained into a seed's folder.
-
-    Raises:
-        InputError: it is not there, or damaged.
-    """
-    words = encoders.recipe(recipe.text)
-    model = encoders.load(words, encoders.beside(folder))
-    return _whole(encoded.featured_by(model, words, recipe.corpus, report), recipe)
-
-
-def _whole(made: FeaturedCorpus, recipe: ConversationRecipe) -> FeaturedCorpus:
     if recipe.modalities is not None:
         made = restricted(made, recipe.modalities)
     check(made)

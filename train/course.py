@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,7 +12,7 @@ from model.network import Network, build
 from train.batches import Batch, ordered, shuffled, source
 from train.compose import with_absences
 from train.conversation import ConversationRecipe, architecture
-from train.engine import SELECTS, Plan
+from train.engine import SELECTS
 from train.featured import FeaturedCorpus, FeaturedDialogue
 from train.metrics import confusion_matrix, weighted_f1
 from train.objective import Mass, Targets, Terms, Weighting, mass, objective
@@ -65,9 +64,8 @@ class ConversationCourse:
         self._source = source(corpus.splits["train"], recipe.context, recipe.window)
         self.steps = -(-len(self._source.lengths) // self._size)
         self._classes = len(corpus.labels)
-        self._held_out = {
-            split: self.held_out(corpus.splits[split]) for split in scored_splits(recipe)
-        }
+        splits = ("validation", "test") if recipe.log_test else ("validation",)
+        self._held_out = {split: self._scored(corpus.splits[split]) for split in splits}
         self._weighting = Weighting(
             gdc=recipe.gdc or 0.0,
             ssc=recipe.ssc or 0.0,
@@ -86,15 +84,11 @@ class ConversationCourse:
     def _size(self) -> int:
         return self._recipe.batch or 1
 
-    def groups(self, plan: Plan) -> list[dict[str, Any]]:
-        rate, decay = plan.learning_rate, plan.weight_decay
-        return [{"params": [*self.network.parameters()], "lr": rate, "weight_decay": decay}]
-
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[list[Part]]:
         for rows in shuffled(self._source.lengths, self._size, random):
-            yield self.step(self._source.take(rows), random, parts)
+            yield self._step(self._source.take(rows), random, parts)
 
-    def step(self, whole: Batch, random: torch.Generator, parts: int) -> list[Part]:
+    def _step(self, whole: Batch, random: torch.Generator, parts: int) -> list[Part]:
         """A batch as a step takes it: with absences, with some once more by one modality alone, and
         in at most so many parts."""
         absent = with_absences(whole.conversations, self._recipe.absence, random)
@@ -118,24 +112,20 @@ class ConversationCourse:
         )
 
     def scores(self) -> dict[str, float]:
-        return self.scored(self._held_out)
-
-    def scored(self, held_out: dict[str, list[HeldOut]]) -> dict[str, float]:
-        """Scores of the network on these splits, `validation` among them."""
         self.network.eval()
         found = {
             f"{split}_weighted_f1": self._weighted_f1(batches)
-            for split, batches in held_out.items()
+            for split, batches in self._held_out.items()
         }
         selects = [found["validation_weighted_f1"]]
         if self._alone:
             for place, m in enumerate(self.network.modalities):
-                alone = [one.only(place) for one in held_out["validation"]]
+                alone = [one.only(place) for one in self._held_out["validation"]]
                 found[f"validation_weighted_f1_{m}"] = self._weighted_f1(alone)
                 selects.append(found[f"validation_weighted_f1_{m}"])
         return {**found, SELECTS: sum(selects) / len(selects)}
 
-    def held_out(self, dialogues: Sequence[FeaturedDialogue]) -> list[HeldOut]:
+    def _scored(self, dialogues: Sequence[FeaturedDialogue]) -> list[HeldOut]:
         """Dialogues as they are scored."""
         whole = source(dialogues, self._recipe.context, self._recipe.window)
         size = 1024 if self._recipe.context == "buffer" else 32
@@ -158,11 +148,6 @@ class ConversationCourse:
             torch.cat(answers).numpy(), torch.cat(labels).numpy(), self._classes
         )
         return float(weighted_f1(counts))
-
-
-def scored_splits(recipe: ConversationRecipe) -> tuple[str, ...]:
-    """The splits that are scored after each epoch."""
-    return ("validation", "test") if recipe.log_test else ("validation",)
 
 
 def standardise(network: Network, dialogues: tuple[FeaturedDialogue, ...]) -> None:

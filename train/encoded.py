@@ -1,10 +1,8 @@
 """From tables of conversations to features: words by an encoder, voices by their prosody."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import torch
 from filelock import FileLock
@@ -13,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from configs.files import replacing
-from model.context_text import ContextTextModel, digest, tokeniser
+from model.context_text import digest, tokeniser
 from model.conversations import speakers_by_appearance
 from model.text import TextEncoder
 from train import encoders, text
@@ -45,22 +43,7 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
         frozen = TextEncoder()
         every = text_vectors(frozen, [one.text for one in _utterances(table)], report)
         return _corpus(table, frozen.identity, torch.from_numpy(every))
-    made = encoders.recipe(words)
-
-    def encoder() -> ContextTextModel:
-        return encoders.encoder(made, seed, report)
-
-    path = _cached(table, f"{made.name}-{seed}", encoders.key(made, seed))
-    return _corpus(table, *_in_context(table, made, path, encoder, report))
-
-
-def featured_by(
-    model: ContextTextModel, made: TextRecipe, corpus: str, report: Report
-) -> FeaturedCorpus:
-    """The features of a table's conversations by a text encoder at hand, begun from this recipe."""
-    table = tables.load(corpus)
-    path = _cached(table, made.name, digest(model))
-    return _corpus(table, *_in_context(table, made, path, lambda: model, report))
+    return _corpus(table, *_in_context(table, encoders.recipe(words), seed, report))
 
 
 def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:
@@ -77,34 +60,16 @@ def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpu
     return replace(sentences, encoders=encoders, splits=splits)
 
 
-def token_ids(corpus: str, made: TextRecipe) -> dict[str, list[list[list[int]]]]:
-    """The token ids of every utterance, by split and dialogue, as `featured` orders them."""
-    tokenise = tokeniser(made.context)
-    return {
-        split: [tokenise([one.text for one in dialogue.utterances]) for dialogue in dialogues]
-        for split, dialogues in tables.load(corpus).splits.items()
-    }
-
-
-def _cached(table: Table, name: str, key: str) -> Path:
-    """Where a table's vectors are kept, by all that they depend on."""
+def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tuple[str, Tensor]:
+    """The identity of a recipe's encoder, and its vectors of all utterances; from the cache where
+    they are there."""
     said = "\n".join(f"{u.speaker}\t{u.text}" for u in _utterances(table))
-    end = hashlib.sha256(f"{key}\n{said}".encode()).hexdigest()[:20]
-    return encoders.cache() / f"words-{table.name}-{name}-{end}.safetensors"
-
-
-def _in_context(
-    table: Table,
-    made: TextRecipe,
-    path: Path,
-    encoder: Callable[[], ContextTextModel],
-    report: Report,
-) -> tuple[str, Tensor]:
-    """The encoder's identity, and its vectors of all utterances; from the cache where there."""
+    end = hashlib.sha256(f"{encoders.key(made, seed)}\n{said}".encode()).hexdigest()[:20]
+    path = encoders.cache() / f"words-{table.name}-{made.name}-{seed}-{end}.safetensors"
     # Of several trainings that need the same features, the first makes them and the others wait.
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
-            model, tokenise = encoder(), tokeniser(made.context)
+            model, tokenise = encoders.encoder(made, seed, report), tokeniser(made.context)
             found = {}
             for split, dialogues in table.splits.items():
                 rows = []

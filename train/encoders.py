@@ -5,12 +5,10 @@ A file's name is made of all that it depends on.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import platformdirs
-import safetensors
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
@@ -68,41 +66,6 @@ def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
     return model.eval().requires_grad_(False)
 
 
-def begun(name_or_path: str, report: Report) -> tuple[TextRecipe, ContextTextModel]:
-    """A recipe, and the encoder that its training begins from: that of the recipe which it starts
-    from, or the sentence encoder as it is."""
-    made = recipe(name_or_path)
-    if made.start is None:
-        return made, fresh(made.context).requires_grad_(False).eval()
-    return made, encoder(recipe(made.start), 1, report)
-
-
-def beside(folder: Path) -> Path:
-    """Where a training keeps the text encoder that was trained together with its network."""
-    return folder / "text" / "encoder.safetensors"
-
-
-def save(model: ContextTextModel, path: Path, notes: Mapping[str, str] | None = None) -> None:
-    """Writes the weights of an encoder and notes on them, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: one.detach().cpu().contiguous() for name, one in model.state_dict().items()}
-    with replacing(path) as unfinished:
-        save_file(state, unfinished, metadata=dict(notes or {}))
-
-
-def load(made: TextRecipe, path: Path) -> ContextTextModel:
-    """Reads an encoder of a recipe. Raises `InputError` where there is none, or another."""
-    model = fresh(made.context)
-    try:
-        model.load_state_dict(load_file(path))
-    except (OSError, safetensors.SafetensorError, RuntimeError) as error:
-        raise InputError(
-            f"text encoder {path}: missing, damaged, or of another recipe than {made.name!r}; "
-            "delete the folder that it is in and train this seed anew"
-        ) from error
-    return model.eval().requires_grad_(False)
-
-
 def trained(made: TextRecipe, seed: int, report: Report) -> Path:
     """The weights of a recipe and seed in the cache; trains them where they are not there."""
     path = _weights(made, seed)
@@ -114,8 +77,10 @@ def trained(made: TextRecipe, seed: int, report: Report) -> Path:
         if made.start is not None:
             start = encoder(recipe(made.start), 1, report).state_dict()
         fitted = text.fit(made, lessons(made), start, seed, report)
+        state = {name: one.contiguous() for name, one in fitted.model.state_dict().items()}
         notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
-        save(fitted.model, path, notes)
+        with replacing(path) as unfinished:
+            save_file(state, unfinished, metadata=notes)
     return path
 
 

@@ -87,11 +87,6 @@ class Course(Protocol[P]):
         """The network in training."""
         ...
 
-    def groups(self, plan: Plan) -> list[dict[str, Any]]:
-        """Its parameters in groups, each with the highest learning rate `lr` that they come to, and
-        their `weight_decay`."""
-        ...
-
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[P]]:
         """The steps of an epoch, each in at most so many parts. On several devices, each goes
         through the same ones and takes its share of the parts."""
@@ -159,8 +154,9 @@ def train(
         Failure: the losses are no longer finite.
     """
     network = on.to_device(course.network)
-    groups = course.groups(plan)
-    plain = torch.optim.AdamW([{**group, "peak": group["lr"]} for group in groups])
+    plain = torch.optim.AdamW(
+        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+    )
     optimiser = on.setup_optimizers(plain)
     state = state or State()
     if state.precision:
@@ -219,7 +215,7 @@ def _epoch(
     for place, parts in enumerate(steps):
         step = number * course.steps + place
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * one_cycle(step / total, plan.warm_up)
+            group["lr"] = plan.learning_rate * one_cycle(step / total, plan.warm_up)
         measure = place % _MEASURE == 0
         for part in parts[on.global_rank :: on.world_size]:
             terms = course.loss(part, own, measure)

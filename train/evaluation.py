@@ -26,20 +26,16 @@ from train.protocol import CONTEXTS, Context, Measurements, measure
 #: SSC's defaults, the same for all runs so that their structures can be compared.
 _ROWS, _TAU = 32, 0.07
 
-#: Gives the features of a run, by its recipe, one of its seeds, and that seed's folder.
-Material = Callable[[Mapping[str, Any], int, Path, Report], FeaturedCorpus]
+#: Gives the features of a run, by its recipe and one of its seeds.
+Material = Callable[[Mapping[str, Any], int, Report], FeaturedCorpus]
 
 
-def conversation_material(
-    recipe: Mapping[str, Any], seed: int, folder: Path, report: Report
-) -> FeaturedCorpus:
+def conversation_material(recipe: Mapping[str, Any], seed: int, report: Report) -> FeaturedCorpus:
     """The features for the networks of a run of kind `conversation`."""
     # Brings the text encoders along, which a run that is already evaluated does not need.
     from train import conversation
 
     made = msgspec.convert(recipe, conversation.ConversationRecipe)
-    if made.joint:
-        return conversation.tuned(made, folder, report)
     return conversation.material(made, seed, report)
 
 
@@ -71,7 +67,7 @@ def evaluate(
     found: list[Structures] = []
     labels: list[list[int]] = []
     for seed, path in weights.items():
-        corpus = material(recipe, seed, path.parent, report)
+        corpus = material(recipe, seed, report)
         _require(path, loaded[seed], corpus)
         labels = [one.labels.tolist() for one in corpus.splits["test"]]
         measured[seed] = measure(
@@ -242,14 +238,8 @@ def _kept(folder: Path) -> dict[str, float]:
 
 
 def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
-    # Needs the extra `train`, as above.
-    from train.runs import SeedFolder
-
     spent = [_history(path.parent, "seconds") for path in weights.values()]
-    firsts = [SeedFolder(path.parent).first.folder for path in weights.values()]
-    before = [_history(folder, "seconds") for folder in firsts]
-    every = [sum([*one, *other]) for one, other in zip(spent, before, strict=True)]
-    return figure(every) if all(spent) else None
+    return figure([sum(one) for one in spent]) if all(spent) else None
 
 
 def _history(folder: Path, name: str) -> list[float]:

@@ -55,11 +55,9 @@ class Mass:
 @dataclass(frozen=True)
 class Terms:
     """The objective of one batch as its part of the step: over all batches of a step, `total` and
-    the unweighted `parts` add up to the step's. `answers` is what the cross-entropies make of
-    `total`: all but the consistency losses."""
+    the unweighted `parts` add up to the step's."""
 
     total: Tensor
-    answers: Tensor
     parts: dict[str, Tensor]
     cosines: dict[str, Tensor]
 
@@ -122,7 +120,7 @@ def objective(
             there = losses(answers.specific[m]) * targets.present[:, place]
             own[m] = there.sum() / step.modality[place]
     parts |= own
-    entropies = total = torch.stack(list(parts.values())).sum()
+    total = torch.stack(list(parts.values())).sum()
     if weighting.ssc and len(answers.shared) > 1:
         drawn = torch.randperm(len(targets.rows), generator=random)[: weighting.rows]
         common = [x.flatten(0, 1)[targets.rows].float() for x in answers.shared.values()]
@@ -136,7 +134,7 @@ def objective(
         if weighting.gdc:
             parts["gdc"] = disagreement(gradients) / step.parts
             total = total + weighting.gdc * parts["gdc"]
-    return Terms(total, entropies, {name: one.detach() for name, one in parts.items()}, found)
+    return Terms(total, {name: one.detach() for name, one in parts.items()}, found)
 
 
 def _named(between: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:

@@ -137,13 +137,9 @@ def text_encoders(planned: Sequence[Planned]) -> list[Job]:
     taken = {
         (one.text, text_seed(one, seed)): None
         for one in (run.recipe for run in planned)
-        if one.features is None and one.text != "frozen" and not one.joint
+        if one.features is None and one.text != "frozen"
         for seed in seeds(one)
     }
-    # Those that are trained with a network begin from the one that their recipe starts from.
-    for one in (run.recipe for run in planned):
-        if one.joint and (start := encoders.recipe(one.text).start) is not None:
-            taken[start, 1] = None
     # Each once, since asking for one reads the corpora that it is learned from.
     for name, seed in taken:
         add(name, seed)

@@ -39,12 +39,6 @@ class SeedFolder:
         self._state = folder / "state.safetensors"
 
     @property
-    def first(self) -> "SeedFolder":
-        """Where a network is trained by itself before it is trained together with its text encoder.
-        Its history stays."""
-        return SeedFolder(self.folder / "first")
-
-    @property
     def finished(self) -> bool:
         """Whether there is a checkpoint, and nothing left to do."""
         made = [self.model.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
@@ -92,9 +86,8 @@ class SeedFolder:
         write_whole(self._state, save(tensors, metadata={"state": notes.decode()}))
 
     def finish(self) -> None:
-        """The checkpoint is written: the states are no longer needed."""
-        for one in (self, self.first):
-            one._state.unlink(missing_ok=True)
+        """The checkpoint is written: the state is no longer needed."""
+        self._state.unlink(missing_ok=True)
 
     def board(self, epoch: int) -> "SummaryWriter":
         """The TensorBoard log, to be continued after `epoch`."""

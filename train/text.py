@@ -120,7 +120,7 @@ def _fit(
         encoder.load_state_dict(start)
     learner = _Learner(encoder, recipe, lessons)
     rates = [
-        *groups(recipe, encoder),
+        *_groups(recipe, encoder),
         {
             "params": [*learner.heads.parameters(), *learner.voices.parameters()],
             "lr": recipe.head_learning_rate,
@@ -223,7 +223,7 @@ class _Learner(nn.Module):
         return logits
 
 
-def groups(recipe: TextRecipe, encoder: ContextTextModel) -> list[dict[str, Any]]:
+def _groups(recipe: TextRecipe, encoder: ContextTextModel) -> list[dict[str, Any]]:
     """An encoder's parameters with their learning rates, but for those that are kept as they are;
     vectors and biases are not decayed."""
     kept = [encoder.embeddings, *encoder.layers[: recipe.frozen]] if recipe.frozen >= 0 else []

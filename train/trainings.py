@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import torch
 from lightning_fabric import Fabric
 
-from train import cards, encoders, joint
+from train import cards
 from train.conversation import (
     CHANGES_NOTHING,
     ConversationRecipe,
     material,
     plan,
     resolved,
-    tuned,
 )
 from train.course import ConversationCourse
 from train.engine import Course, Plan, State, fabric, train
-from train.joint import JointCourse
 from train.recipes import seeds
 from train.runs import RUNS, Run, SeedFolder
 
@@ -70,16 +68,7 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
         # Not before: what cannot be trained leaves no run behind.
         if on.is_global_zero:
             run.begin(recipe)
-        own = folder.first if recipe.joint else folder
-        state = _trained(course, plan(recipe, seed), own, f"seed {seed}", on, display)
-        if recipe.joint:
-            words, encoder = encoders.begun(recipe.text, display.report)
-            both = JointCourse(recipe, words, course, encoder, corpus, on)
-            title = f"seed {seed} with text encoder"
-            state = _trained(both, joint.plan(recipe, words, seed), folder, title, on, display)
-            if on.is_global_zero:
-                encoders.save(encoder, encoders.beside(folder.folder))
-                corpus = tuned(recipe, folder.folder, display.report)
+        state = _trained(course, plan(recipe, seed), folder, f"seed {seed}", on, display)
         if on.is_global_zero:
             cards.save(course.network, state, recipe, corpus, seed, folder.model)
             folder.finish()

@@ -58,7 +58,6 @@ def test_what_is_left_open_follows_from_the_rest() -> None:
     [
         ({"text": "text-iemocap"}, True),
         ({"text": "text-iemocap", "direct": False}, False),
-        ({"text": "text-iemocap", "joint": True}, False),
         ({"text": "text-iemocap", "modalities": ("audio",)}, False),
         ({"text": "text-iemocap", "features": "some.pkl"}, False),
         ({}, False),

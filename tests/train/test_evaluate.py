@@ -22,7 +22,7 @@ from train.uncertainty import by_dialogue, paired_over_dialogues
 GIVEN = corpus()
 
 
-def material(recipe: object, seed: int, folder: object, report: object):
+def material(recipe: object, seed: int, report: object):
     return GIVEN
 
 
