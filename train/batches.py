@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from model.network import Conversations, windows
 from train.featured import FeaturedDialogue, batch
@@ -16,18 +17,21 @@ from train.objective import Targets
 @dataclass(frozen=True)
 class Batch:
     """Conversations or windows, and the labels of the places that are answered: [B, N], or
-    [B, 1] where only the last place is (`last`); -1 where there is none."""
+    [B, 1] where only the last place is (`last`); -1 where there is none. `soft` [B, N or 1, C]
+    are the probabilities that are learned in the labels' place; None: the labels are."""
 
     conversations: Conversations
     labels: Tensor
     last: bool
+    soft: Tensor | None = None
 
     @property
     def targets(self) -> Targets:
         """The utterances that have a label."""
         rows = (self.labels.flatten() >= 0).nonzero()[:, 0]
         answered = self.conversations.present[:, -self.labels.shape[1] :]
-        return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows])
+        soft = None if self.soft is None else self.soft.flatten(0, 1)[rows]
+        return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows], soft)
 
     def and_alone(self, share: float, random: torch.Generator) -> "Batch":
         """The same and, once more, this share of the conversations (on average, where it is no
@@ -41,7 +45,8 @@ class Batch:
         kept[count:] = torch.arange(modalities) == alone
         whole = self.conversations.each(itemgetter(rows))
         whole = replace(whole, present=whole.present & kept)
-        return Batch(whole, self.labels[rows], self.last)
+        soft = None if self.soft is None else self.soft[rows]
+        return Batch(whole, self.labels[rows], self.last, soft)
 
     def split(self, parts: int) -> list["Batch"]:
         """The same in at most so many batches, each no longer than its longest conversation."""
@@ -51,11 +56,13 @@ class Batch:
                 continue
             conversations = self.conversations.each(itemgetter(rows))
             labels = self.labels[rows]
+            soft = None if self.soft is None else self.soft[rows]
             if not self.last:
                 longest = slice(int(conversations.valid.sum(1).max()))
                 conversations = conversations.each(itemgetter((slice(None), longest)))
                 labels = labels[:, longest]
-            made.append(Batch(conversations, labels, self.last))
+                soft = None if soft is None else soft[:, longest]
+            made.append(Batch(conversations, labels, self.last, soft))
         return made
 
 
@@ -78,8 +85,12 @@ class Dialogues:
         self.lengths = torch.tensor([len(one.labels) for one in dialogues])
 
     def take(self, rows: Sequence[int]) -> Batch:
-        conversations, labels = batch([self._dialogues[row] for row in rows])
-        return Batch(conversations, labels, last=False)
+        chosen = [self._dialogues[row] for row in rows]
+        conversations, labels = batch(chosen)
+        soft = [one.soft for one in chosen if one.soft is not None]
+        return Batch(
+            conversations, labels, False, pad_sequence(soft, batch_first=True) if soft else None
+        )
 
 
 class Windows:
@@ -89,7 +100,7 @@ class Windows:
         self._features = {
             m: torch.cat([one.features[m] for one in dialogues]) for m in dialogues[0].features
         }
-        made, labels, start = [], [], 0
+        made, labels, soft, start = [], [], list[Tensor](), 0
         for one in dialogues:
             # The places in the split take the features' seat: features are fetched when needed.
             places = torch.arange(start, start + len(one.labels))[None, :, None]
@@ -99,11 +110,14 @@ class Windows:
             ending = windows(replace(whole, features={"place": places}), context)
             made.append(ending.each(itemgetter(wanted)))
             labels.append(mine[0][wanted])
+            if one.soft is not None:
+                soft.append(one.soft[wanted])
         self._places = torch.cat([one.features["place"][..., 0] for one in made])
         self._present = torch.cat([one.present for one in made])
         self._speakers = torch.cat([one.speakers for one in made])
         self._valid = torch.cat([one.valid for one in made])
         self._labels = torch.cat(labels)
+        self._taught = torch.cat(soft) if soft else None
         self.lengths = torch.full((len(self._labels),), context)
 
     def take(self, rows: Sequence[int]) -> Batch:
@@ -115,7 +129,8 @@ class Windows:
             self._speakers[chosen],
             self._valid[chosen],
         )
-        return Batch(conversations, self._labels[chosen][:, None], last=True)
+        soft = None if self._taught is None else self._taught[chosen][:, None]
+        return Batch(conversations, self._labels[chosen][:, None], True, soft)
 
 
 def source(dialogues: Sequence[FeaturedDialogue], mode: str, context: int) -> Source:

@@ -79,7 +79,8 @@ def save(
         temperature=found.overall,
         by_presence=found.by_presence,
         temperatures=found.own,
-        data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}",
+        data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"
+        f"{_labels(recipe)}",
         split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "
         f"{'Temperatures' if last else 'Epoch and temperatures'} are chosen on validation; test "
         "chooses nothing.",
@@ -105,6 +106,16 @@ def _best(state: State, epoch: Mapping[str, float]) -> str:
     by = ", by the mean of all modalities and of each alone" if alone else ""
     ran = f"Epoch {state.best_epoch} of the {state.epoch} that were run"
     return f"{ran} was the best on validation{by}"
+
+
+def _labels(recipe: ConversationRecipe) -> str:
+    """What was learned, where it is not the corpus' labels alone."""
+    if not recipe.distillation:
+        return ""
+    return (
+        f" Of each training label, {recipe.distillation:.0%} is what networks say that were "
+        "trained without its dialogue."
+    )
 
 
 def _features(recipe: ConversationRecipe) -> str:

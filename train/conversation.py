@@ -42,9 +42,10 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     classes: 0 not at all, 1 all equally. `average` is the decay, in a step, of the weights' moving
     average, which is what is scored and kept (0: the weights themselves). The share `alone` of a
     step's dialogues or windows comes once more, with a single modality, so that each also learns to
-    do without the others; `absence` is how often modalities are missing otherwise. `log_test`
-    scores the test split after each epoch, for the log only. None means: what fits the other
-    values, see `resolved`.
+    do without the others; `absence` is how often modalities are missing otherwise. `distillation`
+    is the part of each label that networks tell which did not learn the dialogue, see
+    `train.distillation`. `log_test` scores the test split after each epoch, for the log only. None
+    means: what fits the other values, see `resolved`.
     """
 
     kind: Literal["conversation"] = "conversation"
@@ -71,6 +72,7 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     warm_up: Share = 0.15
     clip: Above0 = 1.0
     label_smoothing: Share = 0.05
+    distillation: Share = 0.0
     gdc: AtLeast0 | None = None
     ssc: AtLeast0 | None = None
     rows: Positive = 32

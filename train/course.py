@@ -104,9 +104,7 @@ class ConversationCourse:
         here = self._on.to_device
         with self._on.autocast():
             answers = self.network(part.batch.conversations.each(here), part.batch.last)
-        targets = Targets(
-            *map(here, (part.targets.rows, part.targets.labels, part.targets.present))
-        )
+        targets = part.targets.each(here)
         return objective(
             self.network, answers, targets, self._weighting, part.step, random, measure
         )

@@ -17,7 +17,9 @@ class FeaturedDialogue:
 
     `features[m]` float32 [N, dim of m]; `present` bool [N, modalities], in the corpus' order;
     `speakers` int64 [N], numbered from 0 in order of appearance; `labels` int64 [N], -1 where an
-    utterance has none.
+    utterance has none. `soft` float32 [N, C] are the probabilities that a network in training
+    learns in the labels' place; None: it learns the labels. All dialogues of a split have it, or
+    none.
     """
 
     name: str
@@ -25,6 +27,7 @@ class FeaturedDialogue:
     present: Tensor
     speakers: Tensor
     labels: Tensor
+    soft: Tensor | None = None
 
     def with_text(self, rows: Tensor) -> "FeaturedDialogue":
         """The same with other rows [N, ...] for its words."""

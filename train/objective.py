@@ -6,7 +6,7 @@ and the cross-entropy of the direct head, where there is one. Networks without s
 have the other terms only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -35,11 +35,28 @@ class Weighting:
 @dataclass(frozen=True)
 class Targets:
     """The utterances of a batch that have a label: `rows` int64 [n], their places among all B * N
-    in a row; `labels` int64 [n]; `present` bool [n, M]."""
+    in a row; `labels` int64 [n]; `present` bool [n, M]; `soft` float32 [n, C], the probabilities
+    that are learned in the labels' place (None: the labels are)."""
 
     rows: Tensor
     labels: Tensor
     present: Tensor
+    soft: Tensor | None = None
+
+    @property
+    def learned(self) -> Tensor:
+        """What the cross-entropies compare with."""
+        return self.labels if self.soft is None else self.soft
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Targets":
+        """The same with all tensors changed in one way."""
+        soft = None if self.soft is None else change(self.soft)
+        return Targets(change(self.rows), change(self.labels), change(self.present), soft)
+
+    def weight(self, classes: Tensor) -> Tensor:
+        """How much each counts where the labels' weights are `classes`, float32 [n]."""
+        classes = classes.to(self.labels.device)
+        return classes[self.labels] if self.soft is None else self.soft @ classes
 
 
 @dataclass(frozen=True)
@@ -64,11 +81,10 @@ class Terms:
 
 def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
     """The mass of a step that consists of these batches."""
-    labels = torch.cat([one.labels for one in targets])
-    weight = torch.ones(len(labels))
-    if weighting.classes is not None:
-        weight = weighting.classes.cpu()[labels.cpu()]
     present = torch.cat([one.present for one in targets]).cpu()
+    weight = torch.ones(len(present))
+    if weighting.classes is not None:
+        weight = torch.cat([one.weight(weighting.classes) for one in targets]).cpu()
     every, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
     return Mass(every, tuple(modality), len(targets))
 
@@ -102,7 +118,7 @@ def objective(
     def losses(logits: Tensor) -> Tensor:
         rows = logits.flatten(0, 1)[targets.rows].float()
         return functional.cross_entropy(
-            rows, targets.labels, weighting.classes, reduction="none",
+            rows, targets.learned, weighting.classes, reduction="none",
             label_smoothing=weighting.smoothing,
         )  # fmt: skip
 

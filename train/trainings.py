@@ -17,6 +17,7 @@ from train.conversation import (
     resolved,
 )
 from train.course import ConversationCourse
+from train.distillation import softened
 from train.engine import Course, Plan, State, fabric, train
 from train.recipes import seeds
 from train.runs import RUNS, Run, SeedFolder
@@ -64,6 +65,8 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
             continue
         with on.rank_zero_first():
             corpus = material(recipe, seed, display.report)
+        if recipe.distillation:
+            corpus = softened(recipe, corpus, seed, on, display.report)
         course = ConversationCourse(recipe, corpus, seed, on)
         # Not before: what cannot be trained leaves no run behind.
         if on.is_global_zero:

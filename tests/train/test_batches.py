@@ -1,5 +1,7 @@
 """What a network is shown: every utterance that has a label, once, in its own context."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -71,6 +73,27 @@ def test_windows_are_those_of_the_network_and_end_with_a_label(context: int) -> 
         assert torch.equal(taken.labels[start:end, 0], labels[0][labels[0] >= 0])
         start = end
     assert start == LABELLED
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    mode=st.sampled_from(["full", "buffer"]),
+    rows=st.lists(st.integers(0, len(SPLIT) - 1), min_size=1, unique=True),
+    share=st.sampled_from([0.0, 0.5]),
+    parts=st.integers(1, 4),
+)
+def test_soft_labels_go_where_their_labels_go(
+    mode: str, rows: list[int], share: float, parts: int
+) -> None:
+    marked = [
+        replace(one, soft=torch.stack([one.labels, 10 + one.labels], 1).float()) for one in SPLIT
+    ]
+    whole = source(marked, mode, 3).take(rows)
+    made = whole.and_alone(share, torch.Generator().manual_seed(1)).split(parts)
+    for targets in (one.targets for one in [whole, *made]):
+        assert targets.soft is not None
+        assert torch.equal(targets.soft[:, 0], targets.labels.float())
+        assert torch.equal(targets.soft[:, 1], 10 + targets.labels.float())
 
 
 @settings(max_examples=20, deadline=None)

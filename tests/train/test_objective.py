@@ -75,6 +75,29 @@ def test_the_six_terms_are_weighted_means_over_the_utterances_that_have_label_an
     assert found.total.item() == pytest.approx(sum(wanted.values()), rel=1e-5)
 
 
+@pytest.mark.parametrize("classes", [None, CLASSES])
+def test_soft_labels_are_the_labels_in_their_proportions(classes: torch.Tensor | None) -> None:
+    """Each utterance counts by every label as much as it has of it."""
+    net = network()
+    answers, targets = answered(net)
+    weighting = Weighting(smoothing=0.1, classes=classes)
+    count = len(targets.labels)
+    soft = torch.rand(count, len(LABELS), generator=random())
+    soft /= soft.sum(1, keepdim=True)
+    softly = dataclasses.replace(targets, soft=soft)
+    found = objective(net, answers, softly, weighting, mass([softly], weighting), random())
+    weights = torch.ones(len(LABELS)) if classes is None else classes
+    total = 0.0
+    for label in range(len(LABELS)):
+        one = dataclasses.replace(targets, labels=torch.full((count,), label))
+        for row in range(count):
+            there = torch.arange(count) == row
+            mean = plain_cross_entropy(answers.final, one, weighting, there)
+            total += float(soft[row, label] * weights[label]) * mean
+    wanted = total / float((soft @ weights).sum())
+    assert float(found.parts["final"]) == pytest.approx(wanted, rel=1e-5)
+
+
 def test_a_direct_head_learns_from_the_utterances_that_have_words() -> None:
     net = network(direct=2).train()
     answers, targets = answered(net)

@@ -1,0 +1,146 @@
+"""Soft labels: what networks say of dialogues that they have not learned.
+
+Which emotion an utterance carries is often open, and its label is one answer. A network that is
+told for half of it what others think, which were trained on the rest of the corpus, learns which
+emotions are near (Hinton et al. 2015, Distilling the Knowledge in a Neural Network); and since
+these others have never seen the label, they are not sure of what nobody could know.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import platformdirs
+import torch
+from filelock import FileLock
+from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from configs.files import replacing
+from train.conversation import ConversationRecipe, material, plan, text_seed
+from train.course import ConversationCourse
+from train.engine import train
+from train.featured import FeaturedCorpus
+from train.features import Report
+from train.protocol import predict
+
+#: Changes when the same recipe would give other soft labels.
+_VERSION = 1
+
+#: In so many parts are the training dialogues left out. Dialogues that follow each other in a
+#: corpus were often recorded together, so they are in one part.
+PARTS = 4
+
+
+def softened(
+    recipe: ConversationRecipe, corpus: FeaturedCorpus, seed: int, on: Fabric, report: Report
+) -> FeaturedCorpus:
+    """A corpus whose training dialogues have soft labels: `distillation` of what networks say that
+    were trained without them, the rest the label.
+
+    These networks are GSCon without the consistency losses on the sentence encoder's vectors,
+    otherwise as the recipe says, so that trainings which differ in nothing else learn the same.
+    Their answers are kept in the user's cache.
+
+    Args:
+        recipe: `resolved`.
+        corpus: its features, which these networks need not read.
+        seed: of the training; the seeds of text encoders, 1 to `text_seeds`, are these networks'.
+        on: the devices.
+        report: told (done, in all, what).
+    """
+    teacher, seed = _teacher(recipe), text_seed(recipe, seed)
+    with on.rank_zero_first():
+        read = material(teacher, seed, report)
+    parts = torch.arange(len(read.splits["train"])).tensor_split(PARTS)
+    key = _key(teacher, read, seed)
+    answers: list[Tensor] = []
+    for number, part in enumerate(parts):
+        report(number, PARTS, f"seed {seed}: soft labels, part {number + 1} of {PARTS}")
+        name = f"{read.name}-{seed}-{number}-{key}.safetensors"
+        answers += _answered(teacher, read, part.tolist(), seed, on, _cache() / name)
+    mixed = [
+        replace(one, soft=_mixed(one.labels, told, recipe.distillation))
+        for one, told in zip(corpus.splits["train"], answers, strict=True)
+    ]
+    return replace(corpus, splits={**corpus.splits, "train": tuple(mixed)})
+
+
+def _teacher(recipe: ConversationRecipe) -> ConversationRecipe:
+    """The recipe of the networks that answer."""
+    return msgspec.structs.replace(
+        recipe,
+        name="soft-labels",
+        seeds=1,
+        first_seed=1,
+        text="frozen",
+        direct=False,
+        model="gscon",
+        gdc=0.0,
+        ssc=0.0,
+        distillation=0.0,
+        log_test=False,
+        ship=False,
+    )
+
+
+def _answered(
+    teacher: ConversationRecipe,
+    corpus: FeaturedCorpus,
+    part: Sequence[int],
+    seed: int,
+    on: Fabric,
+    path: Path,
+) -> list[Tensor]:
+    """The probabilities [N, C] of each training dialogue of a part, by a network that was trained
+    on the others; from the cache where they are there."""
+    every = corpus.splits["train"]
+    told = [every[place] for place in part]
+    with ExitStack() as stack:
+        # Of several trainings that need the same answers, the first makes them.
+        if on.is_global_zero:
+            stack.enter_context(FileLock(path.with_suffix(".lock")))
+        if not on.broadcast(path.is_file()):
+            rest = tuple(one for place, one in enumerate(every) if place not in {*part})
+            split = {**corpus.splits, "train": rest}
+            course = ConversationCourse(teacher, replace(corpus, splits=split), seed, on)
+            state = train(course, plan(teacher, seed), on)
+            course.network.load_state_dict(state.best)
+            if on.is_global_zero:
+                logits = map(torch.from_numpy, predict(course.network, told).final)
+                found = {str(place): one.softmax(-1) for place, one in enumerate(logits)}
+                with replacing(path) as unfinished:
+                    save_file(found, unfinished)
+    on.barrier()
+    found = load_file(path)
+    return [found[str(place)] for place in range(len(told))]
+
+
+def _mixed(labels: Tensor, told: Tensor, share: float) -> Tensor:
+    """Labels int64 [N] and the probabilities [N, C] that others gave; nothing where there is no
+    label."""
+    there = (labels >= 0)[:, None]
+    hard = functional.one_hot(labels.clamp(min=0), told.shape[1])
+    return torch.lerp(hard.float(), told, share) * there
+
+
+def _key(teacher: ConversationRecipe, corpus: FeaturedCorpus, seed: int) -> str:
+    """What the answers depend on."""
+    made = hashlib.sha256(f"{_VERSION} {seed}\n".encode() + msgspec.json.encode(teacher))
+    for split in ("train", "validation"):
+        for one in corpus.splits[split]:
+            tensors = (*one.features.values(), one.present, one.speakers, one.labels)
+            for tensor in tensors:
+                made.update(tensor.numpy().tobytes())
+    return made.hexdigest()[:12]
+
+
+def _cache() -> Path:
+    folder = Path(platformdirs.user_cache_dir("gscon-live")) / "soft-labels"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
