@@ -19,8 +19,8 @@ from filelock import FileLock
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional
 
+from configs.errors import InputError
 from configs.files import replacing
 from train.conversation import ConversationRecipe, material, plan, text_seed
 from train.course import ConversationCourse
@@ -28,6 +28,7 @@ from train.engine import train
 from train.featured import FeaturedCorpus
 from train.features import Report
 from train.protocol import predict
+from train.text import one_hot
 
 #: Changes when the same recipe would give other soft labels.
 _VERSION = 1
@@ -50,28 +51,51 @@ def softened(
     Args:
         recipe: `resolved`.
         corpus: its features, which these networks need not read.
-        seed: of the training; the seeds of text encoders, 1 to `text_seeds`, are these networks'.
+        seed: of the training; as for text encoders, those of these networks are 1 to `text_seeds`.
         on: the devices.
         report: told (done, in all, what).
+
+    Raises:
+        InputError: there is a single training dialogue.
     """
-    teacher, seed = _teacher(recipe), text_seed(recipe, seed)
-    with on.rank_zero_first():
-        read = material(teacher, seed, report)
-    parts = torch.arange(len(read.splits["train"])).tensor_split(PARTS)
-    key = _key(teacher, read, seed)
-    answers: list[Tensor] = []
-    for number, part in enumerate(parts):
-        report(number, PARTS, f"seed {seed}: soft labels, part {number + 1} of {PARTS}")
-        name = f"{read.name}-{seed}-{number}-{key}.safetensors"
-        answers += _answered(teacher, read, part.tolist(), seed, on, _cache() / name)
+    answers = _told(recipe, text_seed(recipe, seed), on, report)
+    width = len(corpus.labels)
     mixed = [
-        replace(one, soft=_mixed(one.labels, told, recipe.distillation))
-        for one, told in zip(corpus.splits["train"], answers, strict=True)
+        replace(one, soft=_mix(one_hot(one.labels, width), said, recipe.distillation))
+        for one, said in zip(corpus.splits["train"], answers, strict=True)
     ]
     return replace(corpus, splits={**corpus.splits, "train": tuple(mixed)})
 
 
-def _teacher(recipe: ConversationRecipe) -> ConversationRecipe:
+def _mix(labels: Tensor, said: Tensor, share: float) -> Tensor:
+    """Labels as probabilities [N, C], and as much as `share` of what others say in their place;
+    where there is no label, nothing."""
+    return torch.lerp(labels, said, share) * labels.any(1, keepdim=True)
+
+
+def _told(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report) -> list[Tensor]:
+    """The probabilities [N, C] that networks give for each training dialogue which were trained
+    without it."""
+    teacher = _network(recipe)
+    with on.rank_zero_first():
+        read = material(teacher, seed, report)
+    count = len(read.splits["train"])
+    if count < 2:
+        raise InputError(
+            f"corpus {read.name}: soft labels are told by networks that learned the other training "
+            "dialogues, and there are none; give distillation=0"
+        )
+    parts = torch.arange(count).tensor_split(min(PARTS, count))
+    key = _key(teacher, read, seed)
+    answers: list[Tensor] = []
+    for number, part in enumerate(parts):
+        report(number, len(parts), f"soft labels, seed {seed}, part {number + 1} of {len(parts)}")
+        name = f"{read.name}-{seed}-{number}-{key}.safetensors"
+        answers += _answered(teacher, read, part.tolist(), seed, on, _cache() / name)
+    return answers
+
+
+def _network(recipe: ConversationRecipe) -> ConversationRecipe:
     """The recipe of the networks that answer."""
     return msgspec.structs.replace(
         recipe,
@@ -100,7 +124,7 @@ def _answered(
     """The probabilities [N, C] of each training dialogue of a part, by a network that was trained
     on the others; from the cache where they are there."""
     every = corpus.splits["train"]
-    told = [every[place] for place in part]
+    asked = [every[place] for place in part]
     with ExitStack() as stack:
         # Of several trainings that need the same answers, the first makes them.
         if on.is_global_zero:
@@ -112,21 +136,13 @@ def _answered(
             state = train(course, plan(teacher, seed), on)
             course.network.load_state_dict(state.best)
             if on.is_global_zero:
-                logits = map(torch.from_numpy, predict(course.network, told).final)
+                logits = map(torch.from_numpy, predict(course.network, asked).final)
                 found = {str(place): one.softmax(-1) for place, one in enumerate(logits)}
                 with replacing(path) as unfinished:
                     save_file(found, unfinished)
     on.barrier()
     found = load_file(path)
-    return [found[str(place)] for place in range(len(told))]
-
-
-def _mixed(labels: Tensor, told: Tensor, share: float) -> Tensor:
-    """Labels int64 [N] and the probabilities [N, C] that others gave; nothing where there is no
-    label."""
-    there = (labels >= 0)[:, None]
-    hard = functional.one_hot(labels.clamp(min=0), told.shape[1])
-    return torch.lerp(hard.float(), told, share) * there
+    return [found[str(place)] for place in range(len(asked))]
 
 
 def _key(teacher: ConversationRecipe, corpus: FeaturedCorpus, seed: int) -> str:

@@ -14,7 +14,7 @@ from model.relative import SpeakerRelative
 from train.corpora import goemotions, tables
 from train.corpora.overlap import disjoint
 from train.corpora.table import PROSODY, Dialogue, Table
-from train.text import Lessons, Spoken, TextRecipe
+from train.text import Lessons, Spoken, TextRecipe, one_hot
 
 #: The two corpora that transcribe the same show: neither is learned from where it tells a scene of
 #: the other's validation or test.
@@ -53,11 +53,10 @@ def lessons(made: TextRecipe) -> dict[str, Lessons]:
 def spoken(tokenise: Tokenise, one: Dialogue, table: Table) -> Spoken:
     """A dialogue as a text encoder reads and learns it."""
     labels = torch.tensor([utterance.label for utterance in one.utterances])
-    marked = (labels >= 0)[:, None]
     return Spoken(
         tokenise([utterance.text for utterance in one.utterances]),
         speakers_by_appearance([utterance.speaker for utterance in one.utterances]),
-        functional.one_hot(labels.clamp(min=0), len(table.labels)) * marked.float(),
+        one_hot(labels, len(table.labels)),
         sounds(one),
     )
 

@@ -166,10 +166,9 @@ def _fit(
     return FittedText(encoder.cpu().eval().requires_grad_(False), best[1], found)
 
 
-def one_hot(labels: Sequence[int], classes: int) -> Tensor:
-    """Targets of single labels, all zero where a label is -1; float32 [n, classes]."""
-    marks = torch.tensor(labels)
-    return functional.one_hot(marks.clamp(min=0), classes) * (marks >= 0)[:, None].float()
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """Targets of single labels int64 [n], all zero where one is -1; float32 [n, classes]."""
+    return functional.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None].float()
 
 
 def vectors(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from made_corpus import corpus
 
+from configs.errors import InputError
 from train import distillation
 from train.compose import Absence
 from train.conversation import ConversationRecipe, plan, resolved
@@ -106,6 +107,12 @@ def test_trainings_that_differ_in_what_is_compared_learn_the_same(
     assert all(torch.allclose(one, two, atol=1e-6) for one, two in zip(first, again, strict=True))
     with pytest.raises(AssertionError, match="cache"):
         softly(monkeypatch, seed=2)
+
+
+def test_a_single_dialogue_has_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = {**CORPUS.splits, "train": CORPUS.splits["train"][:1]}
+    with pytest.raises(InputError, match="distillation=0"):
+        softly(monkeypatch, read=dataclasses.replace(CORPUS, splits=split))
 
 
 def test_networks_take_the_soft_labels_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
