@@ -117,7 +117,7 @@ class Windows:
         self._speakers = torch.cat([one.speakers for one in made])
         self._valid = torch.cat([one.valid for one in made])
         self._labels = torch.cat(labels)
-        self._taught = torch.cat(soft) if soft else None
+        self._soft = torch.cat(soft) if soft else None
         self.lengths = torch.full((len(self._labels),), context)
 
     def take(self, rows: Sequence[int]) -> Batch:
@@ -129,7 +129,7 @@ class Windows:
             self._speakers[chosen],
             self._valid[chosen],
         )
-        soft = None if self._taught is None else self._taught[chosen][:, None]
+        soft = None if self._soft is None else self._soft[chosen][:, None]
         return Batch(conversations, self._labels[chosen][:, None], True, soft)
 
 
