@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -33,6 +33,12 @@ class Batch:
         soft = None if self.soft is None else self.soft.flatten(0, 1)[rows]
         return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows], soft)
 
+    def _at(self, places: Any) -> "Batch":
+        """What an index of the first dimensions finds, of everything."""
+        soft = None if self.soft is None else self.soft[places]
+        conversations = self.conversations.each(itemgetter(places))
+        return Batch(conversations, self.labels[places], self.last, soft)
+
     def and_alone(self, share: float, random: torch.Generator) -> "Batch":
         """The same and, once more, this share of the conversations (on average, where it is no
         whole number), drawn at random, each with one of its modalities alone, drawn too."""
@@ -43,10 +49,9 @@ class Batch:
         rows = torch.cat([torch.arange(count), again])
         kept = torch.ones(len(rows), 1, modalities, dtype=torch.bool)
         kept[count:] = torch.arange(modalities) == alone
-        whole = self.conversations.each(itemgetter(rows))
-        whole = replace(whole, present=whole.present & kept)
-        soft = None if self.soft is None else self.soft[rows]
-        return Batch(whole, self.labels[rows], self.last, soft)
+        made = self._at(rows)
+        present = made.conversations.present & kept
+        return replace(made, conversations=replace(made.conversations, present=present))
 
     def split(self, parts: int) -> list["Batch"]:
         """The same in at most so many batches, each no longer than its longest conversation."""
@@ -54,15 +59,11 @@ class Batch:
         for rows in torch.arange(len(self.labels)).tensor_split(parts):
             if not len(rows):
                 continue
-            conversations = self.conversations.each(itemgetter(rows))
-            labels = self.labels[rows]
-            soft = None if self.soft is None else self.soft[rows]
+            part = self._at(rows)
             if not self.last:
-                longest = slice(int(conversations.valid.sum(1).max()))
-                conversations = conversations.each(itemgetter((slice(None), longest)))
-                labels = labels[:, longest]
-                soft = None if soft is None else soft[:, longest]
-            made.append(Batch(conversations, labels, self.last, soft))
+                longest = int(part.conversations.valid.sum(1).max())
+                part = part._at((slice(None), slice(longest)))
+            made.append(part)
         return made
 
 
