@@ -79,7 +79,7 @@ P = TypeVar("P")
 class Course(Protocol[P]):
     """What is trained on what. `P` is one part of a step."""
 
-    #: Optimiser steps in an epoch; about so many, where they are drawn.
+    #: Optimiser steps in an epoch.
     steps: int
 
     @property

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -18,15 +18,12 @@ from train.conversation import (
 )
 from train.course import ConversationCourse
 from train.distillation import softened
-from train.engine import Course, Plan, State, fabric, train
+from train.engine import Plan, State, fabric, train
 from train.recipes import seeds
 from train.runs import RUNS, Run, SeedFolder
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-
-P = TypeVar("P")
 
 
 class Display(Protocol):
@@ -71,7 +68,7 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
         # Not before: what cannot be trained leaves no run behind.
         if on.is_global_zero:
             run.begin(recipe)
-        state = _trained(course, plan(recipe, seed), folder, f"seed {seed}", on, display)
+        state = _trained(course, plan(recipe, seed), folder, on, display)
         if on.is_global_zero:
             cards.save(course.network, state, recipe, corpus, seed, folder.model)
             folder.finish()
@@ -82,13 +79,13 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
 
 
 def _trained(
-    course: Course[P], how: Plan, folder: SeedFolder, title: str, on: Fabric, display: Display
+    course: ConversationCourse, how: Plan, folder: SeedFolder, on: Fabric, display: Display
 ) -> State:
     """Trains to the end, from where the folder's state is, and leaves the best weights in place."""
     state = folder.read() or State(precision=on.strategy.precision.state_dict())
     watch = None
     if on.is_global_zero:
-        watch = _Follower(title, how.epochs, folder, display, state.epoch)
+        watch = _Follower(f"seed {how.seed}", how.epochs, folder, display, state.epoch)
     try:
         state = train(course, how, on, state, watch)
     finally:
