@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import platformdirs
 import torch
 from filelock import FileLock
 from lightning_fabric import Fabric
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from configs.errors import InputError
 from configs.files import replacing
+from train import cache
 from train.conversation import ConversationRecipe, material, plan, text_seed
 from train.course import ConversationCourse
 from train.engine import train
@@ -86,12 +86,12 @@ def _told(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report) -> 
             "dialogues, and there are none; give distillation=0"
         )
     parts = torch.arange(count).tensor_split(min(PARTS, count))
-    key = _key(teacher, read, seed)
+    key, kept = _key(teacher, read, seed), cache.folder("soft-labels")
     answers: list[Tensor] = []
     for number, part in enumerate(parts):
         report(number, len(parts), f"soft labels, seed {seed}, part {number + 1} of {len(parts)}")
-        name = f"{read.name}-{seed}-{number}-{key}.safetensors"
-        answers += _answered(teacher, read, part.tolist(), seed, on, _cache() / name)
+        path = kept / f"{read.name}-{seed}-{number}-{key}.safetensors"
+        answers += _answered(teacher, read, part.tolist(), seed, on, path)
     return answers
 
 
@@ -141,7 +141,8 @@ def _answered(
                 with replacing(path) as unfinished:
                     save_file(found, unfinished)
     on.barrier()
-    found = load_file(path)
+    with cache.reading(path):
+        found = load_file(path)
     return [found[str(place)] for place in range(len(asked))]
 
 
@@ -154,9 +155,3 @@ def _key(teacher: ConversationRecipe, corpus: FeaturedCorpus, seed: int) -> str:
             for tensor in tensors:
                 made.update(tensor.numpy().tobytes())
     return made.hexdigest()[:12]
-
-
-def _cache() -> Path:
-    folder = Path(platformdirs.user_cache_dir("gscon-live")) / "soft-labels"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

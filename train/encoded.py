@@ -14,7 +14,7 @@ from configs.files import replacing
 from model.context_text import digest, tokeniser
 from model.conversations import speakers_by_appearance
 from model.text import TextEncoder
-from train import encoders, text
+from train import cache, encoders, text
 from train.corpora import tables
 from train.corpora.table import Dialogue, Table, Utterance
 from train.featured import FeaturedCorpus, FeaturedDialogue
@@ -65,11 +65,13 @@ def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tu
     they are there."""
     said = "\n".join(f"{u.speaker}\t{u.text}" for u in _utterances(table))
     end = hashlib.sha256(f"{encoders.key(made, seed)}\n{said}".encode()).hexdigest()[:20]
-    path = encoders.cache() / f"words-{table.name}-{made.name}-{seed}-{end}.safetensors"
+    path = encoders.kept() / f"words-{table.name}-{made.name}-{seed}-{end}.safetensors"
     # Of several trainings that need the same features, the first makes them and the others wait.
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             model, tokenise = encoders.encoder(made, seed, report), tokeniser(made.context)
+            identity = {"identity": f"{made.name}:{digest(model)}"}
+            model.to("cuda" if torch.cuda.is_available() else "cpu")
             found = {}
             for split, dialogues in table.splits.items():
                 rows = []
@@ -78,10 +80,9 @@ def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tu
                     rows.append(text.vectors(model, ids, _speakers(dialogue)))
                     report(place + 1, len(dialogues), f"words of {table.name}, {split}")
                 found[split] = torch.cat(rows)
-            identity = {"identity": f"{made.name}:{digest(model)}"}
             with replacing(path, alone=False) as unfinished:
                 save_file(found, unfinished, metadata=identity)
-    with safe_open(path, "pt") as stored:
+    with cache.reading(path), safe_open(path, "pt") as stored:
         every = torch.cat([stored.get_tensor(split) for split in table.splits])
         return stored.metadata()["identity"], every
 

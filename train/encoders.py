@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import msgspec
-import platformdirs
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
@@ -16,7 +15,7 @@ import configs
 from configs.errors import InputError
 from configs.files import replacing
 from model.context_text import ContextTextModel, fresh
-from train import text
+from train import cache, text
 from train.corpora import corpus as data
 from train.corpora import tables
 from train.features import Report
@@ -62,7 +61,9 @@ def _read(name_or_path: str) -> TextRecipe:
 def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
     """The text encoder of a recipe and seed, trained or from the cache."""
     model = fresh(made.context)
-    model.load_state_dict(load_file(trained(made, seed, report)))
+    path = trained(made, seed, report)
+    with cache.reading(path):
+        model.load_state_dict(load_file(path))
     return model.eval().requires_grad_(False)
 
 
@@ -104,11 +105,9 @@ def key(made: TextRecipe, seed: int) -> str:
 
 
 def _weights(made: TextRecipe, seed: int) -> Path:
-    return cache() / f"text-{made.name}-{seed}-{key(made, seed)}.safetensors"
+    return kept() / f"text-{made.name}-{seed}-{key(made, seed)}.safetensors"
 
 
-def cache() -> Path:
+def kept() -> Path:
     """The folder in which encoders and the features that they give are kept."""
-    folder = Path(platformdirs.user_cache_dir("gscon-live")) / "text"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return cache.folder("text")

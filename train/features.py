@@ -11,13 +11,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from configs.files import replacing
 from model.audio import AudioEncoder
 from model.face import FaceEncoder
 from model.text import TextEncoder
+from train import cache
 from train.corpora import corpus, fer2013, voices
 
 #: Told (done, in all, what).
@@ -167,12 +167,10 @@ def _fingerprint(path: Path) -> str:
 def _cached(
     kind: str, key: str, make: Callable[[], dict[str, NDArray[np.generic]]]
 ) -> dict[str, NDArray[np.generic]]:
-    folder = Path(platformdirs.user_cache_dir("gscon-live")) / "features"
-    path = folder / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
+    path = cache.folder("features") / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
     if not path.is_file():
         made = make()
-        folder.mkdir(parents=True, exist_ok=True)
         with replacing(path, alone=False) as unfinished:
             np.savez(unfinished, **made)  # type: ignore[arg-type]
-    with np.load(path, allow_pickle=False) as stored:
+    with cache.reading(path), np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

@@ -1,6 +1,7 @@
 """The text encoder is trained on the past only, on nothing that is held out, and once."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import msgspec
@@ -102,6 +103,22 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
         atol=1e-5,
         rtol=0,
     )
+
+
+@pytest.mark.parametrize("kind", ["words", "text"])
+def test_what_is_damaged_in_the_cache_is_named(show: Path, kind: str) -> None:
+    path = show / "quick.yaml"
+    path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
+    encoded.featured("meld", str(path), 1, _quiet)
+    made = encoders.recipe(str(path))
+    again = {
+        "words": lambda: encoded.featured("meld", str(path), 1, _quiet),
+        "text": lambda: encoders.encoder(made, 1, _quiet),
+    }
+    (kept,) = encoders.kept().glob(f"{kind}-*.safetensors")
+    kept.write_bytes(kept.read_bytes()[:5000])
+    with pytest.raises(InputError, match=re.escape(str(kept))):
+        again[kind]()
 
 
 def test_scenes_that_another_corpus_holds_out_are_not_learned(show: Path) -> None:
