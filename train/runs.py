@@ -5,12 +5,15 @@ one file so that it is whole or not there) and `history.jsonl`; when it is finis
 `model.safetensors` with its card instead of the state.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import safetensors
+from filelock import FileLock, Timeout
 from safetensors.torch import save
 
 from configs.errors import InputError
@@ -111,6 +114,22 @@ class Run:
         """Writes the recipe down."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it, no other process trains this run.
+
+        Raises:
+            InputError: another one does.
+        """
+        try:
+            with FileLock(self.folder / "training.lock", timeout=0):
+                yield
+        except Timeout:
+            raise InputError(
+                f"run {self.folder}: another process is training it; wait until it is done, or "
+                "give another name=..."
+            ) from None
 
     def best(self) -> Path:
         """The weights of the finished seed whose kept epoch is the best on validation."""

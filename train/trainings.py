@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,7 +48,8 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
     Interrupted, the same call goes on from the last epoch that was finished.
 
     Raises:
-        InputError: the recipe, its corpus, or what lies in the run's folder is wrong.
+        InputError: the recipe, its corpus, or what lies in the run's folder is wrong, or another
+            process trains this run.
         Failure: a training did not succeed.
     """
     recipe = resolved(given)
@@ -55,24 +57,29 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
     run = Run(RUNS / str(recipe.name))
     run.refuse_other(recipe, CHANGES_NOTHING)
     on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
-    for seed in seeds(recipe):
-        folder = run.seed(seed)
-        if folder.finished:
-            display.report(1, 1, f"seed {seed}: finished before")
-            continue
-        with on.rank_zero_first():
-            corpus = material(recipe, seed, display.report)
-        if recipe.distillation:
-            corpus = softened(recipe, corpus, seed, on, display.report)
-        course = ConversationCourse(recipe, corpus, seed, on)
-        # Not before: what cannot be trained leaves no run behind.
-        if on.is_global_zero:
-            run.begin(recipe)
-        state = _trained(course, plan(recipe, seed), folder, on, display)
-        if on.is_global_zero:
-            cards.save(course.network, state, recipe, corpus, seed, folder.model)
-            folder.finish()
-        on.barrier()
+    with ExitStack() as stack:
+        held = False
+        for seed in seeds(recipe):
+            folder = run.seed(seed)
+            if folder.finished:
+                display.report(1, 1, f"seed {seed}: finished before")
+                continue
+            with on.rank_zero_first():
+                corpus = material(recipe, seed, display.report)
+            if recipe.distillation:
+                corpus = softened(recipe, corpus, seed, on, display.report)
+            course = ConversationCourse(recipe, corpus, seed, on)
+            # Not before: what cannot be trained leaves no run behind.
+            if on.is_global_zero:
+                run.begin(recipe)
+                if not held:
+                    stack.enter_context(run.alone())
+                held = True
+            state = _trained(course, plan(recipe, seed), folder, on, display)
+            if on.is_global_zero:
+                cards.save(course.network, state, recipe, corpus, seed, folder.model)
+                folder.finish()
+            on.barrier()
     if on.is_global_zero:
         run.begin(recipe)
     return run.folder

@@ -174,6 +174,24 @@ def test_a_changed_recipe_is_refused_and_nothing_overwritten(
     assert files(Path("runs")) == before
 
 
+def test_a_run_that_another_process_trains_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = subprocess.Popen([*COMMAND, "epochs=1000"], stderr=subprocess.DEVNULL)
+    try:
+        while not epochs(MINE):
+            assert process.poll() is None, "it ended by itself"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)
+        before = files(MINE)
+        said = refused(["toy.yaml", "epochs=1000"], capsys)
+        assert all(word in said for word in ("another process", str(MINE), "name="))
+        assert files(MINE) == before
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_two_processes_train_what_one_trains_in_two_parts(folder: Path) -> None:
     plain = ["gdc=0", "ssc=0", "dropout=0", "epochs=2"]
     assert run(fit.main, ["toy.yaml", *plain, "accumulate=2", "name=one"]) == 0
