@@ -28,7 +28,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     the encoders whose features it was trained with, by modality; it answers for no others.
     `temperature` divides the final logits, unless `by_presence` has one for the modalities that
     the utterance has (see `presence`); `temperatures` divide those of the modalities' own heads.
-    `scores` holds the measurements: set, then figure or class.
+    `prior` is how probable it calls each emotion in the mean, on validation and with all
+    modalities; empty where it was not measured. `scores` holds the measurements: set, then figure
+    or class.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     machine: str
     notes: list[str]
     by_presence: dict[str, float] = {}
+    prior: list[float] = []
     recipe: dict[str, Any] = {}
     format: str = _FORMAT
 
@@ -85,6 +88,15 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise InputError(
                 f"checkpoint {self.name!r}: in mode full it needs the whole conversation; take one "
                 "of mode causal or buffer"
+            )
+
+    def require_prior(self) -> None:
+        """Refuses a user's own prior where this one tells none to put it in the place of, with
+        `InputError`."""
+        if not self.prior:
+            raise InputError(
+                f"checkpoint {self.name!r} does not tell its prior; leave "
+                "recognition.neutral_prior out, or train it anew with `python -m train.fit`"
             )
 
 

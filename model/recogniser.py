@@ -1,5 +1,6 @@
 """The emotion of an utterance in its conversation, as the conversation goes on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -9,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.checkpoint import Checkpoint, presence
+from configs.errors import InputError
+from model.checkpoint import Card, Checkpoint, presence
 from model.features import UtteranceFeatures
-from model.labels import MODALITIES
+from model.labels import EMOTIONS, MODALITIES
 from model.network import Conversations, State
 
 
@@ -38,10 +40,15 @@ class EmotionRecogniser:
         context: how many utterances to look at, the current one included; None takes what the
             model was trained with: a window, or all that it remembers.
         encoders: identities of the encoders whose features will come, by modality.
+        neutral_prior: how often utterances are neutral in conversations such as this one, above 0
+            and below 1; None: as often as where the model was calibrated. With it, the odds of
+            neutral are multiplied by its own over the model's (Saerens et al. 2002, Adjusting the
+            Outputs of a Classifier to New a Priori Probabilities), in the answer and in each
+            modality's opinion.
 
     Raises:
         InputError: the model was made for other emotions, modalities or encoders, or needs the
-            future, or `context` is below 1.
+            future, or does not tell its prior; or `context` or `neutral_prior` is out of range.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class EmotionRecogniser:
         checkpoint: Checkpoint,
         context: int | None = None,
         encoders: Mapping[str, str] | None = None,
+        neutral_prior: float | None = None,
     ) -> None:
         card = checkpoint.card
         card.require_live()
@@ -57,6 +65,9 @@ class EmotionRecogniser:
         self._card = card
         self._model = checkpoint.model
         self._context = context
+        self._shift = torch.zeros(len(EMOTIONS), dtype=torch.float64)
+        if neutral_prior is not None:
+            self._shift[EMOTIONS.index("neutral")] = _shift(card, neutral_prior)
         self.reset()
 
     def reset(self) -> None:
@@ -78,15 +89,20 @@ class EmotionRecogniser:
             answers, state = self._model.step(self._state, self._turn(vectors, speaker))
             card, there = self._card, presence(vectors)
             opinion = Opinion(
-                _probabilities(answers.final, card.by_presence.get(there, card.temperature)),
+                self._probabilities(answers.final, card.by_presence.get(there, card.temperature)),
                 {
-                    m: _probabilities(answers.specific[m], card.temperatures[m])
+                    m: self._probabilities(answers.specific[m], card.temperatures[m])
                     if m in vectors
                     else None
                     for m in MODALITIES
                 },
             )
         return opinion, state
+
+    def _probabilities(self, logits: Tensor, temperature: float) -> NDArray[np.float32]:
+        # In double precision, so that the seven sum to one as closely as float32 can say.
+        scaled = logits[0, -1].double() / temperature + self._shift
+        return np.asarray(scaled.softmax(-1), np.float32)
 
     def _checked(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
         """The vectors that are there."""
@@ -118,7 +134,10 @@ def _number(speaker: str) -> int:
     return int.from_bytes(blake2b(speaker.encode(), digest_size=7).digest())
 
 
-def _probabilities(logits: Tensor, temperature: float) -> NDArray[np.float32]:
-    # In double precision, so that the seven sum to one as closely as float32 can say.
-    scaled = logits[0, -1].double() / temperature
-    return np.asarray(scaled.softmax(-1), np.float32)
+def _shift(card: Card, neutral_prior: float) -> float:
+    """What another prior adds to the log-odds of neutral."""
+    if not 0 < neutral_prior < 1:
+        raise InputError(f"neutral_prior {neutral_prior:g}: expected above 0 and below 1")
+    card.require_prior()
+    mine = card.prior[EMOTIONS.index("neutral")]
+    return math.log(neutral_prior / (1 - neutral_prior)) - math.log(mine / (1 - mine))

@@ -66,7 +66,11 @@ def build_recognise(worker: Worker, t0: StartTime) -> Any:
     plan, settings = worker.plan, worker.plan.settings
     loaded = checkpoint.load(settings.recognition.checkpoint)
     return Fusion(
-        EmotionRecogniser(loaded, settings.recognition.context),
+        EmotionRecogniser(
+            loaded,
+            settings.recognition.context,
+            neutral_prior=settings.recognition.neutral_prior,
+        ),
         FaceEncoder.pool,
         session=plan.session,
         model=ModelInfo(name=loaded.card.name, version=loaded.card.version),

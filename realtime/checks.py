@@ -153,7 +153,10 @@ def _face_weights(settings: Settings) -> str:
 def _checkpoint(settings: Settings) -> str:
     from model import checkpoint
 
-    checkpoint.load(settings.recognition.checkpoint).card.require_live()
+    card = checkpoint.load(settings.recognition.checkpoint).card
+    card.require_live()
+    if settings.recognition.neutral_prior is not None:
+        card.require_prior()
     return f"{settings.recognition.checkpoint!r} can be loaded"
 
 

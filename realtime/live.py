@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         preview=chosen.preview,
         record=chosen.record,
     )
-    model = model_info(settings.recognition.checkpoint)
+    model = model_info(settings.recognition)
     with contextlib.ExitStack() as stack:
         publisher = stack.enter_context(
             Publisher(settings.publish.endpoint, plan.session, settings.publish.curve)

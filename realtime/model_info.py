@@ -2,11 +2,14 @@
 
 from model import checkpoint
 from realtime.events import ModelInfo
+from realtime.settings import Recognition
 
 
-def model_info(name_or_path: str) -> ModelInfo:
+def model_info(wanted: Recognition) -> ModelInfo:
     """What the events say of the model. Raises `InputError` where there is no such checkpoint, or
-    it cannot answer live."""
-    card = checkpoint.read_card(name_or_path)
+    it cannot answer live as it is asked to."""
+    card = checkpoint.read_card(wanted.checkpoint)
     card.require_live()
+    if wanted.neutral_prior is not None:
+        card.require_prior()
     return ModelInfo(name=card.name, version=card.version)

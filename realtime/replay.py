@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     plans = [plan_for(video, settings, chosen.captions, speed, notices) for video in videos]
     _check_output(chosen.events)
     _check_output(chosen.report)
-    model = model_info(settings.recognition.checkpoint)
+    model = model_info(settings.recognition)
     complete = True
     with contextlib.ExitStack() as stack:
         listeners: list[Listener] = []

@@ -98,11 +98,14 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The emotion model: checkpoint name or path, context length in utterances (None: the one it
-    was trained with), and the confidence below which an answer is marked as abstained."""
+    was trained with), the confidence below which an answer is marked as abstained, and how often
+    utterances are neutral in conversations such as this one (None: as where the model was
+    calibrated)."""
 
     checkpoint: str = "live"
     context: Annotated[int, Meta(ge=1)] | None = None
     abstain_below: Probability = 0.35
+    neutral_prior: Annotated[float, Meta(gt=0, lt=1)] | None = None
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,11 +20,13 @@ Logits = Mapping[str, NDArray[np.float32]]
 @dataclass(frozen=True)
 class Calibration:
     """Temperatures: of the final answers, over all and by the modalities that the utterance has,
-    and of each modality's own answers."""
+    and of each modality's own answers; and how probable each class is called in the mean, with all
+    modalities."""
 
     overall: float
     by_presence: dict[str, float]
     own: dict[str, float]
+    prior: list[float]
 
 
 def softmax(
@@ -47,7 +49,7 @@ def best_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> 
 def temperatures(
     found: Mapping[str, Logits], there: Mapping[str, Sequence[str]], labels: NDArray[np.int64]
 ) -> Calibration:
-    """The temperatures under which the labels are most probable.
+    """The temperatures under which the labels are most probable, and the prior.
 
     Args:
         found: logits by which modalities were kept (the names of `model.checkpoint.presence`), the
@@ -69,4 +71,5 @@ def temperatures(
     for m in (m for m in MODALITIES if m in found[most]):
         has = np.array([m in one.split("+") for one in there[most]])
         own[m] = best_temperature(found[most][m][has], labels[has]) if has.any() else overall
-    return Calibration(overall, by_presence, own)
+    prior = softmax(found[most]["final"], overall).mean(0)
+    return Calibration(overall, by_presence, own, [round(float(one), 6) for one in prior])

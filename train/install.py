@@ -128,6 +128,7 @@ def _save(
         architecture=architecture(recipe, given.dims),
         temperature=best.calibration.overall,
         by_presence=best.calibration.by_presence,
+        prior=best.calibration.prior,
         temperatures=best.calibration.own,
         data=_DATA.format(audio=recipe.audio, visual=recipe.visual),
         split=_SPLIT,

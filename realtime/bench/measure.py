@@ -59,7 +59,7 @@ class Run:
 
     def go(self, on_tick: Callable[[Session], None] = lambda session: None) -> "Run":
         """Runs the session to its end, or until `on_tick` stops it."""
-        model = model_info(self._plan.settings.recognition.checkpoint)
+        model = model_info(self._plan.settings.recognition)
         watcher = threading.Thread(target=self._watch)
         with Publisher(None, self._plan.session) as publisher:
             session = Session(

@@ -21,6 +21,8 @@ from model.recogniser import EmotionRecogniser, Opinion
 
 DIMS = {"text": 6, "audio": 5, "visual": 4}
 CONTEXT = 4
+#: Of the emotions in their order, neutral first.
+PRIOR = [0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
 
 
 def made(network: str = "gscon", mode: Mode = "buffer") -> Checkpoint:
@@ -36,6 +38,7 @@ def made(network: str = "gscon", mode: Mode = "buffer") -> Checkpoint:
         architecture=architecture,
         temperature=0.5,
         temperatures=dict.fromkeys(MODALITIES, 0.7),
+        prior=PRIOR,
         data="",
         split="",
         seeds=[0],
@@ -235,3 +238,40 @@ def test_the_shipped_model_answers() -> None:
     shipped = checkpoint.load("live")
     opinion = EmotionRecogniser(shipped).final(UtteranceFeatures(), "Ada")
     assert opinion.probabilities.sum() == pytest.approx(1, abs=1e-6)
+
+
+@given(seed=st.integers(0, 999), prior=st.floats(0.01, 0.99))
+def test_another_prior_of_neutral_multiplies_its_odds(
+    trained: Checkpoint, seed: int, prior: float
+) -> None:
+    """The oracle: each class times its new prior over its old one, of which all but neutral keep
+    their proportions; then normalised."""
+    given = utterance(seed)
+    plain = EmotionRecogniser(trained).final(given, "Ada")
+    shifted = EmotionRecogniser(trained, neutral_prior=prior).final(given, "Ada")
+    for one, other in zip(vectors(plain), vectors(shifted), strict=True):
+        ratio = np.array([prior / 0.4] + [(1 - prior) / 0.6] * 6)
+        expected = one.astype(np.float64) * ratio
+        np.testing.assert_allclose(other, expected / expected.sum(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_models_own_prior_changes_nothing(trained: Checkpoint) -> None:
+    plain = EmotionRecogniser(trained).final(utterance(1), "Ada")
+    given = EmotionRecogniser(trained, neutral_prior=0.4).final(utterance(1), "Ada")
+    assert same(plain, given)
+
+
+@pytest.mark.parametrize("prior", [0.0, 1.0, -0.2, float("nan")])
+def test_a_prior_that_is_none_is_refused(trained: Checkpoint, prior: float) -> None:
+    with pytest.raises(InputError, match="neutral_prior"):
+        EmotionRecogniser(trained, neutral_prior=prior)
+
+
+def test_a_prior_needs_a_model_that_tells_its_own(trained: Checkpoint) -> None:
+    card = msgspec.structs.replace(trained.card, prior=[])
+    with pytest.raises(InputError, match="does not tell its prior"):
+        EmotionRecogniser(Checkpoint(trained.model, card), neutral_prior=0.5)
+
+
+def vectors(opinion: Opinion) -> list[np.ndarray]:
+    return [opinion.probabilities, *(one for one in opinion.modalities.values() if one is not None)]

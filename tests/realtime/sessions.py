@@ -212,7 +212,7 @@ class Play:
         with Publisher(endpoint, self.plan.session) as publisher:
             self.session = Session(
                 self.plan, publisher, listeners,
-                model=model_info(self.plan.settings.recognition.checkpoint),
+                model=model_info(self.plan.settings.recognition),
                 source=Path(self.plan.recording or "devices").name,
                 on_tick=self._tick, **self._options,
             )  # fmt: skip

@@ -258,6 +258,7 @@ WRONG = {
     "unknown key": ["SAMPLE", "segmentation.hangovr=1"],
     "wrong value": ["SAMPLE", "segmentation.hangover=soon"],
     "missing checkpoint": ["SAMPLE", "recognition.checkpoint=nowhere"],
+    "wrong prior": ["SAMPLE", "recognition.neutral_prior=1.5"],
     "wrong checkpoint": ["SAMPLE", "recognition.checkpoint=wrong.safetensors"],
     "missing text model": ["SAMPLE", "features.text_model=nowhere"],
     "audio track": ["SAMPLE", "recording.audio_track=7"],

@@ -98,3 +98,17 @@ def test_what_never_occurs_takes_the_temperature_of_all() -> None:
     )
     assert found.by_presence["text+audio"] == found.overall
     assert found.own["audio"] == found.overall
+
+
+def test_the_prior_is_the_mean_answer_with_all_modalities() -> None:
+    calm, labels = drawn(3, 3000, 1.0)
+    other, _ = drawn(4, 3000, 1.0)
+    heads = {"text": calm, "audio": calm}
+    found = temperatures(
+        {"text+audio": {"final": calm, **heads}, "text": {"final": other, **heads}},
+        {"text+audio": ["text+audio"] * 3000, "text": ["text"] * 3000},
+        labels,
+    )
+    expected = softmax(calm, found.overall).mean(0)
+    assert found.prior == pytest.approx(list(expected), abs=1e-5)
+    assert sum(found.prior) == pytest.approx(1, abs=1e-4)
