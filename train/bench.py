@@ -32,6 +32,7 @@ MEANING = {
     "inference_p95_ms": "answer late in a conversation, 95th percentile",
     "inference_p50_ms": "the same, median",
     "inference_growth": "answer late in a conversation / early",
+    "face_p95_ms": "one face, 95th percentile",
 }
 
 
@@ -39,8 +40,9 @@ def main(words: Sequence[str]) -> None:
     """The command; see the module."""
     arguments = parser(
         "python -m train.bench",
-        "Measures what GDC and SSC add to a training step, and what an answer costs as a "
-        "conversation goes on. On one core, with random weights and features.",
+        "Measures what GDC and SSC add to a training step, what an answer costs as a "
+        "conversation goes on, and what a face costs. On one core, with random weights and "
+        "features (of the face encoder, random faces).",
         EXAMPLES,
     )
     arguments.add_argument("--json", action="store_true", help="machine-readable")
@@ -85,6 +87,8 @@ def measured(settings: measure.Settings, seed: int) -> dict[str, Any]:
         ):
             tick = partial(bar.advance, bar.add_task(what, total=ticks))
             figures |= measurement(shipped, settings, seed, tick)
+        tick = partial(bar.advance, bar.add_task("faces", total=settings.answers))
+        figures |= measure.face(settings, seed, tick)
     return {
         **{key: figures[key] for key in MEANING},
         "settings": msgspec.to_builtins(settings),

@@ -1,19 +1,20 @@
 """Training of the face encoder on FER2013."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.face import FaceNet
+from model.face import FaceNet, read
 from model.labels import EMOTIONS
+from train.average import Average
 from train.corpora import fer2013
+from train.engine import Precision, fabric, one_cycle
 from train.metrics import Scores, score
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -22,23 +23,36 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the face encoder is trained.
 
-    Rotation is in degrees, shift and scale are fractions of the picture, `erase` the probability
-    that a rectangle of the face is hidden. `limit` keeps that many training faces (None: all).
+    Faces are shown as a webcam and a detector's box might give them: mirrored; turned by up to
+    `rotation` degrees, moved and scaled by up to `shift` and `scale` of the picture; with the
+    probability `blur` out of focus or seen from afar; lit from a side and with another gamma, as
+    much as `light`; with the probability `noise` in bad light; and with `erase` half hidden.
+    `average` is the decay, in a step, of the weights' moving average, which is scored and kept.
+    `limit` keeps that many training faces (None: all). `ship` installs the encoder.
     """
 
     kind: Literal["face"] = "face"
     name: str = "face"
     seed: int = 1
-    epochs: Positive = 22
-    batch: Positive = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.02
+    epochs: Positive = 170
+    batch: Positive = 256
+    learning_rate: float = 0.15
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warm_up: float = 0.08
     label_smoothing: float = 0.1
     dropout: float = 0.3
-    rotation: float = 12.0
+    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.997
+    rotation: float = 15.0
     shift: float = 0.1
-    scale: float = 0.12
-    erase: float = 0.3
+    scale: float = 0.2
+    blur: float = 0.25
+    light: float = 0.4
+    noise: float = 0.25
+    erase: float = 0.4
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Precision = "32-true"
+    threads: Positive = 2
     limit: int | None = None
     ship: bool = False
 
@@ -60,88 +74,138 @@ def fit(recipe: FaceRecipe, report: Callable[[int, int, str], None]) -> Fitted:
         recipe: see there.
         report: told (steps done, steps in all, a line for the eyes).
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        return _fit(recipe, report)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(recipe: FaceRecipe, report: Callable[[int, int, str], None]) -> Fitted:
+    on = fabric(recipe.accelerator, precision=recipe.precision)
     torch.manual_seed(recipe.seed)
-    random = np.random.default_rng(recipe.seed)
+    shuffle = torch.Generator().manual_seed(recipe.seed)
     train, validation = fer2013.load("train"), fer2013.load("validation")
-    count = min(len(train.labels), recipe.limit or len(train.labels))
-    chosen = random.permutation(len(train.labels))[:count]
-    pixels, labels = train.pixels[chosen], train.labels[chosen]
+    chosen = torch.randperm(len(train.labels), generator=shuffle)[: recipe.limit]
+    pixels = on.to_device(torch.from_numpy(train.pixels)[chosen])
+    labels = on.to_device(torch.from_numpy(train.labels)[chosen])
     net = FaceNet(recipe.dropout)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    plain = torch.optim.SGD(
+        _groups(net, recipe.weight_decay),
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=True,
     )
-    steps = -(-count // recipe.batch)
+    module, optimiser = on.setup(net, plain)
+    steps = -(-len(labels) // recipe.batch)
     total = steps * recipe.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=total, pct_start=0.2
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        plain, lambda done: one_cycle(done / total, recipe.warm_up)
     )
+    average = Average(net, recipe.average, {})
     best: tuple[float, int, dict[str, Tensor]] | None = None
-    line = ""
-    for epoch in range(recipe.epochs):
-        net.train()
-        order = random.permutation(count)
-        for step in range(steps):
-            rows = order[step * recipe.batch : (step + 1) * recipe.batch]
-            faces = augment(_scaled(pixels[rows]), recipe).to(memory_format=torch.channels_last)
-            _, logits = net(faces)
+    done, line = 0, ""
+    for epoch in range(1, recipe.epochs + 1):
+        module.train()
+        order = on.to_device(torch.randperm(len(labels), generator=shuffle))
+        for rows in torch.split(order, recipe.batch):
+            _, logits = module(augment(_scaled(pixels[rows]), recipe))
             loss = functional.cross_entropy(
-                logits, torch.from_numpy(labels[rows]), label_smoothing=recipe.label_smoothing
+                logits, labels[rows], label_smoothing=recipe.label_smoothing
             )
             optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            on.backward(loss)
+            on.clip_gradients(module, optimiser, max_norm=5.0)
             optimiser.step()
             schedule.step()
-            report(epoch * steps + step + 1, total, line)
-        scores = evaluate(net, validation)
-        line = f"epoch {epoch + 1}: validation accuracy {scores.accuracy:.3f}"
-        report((epoch + 1) * steps, total, line)
-        if best is None or scores.accuracy > best[0]:
-            state = {key: value.detach().clone() for key, value in net.state_dict().items()}
-            best = (scores.accuracy, epoch + 1, state)
+            done += 1
+            average.update(done)
+            report(done, total, line)
+        with average.in_place():
+            accuracy = evaluate(net, validation).accuracy
+            if best is None or accuracy > best[0]:
+                state = {key: value.detach().clone() for key, value in net.state_dict().items()}
+                best = (accuracy, epoch, state)
+        line = f"epoch {epoch}: validation accuracy {accuracy:.3f}"
     assert best is not None
     net.load_state_dict(best[2])
+    net.cpu()
     return Fitted(net, best[1], evaluate(net, validation), evaluate(net, fer2013.load("test")))
 
 
+def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """The parameters, of which biases and those of normalisations are not decayed."""
+    every = [*net.parameters()]
+    return [
+        {"params": [one for one in every if one.dim() > 1], "weight_decay": decay},
+        {"params": [one for one in every if one.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
 def augment(faces: Tensor, recipe: FaceRecipe) -> Tensor:
-    """Faces [n, 1, 48, 48] as they might also look: mirrored, turned, moved, half hidden."""
-    count = len(faces)
-    angle = (torch.rand(count) * 2 - 1) * (recipe.rotation * np.pi / 180)
-    size = 1 + (torch.rand(count) * 2 - 1) * recipe.scale
-    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
-    move = (torch.rand(count, 2) * 2 - 1) * (2 * recipe.shift)
-    cosine, sine = angle.cos() * size, angle.sin() * size
-    top = torch.stack([cosine * mirror, -sine, move[:, 0]], dim=1)
-    bottom = torch.stack([sine * mirror, cosine, move[:, 1]], dim=1)
-    grid = functional.affine_grid(
-        torch.stack([top, bottom], dim=1), list(faces.shape), align_corners=False
+    """Faces [n, 1, 48, 48] as they might also look, see `FaceRecipe`."""
+
+    def up_to(most: float) -> Tensor:
+        return (torch.rand(len(faces), 1, 1, device=faces.device) * 2 - 1) * most
+
+    def share(most: float) -> Tensor:
+        return torch.rand(len(faces), 1, 1, 1, device=faces.device) * most
+
+    def chosen(probability: float) -> Tensor:
+        return torch.rand(len(faces), 1, 1, 1, device=faces.device) < probability
+
+    size = faces.shape[-1]
+    side = (torch.arange(size, device=faces.device) * 2 + 1) / size - 1
+    across, down = side[None, None, :], side[None, :, None]
+    angle, zoom = up_to(recipe.rotation * math.pi / 180), 1 + up_to(recipe.scale)
+    cosine, sine = angle.cos() * zoom, angle.sin() * zoom
+    mirrored = torch.where(chosen(0.5)[:, 0], -across, across)
+    x = cosine * mirrored - sine * down + up_to(2 * recipe.shift)
+    y = sine * mirrored + cosine * down + up_to(2 * recipe.shift)
+    seen = functional.grid_sample(
+        faces, torch.stack([x, y], -1), padding_mode="border", align_corners=False
     )
-    moved = functional.grid_sample(faces, grid, padding_mode="border", align_corners=False)
-    gamma = torch.exp((torch.rand(count, 1, 1, 1) * 2 - 1) * 0.4)
-    moved = moved.clamp(1e-4, 1.0) ** gamma
-    hidden = (torch.rand(count) < recipe.erase).nonzero()[:, 0]
-    for index in hidden.tolist():
-        height, width = (int(side) for side in torch.randint(6, 20, (2,)))
-        top_row = int(torch.randint(0, 48 - height, (1,)))
-        left_column = int(torch.randint(0, 48 - width, (1,)))
-        moved[index, :, top_row : top_row + height, left_column : left_column + width] = moved[
-            index
-        ].mean()
-    return moved
+    smooth = functional.avg_pool2d(
+        functional.pad(seen, (1, 1, 1, 1), mode="replicate"), 3, stride=1
+    )
+    seen = torch.lerp(seen, smooth, share(1.0) * chosen(recipe.blur))
+    small = functional.interpolate(
+        functional.avg_pool2d(seen, 2), size=(size, size), mode="bilinear", align_corners=False
+    )
+    seen = torch.where(chosen(recipe.blur / 3), small, seen)
+    from_where = up_to(math.pi)
+    gamma = up_to(recipe.light).exp()[:, None]
+    slope = (from_where.cos() * across + from_where.sin() * down)[:, None]
+    seen = seen.clamp(1e-4, 1.0) ** gamma * (1 + slope * share(recipe.light))
+    seen = seen + torch.randn_like(seen) * share(0.06) * chosen(recipe.noise)
+    return torch.where(_hidden(faces) & chosen(recipe.erase), share(1.0), seen.clamp(0, 1))
+
+
+def _hidden(faces: Tensor) -> Tensor:
+    """For each face a rectangle of an eighth to a half of its width and height, bool
+    [n, 1, size, size]."""
+
+    def span() -> Tensor:
+        length = 0.125 + 0.375 * torch.rand(len(faces), 1, device=faces.device)
+        start = torch.rand(len(faces), 1, device=faces.device) * (1 - length)
+        at = torch.arange(faces.shape[-1], device=faces.device) / faces.shape[-1]
+        return (at >= start) & (at < start + length)
+
+    return (span()[:, :, None] & span()[:, None, :])[:, None]
 
 
 def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
-    """Scores of the network on faces."""
+    """Scores of the network on faces, each read as it is live."""
     net.eval()
-    found = []
+    device = next(net.parameters()).device
+    parts = torch.split(torch.from_numpy(faces.pixels), 512)
     with torch.inference_mode():
-        for start in range(0, len(faces.labels), 256):
-            _, logits = net(_scaled(faces.pixels[start : start + 256]))
-            found.append(logits.softmax(-1))
-    return score(torch.cat(found).numpy(), faces.labels, EMOTIONS)
+        found = [read(net, _scaled(part.to(device)))[1].cpu() for part in parts]
+    return score(torch.cat(found).double().numpy(), faces.labels, EMOTIONS)
 
 
-def _scaled(pixels: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(pixels.astype(np.float32) / 255.0)[:, None]
+def _scaled(pixels: Tensor) -> Tensor:
+    """Faces uint8 [n, 48, 48] as the network takes them."""
+    return pixels[:, None].float() / 255

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.consistency import disagreement
+from model.face import SIZE, FaceEncoder
 from model.gscon import GSCon
 from model.network import Architecture, Conversations, Network, build
 from model.shared import SharedEncoder, Sharing
@@ -35,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     """What is measured at which size. Training, at `width`: `dialogues` of `utterances` each, and
     for the comparison with gradients of single samples `windows` of `context` utterances; each
     variant `repetitions` times (`slow_repetitions` where one takes seconds). Answering: utterance
-    `early` against utterance `late`, each `answers` times."""
+    `early` against utterance `late`, each `answers` times; and so many faces."""
 
     width: int = 128
     dialogues: int = 16
@@ -215,6 +216,20 @@ def inference(
         "inference_p50_ms": 1000 * float(np.percentile(wall, 50)),
         "inference_growth": found["late"] / found["early"],
     }
+
+
+def face(settings: Settings, seed: int, tick: Tick) -> dict[str, float]:
+    """The time that the face encoder that ships takes for one face."""
+    encoder = FaceEncoder()
+    faces = np.random.default_rng(seed).integers(0, 256, (16, 1, SIZE, SIZE)).astype(np.uint8)
+    wall: list[float] = []
+    for number in range(settings.answers + 2):
+        start = time.perf_counter()
+        encoder.encode(faces[number % len(faces)])
+        if number > 1:
+            wall.append(time.perf_counter() - start)
+            tick()
+    return {"face_p95_ms": 1000 * float(np.percentile(wall, 95))}
 
 
 def _conversations(architecture: Architecture, batch: int, count: int) -> Conversations:

@@ -27,7 +27,7 @@ def test_the_face_encoder_scores_what_its_card_says() -> None:
     card = msgspec.json.decode(WEIGHTS.with_suffix(".json").read_bytes())
     found = face.evaluate(net, fer2013.load("test"))
     assert found.accuracy == pytest.approx(card["test"]["accuracy"], abs=2e-3)
-    assert found.accuracy > 0.6
+    assert found.accuracy > 0.68
 
 
 def test_words_alone_beat_always_neutral_on_real_dialogues() -> None:
