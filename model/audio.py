@@ -54,7 +54,7 @@ class AudioEncoder:
         if samples.ndim != 1 or not samples.size:
             raise ValueError(f"expected mono samples [n], n > 0, got {list(samples.shape)}")
         with torch.inference_mode():
-            sound = _levelled(torch.from_numpy(np.array(samples, np.float32)))
+            sound = levelled(torch.from_numpy(np.array(samples, np.float32)))
             power = self._spectrum(sound).T
             energy = 10 * torch.log10(power.sum(1) + 1e-9)
             speech = energy >= energy.max() - QUIET
@@ -69,8 +69,8 @@ class AudioEncoder:
             return torch.cat(parts).nan_to_num(0.0, 0.0, 0.0).numpy().astype(np.float32)
 
 
-def _levelled(sound: Tensor) -> Tensor:
-    """The sound without its mean, its loud tenth at a fixed level, padded where very short."""
+def levelled(sound: Tensor) -> Tensor:
+    """A sound [n] without its mean, its loud tenth at a fixed level, padded where very short."""
     if len(sound) < SHORTEST:
         sound = torch.nn.functional.pad(sound, (0, SHORTEST - len(sound)))
     sound = sound.nan_to_num(0.0) - sound.nan_to_num(0.0).mean()

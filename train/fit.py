@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import configs
 from configs.command import parser, run, terminate_like_interrupt
-from train import encoders, face, fusion, install, trainings
+from train import encoders, face, fusion, install, trainings, voice_folds
 from train.conversation import ConversationRecipe
 from train.face import FaceRecipe
 from train.features import Report
@@ -19,11 +19,13 @@ from train.fusion import FusionRecipe
 from train.recipes import recipe, seeds
 from train.runs import Run
 from train.text import TextRecipe
+from train.voice import VoiceRecipe
 
 EXAMPLES = """
 python -m train.fit                          the model that ships (recipe live), into runs/live
 python -m train.fit live seeds=3 name=three  three seeds, into runs/three
 python -m train.fit face ship=true           the face encoder, installed into model/weights
+python -m train.fit voice                    the voice encoder, into runs/voice
 python -m train.fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
 python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
 python -m train.fit text-iemocap seeds=5     text encoders, into the cache
@@ -89,10 +91,12 @@ def main(words: Sequence[str]) -> None:
             made = [encoders.trained(chosen, seed, display.report) for seed in seeds(chosen)][-1]
         elif isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, display.report), chosen, folder)
+        elif isinstance(chosen, VoiceRecipe):
+            made = install.voice(voice_folds.fit(chosen, display.report), chosen, folder)
         else:
             made = _fusion(chosen, folder, display.report)
     console.print(f"done: {made}")
-    if not isinstance(chosen, TextRecipe) and chosen.ship:
+    if not isinstance(chosen, TextRecipe | VoiceRecipe) and chosen.ship:
         weights = Run(made).best() if isinstance(chosen, ConversationRecipe) else made
         for path in install.ship(weights, chosen.name):
             console.print(f"installed: {path}")

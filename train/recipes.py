@@ -10,14 +10,16 @@ from train.conversation import ConversationRecipe, resolved
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
 from train.text import TextRecipe
+from train.voice import VoiceRecipe
 
-Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | TextRecipe
+Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | TextRecipe | VoiceRecipe
 
 _KINDS: dict[str, type[Recipe]] = {
     "conversation": ConversationRecipe,
     "face": FaceRecipe,
     "fusion": FusionRecipe,
     "text": TextRecipe,
+    "voice": VoiceRecipe,
 }
 
 

@@ -23,6 +23,8 @@ _RAVDESS = {
     "07": "disgust",
     "08": "surprise",
 }
+#: RAVDESS' own eight emotions, in the order of its numbers.
+STATED = ("neutral", "calm", "joy", "sadness", "anger", "fear", "disgust", "surprise")
 #: Boredom (L) is none of the seven and is left out; there is no surprise.
 _EMODB = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
 
@@ -35,11 +37,12 @@ ACTORS = {
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording; `emotion` is an index of `EMOTIONS`."""
+    """One recording; `emotion` is an index of `EMOTIONS`, `stated` one of `STATED`."""
 
     name: str
     actor: str
     emotion: int
+    stated: int
 
 
 def split_of(actor: str) -> str:
@@ -54,14 +57,15 @@ def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
             parts = name.removesuffix(".flac").split("-")
             if len(parts) == 7 and parts[2] in _RAVDESS:
                 emotion = EMOTIONS.index(_RAVDESS[parts[2]])
-                clip = Clip(name, f"ravdess-{parts[6]}", emotion)
+                clip = Clip(name, f"ravdess-{parts[6]}", emotion, int(parts[2]) - 1)
                 yield clip, _sound(archive.read(name))
     with ZipFile(corpus("voice/emodb_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:
-                emotion = EMOTIONS.index(_EMODB[stem[5]])
-                yield Clip(name, f"emodb-{stem[:2]}", emotion), _sound(archive.read(name))
+                said = _EMODB[stem[5]]
+                clip = Clip(name, f"emodb-{stem[:2]}", EMOTIONS.index(said), STATED.index(said))
+                yield clip, _sound(archive.read(name))
 
 
 def _sound(data: bytes) -> NDArray[np.float32]:

@@ -1,0 +1,105 @@
+"""The voice: a small convolutional network on the spectrogram of an utterance."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.audio import HOP, WINDOW, levelled
+from model.labels import SAMPLE_RATE
+from model.torchaudio_import import torchaudio
+
+#: Bands of the spectrogram, and frames of 10 ms that are one of its columns.
+MELS, FRAMES = 64, 2
+#: Added to power before the logarithm, so that silence has one.
+SILENT = 1e-5
+
+
+class Spectrogram:
+    """Sounds to mel spectrograms in power; a sound's level does not matter."""
+
+    def __init__(self) -> None:
+        self._power = torchaudio.transforms.Spectrogram(
+            n_fft=512, win_length=WINDOW, hop_length=HOP, power=2.0, center=False
+        )
+        self._mel = torchaudio.transforms.MelScale(MELS, SAMPLE_RATE, 50.0, 7800.0, 257)
+
+    def __call__(self, samples: NDArray[np.float32]) -> Tensor:
+        """Power in mel bands, float32 [64, columns], a column every 20 ms, of a mono sound float32
+        [n], n > 0, at 16 kHz."""
+        power = self._mel(self._power(levelled(torch.from_numpy(np.array(samples, np.float32)))))
+        return functional.avg_pool1d(power[None], FRAMES, FRAMES, ceil_mode=True)[0]
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions with a residual path; halves bands and columns."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, outside, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outside),
+        )
+        self.skip = nn.Sequential(
+            nn.AvgPool2d(2, ceil_mode=True),
+            nn.Conv2d(inside, outside, 1, bias=False),
+            nn.BatchNorm2d(outside),
+        )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return torch.relu(self.skip(picture) + self.body(picture))
+
+
+class VoiceNet(nn.Module):
+    """Spectrogram of an utterance to logits.
+
+    The columns' representations are pooled by attention to their mean and deviation (Okabe et al.
+    2018, Attentive Statistics Pooling for Deep Speaker Embedding).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, classes: int, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+        widths = (16, 32, 64, 96)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, widths[0], 3, (2, 1), 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.body = nn.Sequential(*map(_Block, widths, widths[1:]))
+        self.columns = nn.Sequential(
+            nn.Conv1d(widths[-1] * MELS // 16, 128, 1, bias=False), nn.BatchNorm1d(128), nn.ReLU()
+        )
+        self.attend = nn.Sequential(nn.Conv1d(128, 64, 1), nn.Tanh(), nn.Conv1d(64, 128, 1))
+        self.dropout = nn.Dropout(dropout)
+        self.embed = nn.Linear(256, 64)
+        self.classify = nn.Linear(64, classes)
+
+    def standardise(self, power: Tensor) -> None:
+        """Takes mean and deviation of the logarithm from power of any shape."""
+        log = (power + SILENT).log()
+        self.mean.copy_(log.mean())
+        self.deviation.copy_(log.std())
+
+    def seen(self, power: Tensor) -> Tensor:
+        """Spectrograms in power as the network sees them: logarithmic and standardised."""
+        return ((power + SILENT).log() - self.mean) / self.deviation
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Logits [n, classes] of what is seen of spectrograms, [n, 64, columns]."""
+        picture = seen[:, None].contiguous(memory_format=torch.channels_last)
+        columns = self.columns(self.body(self.stem(picture)).flatten(1, 2))
+        weights = self.attend(columns).softmax(-1)
+        mean = (weights * columns).sum(-1)
+        variance = (weights * columns.square()).sum(-1) - mean.square()
+        pooled = self.dropout(torch.cat([mean, variance.clamp(min=1e-5).sqrt()], -1))
+        logits: Tensor = self.classify(self.dropout(torch.relu(self.embed(pooled))))
+        return logits

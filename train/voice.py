@@ -1,0 +1,180 @@
+"""Training of the voice encoder on acted speech."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from model.voice import MELS, Spectrogram, VoiceNet
+from train.average import Average
+from train.engine import Precision, fabric, one_cycle
+from train.features import Report
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Sound = NDArray[np.float32]
+
+
+class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a voice encoder is trained.
+
+    Utterances are heard as another speaker, microphone and room might give them: `columns` of 20 ms
+    of each are taken, faster or slower by up to the share `speed`; bands are moved by up to
+    `shift`; their levels follow a random curve of about `colour` dB; with the probability `noise`
+    there is noise 10 to 35 dB below; and with `hidden` bands and columns are left out, twice each.
+    `folds` of RAVDESS' actors are measured (fewer: for a quick look); `average` is the decay, in a
+    step, of the weights' moving average, which is kept after the last epoch.
+    """
+
+    kind: Literal["voice"] = "voice"
+    name: str = "voice"
+    seed: int = 1
+    folds: Annotated[int, msgspec.Meta(ge=1, le=6)] = 6
+    epochs: Positive = 40
+    batch: Positive = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.1
+    label_smoothing: float = 0.1
+    dropout: float = 0.3
+    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.98
+    columns: Positive = 180
+    speed: float = 0.15
+    shift: float = 3.0
+    colour: float = 2.5
+    noise: float = 0.7
+    hidden: float = 0.7
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Precision = "32-true"
+    threads: Positive = 1
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Recordings: power [n, 64, columns], padded with silence, and their lengths in columns
+    int64 [n]."""
+
+    power: Tensor
+    lengths: Tensor
+
+    def take(self, rows: Tensor) -> "Clips":
+        """Some of them."""
+        return Clips(*(part[rows] for part in vars(self).values()))
+
+
+def heard(ear: Spectrogram, sounds: Sequence[Sound]) -> Clips:
+    """Sounds, mono float32 at 16 kHz, as the training takes them."""
+    powers = [ear(sound) for sound in sounds]
+    lengths = torch.tensor([power.shape[1] for power in powers])
+    padded = torch.zeros(len(powers), MELS, int(lengths.max()))
+    for row, power in zip(padded, powers, strict=True):
+        row[:, : power.shape[1]] = power
+    return Clips(padded, lengths)
+
+
+def answer(net: VoiceNet, ear: Spectrogram, sound: Sound) -> NDArray[np.float64]:
+    """The probabilities [classes] of one sound, as it is heard live."""
+    with torch.inference_mode():
+        logits = net(net.seen(ear(sound))[None])
+        return np.asarray(logits[0].double().softmax(-1))
+
+
+def trained(
+    recipe: VoiceRecipe, clips: Clips, labels: Tensor, classes: int, line: str, report: Report
+) -> VoiceNet:
+    """A network, trained on clips and their labels int64 [n]; on the CPU, ready to answer. `line`
+    says what is trained."""
+    on = fabric(recipe.accelerator, precision=recipe.precision)
+    torch.manual_seed(recipe.seed)
+    shuffle = torch.Generator().manual_seed(recipe.seed)
+    net = VoiceNet(classes, recipe.dropout)
+    spoken = torch.arange(clips.power.shape[-1]) < clips.lengths[:, None]
+    net.standardise(clips.power.transpose(1, 2)[spoken])
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plain = torch.optim.AdamW(net.parameters(), recipe.learning_rate)
+    plain.param_groups[0]["weight_decay"] = recipe.weight_decay
+    module, optimiser = on.setup(net, plain)
+    clips = Clips(*(on.to_device(part) for part in vars(clips).values()))
+    labels = on.to_device(labels)
+    steps = -(-len(labels) // recipe.batch)
+    total = steps * recipe.epochs
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        plain, lambda done: one_cycle(done / total, recipe.warm_up)
+    )
+    average, done = Average(net, recipe.average, {}), 0
+    module.train()
+    for _ in range(recipe.epochs):
+        order = on.to_device(torch.randperm(len(labels), generator=shuffle))
+        for rows in torch.tensor_split(order, steps):
+            part = clips.take(rows)
+            seen = augment(net.seen, part, recipe)
+            loss = functional.cross_entropy(
+                module(seen), labels[rows], label_smoothing=recipe.label_smoothing
+            )
+            optimiser.zero_grad(set_to_none=True)
+            on.backward(loss)
+            on.clip_gradients(module, optimiser, max_norm=5.0)
+            optimiser.step()
+            schedule.step()
+            done += 1
+            average.update(done)
+            report(done, total, line)
+    if recipe.average:
+        with average.in_place():
+            kept = {name: value.detach().clone() for name, value in net.state_dict().items()}
+        net.load_state_dict(kept)
+    return net.cpu().eval().requires_grad_(False)
+
+
+def augment(see: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceRecipe) -> Tensor:
+    """What a network sees of clips as they might also sound, [n, 64, columns]; see
+    `VoiceRecipe`."""
+    count, device = len(clips.power), clips.power.device
+
+    def up_to(most: float) -> Tensor:
+        return (torch.rand(count, 1, device=device) * 2 - 1) * most
+
+    def chosen(probability: float) -> Tensor:
+        return torch.rand(count, 1, device=device) < probability
+
+    band = torch.linspace(0, 1, MELS, device=device)
+    power = _cut(clips, 1 + up_to(recipe.speed), 1 + up_to(recipe.shift) / MELS, recipe.columns)
+    slope, wave = torch.randn(2, count, 1, device=device) * recipe.colour
+    curve = slope * (2 * band - 1) + wave * torch.cos(band * (5 + up_to(3.0)) + up_to(math.pi))
+    power = power * (10 ** (curve / 10))[..., None]
+    ratio = 10 ** (-(22.5 + up_to(12.5)) / 10) * chosen(recipe.noise)
+    falling = 10 ** (-(0.75 + up_to(0.75)) * band)
+    level = power.mean((1, 2))[:, None] * ratio * falling / falling.mean(1, keepdim=True)
+    # The power of noise in a band of a column is distributed exponentially; two are averaged.
+    grain = 0.5 + 0.5 * torch.empty_like(power).exponential_()
+    seen = see(power + level[..., None] * grain)
+    for axis, most in ((1, 9), (2, 25)) * 2:
+        size = seen.shape[axis]
+        length = torch.rand(count, 1, device=device) * most * chosen(recipe.hidden)
+        start = torch.rand(count, 1, device=device) * (size - length)
+        at = torch.arange(size, device=device)
+        gone = (at >= start) & (at < start + length)
+        seen = seen.masked_fill(gone.unsqueeze(3 - axis), 0.0)
+    return seen
+
+
+def _cut(clips: Clips, speed: Tensor, bands: Tensor, columns: int) -> Tensor:
+    """So many columns of each clip, from anywhere in it, or it from anywhere in silence; with its
+    speed and the frequencies of its bands multiplied, [n, 1] each."""
+    count, _, longest = clips.power.shape
+    device = clips.power.device
+    room = clips.lengths[:, None] - columns * speed
+    start = torch.rand(count, 1, device=device) * room
+    time = start + torch.arange(columns, device=device) * speed
+    band = torch.arange(MELS, device=device) * bands
+    x, y = (2 * time + 1) / longest - 1, (2 * band + 1) / MELS - 1
+    grid = torch.stack(
+        [x[:, None, :].expand(-1, MELS, -1), y[:, :, None].expand(-1, -1, columns)], -1
+    )
+    return functional.grid_sample(clips.power[:, None], grid, align_corners=False)[:, 0]
