@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import signal
+from torch import Tensor
 
 from model.labels import EMOTIONS, SAMPLE_RATE
 from model.voice import Spectrogram, VoiceNet
 from train.corpora import voices
 from train.features import Report
 from train.metrics import Scores, score
-from train.voice import Sound, VoiceRecipe, answer, heard, trained
+from train.voice import Clips, Sound, VoiceRecipe, answer, heard, trained
 
 #: RAVDESS' actors, four in each fold, in the manner of EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
@@ -71,41 +72,68 @@ def conditions(random: np.random.Generator) -> dict[str, Callable[[Sound], Sound
     }
 
 
-def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
+@dataclass(frozen=True)
+class _Material:
+    """The clips of both corpora, as they were recorded and as the training takes them."""
+
+    clips: list[voices.Clip]
+    sounds: list[Sound]
+    heard: Clips
+    ear: Spectrogram
+
+    def answers(
+        self, net: VoiceNet, chosen: Tensor, change: Callable[[Sound], Sound] = lambda sound: sound
+    ) -> NDArray[np.float64]:
+        """What a network says of some clips, bool [n], each changed: [chosen, classes]."""
+        rows = chosen.nonzero()[:, 0].tolist()
+        return np.stack([answer(net, self.ear, change(self.sounds[row])) for row in rows])
+
+
+def _material(report: Report) -> _Material:
     clips, sounds = [], list[Sound]()
     for clip, sound in voices.load():
         clips.append(clip)
         sounds.append(sound)
         report(len(clips), 1894, "voices")
     ear = Spectrogram()
-    every = heard(ear, sounds)
-    stated = torch.tensor([clip.stated for clip in clips])
+    return _Material(clips, sounds, heard(ear, sounds), ear)
+
+
+def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
+    given = _material(report)
+    folds, by_fold = _folds(recipe, given, report)
+    emotions = torch.tensor([clip.emotion for clip in given.clips])
+    splits = np.array([voices.split_of(clip.actor) for clip in given.clips])
+    mine = torch.from_numpy(splits == "train")
+    line = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
+    net = trained(recipe, given.heard.take(mine), emotions[mine], len(EMOTIONS), line, report)
+
+    def scored(split: str) -> Scores:
+        held_out = torch.from_numpy(splits == split)
+        return score(given.answers(net, held_out), emotions[held_out].numpy(), EMOTIONS)
+
+    return Fitted(net, scored("validation"), scored("test"), folds, by_fold)
+
+
+def _folds(
+    recipe: VoiceRecipe, given: _Material, report: Report
+) -> tuple[dict[str, Scores], list[float]]:
+    """Scores by condition over all folds, and the mean recall as recorded by fold."""
+    stated = torch.tensor([clip.stated for clip in given.clips])
     said: dict[str, list[NDArray[np.float64]]] = {}
     labels, by_fold = list[NDArray[np.int64]](), list[float]()
     for number, actors in enumerate(FOLDS[: recipe.folds]):
         names = {f"ravdess-{actor:02}" for actor in actors}
-        mine = torch.tensor([clip.actor in names for clip in clips])
+        mine = torch.tensor([clip.actor in names for clip in given.clips])
         so_far = f", mean recall so far {np.mean(by_fold):.3f}" if by_fold else ""
         line = f"fold {number + 1} of {recipe.folds}{so_far}"
-        net = trained(recipe, every.take(~mine), stated[~mine], len(voices.STATED), line, report)
-        rows = mine.nonzero()[:, 0].tolist()
+        rest = given.heard.take(~mine)
+        net = trained(recipe, rest, stated[~mine], len(voices.STATED), line, report)
         labels.append(stated[mine].numpy())
         for name, change in conditions(np.random.default_rng(number)).items():
-            answers = np.stack([answer(net, ear, change(sounds[row])) for row in rows])
-            said.setdefault(name, []).append(answers)
+            said.setdefault(name, []).append(given.answers(net, mine, change))
         scored = score(said["as recorded"][-1], labels[-1], voices.STATED)
         by_fold.append(scored.balanced_accuracy)
     truth = np.concatenate(labels)
     folds = {name: score(np.concatenate(one), truth, voices.STATED) for name, one in said.items()}
-    splits = [voices.split_of(clip.actor) for clip in clips]
-    emotions = torch.tensor([clip.emotion for clip in clips])
-    learned = torch.tensor([split == "train" for split in splits])
-    line = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
-    net = trained(recipe, every.take(learned), emotions[learned], len(EMOTIONS), line, report)
-
-    def scored_on(split: str) -> Scores:
-        rows = [row for row, one in enumerate(splits) if one == split]
-        answers = np.stack([answer(net, ear, sounds[row]) for row in rows])
-        return score(answers, emotions[rows].numpy(), EMOTIONS)
-
-    return Fitted(net, scored_on("validation"), scored_on("test"), folds, by_fold)
+    return folds, by_fold
