@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from configs.errors import InputError
 from model.labels import EMOTIONS
+from model.residual import Residual
 
 #: Side of a face in pixels.
 SIZE = 48
@@ -31,30 +32,6 @@ WEIGHTS = Path(__file__).parent / "weights" / "face.safetensors"
 cv2.setNumThreads(1)
 
 
-class _Block(nn.Module):
-    """Two 3x3 convolutions with a residual path; halves the picture where `stride` is 2."""
-
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outside),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outside),
-        )
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inside != outside:
-            self.skip = nn.Sequential(
-                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
-                nn.Conv2d(inside, outside, 1, bias=False),
-                nn.BatchNorm2d(outside),
-            )
-
-    def forward(self, picture: Tensor) -> Tensor:
-        return torch.relu(self.skip(picture) + self.body(picture))
-
-
 class FaceNet(nn.Module):
     """Residual network: grey faces [n, 1, 48, 48], values 0 to 1, to a representation and logits.
 
@@ -68,12 +45,12 @@ class FaceNet(nn.Module):
             nn.Conv2d(1, 32, 3, 1, 1, bias=False),
             nn.BatchNorm2d(32),
             nn.ReLU(inplace=True),
-            _Block(32, 32, 2),
-            _Block(32, 32, 1),
-            _Block(32, 80, 2),
-            _Block(80, 80, 1),
-            _Block(80, 192, 2),
-            _Block(192, 192, 1),
+            Residual(32, 32, 2),
+            Residual(32, 32, 1),
+            Residual(32, 80, 2),
+            Residual(80, 80, 1),
+            Residual(80, 192, 2),
+            Residual(192, 192, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )

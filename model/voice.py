@@ -1,5 +1,7 @@
 """The voice: a small convolutional network on the spectrogram of an utterance."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from torch.nn import functional
 
 from model.audio import HOP, WINDOW, levelled
 from model.labels import SAMPLE_RATE
+from model.residual import Residual
 from model.torchaudio_import import torchaudio
 
 #: Bands of the spectrogram, and frames of 10 ms that are one of its columns.
@@ -32,28 +35,6 @@ class Spectrogram:
         return functional.avg_pool1d(power[None], FRAMES, FRAMES, ceil_mode=True)[0]
 
 
-class _Block(nn.Module):
-    """Two 3x3 convolutions with a residual path; halves bands and columns."""
-
-    def __init__(self, inside: int, outside: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inside, outside, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(outside),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outside),
-        )
-        self.skip = nn.Sequential(
-            nn.AvgPool2d(2, ceil_mode=True),
-            nn.Conv2d(inside, outside, 1, bias=False),
-            nn.BatchNorm2d(outside),
-        )
-
-    def forward(self, picture: Tensor) -> Tensor:
-        return torch.relu(self.skip(picture) + self.body(picture))
-
-
 class VoiceNet(nn.Module):
     """Spectrogram of an utterance to logits.
 
@@ -74,7 +55,9 @@ class VoiceNet(nn.Module):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         )
-        self.body = nn.Sequential(*map(_Block, widths, widths[1:]))
+        self.body = nn.Sequential(
+            *(Residual(inside, outside, 2) for inside, outside in pairwise(widths))
+        )
         self.columns = nn.Sequential(
             nn.Conv1d(widths[-1] * MELS // 16, 128, 1, bias=False), nn.BatchNorm1d(128), nn.ReLU()
         )

@@ -152,11 +152,10 @@ def _face_weights(settings: Settings) -> str:
 
 def _checkpoint(settings: Settings) -> str:
     from model import checkpoint
+    from realtime.model_info import model_info
 
-    card = checkpoint.load(settings.recognition.checkpoint).card
-    card.require_live()
-    if settings.recognition.neutral_prior is not None:
-        card.require_prior()
+    checkpoint.load(settings.recognition.checkpoint)
+    model_info(settings.recognition)
     return f"{settings.recognition.checkpoint!r} can be loaded"
 
 

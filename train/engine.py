@@ -168,13 +168,13 @@ def train(
         began = time.monotonic()
         means = _epoch(course, plan, on, state.epoch, optimiser, average, watch)
         seconds = time.monotonic() - began
-        weights = _copied(network)
+        weights = copied(network)
         with average.in_place():
             scores = course.scores()
             if plan.keep == "last":
                 scores[SELECTS] = float(state.epoch + 1)
             figures = on.broadcast({**means, **scores, "seconds": seconds})
-            scored = _copied(network) if plan.average else weights
+            scored = copied(network) if plan.average else weights
         state = _next(state, figures, weights, scored, plain, on)
         if watch is not None:
             watch.epoch(state)
@@ -319,7 +319,7 @@ def _next(
     )
 
 
-def _copied(network: nn.Module) -> dict[str, Tensor]:
+def copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 

@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from model.face import FaceNet, read
 from model.labels import EMOTIONS
-from train.average import Average
 from train.corpora import fer2013
-from train.engine import Precision, fabric, one_cycle
+from train.descent import Descent, threads
+from train.engine import Precision, copied, fabric
 from train.metrics import Scores, score
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -74,12 +74,8 @@ def fit(recipe: FaceRecipe, report: Callable[[int, int, str], None]) -> Fitted:
         recipe: see there.
         report: told (steps done, steps in all, a line for the eyes).
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with threads(recipe.threads):
         return _fit(recipe, report)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _fit(recipe: FaceRecipe, report: Callable[[int, int, str], None]) -> Fitted:
@@ -98,36 +94,24 @@ def _fit(recipe: FaceRecipe, report: Callable[[int, int, str], None]) -> Fitted:
         momentum=recipe.momentum,
         nesterov=True,
     )
-    module, optimiser = on.setup(net, plain)
-    steps = -(-len(labels) // recipe.batch)
-    total = steps * recipe.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        plain, lambda done: one_cycle(done / total, recipe.warm_up)
-    )
-    average = Average(net, recipe.average, {})
+    total = -(-len(labels) // recipe.batch) * recipe.epochs
+    descent = Descent(on, net, plain, total, recipe.warm_up, recipe.average)
     best: tuple[float, int, dict[str, Tensor]] | None = None
-    done, line = 0, ""
+    line = ""
     for epoch in range(1, recipe.epochs + 1):
-        module.train()
+        descent.module.train()
         order = on.to_device(torch.randperm(len(labels), generator=shuffle))
         for rows in torch.split(order, recipe.batch):
-            _, logits = module(augment(_scaled(pixels[rows]), recipe))
+            _, logits = descent.module(augment(_scaled(pixels[rows]), recipe))
             loss = functional.cross_entropy(
                 logits, labels[rows], label_smoothing=recipe.label_smoothing
             )
-            optimiser.zero_grad(set_to_none=True)
-            on.backward(loss)
-            on.clip_gradients(module, optimiser, max_norm=5.0)
-            optimiser.step()
-            schedule.step()
-            done += 1
-            average.update(done)
-            report(done, total, line)
-        with average.in_place():
+            descent.step(loss)
+            report(descent.done, total, line)
+        with descent.average.in_place():
             accuracy = evaluate(net, validation).accuracy
             if best is None or accuracy > best[0]:
-                state = {key: value.detach().clone() for key, value in net.state_dict().items()}
-                best = (accuracy, epoch, state)
+                best = (accuracy, epoch, copied(net))
         line = f"epoch {epoch}: validation accuracy {accuracy:.3f}"
     assert best is not None
     net.load_state_dict(best[2])

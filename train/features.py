@@ -66,7 +66,7 @@ def voice_bank(encoder: AudioEncoder, split: str, report: Report) -> Bank:
             rows.append(np.stack([encoder.encode(one) for one in versions]))
             emotions.append(clip.emotion)
             actors.append(clip.actor)
-            report(min(index + 1, 1894), 1894, "voices")
+            report(index + 1, voices.COUNT, "voices")
         return {
             "vectors": np.stack(rows),
             "emotions": np.asarray(emotions, np.int64),

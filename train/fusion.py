@@ -30,6 +30,7 @@ from train.compose import (
     with_absences,
 )
 from train.corpora import meld
+from train.engine import copied
 from train.features import Report, face_bank, text_vectors, voice_bank
 from train.metrics import Scores, score
 from train.objective import Targets, Weighting, mass
@@ -194,7 +195,7 @@ def fit(
         reached = _selection(model, given.validation, held_out[:1])
         line = f"seed {seed}, epoch {epoch + 1}: validation {reached:.3f}"
         if best is None or reached > best[0]:
-            state = {key: value.detach().clone() for key, value in model.state_dict().items()}
+            state = copied(model)
             best = (reached, epoch + 1, state)
     assert best is not None
     model.load_state_dict(best[2])

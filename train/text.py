@@ -15,7 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh, pack
 from train.average import Average
-from train.engine import Keep
+from train.descent import threads
+from train.engine import Keep, copied
 from train.features import Report
 from train.metrics import score
 from train.stretches import cut, filled
@@ -97,12 +98,8 @@ def fit(
     report: Report,
 ) -> FittedText:
     """One training; the same seed and number of threads give the same weights."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with threads(recipe.threads):
         return _fit(recipe, lessons, start, seed, report)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _fit(
@@ -158,7 +155,7 @@ def _fit(
             found.append(_validate(fabric, module, lessons))
             reached = float(np.mean(list(found[-1].values()))) if found[-1] else 0.0
             if best is None or recipe.keep == "last" or reached > best[0]:
-                state = {key: value.detach().clone() for key, value in encoder.state_dict().items()}
+                state = copied(encoder)
                 best = (reached, epoch, state)
         said = f"text encoder {recipe.name}, seed {seed}, epoch {epoch}: validation {reached:.3f}"
     assert best is not None

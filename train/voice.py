@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.voice import MELS, Spectrogram, VoiceNet
-from train.average import Average
-from train.engine import Precision, fabric, one_cycle
+from train.descent import Descent
+from train.engine import Precision, copied, fabric
 from train.features import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -97,38 +97,28 @@ def trained(
     spoken = torch.arange(clips.power.shape[-1]) < clips.lengths[:, None]
     net.standardise(clips.power.transpose(1, 2)[spoken])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plain = torch.optim.AdamW(net.parameters(), recipe.learning_rate)
-    plain.param_groups[0]["weight_decay"] = recipe.weight_decay
-    module, optimiser = on.setup(net, plain)
+    plain = torch.optim.AdamW(
+        net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     clips = Clips(*(on.to_device(part) for part in vars(clips).values()))
     labels = on.to_device(labels)
     steps = -(-len(labels) // recipe.batch)
     total = steps * recipe.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        plain, lambda done: one_cycle(done / total, recipe.warm_up)
-    )
-    average, done = Average(net, recipe.average, {}), 0
-    module.train()
+    descent = Descent(on, net, plain, total, recipe.warm_up, recipe.average)
+    descent.module.train()
     for _ in range(recipe.epochs):
         order = on.to_device(torch.randperm(len(labels), generator=shuffle))
         for rows in torch.tensor_split(order, steps):
             part = clips.take(rows)
             seen = augment(net.seen, part, recipe)
             loss = functional.cross_entropy(
-                module(seen), labels[rows], label_smoothing=recipe.label_smoothing
+                descent.module(seen), labels[rows], label_smoothing=recipe.label_smoothing
             )
-            optimiser.zero_grad(set_to_none=True)
-            on.backward(loss)
-            on.clip_gradients(module, optimiser, max_norm=5.0)
-            optimiser.step()
-            schedule.step()
-            done += 1
-            average.update(done)
-            report(done, total, line)
-    if recipe.average:
-        with average.in_place():
-            kept = {name: value.detach().clone() for name, value in net.state_dict().items()}
-        net.load_state_dict(kept)
+            descent.step(loss)
+            report(descent.done, total, line)
+    with descent.average.in_place():
+        kept = copied(net)
+    net.load_state_dict(kept)
     return net.cpu().eval().requires_grad_(False)
 
 

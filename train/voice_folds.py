@@ -12,6 +12,7 @@ from torch import Tensor
 from model.labels import EMOTIONS, SAMPLE_RATE
 from model.voice import Spectrogram, VoiceNet
 from train.corpora import voices
+from train.descent import threads
 from train.features import Report
 from train.metrics import Scores, score
 from train.voice import Clips, Sound, VoiceRecipe, answer, heard, trained
@@ -37,12 +38,8 @@ class Fitted:
 def fit(recipe: VoiceRecipe, report: Report) -> Fitted:
     """Trains a network for each fold, and the encoder. None of them chooses anything: the last
     epoch is kept."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with threads(recipe.threads):
         return _fit(recipe, report)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def conditions(random: np.random.Generator) -> dict[str, Callable[[Sound], Sound]]:
@@ -94,7 +91,7 @@ def _material(report: Report) -> _Material:
     for clip, sound in voices.load():
         clips.append(clip)
         sounds.append(sound)
-        report(len(clips), 1894, "voices")
+        report(len(clips), voices.COUNT, "voices")
     ear = Spectrogram()
     return _Material(clips, sounds, heard(ear, sounds), ear)
 

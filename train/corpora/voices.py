@@ -28,6 +28,8 @@ STATED = ("neutral", "calm", "joy", "sadness", "anger", "fear", "disgust", "surp
 #: Boredom (L) is none of the seven and is left out; there is no surprise.
 _EMODB = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
 
+#: Clips of both corpora, for progress.
+COUNT = 1894
 #: The actors of each split: four women and men each for validation and test.
 ACTORS = {
     "validation": ("ravdess-17", "ravdess-18", "ravdess-19", "ravdess-20", "emodb-12", "emodb-13"),
