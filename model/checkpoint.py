@@ -27,7 +27,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `emotions` are its classes, in the order of its probabilities. `encoders` are the identities of
     the encoders whose features it was trained with, by modality; it answers for no others.
     `temperature` divides the final logits, unless `by_presence` has one for the modalities that
-    the utterance has (see `presence`); `temperatures` divide those of the modalities' own heads.
+    the utterance has (see `presence`), after which `shifts` has what is added for these, by class,
+    where anything is; `temperatures` divide those of the modalities' own heads.
     `prior` is how probable it calls each emotion in the mean, on validation and with all
     modalities; empty where it was not measured. `scores` holds the measurements: set, then figure
     or class.
@@ -48,6 +49,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     machine: str
     notes: list[str]
     by_presence: dict[str, float] = {}
+    shifts: dict[str, list[float]] = {}
     prior: list[float] = []
     recipe: dict[str, Any] = {}
     format: str = _FORMAT
@@ -250,6 +252,12 @@ def _read_card(path: Path, weights: Path) -> Card:
             f"checkpoint card {path}: {len(card.emotions)} emotions for a network of "
             f"{card.architecture.classes}; copy it again"
         )
+    for name, shift in card.shifts.items():
+        if len(shift) != card.architecture.classes:
+            raise InputError(
+                f"checkpoint card {path}: {len(shift)} shifts for {name}, one for each of "
+                f"{card.architecture.classes} emotions expected; copy it again"
+            )
     for what in (card.encoders, card.temperatures):
         if set(what) != set(card.dims):
             raise InputError(

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -81,16 +80,19 @@ class ContextTextModel(nn.Module):
     Args:
         bert: a `transformers` BERT model, whose parts are taken over.
         settings: how far it looks.
+        layers: layers to take instead of the model's own.
     """
 
-    def __init__(self, bert: Any, settings: ContextSettings) -> None:
+    def __init__(
+        self, bert: Any, settings: ContextSettings, layers: nn.ModuleList | None = None
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.heads = int(bert.config.num_attention_heads)
         #: Length of an utterance's vector.
         self.dim = int(bert.config.hidden_size)
         self.embeddings = bert.embeddings
-        self.layers = nn.ModuleList(bert.encoder.layer)
+        self.layers = nn.ModuleList(layers or bert.encoder.layer)
         # To begin with, an utterance is read almost by itself, as the encoder was trained to.
         bias = torch.zeros(len(self.layers), self.heads, 2, settings.reach + 1)
         bias[..., 1:] = -2.0
@@ -173,43 +175,15 @@ class ContextTextModel(nn.Module):
         return out
 
 
-class ContextTextEncoder:
-    """Text features of the utterances of a conversation, one after the other.
-
-    Deterministic, and never touches the network. `reset` between conversations.
-
-    Args:
-        model: a trained network.
-        tokenise: gives the token ids of a text, the marks at its ends included.
-        identity: the encoder and the version of its weights.
-    """
-
-    def __init__(self, model: ContextTextModel, tokenise: "Tokenise", identity: str) -> None:
-        self._model = model.eval().requires_grad_(False)
-        self._tokenise = tokenise
-        #: The encoder and the version of its weights.
-        self.identity = identity
-        #: Length of the feature vector.
-        self.dim = model.dim
-        self.reset()
-
-    def reset(self) -> None:
-        """Forgets the conversation."""
-        self._past = self._model.start()
-        self._numbers: dict[str, int] = {}
-
-    def encode(self, text: str, speaker: str) -> NDArray[np.float32]:
-        """The feature vector of the next utterance, float32 [dim], in its conversation.
-
-        Raises:
-            ValueError: there are no words; such an utterance has no text features.
-        """
-        if not text.strip():
-            raise ValueError("no words to encode; an utterance without words has no text features")
-        number = self._numbers.setdefault(speaker, len(self._numbers))
-        with torch.inference_mode():
-            vector, self._past = self._model.step(self._past, self._tokenise([text])[0], number)
-        return np.asarray(vector, np.float32)
+def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
+    """What answers from an utterance's vector [..., dim]: logits [..., classes]."""
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(dim, 256),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(256, classes),
+    )
 
 
 class Tokenise:

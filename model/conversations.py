@@ -5,6 +5,7 @@ Shapes: B conversations or windows, N utterances, M modalities.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import torch
 from torch import Tensor
@@ -59,6 +60,11 @@ def speakers_by_appearance(speakers: Sequence[str | int]) -> list[int]:
     """Speakers as numbers from 0, in the order in which they first appear."""
     numbers: dict[str | int, int] = {}
     return [numbers.setdefault(speaker, len(numbers)) for speaker in speakers]
+
+
+def speaker_number(name: str) -> int:
+    """A number for a name, the same each time: a table of names would grow."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
 def together(before: Conversations, after: Conversations) -> Conversations:

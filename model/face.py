@@ -1,21 +1,18 @@
 """Visual features: a small convolutional network on 48x48 grey faces."""
 
-import hashlib
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
-import safetensors
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from configs.errors import InputError
 from model.labels import EMOTIONS
 from model.residual import Residual
+from model.shipped import FOLDER, load_weights
 
 #: Side of a face in pixels.
 SIZE = 48
@@ -25,7 +22,7 @@ EMBEDDING = 64
 #: framed as in FER2013, where the height of a detected box is the height of the picture.
 MARGIN = 1.05
 
-WEIGHTS = Path(__file__).parent / "weights" / "face.safetensors"
+WEIGHTS = FOLDER / "face.safetensors"
 
 # The expression needs few pixels and every frame is encoded: threads would only compete with the
 # other stages.
@@ -104,19 +101,11 @@ class FaceEncoder:
     dim = EMBEDDING + len(EMOTIONS)
 
     def __init__(self, weights: Path | None = None) -> None:
-        path = weights or WEIGHTS
         self._net = FaceNet()
-        try:
-            self._net.load_state_dict(load_file(path))
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-            raise InputError(
-                f"face encoder {path}: {_reason(error)}; give the file face.safetensors that "
-                "ships with the project, or train one with `python -m train.fit face`"
-            ) from error
+        digest = load_weights(self._net, weights or WEIGHTS, "face")
         self._net = _fused(self._net.eval().requires_grad_(False))
         #: The encoder and the version of its weights.
-        self.identity = f"face-cnn/2:{digest[:12]}"
+        self.identity = f"face-cnn/2:{digest}"
 
     def crop(self, frame: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """The square grey face that `encode` takes.
@@ -170,11 +159,3 @@ class FaceEncoder:
         if not len(features):
             raise ValueError("no faces to pool; an utterance without faces has no visual features")
         return np.asarray(features.mean(axis=0, dtype=np.float64), np.float32)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, RuntimeError):
-        return "not the weights of this face network"
-    return " ".join(str(error).split())

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from configs.errors import InputError
 from model.checkpoint import Card, Checkpoint, presence
+from model.conversations import speaker_number
 from model.features import UtteranceFeatures
 from model.labels import EMOTIONS, MODALITIES
 from model.network import Conversations, State
@@ -65,6 +65,9 @@ class EmotionRecogniser:
         self._card = card
         self._model = checkpoint.model
         self._context = context
+        self._shifts = {
+            name: torch.tensor(shift, dtype=torch.float64) for name, shift in card.shifts.items()
+        }
         self._shift = torch.zeros(len(EMOTIONS), dtype=torch.float64)
         if neutral_prior is not None:
             self._shift[EMOTIONS.index("neutral")] = _shift(card, neutral_prior)
@@ -89,7 +92,11 @@ class EmotionRecogniser:
             answers, state = self._model.step(self._state, self._turn(vectors, speaker))
             card, there = self._card, presence(vectors)
             opinion = Opinion(
-                self._probabilities(answers.final, card.by_presence.get(there, card.temperature)),
+                self._probabilities(
+                    answers.final,
+                    card.by_presence.get(there, card.temperature),
+                    self._shifts.get(there, 0.0),
+                ),
                 {
                     m: self._probabilities(answers.specific[m], card.temperatures[m])
                     if m in vectors
@@ -99,9 +106,11 @@ class EmotionRecogniser:
             )
         return opinion, state
 
-    def _probabilities(self, logits: Tensor, temperature: float) -> NDArray[np.float32]:
+    def _probabilities(
+        self, logits: Tensor, temperature: float, shift: Tensor | float = 0.0
+    ) -> NDArray[np.float32]:
         # In double precision, so that the seven sum to one as closely as float32 can say.
-        scaled = logits[0, -1].double() / temperature + self._shift
+        scaled = logits[0, -1].double() / temperature + shift + self._shift
         return np.asarray(scaled.softmax(-1), np.float32)
 
     def _checked(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
@@ -124,14 +133,9 @@ class EmotionRecogniser:
         return Conversations(
             {m: torch.from_numpy(x)[None, None] for m, x in {**nothing, **vectors}.items()},
             torch.tensor([[[m in vectors for m in MODALITIES]]]),
-            torch.tensor([[_number(speaker)]]),
+            torch.tensor([[speaker_number(speaker)]]),
             torch.ones(1, 1, dtype=torch.bool),
         )
-
-
-def _number(speaker: str) -> int:
-    """A number for a name, the same each time: a table of names would grow."""
-    return int.from_bytes(blake2b(speaker.encode(), digest_size=7).digest())
 
 
 def _shift(card: Card, neutral_prior: float) -> float:

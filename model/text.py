@@ -44,9 +44,10 @@ class TextEncoder:
         weights = path / "model.safetensors"
         if not weights.is_file():
             raise InputError(f"text model {path}: no model.safetensors in it; {_REMEDY}")
-        self._tokenizer, self._model = load_encoder(path)
+        #: The parts, for encoders that are made of the same.
+        self.tokenizer, self.bert = load_encoder(path)
         #: Length of the feature vector.
-        self.dim = int(self._model.config.hidden_size)
+        self.dim = int(self.bert.config.hidden_size)
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         name = "all-MiniLM-L6-v2" if directory is None else path.resolve().name
@@ -61,9 +62,9 @@ class TextEncoder:
         """
         if not text.strip():
             raise ValueError("no words to encode; an utterance without words has no text features")
-        tokens = self._tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        tokens = self.tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         with torch.inference_mode():
-            states = self._model(**tokens).last_hidden_state[0]
+            states = self.bert(**tokens).last_hidden_state[0]
             return np.asarray(torch.nn.functional.normalize(states.mean(0), dim=0), np.float32)
 
 

@@ -1,38 +1,38 @@
 """The voice: a small convolutional network on the spectrogram of an utterance."""
 
 from itertools import pairwise
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.audio import HOP, WINDOW, levelled
-from model.labels import SAMPLE_RATE
+from model.labels import EMOTIONS, SAMPLE_RATE
 from model.residual import Residual
+from model.shipped import FOLDER, load_weights
+from model.sound import Sound
 from model.torchaudio_import import torchaudio
 
 #: Bands of the spectrogram, and frames of 10 ms that are one of its columns.
 MELS, FRAMES = 64, 2
+#: Lowest and highest frequency of the bands in Hz.
+EDGES = (50.0, 7800.0)
 #: Added to power before the logarithm, so that silence has one.
 SILENT = 1e-5
 
+WEIGHTS = FOLDER / "voice.safetensors"
+
 
 class Spectrogram:
-    """Sounds to mel spectrograms in power; a sound's level does not matter."""
+    """Sounds to power in mel bands."""
 
     def __init__(self) -> None:
-        self._power = torchaudio.transforms.Spectrogram(
-            n_fft=512, win_length=WINDOW, hop_length=HOP, power=2.0, center=False
-        )
-        self._mel = torchaudio.transforms.MelScale(MELS, SAMPLE_RATE, 50.0, 7800.0, 257)
+        self._mel = torchaudio.transforms.MelScale(MELS, SAMPLE_RATE, *EDGES, 257)
 
-    def __call__(self, samples: NDArray[np.float32]) -> Tensor:
-        """Power in mel bands, float32 [64, columns], a column every 20 ms, of a mono sound float32
-        [n], n > 0, at 16 kHz."""
-        power = self._mel(self._power(levelled(torch.from_numpy(np.array(samples, np.float32)))))
-        return functional.avg_pool1d(power[None], FRAMES, FRAMES, ceil_mode=True)[0]
+    def __call__(self, sound: Sound) -> Tensor:
+        """Power in mel bands, float32 [64, columns], a column every 20 ms."""
+        power = self._mel(sound.power)[None]
+        return functional.avg_pool1d(power, FRAMES, FRAMES, ceil_mode=True)[0]
 
 
 class VoiceNet(nn.Module):
@@ -76,6 +76,11 @@ class VoiceNet(nn.Module):
         """Spectrograms in power as the network sees them: logarithmic and standardised."""
         return ((power + SILENT).log() - self.mean) / self.deviation
 
+    def says(self, power: Tensor) -> Tensor:
+        """Logarithms of the probabilities [classes] of one spectrogram in power, [64, columns]."""
+        logits: Tensor = self(self.seen(power)[None])
+        return logits[0].log_softmax(-1)
+
     def forward(self, seen: Tensor) -> Tensor:
         """Logits [n, classes] of what is seen of spectrograms, [n, 64, columns]."""
         picture = seen[:, None].contiguous(memory_format=torch.channels_last)
@@ -86,3 +91,17 @@ class VoiceNet(nn.Module):
         pooled = self.dropout(torch.cat([mean, variance.clamp(min=1e-5).sqrt()], -1))
         logits: Tensor = self.classify(self.dropout(torch.relu(self.embed(pooled))))
         return logits
+
+
+def load(weights: Path | None = None) -> tuple[VoiceNet, str]:
+    """A network of the seven emotions, ready to answer, and its identity.
+
+    Args:
+        weights: a safetensors file of `VoiceNet`; None takes the one that ships.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
+    net = VoiceNet(len(EMOTIONS))
+    digest = load_weights(net, weights or WEIGHTS, "voice")
+    return net.eval().requires_grad_(False), f"voice-cnn/1:{digest}"

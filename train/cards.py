@@ -78,6 +78,7 @@ def save(
         architecture=network.architecture,
         temperature=found.overall,
         by_presence=found.by_presence,
+        shifts=found.shifts,
         prior=found.prior,
         temperatures=found.own,
         data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"

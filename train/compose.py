@@ -54,6 +54,7 @@ class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Corpus:
     """One split: all utterances in a row, their windows, and the clips and faces to draw from.
 
+    `text` [n, VARIANTS, dim] has the words' features in several versions, the first undisturbed;
     `windows` int64 [n, K] holds for each utterance the places of the last K of its dialogue, -1
     where there are fewer, itself last; `speakers` [n, K] their speakers by appearance.
     """
@@ -78,7 +79,7 @@ class Composition:
 def corpus_of(
     dialogues: list[list[Turn]], text: NDArray[np.float32], voices: Bank, faces: Bank, context: int
 ) -> Corpus:
-    """Lays out a split; `text` are the features of all utterances in order."""
+    """Lays out a split; `text` are the features of all utterances in order, [n, VARIANTS, dim]."""
     windows, speakers, emotions = [], [], []
     start = 0
     for turns in dialogues:
@@ -124,14 +125,14 @@ def compose(
             )
             voice_rows.append(_draw(clips, (cast[turn.speaker], heard), random))
             face_rows.append(_draw(shown_faces, ("", seen), random))
-    features = {"text": corpus.text}
-    present = [torch.ones(len(corpus.text), dtype=torch.bool)]
-    for name, bank, rows in (
-        ("audio", corpus.voices, np.asarray(voice_rows)),
-        ("visual", corpus.faces, np.asarray(face_rows)),
+    features, present = dict[str, Tensor](), []
+    for name, vectors, rows in (
+        ("text", corpus.text, np.arange(len(corpus.text))),
+        ("audio", torch.from_numpy(corpus.voices.vectors), np.asarray(voice_rows)),
+        ("visual", torch.from_numpy(corpus.faces.vectors), np.asarray(face_rows)),
     ):
         variant = np.zeros(len(rows), int) if clean else random.integers(0, VARIANTS, len(rows))
-        features[name] = torch.from_numpy(bank.vectors[rows, variant])
+        features[name] = vectors[rows, variant]
         present.append(torch.from_numpy(rows >= 0))
     return Composition(features, torch.stack(present, -1))
 

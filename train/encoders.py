@@ -9,12 +9,14 @@ from pathlib import Path
 
 import msgspec
 from filelock import FileLock
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import configs
 from configs.errors import InputError
 from configs.files import replacing
-from model.context_text import ContextTextModel, fresh
+from model.context_text import ContextTextModel, emotion_head, fresh
 from train import cache, text
 from train.corpora import corpus as data
 from train.corpora import tables
@@ -24,6 +26,8 @@ from train.text import TextRecipe
 
 #: Changes when the same recipe would give another encoder or other features.
 _VERSION = 3
+#: What the names of heads begin with in a file.
+_HEADS = "heads."
 
 
 def recipe(name_or_path: str) -> TextRecipe:
@@ -45,6 +49,15 @@ def check(made: TextRecipe) -> None:
                 f"recipe {one.name!r}: corpora {', '.join(one.corpora) or 'none'}; expected some "
                 f"of {', '.join(sorted(there))}"
             )
+        if not {*tables.TABLES} >= {*one.apart}:
+            raise InputError(
+                f"recipe {one.name!r}: apart {', '.join(one.apart)}; expected some of "
+                f"{', '.join(sorted(tables.TABLES))}"
+            )
+        if one.left_out > one.parts:
+            raise InputError(
+                f"recipe {one.name!r}: left_out {one.left_out}; there are {one.parts} parts"
+            )
         if one.start is None:
             return
         before = _read(one.start)
@@ -60,11 +73,33 @@ def _read(name_or_path: str) -> TextRecipe:
 
 def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
     """The text encoder of a recipe and seed, trained or from the cache."""
-    model = fresh(made.context)
+    return with_head(made, seed, None, report)[0]
+
+
+def with_head(
+    made: TextRecipe, seed: int, corpus: str | None, report: Report
+) -> tuple[ContextTextModel, nn.Sequential]:
+    """The text encoder of a recipe and seed, trained or from the cache, and the head that answers
+    for a corpus from its vectors alone (None: one without weights). Raises `InputError` where the
+    recipe's head for the corpus also reads prosody, or there is none."""
+    model, head = fresh(made.context), nn.Sequential()
     path = trained(made, seed, report)
     with cache.reading(path):
-        model.load_state_dict(load_file(path))
-    return model.eval().requires_grad_(False)
+        state = load_file(path)
+    heads = {name: state.pop(name) for name in list(state) if name.startswith(_HEADS)}
+    with cache.reading(path):
+        model.load_state_dict(state)
+    if corpus is not None:
+        mine = f"{_HEADS}{corpus}."
+        parts = {name.removeprefix(mine): heads[name] for name in heads if name.startswith(mine)}
+        if not parts:
+            raise InputError(
+                f"recipe {made.name!r}: no head that answers for {corpus} from words alone; give "
+                f"prosody=false, and {corpus} among the corpora"
+            )
+        head = emotion_head(model.dim, len(parts["4.bias"]))
+        head.load_state_dict(parts)
+    return model.eval().requires_grad_(False), head.eval().requires_grad_(False)
 
 
 def trained(made: TextRecipe, seed: int, report: Report) -> Path:
@@ -77,12 +112,23 @@ def trained(made: TextRecipe, seed: int, report: Report) -> Path:
         start = None
         if made.start is not None:
             start = encoder(recipe(made.start), 1, report).state_dict()
-        fitted = text.fit(made, lessons(made), start, seed, report)
+        fitted = text.fit(made, lessons(made, seed), start, seed, report)
         state = {name: one.contiguous() for name, one in fitted.model.state_dict().items()}
+        for corpus, head in fitted.heads.items():
+            weights = head.state_dict().items()
+            state |= {f"{_HEADS}{corpus}.{name}": one.contiguous() for name, one in weights}
         notes = {"epoch": str(fitted.epoch), "validation": json.dumps(fitted.validation)}
         with replacing(path) as unfinished:
             save_file(state, unfinished, metadata=notes)
     return path
+
+
+def validation(made: TextRecipe, seed: int) -> list[dict[str, float]]:
+    """Weighted F1 on validation, by epoch and corpus, of a trained encoder in the cache."""
+    path = _weights(made, seed)
+    with cache.reading(path), safe_open(path, "pt") as stored:
+        found: list[dict[str, float]] = json.loads(stored.metadata()["validation"])
+    return found
 
 
 def is_trained(made: TextRecipe, seed: int) -> bool:
@@ -92,12 +138,13 @@ def is_trained(made: TextRecipe, seed: int) -> bool:
 
 def key(made: TextRecipe, seed: int) -> str:
     """What an encoder depends on: its recipe, that of the one it starts from, seed and data."""
-    alike = msgspec.structs.replace(made, seeds=1, first_seed=1)
+    alike = msgspec.to_builtins(msgspec.structs.replace(made, seeds=1, first_seed=1))
+    del alike["ship"]
     parts = [f"{_VERSION} {seed}", msgspec.json.encode(alike).decode()]
     if made.start is not None:
         parts.append(key(recipe(made.start), 1))
     files = {"goemotions": "text/goemotions_ekman.csv.gz"}
-    for name in made.corpora:
+    for name in (*made.corpora, *made.apart):
         path = data(files.get(name, f"erc/{name}.csv"))
         with path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())

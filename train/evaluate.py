@@ -18,6 +18,7 @@ from configs.command import parser, run
 from configs.errors import InputError
 from model import checkpoint
 from model.checkpoint import Card, presence
+from train.encoder_scores import EncoderScores
 from train.evaluation import Material, conversation_material, evaluate, is_run
 from train.features import Report
 from train.figures import Agreement, Evaluation, Figure, Figures
@@ -109,6 +110,7 @@ def summary(card: Card) -> dict[str, object]:
             name: {**figures, "per_class": card.scores[name]["per_class"]}
             for name, figures in _of_card(card).items()
         },
+        "encoders": card.scores.get("encoders", {}),
         "notes": card.notes,
     }
 
@@ -237,9 +239,20 @@ def _print_card(card: Card) -> None:
         recalls.add_row(name, *(f"{classes[emotion]['recall']:.2f}" for emotion in card.emotions))
     show(table)
     show(recalls)
+    encoders: EncoderScores = card.scores.get("encoders", {})
+    if encoders:
+        show(_encoders(encoders))
     console.print(_FROM_CARD)
     for note in card.notes:
         console.print(f"- {note}", markup=False)
+
+
+def _encoders(encoders: EncoderScores) -> Table:
+    figures = list(dict.fromkeys(name for one in encoders.values() for name in one))
+    table = _empty("Encoders by themselves", *(name.replace("_", " ") for name in figures))
+    for name, one in encoders.items():
+        table.add_row(name, *(f"{one[f]:.3f}" if f in one else "" for f in figures))
+    return table
 
 
 def _plus_minus_of_card(one: Mapping[str, float | None]) -> str:

@@ -5,7 +5,7 @@ features of another encoder or corpus are never taken for these.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +50,24 @@ def text_vectors(encoder: TextEncoder, texts: Sequence[str], report: Report) -> 
             report(index + 1, len(unique), "words")
         return {"vectors": np.stack(rows)}
 
-    found = _cached("text", f"{encoder.identity}\n" + "\n".join(unique), make)["vectors"]
+    found = cached("text", f"{encoder.identity}\n" + "\n".join(unique), make)["vectors"]
     place = {text: index for index, text in enumerate(unique)}
     return np.asarray(found[[place[text] for text in texts]], np.float32)
 
 
-def voice_bank(encoder: AudioEncoder, split: str, report: Report) -> Bank:
-    """The clips of a split's actors."""
+def voice_bank(
+    encoder: AudioEncoder, unheard: Mapping[str, AudioEncoder], split: str, report: Report
+) -> Bank:
+    """The clips of a split's actors; of an actor that `unheard` names, by the encoder given
+    there."""
 
     def make() -> dict[str, NDArray[np.generic]]:
         random = np.random.default_rng(7)
         rows, emotions, actors = [], [], []
         for index, (clip, sound) in enumerate(voices.load()):
             versions = [sound, *(_disturbed(sound, random) for _ in range(VARIANTS - 1))]
-            rows.append(np.stack([encoder.encode(one) for one in versions]))
+            mine = unheard.get(clip.actor, encoder)
+            rows.append(np.stack([mine.encode(one) for one in versions]))
             emotions.append(clip.emotion)
             actors.append(clip.actor)
             report(index + 1, voices.COUNT, "voices")
@@ -74,8 +78,9 @@ def voice_bank(encoder: AudioEncoder, split: str, report: Report) -> Bank:
         }
 
     sources = [corpus("voice/ravdess_speech_16k.zip"), corpus("voice/emodb_16k.zip")]
-    key = "\n".join([encoder.identity, str(VARIANTS), *map(_fingerprint, sources)])
-    found = _cached("voices", key, make)
+    others = [f"{actor} {unheard[actor].identity}" for actor in sorted(unheard)]
+    key = "\n".join([encoder.identity, *others, str(VARIANTS), *map(_fingerprint, sources)])
+    found = cached("voices", key, make)
     mine = np.asarray([voices.split_of(str(actor)) == split for actor in found["owners"]])
     return Bank(
         np.asarray(found["vectors"][mine], np.float32),
@@ -108,7 +113,7 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
     official = "test" if split == "test" else "validation"
     source = _fingerprint(corpus("face/fer2013.zip"))
     key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
-    found = _cached("faces", key, make)
+    found = cached("faces", key, make)
     mine = np.ones(len(found["emotions"]), bool)
     if split != "test":
         order = np.random.default_rng(3).permutation(len(mine))
@@ -164,9 +169,11 @@ def _fingerprint(path: Path) -> str:
     return f"{path.name} {path.stat().st_size}"
 
 
-def _cached(
+def cached(
     kind: str, key: str, make: Callable[[], dict[str, NDArray[np.generic]]]
 ) -> dict[str, NDArray[np.generic]]:
+    """Arrays of a kind from the user's cache, made and kept where they are not there. `key` names
+    all that they depend on. Raises `InputError` where the file is damaged."""
     path = cache.folder("features") / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
     if not path.is_file():
         made = make()

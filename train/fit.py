@@ -11,13 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import configs
 from configs.command import parser, run, terminate_like_interrupt
-from train import encoders, face, fusion, install, trainings, voice_folds
+from train import encoders, face, fusion, install, speaker, trainings, voice_folds
 from train.conversation import ConversationRecipe
 from train.face import FaceRecipe
 from train.features import Report
 from train.fusion import FusionRecipe
 from train.recipes import recipe, seeds
 from train.runs import Run
+from train.speaker import SpeakerRecipe
 from train.text import TextRecipe
 from train.voice import VoiceRecipe
 
@@ -25,12 +26,22 @@ EXAMPLES = """
 python -m train.fit                          the model that ships (recipe live), into runs/live
 python -m train.fit live seeds=3 name=three  three seeds, into runs/three
 python -m train.fit face ship=true           the face encoder, installed into model/weights
-python -m train.fit voice                    the voice encoder, into runs/voice
+python -m train.fit voice ship=true          the voice encoder, likewise
+python -m train.fit text-spoken ship=true    the text encoder, likewise
+python -m train.fit speaker ship=true        what tells speakers apart, likewise
 python -m train.fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
 python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
 python -m train.fit text-iemocap seeds=5     text encoders, into the cache
 python -m train.fit my/recipe.yaml epochs=5  a recipe of your own
 """
+
+#: The names that the encoders of the model that ships have among the weights.
+_SHIPPED: dict[type, str] = {
+    FaceRecipe: "face",
+    SpeakerRecipe: "speaker",
+    TextRecipe: "text",
+    VoiceRecipe: "voice",
+}
 
 
 class _Display:
@@ -89,16 +100,20 @@ def main(words: Sequence[str]) -> None:
             made = trainings.fit(chosen, display)
         elif isinstance(chosen, TextRecipe):
             made = [encoders.trained(chosen, seed, display.report) for seed in seeds(chosen)][-1]
+            if chosen.ship:
+                made = install.text(chosen, chosen.first_seed, display.report, folder)
         elif isinstance(chosen, FaceRecipe):
             made = install.face(face.fit(chosen, display.report), chosen, folder)
+        elif isinstance(chosen, SpeakerRecipe):
+            made = install.speaker(speaker.fit(chosen, display.report), chosen, folder)
         elif isinstance(chosen, VoiceRecipe):
             made = install.voice(voice_folds.fit(chosen, display.report), chosen, folder)
         else:
             made = _fusion(chosen, folder, display.report)
     console.print(f"done: {made}")
-    if not isinstance(chosen, TextRecipe | VoiceRecipe) and chosen.ship:
+    if chosen.ship:
         weights = Run(made).best() if isinstance(chosen, ConversationRecipe) else made
-        for path in install.ship(weights, chosen.name):
+        for path in install.ship(weights, _SHIPPED.get(type(chosen), chosen.name)):
             console.print(f"installed: {path}")
 
 

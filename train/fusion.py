@@ -1,6 +1,6 @@
 """Training of GSCon on composed conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ from model.face import FaceEncoder
 from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
 from model.network import Answers, Architecture, Conversations
-from model.text import TextEncoder
+from train import encoders, out_of_fold
 from train.calibration import Calibration, softmax, temperatures
 from train.compose import (
     Absence,
@@ -31,10 +31,11 @@ from train.compose import (
 )
 from train.corpora import meld
 from train.engine import copied
-from train.features import Report, face_bank, text_vectors, voice_bank
+from train.features import Report, face_bank, voice_bank
 from train.metrics import Scores, score
 from train.objective import Targets, Weighting, mass
 from train.objective import objective as terms
+from train.words import Reader
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -44,6 +45,10 @@ SUBSETS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Shares of the words that are wrong, in evaluations without punctuation and case.
+WRONG = (0.0, 0.12, 0.3)
+
+
 class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How GSCon is trained; the defaults are those of `configs/train/live.yaml`.
 
@@ -51,7 +56,10 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the power of
     the inverse class frequency that weighs the classes: 0 not at all, 1 all equally. `compositions`
     is the number of ways in which validation and test are given voices and faces; `limit` keeps so
-    many training dialogues (None: all).
+    many training dialogues (None: all). `text` and `voice` are the recipes of the encoders that
+    ship, by which others are trained for what the fusion learns from, see `train.out_of_fold`.
+    `without` names modalities that are never there in training and selection: what is then scored
+    without them is what a model reaches that never relied on them.
     """
 
     kind: Literal["fusion"] = "fusion"
@@ -76,23 +84,29 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     absence: Absence = Absence()
     compositions: Positive = 3
     limit: int | None = None
+    text: str = "text-spoken"
+    voice: str = "voice"
+    without: tuple[Literal["text", "audio", "visual"], ...] = ()
     ship: bool = False
 
 
 @dataclass(frozen=True)
 class Material:
-    """The three splits, and the encoders' identities and feature lengths, by modality."""
+    """The three splits, the words of test [n, dim] by the share of them that is wrong, and the
+    encoders' identities and feature lengths, by modality."""
 
     train: Corpus
     validation: Corpus
     test: Corpus
+    misheard: dict[float, Tensor]
     encoders: dict[str, str]
     dims: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """One training: the network of the best epoch, calibrated, and its scores by set and subset."""
+    """One training: the network of the best epoch, calibrated, its scores by set and subset, and
+    weighted F1 on validation by subset after each epoch, the first before training."""
 
     model: GSCon
     seed: int
@@ -100,22 +114,27 @@ class Fitted:
     selection: float
     calibration: Calibration
     scores: dict[str, dict[str, Scores]]
+    history: list[dict[str, float]]
 
 
 def material(recipe: FusionRecipe, report: Report) -> Material:
     """Reads the corpora and encodes them, or takes the features from the cache."""
-    text, audio, face = TextEncoder(), AudioEncoder(), FaceEncoder()
-    made = {}
+    audio, face = AudioEncoder(), FaceEncoder()
+    reader = Reader(encoders.recipe(recipe.text), report)
+    unheard = out_of_fold.audio_encoders(out_of_fold.recipe(recipe.voice), report)
+    made, dialogues = {}, []
     for split in ("train", "validation", "test"):
         dialogues = meld.load(split)
         if split == "train" and recipe.limit is not None:
             dialogues = dialogues[: recipe.limit]
-        words = text_vectors(text, [turn.text for turns in dialogues for turn in turns], report)
-        voices, faces = voice_bank(audio, split, report), face_bank(face, split, report)
+        words = reader.versions(dialogues, split)
+        voices, faces = voice_bank(audio, unheard, split, report), face_bank(face, split, report)
         made[split] = corpus_of(dialogues, words, voices, faces, recipe.context)
-    encoders = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
+    misheard = {rate: torch.from_numpy(reader.misheard(dialogues, "test", rate)) for rate in WRONG}
+    text = reader.encoder
+    identities = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
     dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
-    return Material(made["train"], made["validation"], made["test"], encoders, dims)
+    return Material(made["train"], made["validation"], made["test"], misheard, identities, dims)
 
 
 def architecture(recipe: FusionRecipe, dims: dict[str, int]) -> Architecture:
@@ -173,8 +192,10 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=total, pct_start=0.15
     )
+    kept = tuple(m for m in MODALITIES if m not in recipe.without)
     held_out = _compositions(given.validation, agreement, recipe.compositions, 101)
     best: tuple[float, int, dict[str, Tensor]] | None = None
+    history = [_weighted_f1(evaluate(model, given.validation, held_out[:1]))]
     line = ""
     for epoch in range(recipe.epochs):
         model.train()
@@ -182,7 +203,9 @@ def fit(
         order = torch.randperm(len(labels), generator=random)
         for step in range(steps):
             rows = order[step * recipe.batch : (step + 1) * recipe.batch]
-            windows = with_absences(batch(given.train, composition, rows), recipe.absence, random)
+            windows = with_absences(
+                batch(given.train, composition, rows, kept), recipe.absence, random
+            )
             loss = objective(
                 model, model(windows, last=True), windows, labels[rows], weight, recipe, random
             )
@@ -192,20 +215,41 @@ def fit(
             optimiser.step()
             schedule.step()
             report(epoch * steps + step + 1, total, line)
-        reached = _selection(model, given.validation, held_out[:1])
+        scored = evaluate(model, given.validation, held_out[:1])
+        history.append(_weighted_f1(scored))
+        reached = _selection(scored, kept)
         line = f"seed {seed}, epoch {epoch + 1}: validation {reached:.3f}"
         if best is None or reached > best[0]:
             state = copied(model)
             best = (reached, epoch + 1, state)
     assert best is not None
     model.load_state_dict(best[2])
-    found = calibrate(model, given.validation, held_out)
+    found = calibrate(model, given.validation, held_out, weight)
     unseen = _compositions(given.test, agreement, recipe.compositions, 202)
     scores = {
         "validation": evaluate(model, given.validation, held_out, found),
         "test": evaluate(model, given.test, unseen, found),
     }
-    return Fitted(model.eval(), seed, best[1], best[0], found, scores)
+    scores["test"] |= _otherwise(model, given, unseen, found)
+    return Fitted(model.eval(), seed, best[1], best[0], found, scores, history)
+
+
+def _otherwise(
+    model: GSCon, given: Material, compositions: list[Composition], found: Calibration
+) -> dict[str, Scores]:
+    """Scores on test where words are wrong, and where voice and face always show the label."""
+    scores = {}
+    for rate, text in given.misheard.items():
+        ways = [Composition({**way.features, "text": text}, way.present) for way in compositions]
+        for name, one in evaluate(model, given.test, ways, found).items():
+            if "text" in SUBSETS[name]:
+                scores[f"{name}; {rate:.0%} of words wrong"] = one
+    as_labelled = dict.fromkeys(("audio", "visual"), Agreement(same=1.0, neutral=0.0))
+    ways = _compositions(given.test, as_labelled, len(compositions), 303)
+    for name, one in evaluate(model, given.test, ways, found).items():
+        if {*SUBSETS[name]} - {"text"}:
+            scores[f"{name}; voice and face as labelled"] = one
+    return scores
 
 
 def predict(
@@ -236,23 +280,29 @@ def evaluate(
     for name, keep in SUBSETS.items():
         ways = compositions if set(keep) - {"text"} else compositions[:1]
         logits = np.concatenate([predict(model, corpus, way, keep)["final"] for way in ways])
-        temperature = np.ones((len(logits), 1))
+        temperature, shift = np.ones((len(logits), 1)), np.zeros(1)
         if calibration is not None:
             there = [one for way in ways for one in _presence(way, keep)]
+            nothing = [0.0] * len(EMOTIONS)
             temperature = np.array([[calibration.by_presence[one]] for one in there])
-        scores[name] = score(softmax(logits, temperature), np.tile(labels, len(ways)), EMOTIONS)
+            shift = np.array([calibration.shifts.get(one, nothing) for one in there])
+        found = softmax(logits, temperature, shift)
+        scores[name] = score(found, np.tile(labels, len(ways)), EMOTIONS)
     return scores
 
 
-def calibrate(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> Calibration:
-    """The temperatures under which the labels are most probable."""
+def calibrate(
+    model: GSCon, corpus: Corpus, compositions: list[Composition], weight: Tensor
+) -> Calibration:
+    """The temperatures under which the labels are most probable, and as much of the classes'
+    weights [7] taken back as calibration needs."""
     labels = np.tile(corpus.emotions.numpy(), len(compositions))
     logits, there = {}, {}
     for name, keep in SUBSETS.items():
         found = [predict(model, corpus, way, keep) for way in compositions]
         logits[name] = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
         there[name] = [one for way in compositions for one in _presence(way, keep)]
-    return temperatures(logits, there, labels)
+    return temperatures(logits, there, labels, weight.double().numpy())
 
 
 def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
@@ -262,11 +312,15 @@ def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _selection(model: GSCon, corpus: Corpus, compositions: list[Composition]) -> float:
-    """What an epoch is judged by: the mean of weighted and macro F1 over all subsets."""
-    scores = evaluate(model, corpus, compositions)
-    judged = [scores[name] for name, keep in SUBSETS.items() if keep]
+def _selection(scores: dict[str, Scores], kept: Sequence[str]) -> float:
+    """What an epoch is judged by: the mean of weighted and macro F1 over all subsets of what is
+    kept."""
+    judged = [scores[name] for name, some in SUBSETS.items() if some and {*some} <= {*kept}]
     return float(np.mean([(one.weighted_f1 + one.macro_f1) / 2 for one in judged]))
+
+
+def _weighted_f1(scores: dict[str, Scores]) -> dict[str, float]:
+    return {name: one.weighted_f1 for name, one in scores.items()}
 
 
 def _compositions(
@@ -280,7 +334,7 @@ def _compositions(
 
 def _standardise(model: GSCon, train: Corpus) -> None:
     values = {
-        "text": train.text,
+        "text": train.text.flatten(0, 1),
         "audio": torch.from_numpy(train.voices.vectors).flatten(0, 1),
         "visual": torch.from_numpy(train.faces.vectors).flatten(0, 1),
     }

@@ -9,15 +9,17 @@ from train import encoders
 from train.conversation import ConversationRecipe, resolved
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
+from train.speaker import SpeakerRecipe
 from train.text import TextRecipe
 from train.voice import VoiceRecipe
 
-Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | TextRecipe | VoiceRecipe
+Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | SpeakerRecipe | TextRecipe | VoiceRecipe
 
 _KINDS: dict[str, type[Recipe]] = {
     "conversation": ConversationRecipe,
     "face": FaceRecipe,
     "fusion": FusionRecipe,
+    "speaker": SpeakerRecipe,
     "text": TextRecipe,
     "voice": VoiceRecipe,
 }

@@ -13,12 +13,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from model.context_text import ContextSettings, ContextTextModel, Tokens, fresh, pack
+from model.context_text import (
+    ContextSettings,
+    ContextTextModel,
+    Tokens,
+    emotion_head,
+    fresh,
+    pack,
+)
 from train.average import Average
 from train.descent import threads
 from train.engine import Keep, copied
 from train.features import Report
 from train.metrics import score
+from train.misheard import Mishearing
 from train.stretches import cut, filled
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -29,8 +37,11 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `corpora` are learned together, each with a head of its own; `start` names the recipe whose
     encoder is taken to begin with (None: the sentence encoder as it is). A step takes dialogues, or
-    stretches of at most `stretch` tokens of long ones, up to `batch` tokens in all. Prosody stands
-    beside the words where there is any, so that words need not explain what the voice tells.
+    stretches of at most `stretch` tokens of long ones, up to `batch` tokens in all. With `prosody`,
+    it stands beside the words where there is any, so that words need not explain what the voice
+    tells. `apart` names corpora no scene of which is learned from another corpus, whatever their
+    split; `left_out` leaves out that part (1 to `parts`) of each corpus' training dialogues (0:
+    none). `mishearing` is what a recogniser makes of the words, anew in each epoch (None: nothing).
     `epochs` times all are seen; `keep` says which epoch's weights are kept: the `best` on
     validation, by the mean of the corpora's weighted F1, or the `last`. `average` is the decay, in
     a step, of the weights' moving average, which is scored and kept (0: the weights themselves).
@@ -55,8 +66,14 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: float = 0.2
     average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     frozen: int = 0
+    prosody: bool = True
+    apart: tuple[str, ...] = ()
+    parts: Annotated[int, msgspec.Meta(ge=2)] = 3
+    left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
+    mishearing: Mishearing | None = None
     threads: Positive = 1
     context: ContextSettings = ContextSettings()
+    ship: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,19 +90,26 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Lessons:
-    """One corpus: what to learn from, and what to select on (empty where nothing is selected)."""
+    """One corpus: what to learn from, and what to select on (empty where nothing is selected).
+    `misheard` has what to learn from in each epoch, where it is not the same in all."""
 
     classes: int
     train: list[Spoken]
     validation: list[Spoken] = field(default_factory=list)
+    misheard: list[list[Spoken]] = field(default_factory=list)
+
+    def learned(self, epoch: int) -> list[Spoken]:
+        """What to learn from in an epoch, counted from 0."""
+        return self.misheard[epoch] if self.misheard else self.train
 
 
 @dataclass(frozen=True)
 class FittedText:
-    """A trained encoder, the epoch that was kept, and weighted F1 on validation by epoch and
-    corpus."""
+    """A trained encoder, the heads that answer from its vectors alone by corpus, the epoch that was
+    kept, and weighted F1 on validation by epoch and corpus."""
 
     model: ContextTextModel
+    heads: dict[str, nn.Module]
     epoch: int
     validation: list[dict[str, float]]
 
@@ -124,7 +148,7 @@ def _fit(
             "weight_decay": recipe.weight_decay,
         },
     ]
-    total = recipe.epochs * len(_steps(recipe, lessons, random.Random(seed)))
+    total = recipe.epochs * len(_steps(recipe, lessons, 0, random.Random(seed)))
     optimiser = torch.optim.AdamW(rates)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
@@ -141,7 +165,7 @@ def _fit(
     best: tuple[float, int, dict[str, Tensor]] | None = None
     for epoch in range(1, recipe.epochs + 1):
         module.train()
-        for name, rows in _steps(recipe, lessons, draw):
+        for name, rows in _steps(recipe, lessons, epoch - 1, draw):
             loss = _loss(fabric, module, name, rows, recipe.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
@@ -155,12 +179,14 @@ def _fit(
             found.append(_validate(fabric, module, lessons))
             reached = float(np.mean(list(found[-1].values()))) if found[-1] else 0.0
             if best is None or recipe.keep == "last" or reached > best[0]:
-                state = copied(encoder)
+                state = copied(learner)
                 best = (reached, epoch, state)
         said = f"text encoder {recipe.name}, seed {seed}, epoch {epoch}: validation {reached:.3f}"
     assert best is not None
-    encoder.load_state_dict(best[2])
-    return FittedText(encoder.cpu().eval().requires_grad_(False), best[1], found)
+    learner.load_state_dict(best[2])
+    learner.cpu().eval().requires_grad_(False)
+    heads = {name: head for name, head in learner.heads.items() if name not in learner.voices}
+    return FittedText(encoder, heads, best[1], found)
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -199,12 +225,8 @@ class _Learner(nn.Module):
         )
         self.heads = nn.ModuleDict(
             {
-                name: nn.Sequential(
-                    nn.Dropout(recipe.dropout),
-                    nn.Linear(encoder.dim + (64 if sounds[name] else 0), 256),
-                    nn.GELU(),
-                    nn.Dropout(recipe.dropout),
-                    nn.Linear(256, one.classes),
+                name: emotion_head(
+                    encoder.dim + (64 if sounds[name] else 0), one.classes, recipe.dropout
                 )
                 for name, one in lessons.items()
             }
@@ -235,14 +257,14 @@ def _groups(recipe: TextRecipe, encoder: ContextTextModel) -> list[dict[str, Any
 
 
 def _steps(
-    recipe: TextRecipe, lessons: dict[str, Lessons], draw: random.Random
+    recipe: TextRecipe, lessons: dict[str, Lessons], epoch: int, draw: random.Random
 ) -> list[tuple[str, list[Spoken]]]:
     """An epoch: batches of stretches of alike length, each of one corpus, in random order."""
     steps = []
     for name, one in lessons.items():
         pieces = [
             Spoken(whole.ids[at], whole.speakers[at], whole.targets[at], whole.sound[at])
-            for whole in one.train
+            for whole in one.learned(epoch)
             for at in cut([*map(len, whole.ids)], recipe.stretch, draw)
         ]
         batches = filled(pieces, lambda piece: sum(map(len, piece.ids)), recipe.batch, draw)

@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from model.voice import MELS, Spectrogram, VoiceNet
+from model.sound import sound as as_heard
+from model.voice import EDGES, MELS, Spectrogram, VoiceNet
 from train.descent import Descent
 from train.engine import Precision, copied, fabric
 from train.features import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Sound = NDArray[np.float32]
+Samples = NDArray[np.float32]
+
+#: Columns after which nothing is heard of a sound any more.
+_ECHO = 16
+#: Middles of the bands in Hz, equally apart in mel.
+_LOWEST, _HIGHEST = (2595 * math.log10(1 + edge / 700) for edge in EDGES)
+_MEL = torch.linspace(_LOWEST, _HIGHEST, MELS + 2)[1:-1]
+_CENTRES = 700 * (10 ** (_MEL / 2595) - 1)
 
 
 class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,8 +34,10 @@ class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Utterances are heard as another speaker, microphone and room might give them: `columns` of 20 ms
     of each are taken, faster or slower by up to the share `speed`; bands are moved by up to
-    `shift`; their levels follow a random curve of about `colour` dB; with the probability `noise`
-    there is noise 10 to 35 dB below; and with `hidden` bands and columns are left out, twice each.
+    `shift`; their levels follow a random curve of about `colour` dB; with the probability `room`
+    they reverberate for 0.2 to 0.8 s, with `noise` there is noise 10 to 35 dB below, and with
+    `band` the microphone hears nothing below up to 400 and above 3000 to 7800 Hz; and with `hidden`
+    bands and columns are left out, twice each.
     `folds` of RAVDESS' actors are measured (fewer: for a quick look); `average` is the decay, in a
     step, of the weights' moving average, which is kept after the last epoch.
     """
@@ -48,11 +58,14 @@ class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speed: float = 0.15
     shift: float = 3.0
     colour: float = 2.5
+    room: float = 0.0
     noise: float = 0.7
+    band: float = 0.0
     hidden: float = 0.7
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Precision = "32-true"
     threads: Positive = 1
+    ship: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,9 +81,9 @@ class Clips:
         return Clips(*(part[rows] for part in vars(self).values()))
 
 
-def heard(ear: Spectrogram, sounds: Sequence[Sound]) -> Clips:
+def heard(ear: Spectrogram, sounds: Sequence[Samples]) -> Clips:
     """Sounds, mono float32 at 16 kHz, as the training takes them."""
-    powers = [ear(sound) for sound in sounds]
+    powers = [ear(as_heard(samples)) for samples in sounds]
     lengths = torch.tensor([power.shape[1] for power in powers])
     padded = torch.zeros(len(powers), MELS, int(lengths.max()))
     for row, power in zip(padded, powers, strict=True):
@@ -78,11 +91,10 @@ def heard(ear: Spectrogram, sounds: Sequence[Sound]) -> Clips:
     return Clips(padded, lengths)
 
 
-def answer(net: VoiceNet, ear: Spectrogram, sound: Sound) -> NDArray[np.float64]:
+def answer(net: VoiceNet, ear: Spectrogram, sound: Samples) -> NDArray[np.float64]:
     """The probabilities [classes] of one sound, as it is heard live."""
     with torch.inference_mode():
-        logits = net(net.seen(ear(sound))[None])
-        return np.asarray(logits[0].double().softmax(-1))
+        return np.asarray(net.says(ear(as_heard(sound))).double().exp())
 
 
 def trained(
@@ -138,12 +150,21 @@ def augment(see: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceRecipe) 
     slope, wave = torch.randn(2, count, 1, device=device) * recipe.colour
     curve = slope * (2 * band - 1) + wave * torch.cos(band * (5 + up_to(3.0)) + up_to(math.pi))
     power = power * (10 ** (curve / 10))[..., None]
+    if recipe.room:
+        power = _reverberating(power, chosen(recipe.room))
     ratio = 10 ** (-(22.5 + up_to(12.5)) / 10) * chosen(recipe.noise)
     falling = 10 ** (-(0.75 + up_to(0.75)) * band)
     level = power.mean((1, 2))[:, None] * ratio * falling / falling.mean(1, keepdim=True)
     # The power of noise in a band of a column is distributed exponentially; two are averaged.
     grain = 0.5 + 0.5 * torch.empty_like(power).exponential_()
-    seen = see(power + level[..., None] * grain)
+    power = power + level[..., None] * grain
+    if recipe.band:
+        lowest, highest = 225 + up_to(175.0), 5400 + up_to(2400.0)
+        centres = _CENTRES.to(device)
+        outside = ((centres < lowest) | (centres > highest)) & chosen(recipe.band)
+        # What a filter leaves of the other bands is some 40 dB below.
+        power = power * torch.where(outside, 1e-4, 1.0)[..., None]
+    seen = see(power)
     for axis, most in ((1, 9), (2, 25)) * 2:
         size = seen.shape[axis]
         length = torch.rand(count, 1, device=device) * most * chosen(recipe.hidden)
@@ -152,6 +173,19 @@ def augment(see: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceRecipe) 
         gone = (at >= start) & (at < start + length)
         seen = seen.masked_fill(gone.unsqueeze(3 - axis), 0.0)
     return seen
+
+
+def _reverberating(power: Tensor, chosen: Tensor) -> Tensor:
+    """Power [n, 64, columns] with what walls give back, exponentially less with time, where
+    `chosen` [n, 1]."""
+    count, device = len(power), power.device
+    seconds = 0.2 + 0.6 * torch.rand(count, 1, 1, device=device)
+    loudness = 0.5 * torch.rand(count, 1, 1, device=device) * chosen[..., None]
+    decay = 10 ** (-6 * 0.02 / seconds)
+    late = torch.zeros_like(power)
+    for column in range(1, _ECHO):
+        late[..., column:] += power[..., :-column] * decay**column
+    return power + loudness * late
 
 
 def _cut(clips: Clips, speed: Tensor, bands: Tensor, columns: int) -> Tensor:

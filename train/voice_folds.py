@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import signal
-from torch import Tensor
 
 from model.labels import EMOTIONS, SAMPLE_RATE
-from model.voice import Spectrogram, VoiceNet
+from model.voice import VoiceNet
 from train.corpora import voices
 from train.descent import threads
 from train.features import Report
 from train.metrics import Scores, score
-from train.voice import Clips, Sound, VoiceRecipe, answer, heard, trained
+from train.voice import Samples, VoiceRecipe, trained
+from train.voice_material import Material, material
 
 #: RAVDESS' actors, four in each fold, in the manner of EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
@@ -32,6 +32,7 @@ class Fitted:
     validation: Scores
     test: Scores
     folds: dict[str, Scores]
+    by_gender: dict[str, Scores]
     by_fold: list[float]
 
 
@@ -42,21 +43,21 @@ def fit(recipe: VoiceRecipe, report: Report) -> Fitted:
         return _fit(recipe, report)
 
 
-def conditions(random: np.random.Generator) -> dict[str, Callable[[Sound], Sound]]:
+def conditions(random: np.random.Generator) -> dict[str, Callable[[Samples], Samples]]:
     """Ways in which a microphone may give a sound: as recorded; 12 dB louder (and cut off where
     that is too loud) or softer; through a telephone's band; with white noise 10 dB below."""
     telephone = signal.butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE, output="sos")
 
-    def louder(sound: Sound) -> Sound:
+    def louder(sound: Samples) -> Samples:
         return np.asarray(np.clip(sound * 10 ** (12 / 20), -1, 1), np.float32)
 
-    def softer(sound: Sound) -> Sound:
+    def softer(sound: Samples) -> Samples:
         return np.asarray(sound * 10 ** (-12 / 20), np.float32)
 
-    def narrow(sound: Sound) -> Sound:
+    def narrow(sound: Samples) -> Samples:
         return np.asarray(signal.sosfilt(telephone, sound), np.float32)
 
-    def noisy(sound: Sound) -> Sound:
+    def noisy(sound: Samples) -> Samples:
         level = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) * 10 ** (-10 / 20)
         return np.asarray(sound + random.normal(0, level, sound.shape), np.float32)
 
@@ -69,36 +70,9 @@ def conditions(random: np.random.Generator) -> dict[str, Callable[[Sound], Sound
     }
 
 
-@dataclass(frozen=True)
-class _Material:
-    """The clips of both corpora, as they were recorded and as the training takes them."""
-
-    clips: list[voices.Clip]
-    sounds: list[Sound]
-    heard: Clips
-    ear: Spectrogram
-
-    def answers(
-        self, net: VoiceNet, chosen: Tensor, change: Callable[[Sound], Sound] = lambda sound: sound
-    ) -> NDArray[np.float64]:
-        """What a network says of some clips, bool [n], each changed: [chosen, classes]."""
-        rows = chosen.nonzero()[:, 0].tolist()
-        return np.stack([answer(net, self.ear, change(self.sounds[row])) for row in rows])
-
-
-def _material(report: Report) -> _Material:
-    clips, sounds = [], list[Sound]()
-    for clip, sound in voices.load():
-        clips.append(clip)
-        sounds.append(sound)
-        report(len(clips), voices.COUNT, "voices")
-    ear = Spectrogram()
-    return _Material(clips, sounds, heard(ear, sounds), ear)
-
-
 def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
-    given = _material(report)
-    folds, by_fold = _folds(recipe, given, report)
+    given = material(report)
+    folds, by_gender, by_fold = _folds(recipe, given, report)
     emotions = torch.tensor([clip.emotion for clip in given.clips])
     splits = np.array([voices.split_of(clip.actor) for clip in given.clips])
     mine = torch.from_numpy(splits == "train")
@@ -109,16 +83,16 @@ def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
         held_out = torch.from_numpy(splits == split)
         return score(given.answers(net, held_out), emotions[held_out].numpy(), EMOTIONS)
 
-    return Fitted(net, scored("validation"), scored("test"), folds, by_fold)
+    return Fitted(net, scored("validation"), scored("test"), folds, by_gender, by_fold)
 
 
 def _folds(
-    recipe: VoiceRecipe, given: _Material, report: Report
-) -> tuple[dict[str, Scores], list[float]]:
-    """Scores by condition over all folds, and the mean recall as recorded by fold."""
+    recipe: VoiceRecipe, given: Material, report: Report
+) -> tuple[dict[str, Scores], dict[str, Scores], list[float]]:
+    """Scores by condition over all folds, by gender as recorded, and the mean recall by fold."""
     stated = torch.tensor([clip.stated for clip in given.clips])
     said: dict[str, list[NDArray[np.float64]]] = {}
-    labels, by_fold = list[NDArray[np.int64]](), list[float]()
+    labels, women, by_fold = list[NDArray[np.int64]](), list[bool](), list[float]()
     for number, actors in enumerate(FOLDS[: recipe.folds]):
         names = {f"ravdess-{actor:02}" for actor in actors}
         mine = torch.tensor([clip.actor in names for clip in given.clips])
@@ -127,10 +101,17 @@ def _folds(
         rest = given.heard.take(~mine)
         net = trained(recipe, rest, stated[~mine], len(voices.STATED), line, report)
         labels.append(stated[mine].numpy())
+        # RAVDESS numbers its women evenly.
+        women += [int(c.actor[-2:]) % 2 == 0 for c in given.clips if c.actor in names]
         for name, change in conditions(np.random.default_rng(number)).items():
             said.setdefault(name, []).append(given.answers(net, mine, change))
         scored = score(said["as recorded"][-1], labels[-1], voices.STATED)
         by_fold.append(scored.balanced_accuracy)
     truth = np.concatenate(labels)
     folds = {name: score(np.concatenate(one), truth, voices.STATED) for name, one in said.items()}
-    return folds, by_fold
+    recorded, female = np.concatenate(said["as recorded"]), np.array(women)
+    by_gender = {
+        name: score(recorded[mine], truth[mine], voices.STATED)
+        for name, mine in (("women", female), ("men", ~female))
+    }
+    return folds, by_gender, by_fold

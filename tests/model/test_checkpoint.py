@@ -11,11 +11,11 @@ from configs.errors import InputError
 from model import checkpoint
 from model.audio import AudioEncoder
 from model.checkpoint import Card
+from model.conversation_text import ConversationTextEncoder
 from model.face import FaceEncoder
 from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
 from model.network import NETWORKS, Architecture, Mode, build
-from model.text import TextEncoder
 
 ARCHITECTURE = Architecture({"text": 4, "audio": 3, "visual": 5}, context=4, width=8, heads=2)
 
@@ -188,9 +188,15 @@ def test_a_card_without_one_of_the_encoders_is_refused(saved: Path) -> None:
     expect_refusal(saved, "toy.json", "audio")
 
 
+def test_shifts_of_another_number_of_emotions_are_refused(saved: Path) -> None:
+    change(saved, shifts={"text": [0.1, 0.2]})
+    expect_refusal(saved, "toy.json", "2 shifts")
+
+
 def test_the_shipped_model_fits_the_shipped_encoders() -> None:
     shipped = checkpoint.load("live").card
-    for m, encoder in zip(MODALITIES, (TextEncoder(), AudioEncoder(), FaceEncoder()), strict=True):
+    shipped_encoders = (ConversationTextEncoder(), AudioEncoder(), FaceEncoder())
+    for m, encoder in zip(MODALITIES, shipped_encoders, strict=True):
         assert shipped.encoders[m] == encoder.identity
         assert shipped.dims[m] == encoder.dim
 

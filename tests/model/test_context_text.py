@@ -1,16 +1,12 @@
 """The text encoder in context: it looks back only, and streaming is the same as all at once."""
 
-import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.context_text import (
     ContextSettings,
-    ContextTextEncoder,
     ContextTextModel,
-    Tokenise,
     digest,
     fresh,
     pack,
@@ -111,23 +107,6 @@ def test_it_begins_as_the_sentence_encoder_on_first_utterances() -> None:
     expected = plain(**reader(text, return_tensors="pt")).last_hidden_state[0].mean(0)
     found = model(pack([(tokenise([text]), [0])]))[0, 0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-
-
-def test_the_encoder_gives_what_the_network_gives_and_forgets_on_reset() -> None:
-    def ids(texts: list[str], **_: object) -> dict[str, list[list[int]]]:
-        return {"input_ids": [[len(word) for word in text.split()] for text in texts]}
-
-    model = small()
-    encoder = ContextTextEncoder(model, Tokenise(ids, 64), "small:1")
-    texts, who = ["well well well", "you do not say", "oh"], ["Ann", "Bob", "Ann"]
-    first = [encoder.encode(text, name) for text, name in zip(texts, who, strict=True)]
-    whole = model(pack([(ids(texts)["input_ids"], [0, 1, 0])]))[0].numpy()
-    np.testing.assert_allclose(np.stack(first), whole, atol=1e-5)
-    assert not np.allclose(encoder.encode(texts[0], "Ann"), first[0], atol=1e-4)
-    encoder.reset()
-    np.testing.assert_array_equal(encoder.encode(texts[0], "Ann"), first[0])
-    with pytest.raises(ValueError, match="no words"):
-        encoder.encode("  ", "Ann")
 
 
 def test_the_digest_tells_weights_apart() -> None:

@@ -224,6 +224,19 @@ def test_the_temperature_is_that_of_the_modalities_that_are_there(trained: Check
         np.testing.assert_allclose(np.diff(after) * factor, np.diff(before), atol=1e-3)
 
 
+def test_what_is_added_is_that_of_the_modalities_that_are_there(trained: Checkpoint) -> None:
+    shift = [-1.0, 0.5, 0.0, 0.0, 2.0, 0.0, 0.0]
+    card = msgspec.structs.replace(trained.card, shifts={"text+visual": shift})
+    other, plain = EmotionRecogniser(Checkpoint(trained.model, card)), EmotionRecogniser(trained)
+    for missing, added in (((), np.zeros(7)), (("audio",), np.array(shift))):
+        before = plain.provisional(utterance(0, missing), "Ada")
+        after = other.provisional(utterance(0, missing), "Ada")
+        expected = before.probabilities * np.exp(added)
+        np.testing.assert_allclose(after.probabilities, expected / expected.sum(), atol=1e-5)
+        for m in MODALITIES:
+            np.testing.assert_array_equal(after.modalities[m], before.modalities[m])
+
+
 def test_a_context_of_nothing_is_refused(trained: Checkpoint) -> None:
     with pytest.raises(InputError, match="context 0"):
         EmotionRecogniser(trained, context=0)

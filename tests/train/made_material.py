@@ -47,7 +47,7 @@ def corpus(count: int, seed: int, context: int = RECIPE.context) -> Corpus:
     emotions = np.array([turn.emotion for turns in dialogues for turn in turns])
     return corpus_of(
         dialogues,
-        vectors(emotions, DIMS["text"], seed, 0.8),
+        np.stack([vectors(emotions, DIMS["text"], seed + 7 * v, 0.8) for v in range(VARIANTS)], 1),
         bank(["A", "B"], DIMS["audio"], seed, without=("A", 1)),
         bank([""], DIMS["visual"], seed),
         context,
@@ -55,6 +55,12 @@ def corpus(count: int, seed: int, context: int = RECIPE.context) -> Corpus:
 
 
 def material() -> Material:
+    test = corpus(20, 3)
     return Material(
-        corpus(80, 1), corpus(20, 2), corpus(20, 3), {m: f"{m}:1" for m in MODALITIES}, DIMS
+        corpus(80, 1),
+        corpus(20, 2),
+        test,
+        {0.3: test.text[:, 1]},
+        {m: f"{m}:1" for m in MODALITIES},
+        DIMS,
     )

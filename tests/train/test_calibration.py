@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.calibration import best_temperature, softmax, temperatures
+from train.calibration import ENOUGH, best_temperature, least_shift, softmax, temperatures
 from train.metrics import calibration_error
 
 
@@ -112,3 +112,58 @@ def test_the_prior_is_the_mean_answer_with_all_modalities() -> None:
     expected = softmax(calm, found.overall).mean(0)
     assert found.prior == pytest.approx(list(expected), abs=1e-5)
     assert sum(found.prior) == pytest.approx(1, abs=1e-4)
+
+
+def weighed(seed: int, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Right logits to which the logarithm of classes' weights was added, and labels."""
+    logits, labels = drawn(seed, 6000, 1.0)
+    return (logits + np.log(weight)).astype(np.float32), labels
+
+
+def test_weights_are_taken_back_as_far_as_calibration_needs() -> None:
+    weight = np.array([0.2, 1.0, 3.0, 3.0])
+    logits, labels = weighed(1, weight)
+    temperature, shift = least_shift(logits, labels, weight)
+    before = calibration_error(softmax(logits, best_temperature(logits, labels)), labels)
+    after = calibration_error(softmax(logits, temperature, shift), labels)
+    assert after <= ENOUGH < before
+    # A part of it, and no more than one step beyond what was needed.
+    whole = -(np.log(weight) - np.log(weight).mean())
+    part = shift[0] / whole[0]
+    assert 0 < part < 1
+    np.testing.assert_allclose(shift, part * whole)
+    less = (part - 0.1) * whole
+    almost = softmax(logits, best_temperature(logits, labels, less), less)
+    assert calibration_error(almost, labels) > ENOUGH
+
+
+def test_where_calibration_is_good_the_weights_stay() -> None:
+    logits, labels = drawn(1, 6000, 2.0)
+    temperature, shift = least_shift(logits, labels, np.array([0.2, 1.0, 3.0, 3.0]))
+    assert not shift.any()
+    assert temperature == best_temperature(logits, labels)
+
+
+def test_what_is_added_is_by_the_modalities_that_are_there_and_part_of_the_prior() -> None:
+    weight = np.array([0.2, 1.0, 3.0, 3.0])
+    wrong, labels = weighed(3, weight)
+    right, _ = drawn(3, 6000, 1.0)
+    heads = {"text": right, "audio": right}
+    names = ["text+audio", "text", "nothing"]
+    found = temperatures(
+        {
+            "text+audio": {"final": wrong, **heads},
+            "text": {"final": right, **heads},
+            "nothing": {"final": wrong, **heads},
+        },
+        {name: [name if name != "nothing" else "text"] * 6000 for name in names},
+        labels,
+        weight,
+    )
+    assert set(found.shifts) == {"text+audio"}
+    expected = softmax(wrong, found.overall, np.array(found.shifts["text+audio"])).mean(0)
+    assert found.prior == pytest.approx(list(expected), abs=1e-4)
+    assert (
+        temperatures({"text": {"final": wrong, **heads}}, {"text": ["text"] * 6000}, labels).shifts
+        == {}
+    )

@@ -41,7 +41,7 @@ def test_features_of_another_encoder_are_made_anew(cache: Path) -> None:
             made.append(identity)
             return {"x": np.array([len(made)])}
 
-        features._cached("test", identity, make)
+        features.cached("test", identity, make)
     assert made == ["one:1", "one:2"]
 
 
@@ -50,17 +50,17 @@ def test_nothing_is_kept_of_what_failed(cache: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        features._cached("test", "x", fail)
+        features.cached("test", "x", fail)
     assert not cache.exists() or list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"something else"])
 def test_a_damaged_file_is_named_and_left(cache: Path, content: bytes) -> None:
-    features._cached("test", "x", lambda: {"x": np.ones(9)})
+    features.cached("test", "x", lambda: {"x": np.ones(9)})
     (path,) = cache.iterdir()
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"delete it") as said:
-        features._cached("test", "x", lambda: {"x": np.ones(9)})
+        features.cached("test", "x", lambda: {"x": np.ones(9)})
     assert str(path) in str(said.value)
     assert "\n" not in str(said.value)
     assert path.read_bytes() == content

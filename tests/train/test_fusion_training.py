@@ -43,6 +43,23 @@ def test_training_again_gives_the_same_and_another_seed_does_not() -> None:
     assert first.scores == again.scores != other.scores
 
 
+def test_what_is_left_out_is_never_learned() -> None:
+    short = msgspec.structs.replace(RECIPE, epochs=2, without=("text",))
+    given = material()
+    other = dataclasses.replace(
+        given,
+        train=dataclasses.replace(given.train, text=given.train.text.flip(0)),
+        validation=dataclasses.replace(given.validation, text=given.validation.text.flip(0)),
+    )
+    first, second = (fusion.fit(short, one, 1, quiet) for one in (given, other))
+    assert first.best_epoch == second.best_epoch
+    for name, value in first.model.state_dict().items():
+        if "standardise" not in name:
+            assert torch.equal(value, second.model.state_dict()[name]), name
+    with_text = msgspec.structs.replace(RECIPE, epochs=2)
+    assert fusion.fit(with_text, given, 1, quiet).selection != first.selection
+
+
 def test_test_data_has_no_say() -> None:
     """Neither in the network, nor in the epoch, nor in the calibration."""
     short = msgspec.structs.replace(RECIPE, epochs=2)
@@ -133,7 +150,19 @@ def test_a_run_becomes_a_checkpoint_that_can_be_evaluated_and_shipped(
     figure = printed["modalities"]["text"]["weighted_f1"]
     assert figure["mean"] == pytest.approx(fitted.scores["test"]["text"].weighted_f1)
     assert figure["sd"] == 0
-    assert set(printed["modalities"]) == set(SUBSETS)
+    misheard = {f"{name}; 30% of words wrong" for name in SUBSETS if "text" in name}
+    seen = [name for name in SUBSETS if "audio" in name or "visual" in name]
+    as_labelled = {f"{name}; voice and face as labelled" for name in seen}
+    assert set(printed["modalities"]) == {*SUBSETS, *misheard, *as_labelled}
+    both, often = (
+        fitted.scores["test"][f"audio+visual{one}"].weighted_f1
+        for one in ("; voice and face as labelled", "")
+    )
+    assert both > often
+    history = msgspec.json.decode((tmp_path / "run" / "history.json").read_bytes())
+    assert set(history) == {"1", "2"}
+    assert len(history["1"]) == RECIPE.epochs + 1
+    assert max(one["text"] for one in history["1"]) > history["1"][0]["text"]
     assert set(printed["modalities"]["audio"]["per_class"]) == set(EMOTIONS)
 
     (tmp_path / "weights").mkdir()

@@ -16,7 +16,7 @@ from model.context_text import ContextSettings, digest, fresh, tokeniser
 from train import encoded, encoders, fit, lessons, text
 from train.corpora import tables
 from train.corpora.table import PROSODY, Dialogue, Table, Utterance
-from train.lessons import spoken
+from train.lessons import written
 from train.text import Lessons, Spoken, TextRecipe
 
 QUICK = TextRecipe(name="quick", epochs=3, batch=60, stretch=40, learning_rate=3e-4)
@@ -95,7 +95,7 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
     # With its last words changed, what was said before them is the same.
     recipe, table = encoders.recipe(str(path)), tables.load("meld")
     model = encoders.encoder(recipe, 1, _quiet)
-    heard = spoken(tokeniser(recipe.context), table.splits["test"][0], table)
+    heard = written(table.splits["test"][0], table).spoken(tokeniser(recipe.context))
     other = dataclasses.replace(heard, ids=[*heard.ids[:2], [101, 5000, 102]])
     torch.testing.assert_close(
         text.vectors(model, heard.ids, heard.speakers)[:2],
@@ -148,7 +148,7 @@ def test_vectors_of_sentences_and_in_context_stand_side_by_side(show: Path) -> N
 def test_an_utterance_without_a_label_is_context_only() -> None:
     table = Table("made", ("a", "b"), {})
     dialogue = Dialogue("one", (Utterance("A", "yes", 1), Utterance("A", "no", -1)))
-    learned = spoken(tokeniser(ContextSettings()), dialogue, table)
+    learned = written(dialogue, table).spoken(tokeniser(ContextSettings()))
     assert learned.targets.tolist() == [[0, 1], [0, 0]]
 
 
@@ -159,6 +159,8 @@ def test_an_utterance_without_a_label_is_context_only() -> None:
         ("kind: text\ncorpora: []\n", "none"),
         ("kind: text\nepoch: 2\n", "epochs"),
         ("kind: fusion\n", "kind"),
+        ("kind: text\napart: [nonesuch]\n", "nonesuch"),
+        ("kind: text\nleft_out: 4\n", "3 parts"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> None:
@@ -188,7 +190,7 @@ def test_the_command_trains_an_encoder_into_the_cache(
 
 
 def test_the_recipes_that_ship_are_right() -> None:
-    for name in ("text-base", "text-iemocap", "text-meld"):
+    for name in ("text-base", "text-iemocap", "text-meld", "text-spoken-base", "text-spoken"):
         assert encoders.recipe(name).name == name
 
 

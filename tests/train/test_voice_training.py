@@ -17,8 +17,8 @@ from train.corpora.voices import STATED, Clip
 from train.voice import Clips, VoiceRecipe, answer, augment, heard, trained
 from train.voice_folds import FOLDS, conditions
 
-STRENGTHS = ("speed", "shift", "colour", "noise", "hidden")
-PLAIN = VoiceRecipe(speed=0, shift=0, colour=0, noise=0, hidden=0, columns=40)
+STRENGTHS = ("speed", "shift", "colour", "room", "noise", "band", "hidden")
+PLAIN = VoiceRecipe(speed=0, shift=0, colour=0, room=0, noise=0, band=0, hidden=0, columns=40)
 
 
 def changed(**values: float) -> VoiceRecipe:
@@ -76,7 +76,8 @@ def test_a_short_clip_lies_somewhere_in_silence() -> None:
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_each_disturbance_does_something(strength: str) -> None:
     clips = recorded()
-    recipe = changed(**{strength: getattr(VoiceRecipe(), strength)})
+    always = {"room": 1.0, "band": 1.0}
+    recipe = changed(**{strength: always.get(strength, getattr(VoiceRecipe(), strength))})
     torch.manual_seed(3)
     plain = augment(same, clips, PLAIN)
     torch.manual_seed(3)
@@ -161,5 +162,6 @@ def test_the_command_measures_folds_and_writes_an_encoder(
     assert card["folds"]["as recorded"]["count"] == 16
     assert card["folds"]["as recorded"]["balanced_accuracy"] > 0.8
     assert card["folds"]["12 dB softer"]["confusion"] == card["folds"]["as recorded"]["confusion"]
+    assert card["by_gender"]["women"]["count"] == card["by_gender"]["men"]["count"] == 8
     assert card["test"]["count"] == 8
     assert Path("runs/voice/voice.safetensors").is_file()

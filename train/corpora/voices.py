@@ -1,16 +1,15 @@
 """Acted emotional speech: RAVDESS (English) and EMO-DB (German)."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from zipfile import ZipFile
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from model.labels import EMOTIONS, SAMPLE_RATE
+from model.labels import EMOTIONS
 from train.corpora import corpus
+from train.corpora.flac import samples
 
 _RAVDESS = {
     "01": "neutral",
@@ -60,19 +59,11 @@ def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
             if len(parts) == 7 and parts[2] in _RAVDESS:
                 emotion = EMOTIONS.index(_RAVDESS[parts[2]])
                 clip = Clip(name, f"ravdess-{parts[6]}", emotion, int(parts[2]) - 1)
-                yield clip, _sound(archive.read(name))
+                yield clip, samples(archive.read(name))
     with ZipFile(corpus("voice/emodb_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:
                 said = _EMODB[stem[5]]
                 clip = Clip(name, f"emodb-{stem[:2]}", EMOTIONS.index(said), STATED.index(said))
-                yield clip, _sound(archive.read(name))
-
-
-def _sound(data: bytes) -> NDArray[np.float32]:
-    resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-    with av.open(io.BytesIO(data)) as container:
-        frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
-        frames += resampler.resample(None)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)
+                yield clip, samples(archive.read(name))

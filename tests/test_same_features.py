@@ -1,0 +1,115 @@
+"""What the live pipeline extracts is what the model was trained on: no skew between the two."""
+
+import itertools
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import platformdirs
+import pytest
+
+from model.audio import AudioEncoder
+from model.conversation_text import ConversationTextEncoder
+from model.face import FaceEncoder
+from model.speakers import Speakers
+from realtime import messages
+from realtime.capture.recording import RecordingSource
+from realtime.listen.caption_segmenter import CaptionSegmenter
+from realtime.listen.transcriber import Transcriber
+from realtime.settings import Recording, Segmentation
+from realtime.watch.watcher import Watcher
+from train import encoders, features, words
+from train.corpora import corpus, data_folder, fer2013, meld, voices
+
+pytestmark = pytest.mark.skipif(
+    not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA"
+)
+
+#: Features of the two may differ by so much.
+ALIKE = 1e-5
+
+
+class Found(NamedTuple):
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Framed:
+    """A detector that finds a face where FER2013 has it: nearly all of the picture."""
+
+    def detect(self, frame: np.ndarray, near: Sequence[Found] = ()) -> Sequence[Found]:
+        return [Found(1, 1, 46, 46)]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+
+
+def quiet(done: int, total: int, line: str) -> None:
+    pass
+
+
+def test_sound_of_a_file_has_the_same_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_one = (one for one in voices.load() if one[0].actor == "ravdess-21")
+    chosen = list(itertools.islice(by_one, 3))
+    with zipfile.ZipFile(corpus("voice/ravdess_speech_16k.zip")) as archive:
+        for clip, _ in chosen:
+            (tmp_path / clip.name).write_bytes(archive.read(clip.name))
+    monkeypatch.setattr(voices, "load", lambda: iter(chosen))
+    encoder = AudioEncoder()
+    bank = features.voice_bank(encoder, {}, "test", quiet)
+    assert len(bank.vectors) == len(chosen) == 3
+    for row, (clip, _) in zip(bank.vectors, chosen, strict=True):
+        source = RecordingSource(tmp_path / clip.name, Recording(), captions="off")
+        segmenter = CaptionSegmenter(Segmentation(), has_audio=True)
+        stage = Transcriber(None, ConversationTextEncoder(), encoder, Speakers(4))
+        given: list[object] = [messages.Cue(0.0, 60.0, "Kids are talking by the door.")]
+        source.open()
+        while not isinstance(given[-1], messages.End):
+            given += source.read()
+        source.close()
+        cut = [one for message in given for one in segmenter.process(message)]  # type: ignore[arg-type]
+        cut += segmenter.flush()
+        made = [one for message in cut for one in stage.process(message)]
+        (heard,) = [one for one in made if isinstance(one, messages.Utterance) and one.final]
+        assert heard.audio_features is not None
+        live = np.frombuffer(heard.audio_features, np.float32)
+        np.testing.assert_allclose(live, row[0], atol=ALIKE, rtol=ALIKE)
+
+
+def test_words_of_a_dialogue_have_the_same_features() -> None:
+    dialogues = meld.load("test")[:3]
+    reader = words.Reader(encoders.recipe("text-spoken"), quiet)
+    learned = reader.versions(dialogues, "test")[:, 0]
+    live = []
+    for turns in dialogues:
+        stage = Transcriber(None, ConversationTextEncoder(), AudioEncoder(), Speakers(4))
+        for number, turn in enumerate(turns):
+            at = float(number)
+            segment = messages.Segment(
+                number, at, at + 1, at + 1, True, None, turn.text, turn.speaker
+            )
+            (said,) = stage.process(segment)
+            assert isinstance(said, messages.Utterance)
+            live.append(np.frombuffer(said.text_features or b"", np.float32))
+    np.testing.assert_allclose(np.stack(live), learned, atol=ALIKE, rtol=ALIKE)
+
+
+def test_a_face_in_a_picture_has_the_same_features() -> None:
+    encoder = FaceEncoder()
+    pixels = fer2013.load("test").pixels[:20]
+    for number, face in enumerate(pixels):
+        frame = cv2.cvtColor(face, cv2.COLOR_GRAY2BGR)
+        watcher = Watcher(Framed(), encoder, 32)
+        (seen,) = watcher.process(messages.VideoFrame(float(number), 48, 48, frame.tobytes()))
+        assert isinstance(seen, messages.Faces)
+        live = np.frombuffer(seen.faces[0].features, np.float32)
+        np.testing.assert_allclose(live, encoder.encode(face[None])[0], atol=ALIKE, rtol=ALIKE)

@@ -1,0 +1,41 @@
+"""The acted voices as networks learn them and are asked about them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.voice import Spectrogram, VoiceNet
+from train.corpora import voices
+from train.features import Report
+from train.voice import Clips, Samples, answer, heard
+
+
+@dataclass(frozen=True)
+class Material:
+    """The clips of both corpora, as they were recorded and as the training takes them."""
+
+    clips: list[voices.Clip]
+    sounds: list[Samples]
+    heard: Clips
+    ear: Spectrogram
+
+    def answers(
+        self, net: VoiceNet, chosen: Tensor, change: Callable[[Samples], Samples] = lambda one: one
+    ) -> NDArray[np.float64]:
+        """What a network says of some clips, bool [n], each changed: [chosen, classes]."""
+        rows = chosen.nonzero()[:, 0].tolist()
+        return np.stack([answer(net, self.ear, change(self.sounds[row])) for row in rows])
+
+
+def material(report: Report) -> Material:
+    """Reads both corpora. Raises `InputError` where they are not there."""
+    clips, sounds = [], list[Samples]()
+    for clip, sound in voices.load():
+        clips.append(clip)
+        sounds.append(sound)
+        report(len(clips), voices.COUNT, "voices")
+    ear = Spectrogram()
+    return Material(clips, sounds, heard(ear, sounds), ear)
