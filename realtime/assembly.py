@@ -28,17 +28,19 @@ def build_transcribe(worker: Worker, t0: StartTime) -> Any:
     """Utterances to words and features."""
     from model import checkpoint
     from model.audio import AudioEncoder
-    from model.text import TextEncoder
+    from model.conversation_text import ConversationTextEncoder
+    from model.speakers import Speakers
     from realtime.listen.transcriber import Transcriber, Whisper
 
     plan = worker.plan
     whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
-    text = TextEncoder(plan.settings.features.text_model)
+    text = ConversationTextEncoder(plan.settings.features.text_model)
     audio = AudioEncoder()
     card = checkpoint.read_card(plan.settings.recognition.checkpoint)
     card.require("text", text.identity)
     card.require("audio", audio.identity)
-    return Transcriber(whisper, text, audio, _clock(worker))
+    speakers = Speakers(plan.settings.speakers.most)
+    return Transcriber(whisper, text, audio, speakers, _clock(worker))
 
 
 def build_watch(worker: Worker, t0: StartTime) -> Any:
@@ -76,6 +78,7 @@ def build_recognise(worker: Worker, t0: StartTime) -> Any:
         model=ModelInfo(name=loaded.card.name, version=loaded.card.version),
         has_video=plan.has_video,
         abstain_below=settings.recognition.abstain_below,
+        smoothing=settings.recognition.smoothing,
         with_text=settings.publish.text,
         first_id=worker.utterances + 1,
         patience=LIVE_PATIENCE if plan.live else float("inf"),

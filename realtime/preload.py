@@ -11,10 +11,12 @@ import faster_whisper
 import msgspec
 import zmq
 
+import model.audio
 import model.checkpoint
+import model.conversation_text
 import model.detector
 import model.recogniser
-import model.text
+import model.speakers
 
 # After the model's own modules, which see to it that torchaudio can be imported. These classes are
 # what loading a text encoder imports, which is most of the time that it takes.

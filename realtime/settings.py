@@ -96,16 +96,25 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_face: Annotated[int, Meta(ge=16)] = 32
 
 
+class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is speaking, where captions do not say so: at most so many voices are told apart (1: none
+    are, and everybody is S1)."""
+
+    most: Annotated[int, Meta(ge=1, le=64)] = 4
+
+
 class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The emotion model: checkpoint name or path, context length in utterances (None: the one it
-    was trained with), the confidence below which an answer is marked as abstained, and how often
+    was trained with), the confidence below which an answer is marked as abstained, how often
     utterances are neutral in conversations such as this one (None: as where the model was
-    calibrated)."""
+    calibrated), and the time constant in seconds of the average over a speaker's answers (0: each
+    utterance is answered for itself)."""
 
     checkpoint: str = "live"
     context: Annotated[int, Meta(ge=1)] | None = None
     abstain_below: Probability = 0.35
     neutral_prior: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    smoothing: NotNegative = 0.0
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,5 +146,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     segmentation: Segmentation = Segmentation()
     transcription: Transcription = Transcription()
     features: Features = Features()
+    speakers: Speakers = Speakers()
     recognition: Recognition = Recognition()
     publish: Publish = Publish()

@@ -21,15 +21,25 @@ Samples = NDArray[np.float32]
 
 
 class TextFeatures(Protocol):
-    """A text encoder: words to a vector."""
+    """A text encoder: words to a vector, in their conversation."""
 
-    def encode(self, text: str) -> NDArray[np.float32]: ...
+    def provisional(self, text: str, speaker: str) -> NDArray[np.float32]: ...
+    def final(self, text: str, speaker: str) -> NDArray[np.float32]: ...
+    def reset(self) -> None: ...
 
 
 class AudioFeatures(Protocol):
     """An audio encoder: mono 16 kHz sound to a vector."""
 
     def encode(self, samples: Samples) -> NDArray[np.float32]: ...
+
+
+class SpeakerNames(Protocol):
+    """Tells speakers apart by the features of their sound."""
+
+    def provisional(self, audio: NDArray[np.float32]) -> str: ...
+    def final(self, audio: NDArray[np.float32]) -> str: ...
+    def reset(self) -> None: ...
 
 
 class Whisper:
@@ -101,6 +111,7 @@ class Transcriber:
         whisper: recognises the words of segments that bring none; None: they stay without words.
         text: text encoder.
         audio: audio encoder.
+        speakers: names the speakers of segments that bring no name.
         clock: tells how long the work took.
     """
 
@@ -109,16 +120,20 @@ class Transcriber:
         whisper: Whisper | None,
         text: TextFeatures,
         audio: AudioFeatures,
+        speakers: SpeakerNames,
         clock: Clock = no_clock,
     ) -> None:
         self._whisper = whisper
         self._text = text
         self._audio = audio
+        self._speakers = speakers
         self._clock = clock
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was worked on ahead."""
+        """Forgets the conversation, and what was worked on ahead."""
+        self._text.reset()
+        self._speakers.reset()
         self._ahead: tuple[messages.Segment, messages.Utterance] | None = None
         self._busy = 0.0
         self._reused = 0
@@ -137,7 +152,9 @@ class Transcriber:
         ahead, self._ahead = self._ahead, None
         if message.final and ahead is not None and _same(ahead[0], message):
             self._reused += 1
-            yield _as_final(ahead[1], message.at)
+            utterance = _as_final(ahead[1], message.at)
+            self._remember(message, utterance)
+            yield utterance
             return
         utterance = self._work(message)
         if not message.final:
@@ -171,14 +188,19 @@ class Transcriber:
         )
         text, source = self._words(segment, samples, missing)
         heard = self._clock()
-        text_features = self._text.encode(text).tobytes() if text else None
-        audio_features: bytes | None = None
+        audio: Samples | None = None
         if segment.audio is None:
             missing["audio"] = "no audio track"
         elif not np.any(samples):
             missing["audio"] = "silence"
         else:
-            audio_features = self._audio.encode(samples).tobytes()
+            audio = self._audio.encode(samples)
+        speaker = segment.speaker
+        if speaker is None and audio is not None:
+            name = self._speakers.final if segment.final else self._speakers.provisional
+            speaker = name(audio)
+        encode = self._text.final if segment.final else self._text.provisional
+        words = encode(text, speaker or messages.UNNAMED) if text else None
         done = self._clock()
         self._busy = done - began
         return messages.Utterance(
@@ -189,12 +211,20 @@ class Transcriber:
             segment.final,
             text,
             source,
-            segment.speaker,
-            text_features,
-            audio_features,
+            speaker,
+            _raw(words),
+            _raw(audio),
             missing,
             messages.Timing(transcription=heard - began, features=done - heard),
         )
+
+    def _remember(self, segment: messages.Segment, utterance: messages.Utterance) -> None:
+        """What was worked on ahead has become part of the conversation."""
+        if segment.speaker is None and utterance.audio_features is not None:
+            self._speakers.final(np.frombuffer(utterance.audio_features, np.float32))
+        if utterance.text:
+            # The same words as those worked on ahead: they cost nothing.
+            self._text.final(utterance.text, utterance.speaker or messages.UNNAMED)
 
     def _words(
         self, segment: messages.Segment, samples: Samples, missing: dict[str, str]
@@ -214,6 +244,10 @@ class Transcriber:
             missing["text"] = reason
             return "", "none"
         return text, "asr"
+
+
+def _raw(vector: NDArray[np.float32] | None) -> bytes | None:
+    return None if vector is None else vector.tobytes()
 
 
 def _same(ahead: messages.Segment, final: messages.Segment) -> bool:

@@ -13,11 +13,9 @@ from model.features import UtteranceFeatures
 from model.labels import EMOTIONS
 from model.recogniser import Opinion
 from realtime import events, messages
+from realtime.recognise.smoothing import Smoothing
 from realtime.stage import Clock, no_clock
 from realtime.watch.pooling import FaceMemory, Look
-
-#: The speaker of an utterance whose speaker nobody names.
-UNNAMED = "S1"
 
 
 class Recogniser(Protocol):
@@ -41,6 +39,7 @@ class Fusion:
         model: name and version for the events.
         has_video: faces will come.
         abstain_below: confidence under which an answer is marked as abstained.
+        smoothing: time constant in seconds of the average over a speaker's answers; 0: none.
         with_text: whether the words are in the events.
         first_id: identity of the first utterance.
         patience: seconds of media time that an utterance waits for faces.
@@ -57,6 +56,7 @@ class Fusion:
         model: events.ModelInfo,
         has_video: bool,
         abstain_below: float,
+        smoothing: float = 0.0,
         with_text: bool = True,
         first_id: int = 1,
         patience: float = inf,
@@ -69,6 +69,7 @@ class Fusion:
         self._model = model
         self._has_video = has_video
         self._abstain_below = abstain_below
+        self._smooth = Smoothing(smoothing)
         self._with_text = with_text
         self._first_id = first_id
         self._patience = patience
@@ -79,6 +80,7 @@ class Fusion:
     def reset(self) -> None:
         """Forgets the conversation."""
         self._recogniser.reset()
+        self._smooth.reset()
         self._faces = FaceMemory()
         self._watched = 0.0 if self._has_video else inf
         self._heard = 0.0
@@ -174,11 +176,12 @@ class Fusion:
             audio=_vector(utterance.audio_features),
             visual=None if look.features is None else self._pool(look.features),
         )
-        speaker = utterance.speaker or UNNAMED
+        speaker = utterance.speaker or messages.UNNAMED
         ask = self._recogniser.final if utterance.final else self._recogniser.provisional
         opinion = ask(features, speaker)
-        best = int(np.argmax(opinion.probabilities))
-        confidence = round(float(opinion.probabilities[best]), 4)
+        answer = self._smooth(opinion.probabilities, speaker, utterance.end, utterance.final)
+        best = int(np.argmax(answer))
+        confidence = round(float(answer[best]), 4)
         kind = events.UtteranceEvent if utterance.final else events.Provisional
         yield kind(
             schema=events.SCHEMA,
@@ -195,7 +198,7 @@ class Fusion:
             emotion=events.Emotion(
                 label=EMOTIONS[best],
                 confidence=confidence,
-                probabilities=_named(opinion.probabilities),
+                probabilities=_named(answer),
                 abstained=confidence < self._abstain_below,
             ),
             modalities=events.Modalities(

@@ -1,13 +1,18 @@
 """The visual features of an utterance, from the faces of its frames."""
 
 from bisect import bisect_left, bisect_right
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime import messages
+
+#: How much more than any other a mouth has to move to be taken for the one that speaks ...
+CLEARLY = 1.5
+#: ... and how much at least, in grey levels a frame: still faces change too, by noise.
+STILL = 1.0
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -47,20 +52,28 @@ class FaceMemory:
     def look(self, start: float, end: float) -> Look:
         """What was seen from `start` to `end`, both included.
 
-        Of several faces the one that is largest for longest is used: the sum of its areas.
+        Of several faces the one is used whose mouth moves most, if it moves `CLEARLY` more than
+        those of the others that are in view for half of the time; else the one that is largest for
+        longest: the sum of its areas.
         """
         times = [frame.time for frame in self._frames]
         first, last = bisect_left(times, start), bisect_right(times, end)
         frames = [self._frames[place] for place in range(first, last)]
         if not frames:
             return Look(None, "no frames", None, 0)
-        areas: Counter[int] = Counter()
+        areas, seen, moved = Counter[int](), Counter[int](), defaultdict[int, float](float)
         for frame in frames:
             for face in frame.faces:
                 areas[face.track] += face.box[2] * face.box[3]
+                moved[face.track] += face.mouth
+                seen[face.track] += 1
         if not areas:
             return Look(None, "no face in view", None, 0)
         used = min(areas, key=lambda track: (-areas[track], track))
+        talking = {t: moved[t] / seen[t] for t in seen if 2 * seen[t] >= len(frames)}
+        most, *others = sorted(talking, key=lambda track: -talking[track]) or [used]
+        if others and talking[most] > max(STILL, CLEARLY * talking[others[0]]):
+            used = most
         rows = [
             np.frombuffer(face.features, np.float32)
             for frame in frames

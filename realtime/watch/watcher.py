@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime import messages
+from realtime.watch.mouth import Mouths
 from realtime.watch.tracker import Box, Tracker
 
 #: At most this many faces of a frame are encoded, the largest first.
@@ -61,6 +62,7 @@ class Watcher:
     def reset(self) -> None:
         """Forgets the faces seen so far."""
         self._tracker = Tracker()
+        self._mouths = Mouths()
         self._count = 0
         self._seen: list[Detected] = []
 
@@ -91,12 +93,13 @@ class Watcher:
         self._seen = found
         if not boxes:
             return messages.Faces(message.time, [])
-        features = self._encoder.encode(np.stack([self._encoder.crop(frame, b) for b in boxes]))
+        crops = np.stack([self._encoder.crop(frame, box) for box in boxes])
+        features, moved = self._encoder.encode(crops), self._mouths.moved(tracks, crops)
         return messages.Faces(
             message.time,
             [
-                messages.Face(track, box, row.tobytes())
-                for track, box, row in zip(tracks, boxes, features, strict=True)
+                messages.Face(track, box, row.tobytes(), mouth)
+                for track, box, row, mouth in zip(tracks, boxes, features, moved, strict=True)
             ],
         )
 

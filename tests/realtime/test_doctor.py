@@ -19,7 +19,7 @@ def test_everything_is_looked_for_and_the_exit_code_says_whether_it_works(
     assert names >= {
         "PortAudio", "microphones", "cameras", "FFmpeg libraries", "OpenCV", "PyTorch", "GPU",
         "ZeroMQ", "CURVE", "publishing", "voice activity", "speech recognition", "text encoder",
-        "face detector", "face encoder", "emotion model",
+        "voice encoder", "speakers", "face detector", "face encoder", "emotion model",
     }  # fmt: skip
     for finding in found["findings"]:
         assert finding["detail"]

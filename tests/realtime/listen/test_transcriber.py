@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from configs.errors import InputError
 from model.audio import AudioEncoder
+from model.conversation_text import ConversationTextEncoder
 from model.labels import SAMPLE_RATE
-from model.text import TextEncoder
+from model.speakers import Speakers
 from realtime import messages
 from realtime.listen.transcriber import Transcriber, Whisper
 from realtime.settings import Transcription
@@ -31,9 +32,41 @@ class Counting:
         self.given.append(what if isinstance(what, str) else np.asarray(what).tobytes())
         return np.full(2, len(self.given), np.float32)
 
+    def provisional(self, text: str, speaker: str) -> Samples:
+        """As a text encoder in its conversation: what is asked again costs nothing."""
+        if self.last != (text, speaker):
+            self.last = text, speaker
+            self.encode(text)
+        return np.full(2, len(self.given), np.float32)
+
+    def final(self, text: str, speaker: str) -> Samples:
+        vector = self.provisional(text, speaker)
+        self.conversation.append((text, speaker))
+        self.last = None
+        return vector
+
+    def reset(self) -> None:
+        self.conversation: list[tuple[str, str]] = []
+        self.last: tuple[str, str] | None = None
+
     def __call__(self, samples: Samples) -> tuple[str, str | None]:
         self.given.append(samples.tobytes())
         return self.answer
+
+
+class Turns:
+    """Two speakers who take turns, whatever they sound like."""
+
+    def reset(self) -> None:
+        self.heard = 0
+
+    def provisional(self, audio: Samples) -> str:
+        return f"S{self.heard % 2 + 1}"
+
+    def final(self, audio: Samples) -> str:
+        name = self.provisional(audio)
+        self.heard += 1
+        return name
 
 
 class Parts:
@@ -41,7 +74,8 @@ class Parts:
 
     def __init__(self, answer: tuple[str, str | None] = ("hello there", None)) -> None:
         self.whisper, self.text, self.audio = Counting(answer), Counting(), Counting()
-        self.stage = Transcriber(self.whisper, self.text, self.audio)  # type: ignore[arg-type]
+        self.speakers = Turns()
+        self.stage = Transcriber(self.whisper, self.text, self.audio, self.speakers)  # type: ignore[arg-type]
 
     def run(self, *given: object) -> list[object]:
         return [one for message in given for one in self.stage.process(message)]  # type: ignore[arg-type]
@@ -120,7 +154,7 @@ def test_what_is_missing_has_a_reason(values: dict[str, object], missing: dict[s
 
 def test_without_a_transcriber_there_are_no_words() -> None:
     audio, text = Counting(), Counting()
-    stage = Transcriber(None, text, audio)
+    stage = Transcriber(None, text, audio, Turns())  # type: ignore[arg-type]
     one = only(list(stage.process(segment())))
     assert (one.text, one.text_source, one.text_features) == ("", "none", None)
     assert one.missing == {"text": "no transcriber"}
@@ -195,6 +229,21 @@ class Plain:
         return np.array([len(given), sum(given)], np.float32)
 
 
+class InContext(Plain):
+    """A text encoder whose answer depends on what was said before."""
+
+    def reset(self) -> None:
+        self.before = 0.0
+
+    def provisional(self, text: str, speaker: str) -> Samples:
+        return self.encode(text) + np.float32(self.before)
+
+    def final(self, text: str, speaker: str) -> Samples:
+        vector = self.provisional(text, speaker)
+        self.before = float(vector[1])
+        return vector
+
+
 class Spelling:
     """A recogniser that writes the loudness."""
 
@@ -211,7 +260,7 @@ def test_working_ahead_changes_no_final_answer(script: list[tuple[int, int, bool
     ]
 
     def answers(chosen: Iterable[messages.Segment]) -> list[object]:
-        stage = Transcriber(Spelling(), Plain(), Plain())  # type: ignore[arg-type]
+        stage = Transcriber(Spelling(), InContext(), Plain(), Turns())  # type: ignore[arg-type]
         made = [one for message in chosen for one in stage.process(message)]
         return [one for one in made if isinstance(one, messages.Utterance) and one.final]
 
@@ -247,21 +296,40 @@ def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
 
 def test_work_is_timed_by_the_clock_that_is_given() -> None:
     ticks = iter([10.0, 10.5, 10.75])
-    stage = Transcriber(Counting(), Counting(), Counting(), lambda: next(ticks))  # type: ignore[arg-type]
+    stage = Transcriber(Counting(), Counting(), Counting(), Turns(), lambda: next(ticks))  # type: ignore[arg-type]
     one = only(list(stage.process(segment())))
     assert one.timing == messages.Timing(transcription=0.5, features=0.25)
     assert stage.gauges()["busy"] == 0.75
     assert only(Parts().run(segment())).timing == messages.Timing()
 
 
+def test_what_was_said_is_remembered_once_and_in_order() -> None:
+    parts = Parts()
+    parts.run(segment(final=False), segment(), segment(key=8, text="Fine.", speaker="Ada"))
+    parts.run(segment(key=9, final=False), segment(key=9, final=False, end=2.5))
+    assert parts.text.conversation == [("hello there", "S1"), ("Fine.", "Ada")]
+    assert parts.speakers.heard == 1
+    parts.stage.reset()
+    assert parts.text.conversation == []
+    assert parts.speakers.heard == 0
+
+
+def test_who_is_named_keeps_the_name_and_others_are_told_apart_by_their_sound() -> None:
+    parts = Parts()
+    said = [segment(), segment(key=8, speaker="Ada"), segment(key=9), segment(key=10, audio=None)]
+    names = [one.speaker for one in parts.run(*said) if isinstance(one, messages.Utterance)]
+    assert names == ["S1", "Ada", "S2", None]
+
+
 def test_the_real_encoders_make_features_of_their_lengths() -> None:
-    text, audio = TextEncoder(), AudioEncoder()
-    stage = Transcriber(None, text, audio)
+    text, audio = ConversationTextEncoder(), AudioEncoder()
+    stage = Transcriber(None, text, audio, Speakers(4))
     noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype("<f4")
     given = segment(audio=noise.tobytes(), text="I am so happy!")
     one = only(list(stage.process(given)))
+    text.reset()
     assert one.missing == {}
-    assert one.text_features == text.encode("I am so happy!").tobytes()
+    assert one.text_features == text.final("I am so happy!", "S1").tobytes()
     assert one.audio_features == audio.encode(noise).tobytes()
     assert len(one.text_features) == text.dim * 4
     assert len(one.audio_features) == audio.dim * 4

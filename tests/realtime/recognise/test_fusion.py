@@ -15,7 +15,7 @@ from model.features import UtteranceFeatures
 from model.labels import EMOTIONS
 from model.recogniser import EmotionRecogniser, Opinion
 from realtime import events, messages
-from realtime.recognise.fusion import UNNAMED, Fusion
+from realtime.recognise.fusion import Fusion
 
 law = settings(deadline=None, derandomize=True, max_examples=150)
 MODEL = events.ModelInfo(name="made", version="1")
@@ -308,7 +308,7 @@ def test_features_and_speaker_reach_the_model_as_they_are() -> None:
     assert first.text is not None
     assert first.audio is not None
     assert (first.text.tolist(), first.audio.tolist()) == ([1.0], [2.0])
-    assert (ada, unnamed) == ("Ada", UNNAMED)
+    assert (ada, unnamed) == ("Ada", messages.UNNAMED)
 
 
 def test_what_is_provisional_does_not_change_the_conversation() -> None:

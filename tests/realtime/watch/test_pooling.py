@@ -11,8 +11,9 @@ from realtime.watch.pooling import FaceMemory
 law = settings(deadline=None, derandomize=True, max_examples=100)
 
 
-def face(track: int, size: int = 50, value: float = 0.0) -> messages.Face:
-    return messages.Face(track, (0, 0, size, size), np.array([track, value], "<f4").tobytes())
+def face(track: int, size: int = 50, value: float = 0.0, mouth: float = 0.0) -> messages.Face:
+    vector = np.array([track, value], "<f4").tobytes()
+    return messages.Face(track, (0, 0, size, size), vector, mouth)
 
 
 def memory(*frames: tuple[float, list[messages.Face]]) -> FaceMemory:
@@ -54,6 +55,25 @@ def test_of_several_the_one_that_is_largest_for_longest_is_used() -> None:
     assert len(look.features) == 10
     early = memory(*frames).look(0, 1)
     assert (early.face, early.faces) == (2, 2)
+
+
+def test_of_several_the_one_whose_mouth_moves_is_used() -> None:
+    def used(*mouths: float) -> int | None:
+        faces = [face(number, 90 - number, mouth=one) for number, one in enumerate(mouths, 1)]
+        return memory(*((float(second), faces) for second in range(8))).look(0, 9).face
+
+    assert used(0.2, 6.0) == 2
+    assert used(6.0, 0.2) == 1
+    assert used(0.1, 2.0, 5.0) == 3
+    # Hardly more than the other, or hardly at all: the largest.
+    assert used(5.0, 6.0) == 1
+    assert used(0.1, 0.8) == 1
+
+
+def test_a_mouth_that_is_seen_for_a_moment_is_not_the_speakers() -> None:
+    frames = [(float(n), [face(1, 60), face(2, 40, mouth=9.0)][: 2 if n < 3 else 1])
+              for n in range(10)]  # fmt: skip
+    assert memory(*frames).look(0, 9).face == 1
 
 
 def test_of_equal_ones_the_first_known_is_used() -> None:
