@@ -1,28 +1,24 @@
 """Training of GSCon on composed conversations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.audio import AudioEncoder
-from model.checkpoint import presence
 from model.face import FaceEncoder
 from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
 from model.network import Answers, Architecture, Conversations
 from train import encoders, out_of_fold
-from train.calibration import Calibration, softmax, temperatures
+from train.calibration import Calibration
 from train.compose import (
     Absence,
     Agreement,
-    Composition,
     Corpus,
     batch,
     compose,
@@ -32,18 +28,20 @@ from train.compose import (
 from train.corpora import meld
 from train.engine import copied
 from train.features import Report, face_bank, voice_bank
-from train.metrics import Scores, score
+from train.fusion_scores import (
+    calibrate,
+    compositions_of,
+    evaluate,
+    otherwise,
+    selection,
+    weighted_f1,
+)
+from train.metrics import Scores
 from train.objective import Targets, Weighting, mass
 from train.objective import objective as terms
 from train.words import Reader
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-
-#: Which modalities there are in an evaluation, by its name.
-SUBSETS: dict[str, tuple[str, ...]] = {
-    presence(chosen): chosen for size in (3, 2, 1, 0) for chosen in combinations(MODALITIES, size)
-}
-
 
 #: Shares of the words that are wrong, in evaluations without punctuation and case.
 WRONG = (0.0, 0.12, 0.3)
@@ -193,9 +191,9 @@ def fit(
         optimiser, recipe.learning_rate, total_steps=total, pct_start=0.15
     )
     kept = tuple(m for m in MODALITIES if m not in recipe.without)
-    held_out = _compositions(given.validation, agreement, recipe.compositions, 101)
+    held_out = compositions_of(given.validation, agreement, recipe.compositions, 101)
     best: tuple[float, int, dict[str, Tensor]] | None = None
-    history = [_weighted_f1(evaluate(model, given.validation, held_out[:1]))]
+    history = [weighted_f1(evaluate(model, given.validation, held_out[:1]))]
     line = ""
     for epoch in range(recipe.epochs):
         model.train()
@@ -216,8 +214,8 @@ def fit(
             schedule.step()
             report(epoch * steps + step + 1, total, line)
         scored = evaluate(model, given.validation, held_out[:1])
-        history.append(_weighted_f1(scored))
-        reached = _selection(scored, kept)
+        history.append(weighted_f1(scored))
+        reached = selection(scored, kept)
         line = f"seed {seed}, epoch {epoch + 1}: validation {reached:.3f}"
         if best is None or reached > best[0]:
             state = copied(model)
@@ -225,111 +223,13 @@ def fit(
     assert best is not None
     model.load_state_dict(best[2])
     found = calibrate(model, given.validation, held_out, weight)
-    unseen = _compositions(given.test, agreement, recipe.compositions, 202)
+    unseen = compositions_of(given.test, agreement, recipe.compositions, 202)
     scores = {
         "validation": evaluate(model, given.validation, held_out, found),
         "test": evaluate(model, given.test, unseen, found),
     }
-    scores["test"] |= _otherwise(model, given, unseen, found)
+    scores["test"] |= otherwise(model, given.test, given.misheard, unseen, found)
     return Fitted(model.eval(), seed, best[1], best[0], found, scores, history)
-
-
-def _otherwise(
-    model: GSCon, given: Material, compositions: list[Composition], found: Calibration
-) -> dict[str, Scores]:
-    """Scores on test where words are wrong, and where voice and face always show the label."""
-    scores = {}
-    for rate, text in given.misheard.items():
-        ways = [Composition({**way.features, "text": text}, way.present) for way in compositions]
-        for name, one in evaluate(model, given.test, ways, found).items():
-            if "text" in SUBSETS[name]:
-                scores[f"{name}; {rate:.0%} of words wrong"] = one
-    as_labelled = dict.fromkeys(("audio", "visual"), Agreement(same=1.0, neutral=0.0))
-    ways = _compositions(given.test, as_labelled, len(compositions), 303)
-    for name, one in evaluate(model, given.test, ways, found).items():
-        if {*SUBSETS[name]} - {"text"}:
-            scores[f"{name}; voice and face as labelled"] = one
-    return scores
-
-
-def predict(
-    model: GSCon, corpus: Corpus, composition: Composition, keep: tuple[str, ...]
-) -> dict[str, NDArray[np.float32]]:
-    """Logits [n, 7] for every utterance: `final`, and each modality's own."""
-    model.eval()
-    found: dict[str, list[Tensor]] = {name: [] for name in ("final", *MODALITIES)}
-    with torch.inference_mode():
-        for start in range(0, len(corpus.emotions), 512):
-            rows = torch.arange(start, min(start + 512, len(corpus.emotions)))
-            answers = model(batch(corpus, composition, rows, keep), last=True)
-            found["final"].append(answers.final[:, -1])
-            for m in MODALITIES:
-                found[m].append(answers.specific[m][:, -1])
-    return {name: torch.cat(rows).numpy() for name, rows in found.items()}
-
-
-def evaluate(
-    model: GSCon,
-    corpus: Corpus,
-    compositions: list[Composition],
-    calibration: Calibration | None = None,
-) -> dict[str, Scores]:
-    """Scores by subset of modalities, over all compositions together."""
-    labels = corpus.emotions.numpy()
-    scores = {}
-    for name, keep in SUBSETS.items():
-        ways = compositions if set(keep) - {"text"} else compositions[:1]
-        logits = np.concatenate([predict(model, corpus, way, keep)["final"] for way in ways])
-        temperature, shift = np.ones((len(logits), 1)), np.zeros(1)
-        if calibration is not None:
-            there = [one for way in ways for one in _presence(way, keep)]
-            nothing = [0.0] * len(EMOTIONS)
-            temperature = np.array([[calibration.by_presence[one]] for one in there])
-            shift = np.array([calibration.shifts.get(one, nothing) for one in there])
-        found = softmax(logits, temperature, shift)
-        scores[name] = score(found, np.tile(labels, len(ways)), EMOTIONS)
-    return scores
-
-
-def calibrate(
-    model: GSCon, corpus: Corpus, compositions: list[Composition], weight: Tensor
-) -> Calibration:
-    """The temperatures under which the labels are most probable, and as much of the classes'
-    weights [7] taken back as calibration needs."""
-    labels = np.tile(corpus.emotions.numpy(), len(compositions))
-    logits, there = {}, {}
-    for name, keep in SUBSETS.items():
-        found = [predict(model, corpus, way, keep) for way in compositions]
-        logits[name] = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
-        there[name] = [one for way in compositions for one in _presence(way, keep)]
-    return temperatures(logits, there, labels, weight.double().numpy())
-
-
-def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
-    return [
-        presence(m for m, here in zip(MODALITIES, row, strict=True) if here and m in keep)
-        for row in composition.present.tolist()
-    ]
-
-
-def _selection(scores: dict[str, Scores], kept: Sequence[str]) -> float:
-    """What an epoch is judged by: the mean of weighted and macro F1 over all subsets of what is
-    kept."""
-    judged = [scores[name] for name, some in SUBSETS.items() if some and {*some} <= {*kept}]
-    return float(np.mean([(one.weighted_f1 + one.macro_f1) / 2 for one in judged]))
-
-
-def _weighted_f1(scores: dict[str, Scores]) -> dict[str, float]:
-    return {name: one.weighted_f1 for name, one in scores.items()}
-
-
-def _compositions(
-    corpus: Corpus, agreement: dict[str, Agreement], count: int, seed: int
-) -> list[Composition]:
-    return [
-        compose(corpus, agreement, np.random.default_rng(seed + index), clean=True)
-        for index in range(count)
-    ]
 
 
 def _standardise(model: GSCon, train: Corpus) -> None:

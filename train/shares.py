@@ -120,7 +120,7 @@ def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
             points = " ".join(f"{x},{y(v)}" for x, v in zip(xs, one.mean, strict=True))
             end = (xs[-1] + 4, y(float(one.mean[-1])) + 4)
             lines.append(Line(m, points, " ".join([*upper, *reversed(lower)]), end))
-        panels.append(Panel(name, start, lines))
+        panels.append(Panel(name, start, _apart(lines)))
     step = next(one for one in (1, 2, 5, 10, 20, 50) if (high - low) / one <= 8)
     ticks = [(y(v), v) for v in range(int(np.ceil(low / step)) * step, int(high) + 1, step)]
     environment = jinja2.Environment(
@@ -140,6 +140,15 @@ def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
         whole=left + len(found) * (width + gap),
         epochs=max(len(one.mean) for by in found.values() for one in by.values()) - 1,
     )
+
+
+def _apart(lines: list[Line]) -> list[Line]:
+    """The lines with their names one below the other where their ends are too near."""
+    made, above = [], -np.inf
+    for line in sorted(lines, key=lambda one: one.end[1]):
+        above = max(line.end[1], above + 13)
+        made.append(line._replace(end=(line.end[0], round(float(above), 1))))
+    return made
 
 
 def _edges(one: Contribution) -> list[float]:

@@ -121,7 +121,7 @@ def weighed(seed: int, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_weights_are_taken_back_as_far_as_calibration_needs() -> None:
-    weight = np.array([0.2, 1.0, 3.0, 3.0])
+    weight = np.array([0.1, 1.0, 5.0, 5.0])
     logits, labels = weighed(1, weight)
     temperature, shift = least_shift(logits, labels, weight)
     before = calibration_error(softmax(logits, best_temperature(logits, labels)), labels)
@@ -139,13 +139,13 @@ def test_weights_are_taken_back_as_far_as_calibration_needs() -> None:
 
 def test_where_calibration_is_good_the_weights_stay() -> None:
     logits, labels = drawn(1, 6000, 2.0)
-    temperature, shift = least_shift(logits, labels, np.array([0.2, 1.0, 3.0, 3.0]))
+    temperature, shift = least_shift(logits, labels, np.array([0.1, 1.0, 5.0, 5.0]))
     assert not shift.any()
     assert temperature == best_temperature(logits, labels)
 
 
 def test_what_is_added_is_by_the_modalities_that_are_there_and_part_of_the_prior() -> None:
-    weight = np.array([0.2, 1.0, 3.0, 3.0])
+    weight = np.array([0.1, 1.0, 5.0, 5.0])
     wrong, labels = weighed(3, weight)
     right, _ = drawn(3, 6000, 1.0)
     heads = {"text": right, "audio": right}

@@ -18,7 +18,6 @@ def test_the_scores_are_those_of_the_cards() -> None:
     voice = msgspec.json.decode((FOLDER / "voice.json").read_bytes())
     name = "voice: RAVDESS, eight emotions, six folds, telephone band"
     assert found[name]["macro_f1"] == voice["folds"]["telephone band"]["macro_f1"]
-    assert {one.rpartition(", ")[2] for one in found if "voice" in one} >= {"women", "men"}
     speaker = msgspec.json.decode((FOLDER / "speaker.json").read_bytes())
     two = found["speakers: LibriSpeech, 2 of them"]
     assert two["confusion"] == speaker["confusion"]["read"]["2"]["confusion"]

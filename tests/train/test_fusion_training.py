@@ -13,9 +13,11 @@ from model import checkpoint
 from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
 from model.network import Answers
-from train import evaluate, fusion, install
+from train import evaluate, fusion, fusion_scores, install
+from train.calibration import softmax
 from train.compose import batch, compose
-from train.fusion import SUBSETS, Fitted, architecture, objective
+from train.fusion import Fitted, architecture, objective
+from train.fusion_scores import SUBSETS
 
 
 def quiet(done: int, total: int, line: str) -> None:
@@ -82,18 +84,18 @@ def test_validation_data_does_not_train() -> None:
 def test_each_temperature_makes_validation_labels_most_probable(fitted: Fitted) -> None:
     given = material()
     agreement = {"audio": RECIPE.audio, "visual": RECIPE.visual}
-    ways = fusion._compositions(given.validation, agreement, RECIPE.compositions, 101)
+    ways = fusion_scores.compositions_of(given.validation, agreement, RECIPE.compositions, 101)
     labels = given.validation.emotions.numpy()
     for name, keep in SUBSETS.items():
         found = []
         for way in ways:
-            there = np.array(fusion._presence(way, keep)) == name
-            logits = fusion.predict(fitted.model, given.validation, way, keep)["final"]
+            there = np.array(fusion_scores._presence(way, keep)) == name
+            logits = fusion_scores.predict(fitted.model, given.validation, way, keep)["final"]
             found.append((logits[there], labels[there]))
 
         def surprise(temperature: float, found: list[tuple[np.ndarray, np.ndarray]]) -> float:
             chosen = [
-                fusion.softmax(logits, temperature)[np.arange(len(known)), known]
+                softmax(logits, temperature)[np.arange(len(known)), known]
                 for logits, known in found
             ]
             return -float(np.log(np.concatenate(chosen)).mean())

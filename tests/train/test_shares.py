@@ -9,7 +9,7 @@ import pytest
 
 from configs.command import run
 from train import shares
-from train.fusion import SUBSETS
+from train.fusion_scores import SUBSETS
 
 
 def epoch(everything: float, **lost: float) -> dict[str, float]:
@@ -56,6 +56,10 @@ def test_the_command_prints_and_draws_runs_side_by_side(
     texts = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"live", "plain", "text", "audio", "visual"} <= set(texts)
     assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 6
+    # Names whose lines end near each other are still apart.
+    ends = [float(one.attrib["y"]) for one in drawn.iter("{http://www.w3.org/2000/svg}text")
+            if one.text in ("text", "audio", "visual")][:3]  # fmt: skip
+    assert min(abs(a - b) for a in ends for b in ends if a is not b) >= 12
     assert run(shares.main, ["runs/live"]) == 0
     assert "15.0 ± 7.1" in capsysbinary.readouterr().out.decode()
 
