@@ -22,9 +22,9 @@ from model.shipped import FOLDER, load_weights
 WEIGHTS = FOLDER / "speaker.safetensors"
 #: Directions in which voices are compared.
 DIRECTIONS = 20
-#: How ready one is to hear somebody new: as if so much of an utterance had been by them.
+#: How ready one is to hear somebody new: as if so many utterances had been by people unheard.
 NEW = 0.1
-#: A voice's mean is that of at least so many utterances at most: it follows slow changes.
+#: A voice's mean is that of about so many utterances at most, so that it follows slow changes.
 REMEMBERED = 50
 #: Standardised statistics are cut at so many deviations.
 _MOST = 4.0
