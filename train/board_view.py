@@ -1,14 +1,12 @@
 """The leaderboard in words: cells of tables, Markdown, and one self-contained HTML page."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
-
-import jinja2
 
 from train import plots
 from train.board import Board, Comparison, Row, Spread
 from train.figures import Evaluation
+from train.templates import rendered
 
 #: The columns of the table of models, and of that of ablations.
 COLUMNS = (
@@ -132,13 +130,6 @@ def markdown(made: Board) -> str:
 
 def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
     """The leaderboard as one page that needs no network. All that comes from outside is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     corpora = []
     for name in dict.fromkeys(one.corpus for one in evaluations):
         rows = [row for row in made.rows if row.corpus == name]
@@ -157,7 +148,8 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
                 [plots.reliability(one) for one in mine],
             )
         )
-    return environment.get_template("leaderboard.html.j2").render(
+    return rendered(
+        "leaderboard.html.j2",
         corpora=corpora,
         columns=_less_corpus(COLUMNS),
         comparisons=[Line("", pair_cells(pair)) for pair in made.comparisons],

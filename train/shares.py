@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from model.checkpoint import presence
 from model.labels import MODALITIES
 from train.evaluate import find, show
 from train.evaluation import writable, write
+from train.templates import rendered
 
 EXAMPLES = """
 python -m train.fit live name=plain gdc=0 ssc=0
@@ -123,14 +123,8 @@ def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
         panels.append(Panel(name, start, _apart(lines)))
     step = next(one for one in (1, 2, 5, 10, 20, 50) if (high - low) / one <= 8)
     ticks = [(y(v), v) for v in range(int(np.ceil(low / step)) * step, int(high) + 1, step)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("shares.svg.j2").render(
+    return rendered(
+        "shares.svg.j2",
         panels=panels,
         ticks=ticks,
         zero=y(0.0),
