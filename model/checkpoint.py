@@ -14,9 +14,10 @@ from configs.errors import InputError
 from configs.files import write_whole
 from model.labels import EMOTIONS, MODALITIES
 from model.network import NETWORKS, Architecture, Network, build
+from model.shipped import FOLDER
 
 #: The checkpoints that ship with the project.
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = FOLDER
 
 _FORMAT = "gscon.checkpoint/1"
 

@@ -52,8 +52,9 @@ class ConversationTextEncoder:
 
     def __init__(self, directory: str | Path | None = None, learned: Learned | None = None) -> None:
         settings = ContextSettings()
-        self._sentence = TextEncoder(directory)
-        bert = self._sentence.bert
+        #: The encoder of utterances by themselves.
+        self.sentence = TextEncoder(directory)
+        bert = self.sentence.bert
         # The embeddings are those of the sentence encoder, unchanged.
         self._model = ContextTextModel(bert, settings, deepcopy(bert.encoder.layer))
         self._head = emotion_head(self._model.dim, len(EMOTIONS))
@@ -63,11 +64,11 @@ class ConversationTextEncoder:
         else:
             mine.load_state_dict(learned.state_dict())
             version = digest(mine)
-        self._tokenise = Tokenise(self._sentence.tokenizer, settings.tokens)
+        self._tokenise = Tokenise(self.sentence.tokenizer, settings.tokens)
         #: The encoder and the version of its weights.
-        self.identity = f"{self._sentence.identity}|text-context/1:{version}"
+        self.identity = f"{self.sentence.identity}|text-context/1:{version}"
         #: Length of the feature vector.
-        self.dim = self._sentence.dim + len(EMOTIONS)
+        self.dim = self.sentence.dim + len(EMOTIONS)
         self.reset()
 
     def reset(self) -> None:
@@ -98,7 +99,7 @@ class ConversationTextEncoder:
             return np.asarray(self._head(states).log_softmax(-1), np.float32)
 
     def _encoded(self, text: str, speaker: str) -> tuple[NDArray[np.float32], Past]:
-        sentence = self._sentence.encode(text)
+        sentence = self.sentence.encode(text)
         with torch.inference_mode():
             ids = self._tokenise([text])[0]
             state, past = self._model.step(self._past, ids, speaker_number(speaker))

@@ -1,4 +1,4 @@
-"""Weights of encoders that ship with the project."""
+"""Weights that ship with the project."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ def load_weights(net: nn.Module, path: Path, what: str, recipe: str | None = Non
     Args:
         net: a network of the kind that the file is of.
         path: a safetensors file.
-        what: `face`, `voice` or `text`: the encoder that it belongs to.
+        what: `face`, `voice`, `text` or `speaker`: the encoder that it belongs to.
         recipe: that of its training; None: of the same name.
 
     Raises:

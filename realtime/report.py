@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import jinja2
 import msgspec
 
 from configs import command
 from configs.errors import Failure, InputError
+from configs.templates import rendered
 from realtime import events
 from realtime.events import AnyEvent
 from realtime.report_view import view
@@ -25,14 +25,7 @@ def render(made: Iterable[AnyEvent], title: str) -> str:
     A session without utterances gives a page that says that. Everything that came from outside
     (words, names, reasons) is escaped.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(title=title, page=view(made))
+    return rendered(Path(__file__).with_name("report.html.j2"), title=title, page=view(made))
 
 
 def write_report(made: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:

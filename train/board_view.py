@@ -1,12 +1,13 @@
 """The leaderboard in words: cells of tables, Markdown, and one self-contained HTML page."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from configs.templates import rendered
 from train import plots
 from train.board import Board, Comparison, Row, Spread
 from train.figures import Evaluation
-from train.templates import rendered
 
 #: The columns of the table of models, and of that of ablations.
 COLUMNS = (
@@ -149,7 +150,7 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
             )
         )
     return rendered(
-        "leaderboard.html.j2",
+        Path(__file__).with_name("leaderboard.html.j2"),
         corpora=corpora,
         columns=_less_corpus(COLUMNS),
         comparisons=[Line("", pair_cells(pair)) for pair in made.comparisons],

@@ -76,11 +76,11 @@ def least_shift(
         shift = -part * (np.log(weight) - np.log(weight).mean())
         temperature = best_temperature(logits, labels, shift)
         error = calibration_error(softmax(logits, temperature, shift), labels)
-        found.append((error, temperature, shift))
         if error <= ENOUGH:
-            break
-    enough = found[-1] if found[-1][0] <= ENOUGH else min(found, key=lambda one: one[0])
-    return enough[1], enough[2]
+            return temperature, shift
+        found.append((error, temperature, shift))
+    _, temperature, shift = min(found, key=lambda one: one[0])
+    return temperature, shift
 
 
 def temperatures(

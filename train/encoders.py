@@ -11,7 +11,7 @@ import msgspec
 from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 import configs
 from configs.errors import InputError
@@ -73,33 +73,38 @@ def _read(name_or_path: str) -> TextRecipe:
 
 def encoder(made: TextRecipe, seed: int, report: Report) -> ContextTextModel:
     """The text encoder of a recipe and seed, trained or from the cache."""
-    return with_head(made, seed, None, report)[0]
+    return _loaded(made, seed, report)[0]
 
 
 def with_head(
-    made: TextRecipe, seed: int, corpus: str | None, report: Report
+    made: TextRecipe, seed: int, corpus: str, report: Report
 ) -> tuple[ContextTextModel, nn.Sequential]:
     """The text encoder of a recipe and seed, trained or from the cache, and the head that answers
-    for a corpus from its vectors alone (None: one without weights). Raises `InputError` where the
-    recipe's head for the corpus also reads prosody, or there is none."""
-    model, head = fresh(made.context), nn.Sequential()
-    path = trained(made, seed, report)
+    for a corpus from its vectors alone. Raises `InputError` where the recipe's head for the corpus
+    also reads prosody, or there is none."""
+    model, heads = _loaded(made, seed, report)
+    mine = f"{_HEADS}{corpus}."
+    parts = {name.removeprefix(mine): heads[name] for name in heads if name.startswith(mine)}
+    if not parts:
+        raise InputError(
+            f"recipe {made.name!r}: no head that answers for {corpus} from words alone; give "
+            f"prosody=false, and {corpus} among the corpora"
+        )
+    head = emotion_head(model.dim, len(parts["4.bias"]))
+    head.load_state_dict(parts)
+    return model, head.eval().requires_grad_(False)
+
+
+def _loaded(
+    made: TextRecipe, seed: int, report: Report
+) -> tuple[ContextTextModel, dict[str, Tensor]]:
+    """The text encoder, and the weights of its heads."""
+    model, path = fresh(made.context), trained(made, seed, report)
     with cache.reading(path):
         state = load_file(path)
-    heads = {name: state.pop(name) for name in list(state) if name.startswith(_HEADS)}
-    with cache.reading(path):
+        heads = {name: state.pop(name) for name in list(state) if name.startswith(_HEADS)}
         model.load_state_dict(state)
-    if corpus is not None:
-        mine = f"{_HEADS}{corpus}."
-        parts = {name.removeprefix(mine): heads[name] for name in heads if name.startswith(mine)}
-        if not parts:
-            raise InputError(
-                f"recipe {made.name!r}: no head that answers for {corpus} from words alone; give "
-                f"prosody=false, and {corpus} among the corpora"
-            )
-        head = emotion_head(model.dim, len(parts["4.bias"]))
-        head.load_state_dict(parts)
-    return model.eval().requires_grad_(False), head.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False), heads
 
 
 def trained(made: TextRecipe, seed: int, report: Report) -> Path:

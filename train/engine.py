@@ -320,6 +320,7 @@ def _next(
 
 
 def copied(network: nn.Module) -> dict[str, Tensor]:
+    """A network's state as it is now, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 

@@ -77,9 +77,8 @@ def voice_bank(
             "owners": np.asarray(actors),
         }
 
-    sources = [corpus("voice/ravdess_speech_16k.zip"), corpus("voice/emodb_16k.zip")]
     others = [f"{actor} {unheard[actor].identity}" for actor in sorted(unheard)]
-    key = "\n".join([encoder.identity, *others, str(VARIANTS), *map(_fingerprint, sources)])
+    key = "\n".join([encoder.identity, *others, str(VARIANTS), *voice_sources()])
     found = cached("voices", key, make)
     mine = np.asarray([voices.split_of(str(actor)) == split for actor in found["owners"]])
     return Bank(
@@ -163,6 +162,12 @@ def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArr
     ratio = 10 ** (-random.uniform(8, 35) / 20)
     level = np.sqrt(np.mean(coloured**2) / (np.mean(noise**2) + 1e-12))
     return np.asarray(coloured + noise * level * ratio, np.float32)
+
+
+def voice_sources() -> list[str]:
+    """What the voices are, for the keys of what is made of them. Raises `InputError` where they are
+    not there."""
+    return [_fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
 
 
 def _fingerprint(path: Path) -> str:

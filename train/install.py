@@ -129,7 +129,7 @@ def text(made: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
     learned = Learned(model, head).half()
     card = {
         "name": "text-context",
-        "data": f"Training splits of {', '.join(dict.fromkeys(made.corpora))}"
+        "data": f"Training splits of {', '.join(made.corpora)}"
         f"{f', after the recipe {made.start}' if made.start else ''}.",
         "note": "Laid over all-MiniLM-L6-v2, whose embeddings it keeps; half precision. Words and "
         "turns were the corpora's own, some with a recogniser's errors, which were simulated.",

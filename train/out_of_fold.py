@@ -20,9 +20,9 @@ from model.audio import AudioEncoder
 from model.labels import EMOTIONS
 from model.voice import load
 from train import cache
-from train.corpora import corpus, voices
+from train.corpora import voices
 from train.descent import threads
-from train.features import Report
+from train.features import Report, voice_sources
 from train.voice import VoiceRecipe, trained
 from train.voice_material import Material, material
 
@@ -43,11 +43,10 @@ def audio_encoders(made: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]
     from the user's cache. Raises `InputError` where the voices are not there."""
     found: dict[str, AudioEncoder] = {}
     read: Material | None = None
-    sources = [corpus("voice/ravdess_speech_16k.zip"), corpus("voice/emodb_16k.zip")]
-    sizes = [f"{path.name} {path.stat().st_size}" for path in sources]
+    alike = msgspec.json.encode(msgspec.structs.replace(made, ship=False, folds=1)).decode()
+    sources = voice_sources()
     for number, left_out in enumerate(parts()):
-        alike = msgspec.json.encode(msgspec.structs.replace(made, ship=False, folds=1)).decode()
-        key = hashlib.sha256("\n".join([str(_VERSION), alike, *sizes, *left_out]).encode())
+        key = hashlib.sha256("\n".join([str(_VERSION), alike, *sources, *left_out]).encode())
         name = f"voice-without-{number + 1}-{key.hexdigest()[:12]}.safetensors"
         path = cache.folder("voice") / name
         # Of several trainings that need the same encoder, the first makes it.

@@ -14,11 +14,11 @@ from rich.table import Table
 
 from configs.command import parser, run
 from configs.errors import InputError
+from configs.templates import rendered
 from model.checkpoint import presence
 from model.labels import MODALITIES
 from train.evaluate import find, show
 from train.evaluation import writable, write
-from train.templates import rendered
 
 EXAMPLES = """
 python -m train.fit live name=plain gdc=0 ssc=0
@@ -124,7 +124,7 @@ def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
     step = next(one for one in (1, 2, 5, 10, 20, 50) if (high - low) / one <= 8)
     ticks = [(y(v), v) for v in range(int(np.ceil(low / step)) * step, int(high) + 1, step)]
     return rendered(
-        "shares.svg.j2",
+        Path(__file__).with_name("shares.svg.j2"),
         panels=panels,
         ticks=ticks,
         zero=y(0.0),

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from model.conversation_text import ConversationTextEncoder, Learned
 from model.conversations import speakers_by_appearance
-from model.text import TextEncoder
 from train import encoders
 from train.corpora import meld
 from train.features import VARIANTS, Report, cached, text_vectors
@@ -49,7 +48,6 @@ class Reader:
         self._recipe, self._report = recipe, report
         self._unlearned: list[ConversationTextEncoder] = []
         self.encoder = ConversationTextEncoder()
-        self._sentence = TextEncoder()
         train = meld.load("train")
         self._recogniser = Recogniser(turn.text for turns in train for turn in turns)
         self._parts = partition(len(train), recipe.parts)
@@ -81,7 +79,7 @@ class Reader:
 
     def _vectors(self, dialogues: list[Said], split: str, what: str) -> Vectors:
         texts = [text for one in dialogues for text in one.texts]
-        sentences = text_vectors(self._sentence, texts, self._report)
+        sentences = text_vectors(self.encoder.sentence, texts, self._report)
         speaking = self._speaking(split)
         told = "\n".join(f"{one.speakers} {one.texts}" for one in dialogues)
         key = "\n".join([*(one.identity for one in speaking), str(split == "train"), told])

@@ -153,11 +153,11 @@ class Transcriber:
         if message.final and ahead is not None and _same(ahead[0], message):
             self._reused += 1
             utterance = _as_final(ahead[1], message.at)
+        else:
+            utterance = self._work(message)
+        if message.final:
             self._remember(message, utterance)
-            yield utterance
-            return
-        utterance = self._work(message)
-        if not message.final:
+        else:
             self._ahead = message, utterance
         yield utterance
 
@@ -197,10 +197,8 @@ class Transcriber:
             audio = self._audio.encode(samples)
         speaker = segment.speaker
         if speaker is None and audio is not None:
-            name = self._speakers.final if segment.final else self._speakers.provisional
-            speaker = name(audio)
-        encode = self._text.final if segment.final else self._text.provisional
-        words = encode(text, speaker or messages.UNNAMED) if text else None
+            speaker = self._speakers.provisional(audio)
+        words = self._text.provisional(text, speaker or messages.UNNAMED) if text else None
         done = self._clock()
         self._busy = done - began
         return messages.Utterance(
@@ -219,11 +217,11 @@ class Transcriber:
         )
 
     def _remember(self, segment: messages.Segment, utterance: messages.Utterance) -> None:
-        """What was worked on ahead has become part of the conversation."""
+        """A final utterance becomes part of the conversation. It has just been worked on, so that
+        this costs nothing."""
         if segment.speaker is None and utterance.audio_features is not None:
             self._speakers.final(np.frombuffer(utterance.audio_features, np.float32))
         if utterance.text:
-            # The same words as those worked on ahead: they cost nothing.
             self._text.final(utterance.text, utterance.speaker or messages.UNNAMED)
 
     def _words(

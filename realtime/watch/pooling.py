@@ -70,10 +70,10 @@ class FaceMemory:
         if not areas:
             return Look(None, "no face in view", None, 0)
         used = min(areas, key=lambda track: (-areas[track], track))
-        talking = {t: moved[t] / seen[t] for t in seen if 2 * seen[t] >= len(frames)}
-        most, *others = sorted(talking, key=lambda track: -talking[track]) or [used]
-        if others and talking[most] > max(STILL, CLEARLY * talking[others[0]]):
-            used = most
+        often = [track for track in seen if 2 * seen[track] >= len(frames)]
+        rates = sorted(((moved[track] / seen[track], track) for track in often), reverse=True)
+        if len(rates) > 1 and rates[0][0] > max(STILL, CLEARLY * rates[1][0]):
+            used = rates[0][1]
         rows = [
             np.frombuffer(face.features, np.float32)
             for frame in frames

@@ -9,6 +9,7 @@ import os
 import wave
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,6 +141,21 @@ def phrases(samples: Samples, longest_pause: float) -> Iterator[Clip]:
             (start - first) * FRAME,
             (end - first) * FRAME,
         )
+
+
+def readers() -> list[str]:
+    """LibriSpeech's ten."""
+    with zipfile.ZipFile(LIBRISPEECH) as zipped:
+        return sorted({name.split("/")[0] for name in zipped.namelist() if name.endswith(".flac")})
+
+
+def phrases_of(reader: str, count: int, longest_pause: float) -> list[Clip]:
+    """The first phrases of 1 to 8 s of a reader."""
+    with zipfile.ZipFile(LIBRISPEECH) as zipped:
+        names = sorted(name for name in zipped.namelist() if name.endswith(".flac"))
+    own = (name for name in names if name.startswith(f"{reader}/"))
+    every = (one for name in own for one in phrases(read(LIBRISPEECH, name), longest_pause))
+    return list(islice((one for one in every if 1 <= one.end - one.start <= 8), count))
 
 
 def whole(samples: Samples) -> Clip:

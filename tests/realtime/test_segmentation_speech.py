@@ -1,21 +1,18 @@
 """Utterance bounds on real speech with known gaps, and nothing where nobody speaks."""
 
-import zipfile
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 import numpy as np
 import pytest
 from spoken import (
-    LIBRISPEECH,
     RATE,
     Clip,
     Placed,
     Samples,
     join,
     needs_librispeech,
-    phrases,
-    read,
+    phrases_of,
+    readers,
 )
 
 from realtime import messages
@@ -43,16 +40,7 @@ def utterances(samples: Samples, block: int = 320) -> list[messages.Segment]:
 
 def librispeech_phrases(per_speaker: int) -> list[Clip]:
     """Phrases of 1 to 8 s, the first few of every one of the ten speakers."""
-    with zipfile.ZipFile(LIBRISPEECH) as zipped:
-        names = sorted(name for name in zipped.namelist() if name.endswith(".flac"))
-    chosen: list[Clip] = []
-    for speaker in sorted({name.split("/")[0] for name in names}):
-        own = (name for name in names if name.startswith(f"{speaker}/"))
-        every = (
-            phrase for name in own for phrase in phrases(read(LIBRISPEECH, name), LONGEST_PAUSE)
-        )
-        chosen += islice((one for one in every if 1 <= one.end - one.start <= 8), per_speaker)
-    return chosen
+    return [one for reader in readers() for one in phrases_of(reader, per_speaker, LONGEST_PAUSE)]
 
 
 def found_bounds(placed: list[Placed], made: list[messages.Segment]) -> list[Placed | None]:

@@ -1,12 +1,11 @@
 """Two and three people at one microphone are told apart, and an hour does not multiply them."""
 
 import itertools
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from spoken import LIBRISPEECH, Clip, Samples, join, needs_librispeech, phrases, read
+from spoken import Samples, join, needs_librispeech, phrases_of, readers
 from test_segmentation_speech import LONGEST_PAUSE, utterances
 
 from model.sound import sound
@@ -20,24 +19,6 @@ STEP = 0.01
 MOST = Settings().speakers.most
 
 STATISTICS = VoiceStatistics()
-
-
-def phrases_of(speaker: str, count: int) -> list[Clip]:
-    """Phrases of 1 to 8 s of a reader."""
-    with zipfile.ZipFile(LIBRISPEECH) as zipped:
-        names = sorted(n for n in zipped.namelist() if n.startswith(f"{speaker}/"))
-    every = (
-        phrase
-        for name in names
-        if name.endswith(".flac")
-        for phrase in phrases(read(LIBRISPEECH, name), LONGEST_PAUSE)
-    )
-    return list(itertools.islice((one for one in every if 1 <= one.end - one.start <= 8), count))
-
-
-def readers() -> list[str]:
-    with zipfile.ZipFile(LIBRISPEECH) as zipped:
-        return sorted({name.split("/")[0] for name in zipped.namelist() if name.endswith(".flac")})
 
 
 def heard(samples: Samples) -> np.ndarray:
@@ -77,7 +58,7 @@ def test_people_who_take_turns_are_told_apart(count: int) -> None:
     every, errors = readers(), []
     for _ in range(5):
         who = [str(name) for name in rng.choice(every, count, replace=False)]
-        parts = [(clip, name) for name in who for clip in phrases_of(name, 10)]
+        parts = [(clip, name) for name in who for clip in phrases_of(name, 10, LONGEST_PAUSE)]
         rng.shuffle(parts)  # type: ignore[arg-type]
         clips = [clip for clip, _ in parts]
         joined, placed = join(clips, rng.uniform(0.8, 1.5, len(clips) + 1), 0.0003, rng)
@@ -93,7 +74,7 @@ def test_people_who_take_turns_are_told_apart(count: int) -> None:
 @needs_librispeech
 def test_an_hour_of_two_people_does_not_multiply_them() -> None:
     rng = np.random.default_rng(6)
-    clips = [clip for name in readers()[:2] for clip in phrases_of(name, 10)]
+    clips = [clip for name in readers()[:2] for clip in phrases_of(name, 10, LONGEST_PAUSE)]
     speakers, counts = Speakers(64), []
     said = [
         heard(clip.samples + rng.normal(0, 0.001 * (1 + version), len(clip.samples)).astype("<f4"))
