@@ -27,7 +27,9 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `speakers` is how many are told apart, `reach` the distance in utterances from which on all
     distances are alike. `encoder` is GSCon's, for each modality; `recurrent` ones have no use for
     `layers`, `heads`, `memory` and `reach`. So many of the text features, at their end, come from
-    an encoder that was trained for these emotions in context; they are the `direct` head's.
+    an encoder that was trained for these emotions in context; they are the `direct` head's. With
+    `projector`, a network without a shared encoder has one beside it. `options` are the network's
+    own, see the class of that name in its module.
     """
 
     dims: dict[str, int]
@@ -44,6 +46,8 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: int = 128
     encoder: Encoder = "transformer"
     direct: int = 0
+    projector: bool = False
+    options: dict[str, float | int | str | bool] = {}
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.layers import head, visible
+from model.layers import classified, head, visible
 from model.modality import ENCODERS, ModalityEncoder
 from model.network import Answers, Architecture, Conversations, Network
 from model.shared import SharedEncoder
@@ -35,6 +35,8 @@ class Memory:
 class GSCon(Network):
     """The network: an encoder per modality, the shared encoder, and six heads if there are three
     modalities."""
+
+    SHARES = True
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -82,10 +84,12 @@ class GSCon(Network):
         """The final head (in the paper's code LVAC) reads all parts, the auxiliary one (LVA) the
         specific ones; a modality's own reads its part and the common one."""
         specific = list(encoded.values())
+        final = classified(self.final, torch.cat([*specific, common], -1))
         return Answers(
-            final=self.final(torch.cat([*specific, common], -1)),
+            final=final.logits,
             specific={m: self.specific[m](torch.cat([x, common], -1)) for m, x in encoded.items()},
             encoded=encoded,
+            fused=final.state,
             shared=dict(zip(self.modalities, shared, strict=True)),
             common=self.common(common),
             auxiliary=self.auxiliary(torch.cat(specific, -1)),

@@ -3,7 +3,7 @@
 Shapes: B conversations, N utterances, d width, h heads of attention.
 """
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,33 +42,56 @@ class Projection(nn.Module):
         return torch.where(present[..., None], projected, self.absence)
 
 
+def attended(query: Tensor, rows: Tensor, distance: Tensor, seen: Tensor) -> Tensor:
+    """Attention over utterances with a learned bias for each distance.
+
+    Args:
+        query: [B, Q, d], of the last Q of the K utterances.
+        rows: keys and values side by side, [B, K, 2 d].
+        distance: the biases, [h, 2 reach + 1]: from `reach` before to `reach` after.
+        seen: which utterances [key] each [query] may use, bool [B, Q, K].
+
+    Returns:
+        [B, Q, d].
+    """
+    (batch, asked, width), count, heads = query.shape, rows.shape[1], len(distance)
+    key, value = rows.view(batch, count, 2, heads, -1).permute(2, 0, 3, 1, 4)
+    reach, place = distance.shape[1] // 2, torch.arange(count, device=query.device)
+    apart = (place[count - asked :, None] - place).clamp(-reach, reach) + reach
+    bias = distance[:, apart].masked_fill(~seen[:, None], float("-inf"))
+    split = query.view(batch, asked, heads, -1).transpose(1, 2)
+    mixed = functional.scaled_dot_product_attention(split, key, value, attn_mask=bias)
+    return mixed.transpose(1, 2).reshape(batch, asked, width)
+
+
+def feed_forward(a: Architecture) -> nn.Sequential:
+    """The part of a transformer's layer that takes each utterance by itself."""
+    return nn.Sequential(
+        nn.Linear(a.width, 4 * a.width),
+        nn.ReLU(),
+        nn.Dropout(a.dropout),
+        nn.Linear(4 * a.width, a.width),
+    )
+
+
 class Layer(nn.Module):
     """A pre-norm transformer layer whose attention has a learned bias for each distance."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.heads, self.reach = a.heads, a.reach
         self.norm_attention, self.norm_feed = nn.LayerNorm(a.width), nn.LayerNorm(a.width)
         self.query_key_value = nn.Linear(a.width, 3 * a.width)
         self.out = nn.Linear(a.width, a.width)
         self.distance = nn.Parameter(torch.zeros(a.heads, 2 * a.reach + 1))
-        self.feed = nn.Sequential(
-            nn.Linear(a.width, 4 * a.width),
-            nn.ReLU(),
-            nn.Dropout(a.dropout),
-            nn.Linear(4 * a.width, a.width),
-        )
+        self.feed = feed_forward(a)
         self.drop = nn.Dropout(a.dropout)
 
     def forward(self, state: Tensor, seen: Tensor) -> Tensor:
-        batch, count, width = state.shape
-        split = self.query_key_value(self.norm_attention(state))
-        query, key, value = split.view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        place = torch.arange(count, device=state.device)
-        apart = (place[:, None] - place).clamp(-self.reach, self.reach) + self.reach
-        bias = self.distance[:, apart].masked_fill(~seen[:, None], float("-inf"))
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        state = state + self.drop(self.out(mixed.transpose(1, 2).reshape(batch, count, width)))
+        query, rows = self.query_key_value(self.norm_attention(state)).split(
+            [state.shape[-1], 2 * state.shape[-1]], -1
+        )
+        mixed = attended(query, rows, self.distance, seen)
+        state = state + self.drop(self.out(mixed))
         fed: Tensor = self.drop(self.feed(self.norm_feed(state)))
         return state + fed
 
@@ -143,6 +166,43 @@ class DirectHead(nn.Module):
         others = [x for m, x in features.items() if m != "text"]
         logits: Tensor = self.layers(torch.cat([own, *others], -1))
         return logits
+
+
+class Fused(NamedTuple):
+    """What a classifier's last layer reads, [B, N, d], and its logits [B, N, C]."""
+
+    state: Tensor
+    logits: Tensor
+
+
+def classified(layers: nn.Sequential, given: Tensor) -> Fused:
+    """The last two outputs of a classifier's layers."""
+    *inner, last = layers
+    for layer in inner:
+        given = layer(given)
+    return Fused(given, last(given))
+
+
+class Projector(nn.Module):
+    """A shared encoder for networks that have none: two layers, the same for all modalities, on
+    what is made of each. Each modality's own opinion also reads the mean of these common parts."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        self.common = nn.Sequential(
+            nn.Linear(a.width, a.width), nn.ReLU(), nn.Linear(a.width, a.width)
+        )
+        self.heads = nn.ModuleDict(
+            {m: nn.Linear(a.width, a.classes, bias=False) for m in a.modalities}
+        )
+
+    def forward(
+        self, encoded: dict[str, Tensor], specific: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The common parts [B, N, d], and the opinions [B, N, C] that also read them."""
+        shared = {m: self.common(x) for m, x in encoded.items()}
+        mean = torch.stack(list(shared.values())).mean(0)
+        return shared, {m: x + self.heads[m](mean) for m, x in specific.items()}
 
 
 def head(inside: int, a: Architecture, squash: bool = False) -> nn.Sequential:

@@ -6,17 +6,19 @@ Shapes: B conversations or windows, N utterances, M modalities, d width, C emoti
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
 from configs.errors import InputError
 from model.architecture import Architecture, Mode
 from model.conversations import Conversations, by_appearance, together, windows
-from model.layers import DirectHead, Standardise
+from model.layers import DirectHead, Projector, Standardise
 from model.shared import Sharing
 
 __all__ = [
@@ -29,14 +31,20 @@ __all__ = [
     "State",
     "build",
     "by_appearance",
+    "network_class",
+    "options",
     "windows",
 ]
 
 #: The networks by name: the module and the class, imported when one is built.
 NETWORKS: dict[str, str] = {
     "gscon": "model.gscon.GSCon",
+    "ada2i": "model.ada2i.Ada2I",
+    "cmath": "model.cmath.CMATH",
+    "dmd": "model.dmd.DMD",
     "mlp": "model.baselines.mlp.MLP",
     "dialogue_rnn": "model.baselines.dialogue_rnn.DialogueRNN",
+    "mmgcn": "model.baselines.mmgcn.MMGCN",
     "transformer": "model.baselines.transformer.Transformer",
 }
 
@@ -47,21 +55,41 @@ class Answers:
 
     `final` uses all and is the answer: where there is a direct head and the utterance has words,
     the mean of its probabilities (`direct`) and the network's own; but each learns by itself, and
-    in training `final` is the network's own. `specific[m]` are the modalities' own opinions. Only
-    GSCon has `common`, the opinion of the shared part, and `auxiliary`, that of the specific parts
-    together. `encoded[m]` and `shared[m]` are [B, N, d]; without a shared encoder `shared` is
-    empty. `sharing` is the pass of GSCon's shared encoder, which knows its own gradients; None
-    where utterances come one by one.
+    in training `final` is the network's own. It is read from `fused` [B, N, d]; where the
+    classifier reads several vectors, that is their mean. `specific[m]` are the modalities' own
+    opinions, `encoded[m]` [B, N, d] what they are read from.
+
+    What only some networks have: `shared[m]` [B, N, d], the output of an encoder that all
+    modalities share; `common`, an opinion on all of these, and `homogeneous[m]`, one on each;
+    `auxiliary`, that of the specific parts together. `sharing` is the pass of GSCon's shared
+    encoder, which knows its own gradients; None where utterances come one by one. `own` are losses
+    [B, N] that belong to the network, by name and as they weigh, in training only.
     """
 
     final: Tensor
     specific: dict[str, Tensor]
     encoded: dict[str, Tensor]
+    fused: Tensor
     shared: dict[str, Tensor] = field(default_factory=dict)
+    homogeneous: dict[str, Tensor] = field(default_factory=dict)
     common: Tensor | None = None
     auxiliary: Tensor | None = None
     sharing: Sharing | None = None
     direct: Tensor | None = None
+    own: dict[str, Tensor] = field(default_factory=dict)
+
+    def last(self) -> "Answers":
+        """The answers at the last place alone, [B, 1, ...]; not of a pass that knows its own
+        gradients."""
+        if self.sharing is not None:
+            raise ValueError("a pass of the shared encoder is of all places")
+        made: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, dict):
+                made[name] = {key: one[:, -1:] for key, one in value.items()}
+            else:
+                made[name] = None if value is None else value[:, -1:]
+        return Answers(**made)
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,10 @@ class Running(State):
     speakers: tuple[int, ...]
 
 
+class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a network that its size describes."""
+
+
 class Network(nn.Module, ABC):
     """A network that answers for every utterance of a conversation.
 
@@ -96,14 +128,23 @@ class Network(nn.Module, ABC):
     places are.
     """
 
+    #: What a network can be set to besides its size, see `Architecture.options`.
+    OPTIONS: ClassVar[type[msgspec.Struct]] = NoOptions
+    #: Whether its modalities share an encoder without a projector.
+    SHARES: ClassVar[bool] = False
+    #: Whether it has opinions on each modality's common part (`Answers.homogeneous`).
+    OPINIONS: ClassVar[bool] = False
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
+        self.options: Any = msgspec.convert(architecture.options, self.OPTIONS)
         self.modalities = architecture.modalities
         self.standardise = nn.ModuleDict(
             {m: Standardise(architecture.dims[m]) for m in self.modalities}
         )
         self.direct = DirectHead(architecture) if architecture.direct else None
+        self.project = Projector(architecture) if architecture.projector else None
 
     def forward(self, batch: Conversations, last: bool = False) -> Answers:
         """Logits of all heads.
@@ -114,7 +155,7 @@ class Network(nn.Module, ABC):
         if last and self.architecture.mode == "full":
             raise ValueError("with both sides in view, no place is last")
         cleaned = self._cleaned(batch)
-        return self._both(self._answer(self._read(cleaned), last), cleaned)
+        return self._all(self._answer(self._read(cleaned), last), cleaned)
 
     def start(self, context: int | None = None) -> State:
         """A conversation in which nothing has been said, for the weights as they are now.
@@ -172,7 +213,7 @@ class Network(nn.Module, ABC):
         turn = replace(turn, speakers=torch.full_like(turn.speakers, number))
         cleaned = self._cleaned(turn)
         answers, memory = self._step(state.memory, self._read(cleaned))
-        return self._both(answers, cleaned), Running(memory, speakers)
+        return self._all(answers, cleaned), Running(memory, speakers)
 
     @property
     def receptive_field(self) -> int | None:
@@ -181,21 +222,42 @@ class Network(nn.Module, ABC):
         from the beginning of the conversation all the same."""
         return self.architecture.context if self.architecture.mode == "buffer" else None
 
+    @property
+    def classifier(self) -> nn.Module:
+        """What the final logits come out of: `final`, or the last of its layers."""
+        final = self.final
+        assert isinstance(final, nn.Module)
+        return final[-1] if isinstance(final, nn.Sequential) else final
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """All parameters, each once, by their part: `enc.<modality>`, `shared` (of all modalities;
         may be empty), `fusion` (what answers for several together) and `heads` (the others)."""
-        made = self._groups()
+        found = self._groups()
+        made = {
+            name: found[name]
+            for name in (*(f"enc.{m}" for m in self.modalities), "shared", "fusion", "heads")
+        }
         if self.direct is not None:
             made["heads"] = [*made["heads"], *self.direct.parameters()]
+        if self.project is not None:
+            made["shared"] = [*made["shared"], *self.project.common.parameters()]
+            made["heads"] = [*made["heads"], *self.project.heads.parameters()]
         return made
+
+    def _rest(self, parts: Iterable[Sequence[nn.Parameter]]) -> list[nn.Parameter]:
+        """The network's parameters that are in none of these parts, without those of direct head
+        and projector."""
+        beside = [one for one in (self.direct, self.project) if one is not None]
+        elsewhere = {id(p) for part in (*parts, *(x.parameters() for x in beside)) for p in part}
+        return [p for p in self.parameters() if id(p) not in elsewhere]
 
     @abstractmethod
     def _groups(self) -> dict[str, list[nn.Parameter]]:
-        """`groups` without the direct head."""
+        """`groups` without direct head and projector."""
 
     @abstractmethod
     def _answer(self, batch: Conversations, last: bool) -> Answers:
-        """`forward` of cleaned conversations, without the direct head."""
+        """`forward` of cleaned conversations, without direct head and projector."""
 
     @abstractmethod
     def _start(self) -> Any:
@@ -219,8 +281,11 @@ class Network(nn.Module, ABC):
         text = batch.features["text"][..., : -self.direct.count]
         return replace(batch, features={**batch.features, "text": text})
 
-    def _both(self, answers: Answers, batch: Conversations) -> Answers:
-        """Answers of the network, and of the direct head on the cleaned conversations."""
+    def _all(self, answers: Answers, batch: Conversations) -> Answers:
+        """Answers of the network, with the projector's and the direct head's part in them."""
+        if self.project is not None:
+            shared, specific = self.project(answers.encoded, answers.specific)
+            answers = replace(answers, shared=shared, specific=specific)
         if self.direct is None:
             return answers
         count = answers.final.shape[1]
@@ -243,17 +308,43 @@ class Network(nn.Module, ABC):
         return Conversations(features, present, speakers, batch.valid)
 
 
+def network_class(name: str) -> type[Network]:
+    """The class of a network. Raises `InputError` where there is none of that name."""
+    if name not in NETWORKS:
+        raise InputError(f"network {name!r}: there is none; give one of {', '.join(NETWORKS)}")
+    module, _, made = NETWORKS[name].rpartition(".")
+    found: type[Network] = getattr(import_module(module), made)
+    return found
+
+
+def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a network, those that are not given as they are by default.
+
+    Raises:
+        InputError: there is no network of that name, or it has no such options or values.
+    """
+    kind = network_class(name).OPTIONS
+    try:
+        made: dict[str, Any] = msgspec.to_builtins(msgspec.convert(dict(given), kind))
+    except msgspec.ValidationError as error:
+        known = ", ".join(kind.__struct_fields__) or "none"
+        raise InputError(f"network {name!r}: options: {error}; its options are: {known}") from error
+    return made
+
+
 def build(architecture: Architecture) -> Network:
     """The network of an architecture, with fresh weights.
 
     Raises:
-        InputError: there is no network of that name, or it cannot be built at that size.
+        InputError: there is no network of that name, or it cannot be built at that size or with
+            these options.
     """
-    if architecture.network not in NETWORKS:
-        raise InputError(
-            f"network {architecture.network!r}: there is none; give one of {', '.join(NETWORKS)}"
-        )
     architecture.check()
-    module, _, name = NETWORKS[architecture.network].rpartition(".")
-    made: Network = getattr(import_module(module), name)(architecture)
-    return made
+    kind = network_class(architecture.network)
+    options(architecture.network, architecture.options)
+    if architecture.projector and kind.SHARES:
+        raise InputError(
+            f"network {architecture.network!r}: it has a shared encoder of its own; leave the "
+            "projector out"
+        )
+    return kind(architecture)

@@ -7,13 +7,14 @@ import msgspec
 
 from configs.errors import InputError
 from model.architecture import Encoder
-from model.network import NETWORKS, Architecture, Mode
-from train import encoded
+from model.network import NETWORKS, Architecture, Mode, network_class, options
+from train import balance, encoded
 from train.compose import Absence
 from train.corpora import pickles
 from train.engine import Keep, Plan, Precision
 from train.featured import FeaturedCorpus, restricted
 from train.features import Report
+from train.scaling import Scaled
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 # Bounded, so that infinities are refused; NaN is outside of all bounds.
@@ -38,14 +39,17 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     (`buffer`). `batch` dialogues, or windows, make a step, in `accumulate` parts; `patience` epochs
     without a better validation score end the training. `keep` says which epoch's weights are kept:
     the `best` on validation, or the `last`. `gdc` and `ssc` weigh the consistency losses, `rows`
-    and `tau` belong to SSC. `balance` is the power of the inverse class frequency that weighs the
-    classes: 0 not at all, 1 all equally. `average` is the decay, in a step, of the weights' moving
-    average, which is what is scored and kept (0: the weights themselves). The share `alone` of a
-    step's dialogues or windows comes once more, with a single modality, so that each also learns to
-    do without the others; `absence` is how often modalities are missing otherwise. `distillation`
-    is the part of each label that networks tell which did not learn the dialogue, see
-    `train.distillation`. `log_test` scores the test split after each epoch, for the log only. None
-    means: what fits the other values, see `resolved`.
+    and `tau` belong to SSC; they act on the network's shared encoder, and where it has none, on one
+    that is put beside it. `options` are the network's own, see its module; `plugins` are balancing
+    plug-ins and what they are set to, see `train.balance`; `scaled` says what those that scale
+    gradients act on, see `train.scaling`. `balance` is the power of the inverse class frequency
+    that weighs the classes: 0 not at all, 1 all equally. `average` is the decay, in a step, of the
+    weights' moving average, which is what is scored and kept (0: the weights themselves). The share
+    `alone` of a step's dialogues or windows comes once more, with a single modality, so that each
+    also learns to do without the others; `absence` is how often modalities are missing otherwise.
+    `distillation` is the part of each label that networks tell which did not learn the dialogue,
+    see `train.distillation`. `log_test` scores the test split after each epoch, for the log only.
+    None means: what fits the other values, see `resolved`.
     """
 
     kind: Literal["conversation"] = "conversation"
@@ -77,6 +81,9 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ssc: AtLeast0 | None = None
     rows: Positive = 32
     tau: Above0 = 0.07
+    options: dict[str, float | int | str | bool] = {}
+    plugins: dict[str, dict[str, float | int | str | bool]] | None = None
+    scaled: Scaled = "gradient"
     balance: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     width: Positive = 64
     layers: Positive = 1
@@ -100,29 +107,27 @@ CHANGES_NOTHING = ("seeds", "first_seed", "ship")
 
 
 def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
-    """The recipe with every value that was left open: the consistency losses are those of GSCon
-    and off for networks without a shared encoder, and where only one modality was asked for; a step
-    is 8 dialogues or 128 windows.
+    """The recipe with every value that was left open: the consistency losses and plug-ins are those
+    that the network was published with, and none where only one modality was asked for; a step is 8
+    dialogues or 128 windows.
 
     Raises:
         InputError: values that do not go together.
     """
     if recipe.model not in NETWORKS:
         raise InputError(f"model={recipe.model}: there is none; one of {', '.join(NETWORKS)}")
-    consistent = recipe.model == "gscon"
-    for key, value in (("gdc", recipe.gdc), ("ssc", recipe.ssc)):
-        if value and not consistent:
-            raise InputError(
-                f"{key}={value:g}: model {recipe.model!r} has no shared encoder for it to act on; "
-                f"give {key}=0 or model=gscon"
-            )
+    several = recipe.modalities is None or len(recipe.modalities) > 1
+    chosen: balance.Chosen = recipe.plugins or {}
+    if recipe.plugins is None and several:
+        chosen = {name: {} for name in balance.PUBLISHED.get(recipe.model, ())}
+    balance.check(chosen, 2 if several else 1, recipe.devices)
     direct = _in_context(recipe) if recipe.direct is None else recipe.direct
     if direct and not _in_context(recipe):
         raise InputError(
             "direct=true: it needs the vectors of a text encoder; give text=<recipe>, no features "
             "and text among the modalities"
         )
-    consistent = consistent and (recipe.modalities is None or len(recipe.modalities) > 1)
+    consistent = recipe.model == "gscon" and several
     return msgspec.structs.replace(
         recipe,
         name=recipe.name or f"{recipe.corpus}-{recipe.model}-{recipe.context}",
@@ -130,6 +135,8 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
         direct=direct,
         gdc=(0.5 if consistent else 0.0) if recipe.gdc is None else recipe.gdc,
         ssc=(1.0 if consistent else 0.0) if recipe.ssc is None else recipe.ssc,
+        options=options(recipe.model, recipe.options),
+        plugins=balance.settled(chosen),
     )
 
 
@@ -201,6 +208,8 @@ def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architec
         encoder=recipe.encoder,
         # The encoder in context is the sentence encoder, trained further: half of the vector each.
         direct=corpus.dims["text"] // 2 if recipe.direct else 0,
+        projector=bool(recipe.gdc or recipe.ssc) and not network_class(recipe.model).SHARES,
+        options=recipe.options,
     )
 
 
@@ -217,4 +226,5 @@ def plan(recipe: ConversationRecipe, seed: int) -> Plan:
         clip=recipe.clip,
         average=recipe.average,
         keep=recipe.keep,
+        scaled=recipe.scaled,
     )

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from configs.errors import InputError
 from model.network import Network, build
+from train import balance
+from train.balance.plugin import Plugin, Seen
 from train.batches import Batch, ordered, shuffled, source
 from train.compose import with_absences
 from train.conversation import ConversationRecipe, architecture
@@ -16,6 +18,7 @@ from train.engine import SELECTS
 from train.featured import FeaturedCorpus, FeaturedDialogue
 from train.metrics import confusion_matrix, weighted_f1
 from train.objective import Mass, Targets, Terms, Weighting, mass, objective
+from train.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class ConversationCourse:
         torch.manual_seed(seed)
         self.network: Network = build(architecture(recipe, corpus))
         standardise(self.network, corpus.splits["train"])
+        chosen = recipe.plugins or {}
+        balance.check(chosen, len(corpus.modalities))
+        self._plugins = balance.plugins(chosen, self.network)
+        self.learner = _beside(self.network, self._plugins)
+        self._seen: list[Seen] = []
         self._source = source(corpus.splits["train"], recipe.context, recipe.window)
         self.steps = -(-len(self._source.lengths) // self._size)
         self._classes = len(corpus.labels)
@@ -102,12 +110,25 @@ class ConversationCourse:
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
         here = self._on.to_device
+        conversations = part.batch.conversations.each(here)
         with self._on.autocast():
-            answers = self.network(part.batch.conversations.each(here), part.batch.last)
+            answers = self.network(conversations, part.batch.last)
         targets = part.targets.each(here)
-        return objective(
+        terms = objective(
             self.network, answers, targets, self._weighting, part.step, random, measure
         )
+        if not self._plugins:
+            return terms
+        seen = Seen(conversations, part.batch.last, answers, targets, part.step)
+        self._seen.append(seen)
+        for plugin in self._plugins:
+            terms = terms.and_also(plugin.losses(seen, random))
+        return terms
+
+    def scaling(self, epoch: int) -> Scaling | None:
+        seen, self._seen = self._seen, []
+        made = [plugin.scaling(seen, epoch) for plugin in self._plugins]
+        return next((one for one in made if one is not None), None)
 
     def scores(self) -> dict[str, float]:
         self.network.eval()
@@ -146,6 +167,14 @@ class ConversationCourse:
             torch.cat(answers).numpy(), torch.cat(labels).numpy(), self._classes
         )
         return float(weighted_f1(counts))
+
+
+def _beside(network: Network, plugins: Sequence[Plugin]) -> nn.Module:
+    """A network and, where plug-ins learn too, these."""
+    learning = [one for one in plugins if any(True for _ in one.parameters())]
+    if not learning:
+        return network
+    return nn.ModuleDict({"network": network, "plugins": nn.ModuleList(learning)})
 
 
 def standardise(network: Network, dialogues: tuple[FeaturedDialogue, ...]) -> None:

@@ -107,6 +107,9 @@ def _network(recipe: ConversationRecipe) -> ConversationRecipe:
         model="gscon",
         gdc=0.0,
         ssc=0.0,
+        options={},
+        plugins={},
+        scaled="gradient",
         distillation=0.0,
         log_test=False,
         ship=False,
@@ -134,7 +137,7 @@ def _answered(
             split = {**corpus.splits, "train": rest}
             course = ConversationCourse(teacher, replace(corpus, splits=split), seed, on)
             state = train(course, plan(teacher, seed), on)
-            course.network.load_state_dict(state.best)
+            course.learner.load_state_dict(state.best)
             if on.is_global_zero:
                 logits = map(torch.from_numpy, predict(course.network, asked).final)
                 found = {str(place): one.softmax(-1) for place, one in enumerate(logits)}

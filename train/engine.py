@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from configs.errors import Failure, InputError
 from train.average import Average
 from train.objective import Terms
+from train.scaling import Scaled, Scaling
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -51,13 +52,14 @@ class Plan:
     clip: float = 1.0
     average: float = 0.0
     keep: Keep = "best"
+    scaled: Scaled = "gradient"
 
 
 @dataclass
 class State:
     """A training at the end of an epoch: what it is continued from.
 
-    `network`, `average` and `best` are states of the network: its weights, their moving average
+    `network`, `average` and `best` are states of what is trained: its weights, their moving average
     (empty where there is none), and what did best on validation; `optimiser` has its tensors by
     parameter and name; `history` has one object for each epoch; `precision` is what mixed precision
     remembers.
@@ -83,8 +85,8 @@ class Course(Protocol[P]):
     steps: int
 
     @property
-    def network(self) -> nn.Module:
-        """The network in training."""
+    def learner(self) -> nn.Module:
+        """All that is trained: the network, and what learns beside it."""
         ...
 
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[P]]:
@@ -94,6 +96,11 @@ class Course(Protocol[P]):
 
     def loss(self, part: P, random: torch.Generator, measure: bool) -> Terms:
         """The objective of a part, as its share of the step; `measure` asks for the cosines."""
+        ...
+
+    def scaling(self, epoch: int) -> Scaling | None:
+        """What the gradients of a step are scaled by, asked for once all of its parts went back;
+        epochs count from 0. None: nothing is."""
         ...
 
     def scores(self) -> dict[str, float]:
@@ -153,7 +160,7 @@ def train(
         InputError: the state is that of another network.
         Failure: the losses are no longer finite.
     """
-    network = on.to_device(course.network)
+    network = on.to_device(course.learner)
     plain = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
     )
@@ -208,7 +215,7 @@ def _epoch(
     order = torch.Generator().manual_seed(_mixed(plan.seed, number, 0))
     torch.manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
     own = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
-    network, means = course.network, _Means()
+    network, means = course.learner, _Means()
     network.train()
     total = plan.epochs * course.steps
     steps = course.epoch(order, plan.accumulate * on.world_size)
@@ -222,8 +229,13 @@ def _epoch(
             on.backward(terms.total)
             means.add(terms)
         _add_up(on, network)
+        scaling = course.scaling(number) or Scaling([])
+        scaling.scale(plan.scaled)
         on.clip_gradients(network, optimiser, max_norm=plan.clip, error_if_nonfinite=False)
-        optimiser.step()
+        scaling.disturb(plan.scaled)
+        with scaling.updating(plan.scaled):
+            optimiser.step()
+        means.measured(scaling.told)
         optimiser.zero_grad(set_to_none=True)
         average.update(step + 1)
         means.stepped()
@@ -260,10 +272,13 @@ class _Means:
         named |= {f"loss_{name}": one for name, one in terms.parts.items()}
         for name, one in named.items():
             self._sums[name] = self._sums.get(name, 0) + one
-        for name, one in terms.cosines.items():
-            key = f"cosine_{name}"
-            self._sums[key] = self._sums.get(key, 0) + one
-            self._measured[key] = self._measured.get(key, 0) + 1
+        self.measured({f"cosine_{name}": one for name, one in terms.cosines.items()})
+
+    def measured(self, found: Mapping[str, Tensor | float]) -> None:
+        """Adds what is not found in every step."""
+        for name, one in found.items():
+            self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + one)
+            self._measured[name] = self._measured.get(name, 0) + 1
 
     def stepped(self) -> None:
         self._steps += 1

@@ -1,12 +1,12 @@
-"""GSCon's objective: the cross-entropies of its heads and the two consistency losses.
+"""The objective: the cross-entropies of a network's heads and the two consistency losses.
 
     L = L_final + L_auxiliary + L_common + sum_m L_m + ssc * L_SSC + gdc * L_GDC
 
-and the cross-entropy of the direct head, where there is one. Networks without some of the heads
-have the other terms only.
+is GSCon's. Networks without some of the heads have the other terms only; with other heads, also
+their cross-entropies, and losses of their own, see `model.network.Answers`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.consistency import cosines, disagreement, ssc
+from model.consistency import cosines, disagreement, shared_gradients, ssc
 from model.network import Answers, Network
 
 
@@ -62,10 +62,12 @@ class Targets:
 @dataclass(frozen=True)
 class Mass:
     """What the sums over the utterances of a step are divided by: the weight of all labels, and of
-    those with each modality, [M]; `parts` is the number of batches that the step consists of."""
+    those with each modality, [M], or their number, `count`; `parts` is the number of batches that
+    the step consists of."""
 
     every: float
     modality: tuple[float, ...]
+    count: int
     parts: int = 1
 
 
@@ -78,6 +80,11 @@ class Terms:
     parts: dict[str, Tensor]
     cosines: dict[str, Tensor]
 
+    def and_also(self, losses: Mapping[str, Tensor]) -> "Terms":
+        """The same with further losses, as they weigh."""
+        parts = self.parts | {name: one.detach() for name, one in losses.items()}
+        return Terms(torch.stack([self.total, *losses.values()]).sum(), parts, self.cosines)
+
 
 def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
     """The mass of a step that consists of these batches."""
@@ -86,7 +93,7 @@ def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
     if weighting.classes is not None:
         weight = torch.cat([one.weight(weighting.classes) for one in targets]).cpu()
     every, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
-    return Mass(every, tuple(modality), len(targets))
+    return Mass(every, tuple(modality), len(weight), len(targets))
 
 
 def objective(
@@ -102,7 +109,9 @@ def objective(
 
     A modality's own cross-entropy is over the utterances that have it. The cross-entropies are
     sums divided by the mass of the whole step, so that a step in several batches is the same as in
-    one; the consistency losses are means over the batches. All is in float32.
+    one; the consistency losses are means over the batches. GDC takes the losses of the opinions
+    that are read from the shared encoder: the modalities' own or, where there are any, those on
+    their common parts. All is in float32.
 
     Args:
         network: has answered.
@@ -122,20 +131,26 @@ def objective(
             label_smoothing=weighting.smoothing,
         )  # fmt: skip
 
+    def of_each(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the modalities that are in the step, over the utterances that have them."""
+        found = {}
+        for place, m in enumerate(network.modalities):
+            if m in logits and step.modality[place]:
+                there = losses(logits[m]) * targets.present[:, place]
+                found[m] = there.sum() / step.modality[place]
+        return found
+
     parts = {"final": losses(answers.final).sum() / step.every}
     if answers.auxiliary is not None:
         parts["auxiliary"] = losses(answers.auxiliary).sum() / step.every
     if answers.common is not None:
         parts["common"] = losses(answers.common).sum() / step.every
-    if answers.direct is not None and step.modality[place := network.modalities.index("text")]:
-        there = losses(answers.direct) * targets.present[:, place]
-        parts["direct"] = there.sum() / step.modality[place]
-    own = {}
-    for place, m in enumerate(network.modalities):
-        if step.modality[place]:
-            there = losses(answers.specific[m]) * targets.present[:, place]
-            own[m] = there.sum() / step.modality[place]
-    parts |= own
+    if answers.direct is not None and (direct := of_each({"text": answers.direct})):
+        parts["direct"] = direct["text"]
+    own, homogeneous = of_each(answers.specific), of_each(answers.homogeneous)
+    parts |= own | {f"homogeneous_{m}": one for m, one in homogeneous.items()}
+    for name, lost in answers.own.items():
+        parts[name] = lost.flatten()[targets.rows].float().sum() / step.count
     total = torch.stack(list(parts.values())).sum()
     if weighting.ssc and len(answers.shared) > 1:
         drawn = torch.randperm(len(targets.rows), generator=random)[: weighting.rows]
@@ -144,13 +159,21 @@ def objective(
         parts["ssc"] = ssc(common, drawn, weighting.tau, targets.present) / step.parts
         total = total + weighting.ssc * parts["ssc"]
     found: dict[str, Tensor] = {}
-    if answers.sharing is not None and len(own) > 1 and (weighting.gdc or measure):
-        gradients = answers.sharing.gradients(list(own.values()))
-        found = _named(cosines(gradients), list(own))
+    sharing = homogeneous or own
+    if answers.shared and len(sharing) > 1 and (weighting.gdc or measure):
+        gradients = _gradients(network, answers, list(sharing.values()))
+        found = _named(cosines(gradients), list(sharing))
         if weighting.gdc:
             parts["gdc"] = disagreement(gradients) / step.parts
             total = total + weighting.gdc * parts["gdc"]
     return Terms(total, {name: one.detach() for name, one in parts.items()}, found)
+
+
+def _gradients(network: Network, answers: Answers, losses: Sequence[Tensor]) -> Tensor:
+    """The gradients of losses on the shared encoder, [losses, parameters]."""
+    if answers.sharing is not None:
+        return answers.sharing.gradients(losses)
+    return shared_gradients(losses, network.groups()["shared"])
 
 
 def _named(between: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:

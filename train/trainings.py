@@ -98,7 +98,7 @@ def _trained(
     finally:
         if watch is not None:
             watch.close()
-    course.network.load_state_dict(state.best)
+    course.learner.load_state_dict(state.best)
     return state
 
 

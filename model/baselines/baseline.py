@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from model.layers import Projection
+from model.layers import Fused, Projection
 from model.network import Answers, Architecture, Conversations, Network
 
 
@@ -22,34 +22,29 @@ class Baseline(Network):
 
     def _groups(self) -> dict[str, list[nn.Parameter]]:
         """A projection each, nothing shared, what reads all, the unimodal heads."""
-        encoders = {f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities}
-        heads = list(self.specific.parameters())
-        direct = [] if self.direct is None else list(self.direct.parameters())
-        elsewhere = {id(p) for part in (*encoders.values(), heads, direct) for p in part}
-        fusion = [p for p in self.parameters() if id(p) not in elsewhere]
-        return {**encoders, "shared": [], "fusion": fusion, "heads": heads}
+        parts = {f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities}
+        parts |= {"shared": [], "heads": list(self.specific.parameters())}
+        return {**parts, "fusion": self._rest(parts.values())}
 
     @abstractmethod
-    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
-        """The final logits [B, N, C]."""
+    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
+        """What the final answer is read from, and that answer."""
 
     @abstractmethod
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Tensor, Any]:
-        """The final logits [1, 1, C] of one more utterance, and the memory with it."""
+    ) -> tuple[Fused, Any]:
+        """The same of one more utterance, and the memory with it."""
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         encoded = self._encode(batch)
-        final = self._fuse(encoded, batch)
-        if last:
-            final, encoded = final[:, -1:], {m: x[:, -1:] for m, x in encoded.items()}
-        return self._answers(final, encoded)
+        answers = self._answers(self._fuse(encoded, batch), encoded)
+        return answers.last() if last else answers
 
     def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Any]:
         encoded = self._encode(turn)
-        final, memory = self._fuse_next(memory, encoded, turn)
-        return self._answers(final, encoded), memory
+        fused, memory = self._fuse_next(memory, encoded, turn)
+        return self._answers(fused, encoded), memory
 
     def _encode(self, batch: Conversations) -> dict[str, Tensor]:
         return {
@@ -57,5 +52,6 @@ class Baseline(Network):
             for place, m in enumerate(self.modalities)
         }
 
-    def _answers(self, final: Tensor, encoded: dict[str, Tensor]) -> Answers:
-        return Answers(final, {m: self.specific[m](x) for m, x in encoded.items()}, encoded)
+    def _answers(self, fused: Fused, encoded: dict[str, Tensor]) -> Answers:
+        specific = {m: self.specific[m](x) for m, x in encoded.items()}
+        return Answers(fused.logits, specific, encoded, fused.state)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.baseline import Baseline
+from model.layers import Fused, classified
 from model.network import Architecture, Conversations
 
 
@@ -51,7 +52,7 @@ class DialogueRNN(Baseline):
             nn.Linear(a.width, a.classes),
         )
 
-    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
+    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
         utterances = torch.cat(list(encoded.values()), -1)
         emotions = self.directions[0](utterances, batch.speakers, batch.valid)
         if self.architecture.mode == "full":
@@ -64,7 +65,7 @@ class DialogueRNN(Baseline):
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Tensor, Memory]:
+    ) -> tuple[Fused, Memory]:
         utterance = torch.cat(list(encoded.values()), -1)[:, 0]
         now = self._forwards.step(memory, utterance, turn.speakers[:, 0], turn.valid[:, 0])
         return self._classify(now.emotion[:, None]), now
@@ -75,9 +76,8 @@ class DialogueRNN(Baseline):
         assert isinstance(first, Direction)
         return first
 
-    def _classify(self, emotions: Tensor) -> Tensor:
-        logits: Tensor = self.final(self.drop(emotions))
-        return logits
+    def _classify(self, emotions: Tensor) -> Fused:
+        return classified(self.final, self.drop(emotions))
 
 
 class Direction(nn.Module):

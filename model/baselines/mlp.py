@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.baseline import Baseline
+from model.layers import Fused
 from model.network import Architecture, Conversations
 
 
@@ -34,15 +35,14 @@ class MLP(Baseline):
         """The utterance itself."""
         return 1
 
-    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
-        together = torch.cat(list(encoded.values()), -1).relu()
-        logits: Tensor = self.final(self.hidden(together))
-        return logits
+    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
+        state = self.hidden(torch.cat(list(encoded.values()), -1).relu())
+        return Fused(state, self.final(state))
 
     def _start(self) -> None:
         return None
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Tensor, None]:
+    ) -> tuple[Fused, None]:
         return self._fuse(encoded, turn), None

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from model import incremental
 from model.baselines.baseline import Baseline
-from model.layers import Stack, speaker_vectors, visible
+from model.layers import Fused, Stack, speaker_vectors, visible
 from model.network import Architecture, Conversations
 
 
@@ -39,10 +39,10 @@ class Transformer(Baseline):
         a = self.architecture
         return a.layers * (a.memory - 1) + 1 if a.mode == "causal" else super().receptive_field
 
-    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
+    def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
         state = self._enter(encoded, batch) * batch.valid[..., None]
-        logits: Tensor = self.final(self.stack(state, visible(self.architecture, batch.valid)))
-        return logits
+        state = self.stack(state, visible(self.architecture, batch.valid))
+        return Fused(state, self.final(state))
 
     def _start(self) -> Memory:
         nothing = torch.zeros(self.architecture.memory - 1, dtype=torch.bool)
@@ -50,10 +50,10 @@ class Transformer(Baseline):
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Tensor, Memory]:
+    ) -> tuple[Fused, Memory]:
         valid = torch.cat([memory.valid, turn.valid[0]])
         state, past = incremental.step(self._enter(encoded, turn), memory.past, valid)
-        return self.final(state), Memory(valid[1:], past)
+        return Fused(state, self.final(state)), Memory(valid[1:], past)
 
     def _enter(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
         together = torch.stack(list(encoded.values())).sum(0)

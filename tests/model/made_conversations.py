@@ -64,5 +64,5 @@ def with_features(given: Conversations, **features: Tensor) -> Conversations:
 def everything(answers: Answers) -> Tensor:
     """All logits side by side, [B, N, heads * C]."""
     heads = [answers.final, answers.common, answers.auxiliary, answers.direct]
-    heads += answers.specific.values()
+    heads += [*answers.specific.values(), *answers.homogeneous.values()]
     return torch.cat([one for one in heads if one is not None], -1)

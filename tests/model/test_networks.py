@@ -35,8 +35,12 @@ from model.network import (
 
 MODES: tuple[Mode, ...] = ("full", "causal", "buffer")
 SUBSETS = [chosen for size in (1, 2, 3) for chosen in combinations(MODALITIES, size)]
-#: With GSCon's encoder after a colon, where it is not the paper's, and a direct head.
-EVERY = [*NETWORKS, "gscon:recurrent", "gscon:recurrent+direct", "dialogue_rnn+direct"]
+#: With the modalities' encoder after a colon, where it is not the paper's, a direct head, and a
+#: shared encoder beside networks that have none.
+EVERY = [
+    *NETWORKS, "gscon:recurrent", "ada2i:recurrent", "gscon:recurrent+direct",
+    "dialogue_rnn+direct", "dmd+direct", "cmath+projector", "dialogue_rnn+direct+projector",
+]  # fmt: skip
 every_network = pytest.mark.parametrize("name", EVERY)
 every_mode = pytest.mark.parametrize("mode", MODES)
 past_only = pytest.mark.parametrize("mode", ["causal", "buffer"])
@@ -55,10 +59,10 @@ def network(
     chosen: dict[str, Any] = {"width": 8, "heads": 2, "layers": 2, "reach": 3, "speakers": 3}
     chosen |= {"memory": 4, "context": 4, **sizes}
     dims = {m: DIMS[m] for m in modalities}
-    network, _, direct = name.partition("+")
+    network, *beside = name.split("+")
     kind, _, encoder = network.partition(":")
-    chosen |= {"encoder": encoder or "transformer"}
-    if direct and "text" in modalities:
+    chosen |= {"encoder": encoder or "transformer", "projector": "projector" in beside}
+    if "direct" in beside and "text" in modalities:
         chosen |= {"direct": 2}
     model = build(Architecture(dims, mode=mode, network=kind, **chosen))
     with torch.no_grad():
@@ -145,10 +149,9 @@ def test_the_future_changes_nothing_bit_for_bit(
 def test_a_causal_stream_gives_the_answers_of_the_whole(
     name: str, count: int, memory: int, seed: int
 ) -> None:
-    model, batch = network(name, "causal", memory=memory), conversations(1, count, seed)
-    torch.testing.assert_close(
-        streamed(model, batch), everything(model(batch)), atol=1e-5, rtol=1e-5
-    )
+    model = network(name, "causal", torch.float64, memory=memory)
+    batch = conversations(1, count, seed, dtype=torch.float64)
+    torch.testing.assert_close(streamed(model, batch), everything(model(batch)), **EXACT)
 
 
 @every_network
@@ -158,10 +161,11 @@ def test_a_causal_stream_gives_the_answers_of_the_whole(
 def test_a_stream_of_windows_gives_the_answers_of_the_windows(
     name: str, mode: Mode, count: int, context: int, seed: int
 ) -> None:
-    model, batch = network(name, mode, context=context), conversations(1, count, seed)
+    model = network(name, mode, torch.float64, context=context)
+    batch = conversations(1, count, seed, dtype=torch.float64)
     asked = context if mode == "causal" else None
     expected = everything(model(windows(batch, context), last=True)).transpose(0, 1)
-    torch.testing.assert_close(streamed(model, batch, asked), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(streamed(model, batch, asked), expected, **EXACT)
 
 
 @every_network
@@ -362,8 +366,11 @@ def test_every_parameter_belongs_to_exactly_one_group(name: str, mode: Mode) -> 
 @every_network
 @every_mode
 def test_every_parameter_takes_part(name: str, mode: Mode) -> None:
+    """In the answers, or in the network's own losses."""
     model = network(name, mode).train()
-    torch.autograd.backward(everything(model(conversations(8, 6))).square().mean())
+    answers = model(conversations(8, 6))
+    own = torch.stack([one.mean() for one in answers.own.values()] or [torch.zeros(())]).sum()
+    torch.autograd.backward(everything(answers).square().mean() + own)
     idle = [key for key, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
     assert idle == []
 
@@ -381,14 +388,16 @@ def test_conversations_longer_than_any_block_of_attention(name: str) -> None:
 
 @every_network
 def test_features_are_standardised_by_the_checkpoint_and_cannot_shout(name: str) -> None:
-    model, batch = network(name, "buffer"), conversations(1, 3, missing=0.0)
+    model = network(name, "buffer", torch.float64)
+    batch = conversations(1, 3, missing=0.0, dtype=torch.float64)
     before = everything(model(batch))
     for m, layer in model.standardise.items():
         mean, deviation = torch.full((DIMS[m],), 5.0), torch.full((DIMS[m],), 2.0)
         layer.load_state_dict({"mean": mean, "deviation": deviation})
     raw = with_features(batch, **{m: 2 * x + 5 for m, x in batch.features.items()})
-    torch.testing.assert_close(everything(model(raw)), before, atol=1e-5, rtol=1e-5)
-    loud = [with_features(batch, text=torch.full((1, 3, 5), x)) for x in (1e3, 1e30)]
+    torch.testing.assert_close(everything(model(raw)), before, **EXACT)
+    loud = [with_features(batch, text=torch.full_like(raw.features["text"], x))
+            for x in (1e3, 1e30)]  # fmt: skip
     assert torch.equal(everything(model(loud[0])), everything(model(loud[1])))
 
 
@@ -396,6 +405,11 @@ def test_features_are_standardised_by_the_checkpoint_and_cannot_shout(name: str)
     ("values", "mention"),
     [
         ({"network": "lstm"}, "dialogue_rnn"),
+        ({"network": "ada2i", "options": {"rang": 3}}, "rank, residual, weightings, scale"),
+        ({"network": "ada2i", "options": {"rank": 0}}, "rank"),
+        ({"network": "cmath", "options": {"kernel": "three"}}, "kernel"),
+        ({"network": "mlp", "options": {"kernel": 3}}, "its options are: none"),
+        ({"network": "gscon", "projector": True}, "shared encoder of its own"),
         ({"dims": {}}, "none"),
         ({"dims": {"text": 3, "smell": 2}}, "smell"),
         ({"dims": {"text": 0}}, "dims.text"),

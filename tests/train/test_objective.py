@@ -190,7 +190,7 @@ def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
 def test_heads_that_a_network_does_not_have_are_left_out() -> None:
     net = network()
     answers, targets = answered(net)
-    bare = Answers(answers.final, answers.specific, answers.encoded)
+    bare = Answers(answers.final, answers.specific, answers.encoded, answers.fused)
     weighting = Weighting(gdc=0.5, ssc=1.0)
     found = objective(net, bare, targets, weighting, mass([targets], weighting), random(), True)
     assert set(found.parts) == {"final", *MODALITIES}
@@ -248,8 +248,8 @@ def test_the_mass_is_of_weights_and_of_those_present() -> None:
     targets = Targets(
         torch.arange(3), torch.tensor([0, 2, 2]), torch.tensor([[1, 0], [1, 0], [0, 0]]).bool()
     )
-    assert mass([targets], Weighting()) == Mass(3.0, (2.0, 0.0), 1)
-    assert mass([targets, targets], Weighting(classes=CLASSES)) == Mass(9.0, (5.0, 0.0), 2)
+    assert mass([targets], Weighting()) == Mass(3.0, (2.0, 0.0), 3, 1)
+    assert mass([targets, targets], Weighting(classes=CLASSES)) == Mass(9.0, (5.0, 0.0), 6, 2)
 
 
 def test_ssc_compares_a_fixed_number_of_rows_and_draws_them() -> None:

@@ -1,0 +1,200 @@
+"""Balancing plug-ins in training: with every network, in every mode, and which go together."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+import torch
+from made_corpus import corpus
+
+from configs.errors import InputError
+from model.labels import MODALITIES
+from model.network import NETWORKS
+from train import balance
+from train.balance import PLUGINS
+from train.balance.plugin import Seen
+from train.compose import Absence
+from train.conversation import ConversationRecipe, plan, resolved
+from train.course import ConversationCourse
+from train.engine import State, fabric, train
+from train.scaling import Scaling
+
+RECIPE = ConversationRecipe(
+    epochs=2, batch=4, width=8, heads=2, window=4, patience=None, learning_rate=5e-3,
+    absence=Absence(window=0.2, utterance=0.1, speakers=0.1),
+)  # fmt: skip
+CPU = fabric("cpu")
+#: What each plug-in leaves in the history.
+TRACES = {
+    "fagm": {"factor_text", "factor_audio", "factor_visual"},
+    "graph": {"loss_graph_heterogeneous"},
+    "hvd": {"loss_hvd_low", "loss_hvd_high"},
+    "margin": {"loss_margin"},
+    "ogm_ge": {"factor_text", "factor_audio", "factor_visual"},
+    "ratio": {"factor_text", "factor_audio", "factor_visual"},
+}
+
+
+def changed(**values: object) -> ConversationRecipe:
+    if "ratio" in values.get("plugins", {}):  # type: ignore[operator]
+        values["plugins"] = {"ratio": {"start": 0}}
+    return resolved(msgspec.structs.replace(RECIPE, **values))
+
+
+def fitted(made: ConversationRecipe, state: State | None = None, epochs: int = 2) -> State:
+    course = ConversationCourse(made, corpus(), 1, CPU)
+    return train(course, dataclasses.replace(plan(made, 1), epochs=epochs), CPU, state)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", PLUGINS)
+def test_every_plugin_trains_every_network(name: str, network: str) -> None:
+    mode = ("full", "causal", "buffer")[(len(name) + len(network)) % 3]
+    for scaled in ("gradient", "update") if TRACES[name] & {"factor_text"} else ("gradient",):
+        made = changed(model=network, context=mode, plugins={name: {}}, scaled=scaled)
+        last = fitted(made, epochs=1).history[-1]
+        assert TRACES[name] <= set(last)
+        without = fitted(changed(model=network, context=mode, plugins={}), epochs=1).history[-1]
+        assert not TRACES[name] & set(without)
+        assert last["loss_final"] != without["loss_final"]
+
+
+@pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"gscon"}))
+def test_the_consistency_losses_train_every_network(network: str) -> None:
+    made = changed(model=network, gdc=0.5, ssc=1.0, plugins={})
+    last = fitted(made, epochs=1).history[-1]
+    assert {"loss_gdc", "loss_ssc", "cosine_text_audio"} <= set(last)
+    assert -1 <= last["loss_gdc"] < 0 < last["loss_ssc"]
+
+
+@pytest.mark.parametrize(
+    ("network", "plugins"),
+    [
+        ("dmd", {"graph": {}, "margin": {}}),
+        ("cmath", {"hvd": {}, "fagm": {"every": 2}}),
+        ("ada2i", {"ratio": {"start": 1}}),
+    ],
+)
+@pytest.mark.parametrize("scaled", ["gradient", "update"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    network: str, plugins: dict[str, object], scaled: str
+) -> None:
+    """The plug-ins' own parameters among them."""
+    made = resolved(
+        msgspec.structs.replace(RECIPE, model=network, plugins=plugins, scaled=scaled, average=0.5)
+    )
+    whole, half = fitted(made), fitted(made, epochs=2)
+    assert all(torch.equal(one, half.network[name]) for name, one in whole.network.items())
+
+    class Stop:
+        state: State | None = None
+
+        def step(self, done: int, total: int, means: object) -> None:
+            pass
+
+        def epoch(self, state: State) -> None:
+            self.state = dataclasses.replace(state)
+            raise KeyboardInterrupt
+
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt):
+        train(ConversationCourse(made, corpus(), 1, CPU), plan(made, 1), CPU, None, stop)
+    on = fitted(made, stop.state)
+    for part in ("network", "average", "best", "optimiser"):
+        ours, theirs = getattr(whole, part), getattr(on, part)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(one, theirs[name]) for name, one in ours.items()), part
+
+
+def test_plugins_that_learn_are_trained_and_are_no_part_of_the_checkpoint() -> None:
+    course = ConversationCourse(changed(model="dmd"), corpus(), 1, CPU)
+    before = {name: x.clone() for name, x in course.learner.state_dict().items()}
+    state = train(course, plan(changed(model="dmd"), 1), CPU)
+    beside = [name for name in before if name.startswith("plugins.")]
+    assert len(beside) == 12  # two graphs of three layers
+    assert all(not torch.equal(before[name], state.network[name]) for name in beside)
+    assert not any("plugin" in name or "graph" in name for name in course.network.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "modalities", "devices", "mention"),
+    [
+        ({"fagm": {}, "ratio": {}}, 3, 1, "fagm and ratio.*twice.*take one"),
+        ({"ogm_ge": {}, "fagm": {}}, 3, 1, "ogm_ge and fagm.*take one"),
+        ({"hvd": {}}, 1, 1, "hvd.*there is one.*plugins="),
+        ({"fagm": {}}, 3, 2, "fagm.*devices=1"),
+        ({"pmr": {}}, 3, 1, "'pmr'.*fagm, graph, hvd, margin, ogm_ge, ratio"),
+        ({"ratio": {"beta": 1}}, 3, 1, "'ratio'.*beta.*alpha, start, noise, continuous"),
+        ({"ratio": {"alpha": "much"}}, 3, 1, "'ratio'.*alpha"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_the_reason(
+    chosen: balance.Chosen, modalities: int, devices: int, mention: str
+) -> None:
+    with pytest.raises(InputError, match=mention) as caught:
+        balance.check(chosen, modalities, devices)
+    assert "\n" not in str(caught.value)
+
+
+def test_losses_and_one_that_scales_go_together() -> None:
+    balance.check({"fagm": {}, "hvd": {}, "graph": {}, "margin": {}})
+    made = changed(model="gscon", plugins={"hvd": {}, "graph": {}, "ogm_ge": {}})
+    assert TRACES["hvd"] | TRACES["graph"] | TRACES["ogm_ge"] <= set(fitted(made).history[-1])
+
+
+def test_a_corpus_of_one_modality_has_nothing_to_balance() -> None:
+    made = changed(model="mlp", plugins={"hvd": {}})
+    with pytest.raises(InputError, match="there is one"):
+        ConversationCourse(made, corpus(modalities=("text",)), 1, CPU)
+
+
+def test_the_ratio_waits_for_its_epoch() -> None:
+    made = resolved(msgspec.structs.replace(RECIPE, model="ada2i", plugins={"ratio": {"start": 1}}))
+    first, second = fitted(made).history
+    assert "factor_text" not in first
+    assert "factor_text" in second
+
+
+def test_the_parts_of_a_step_are_scaled_and_taught_as_one() -> None:
+    """Whatever their number, each plug-in gives the same losses and factors."""
+    for name in PLUGINS:
+        if name == "margin":
+            continue  # draws utterances from each part
+        one, three = (
+            _step(changed(model="dmd", dropout=0.0, plugins={name: {}}), parts) for parts in (1, 3)
+        )
+        for mine, theirs in zip(one[1], three[1], strict=True):
+            torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
+        assert one[0].keys() == three[0].keys()
+        for key, value in one[0].items():
+            assert three[0][key] == pytest.approx(value, rel=1e-3), (name, key)
+
+
+def _step(made: ConversationRecipe, parts: int) -> tuple[dict[str, float], list[torch.Tensor]]:
+    """A step's factors and gradients, without missing modalities."""
+    still = msgspec.structs.replace(made, absence=Absence(0, 0, 0), batch=12)
+    course = ConversationCourse(still, corpus(), 1, CPU)
+    course.learner.train()
+    random = torch.Generator().manual_seed(1)
+    (step,) = course.epoch(random, parts)
+    assert len(step) == parts
+    for part in step:
+        torch.autograd.backward(course.loss(part, random, False).total)
+    told = (course.scaling(9) or Scaling([])).told
+    return told, [p.grad for p in course.learner.parameters() if p.grad is not None]
+
+
+def seen_of(course: ConversationCourse, parts: int = 1) -> Sequence[Seen]:
+    """What plug-ins see of a step."""
+    random = torch.Generator().manual_seed(1)
+    for part in next(iter(course.epoch(random, parts))):
+        course.loss(part, random, False)
+    return course._seen
+
+
+def test_plugins_see_the_modalities_in_the_order_of_the_masks() -> None:
+    course = ConversationCourse(changed(plugins={"hvd": {}}), corpus(), 1, CPU)
+    (seen,) = seen_of(course)
+    assert seen.targets.present.shape[1] == len(MODALITIES)
+    assert list(seen.answers.specific) == list(MODALITIES)

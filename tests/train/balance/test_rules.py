@@ -1,0 +1,463 @@
+"""The rules of the balancing methods, by hand and by loops."""
+
+import math
+from collections.abc import Mapping
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.labels import MODALITIES
+from model.network import Answers, Architecture, Conversations, Network, build
+from train.balance import fagm
+from train.balance.graph import GraphDistillation, GraphSettings, pairs, prior
+from train.balance.hierarchical import HierarchicalDistillation, HierarchicalSettings
+from train.balance.margin import Margin, MarginSettings, margin_loss
+from train.balance.plugin import Seen
+from train.balance.strength import (
+    OGMGE,
+    OGMGESettings,
+    Ratio,
+    RatioSettings,
+    against_others,
+    against_weakest,
+    slowed,
+    strengths,
+)
+from train.objective import Targets, Weighting, mass
+from train.scaling import Scaling
+
+DIMS = {"text": 5, "audio": 3, "visual": 4}
+CLASSES = 3
+
+
+def network(name: str = "gscon", mode: str = "causal") -> Network:
+    torch.manual_seed(2)
+    return build(Architecture(DIMS, mode=mode, width=8, heads=2, layers=1, dropout=0.2,
+                              classes=CLASSES, network=name, encoder="transformer"))  # type: ignore[arg-type]  # fmt: skip
+
+
+def seen_by(net: Network, missing: float = 0.3, batch: int = 3, count: int = 5) -> Seen:
+    random = torch.Generator().manual_seed(4)
+    present = torch.rand(batch, count, 3, generator=random) >= missing
+    present[0, 0] = True
+    valid = torch.ones(batch, count, dtype=torch.bool)
+    valid[1, 3:] = False
+    conversations = Conversations(
+        {m: torch.randn(batch, count, dim, generator=random) for m, dim in DIMS.items()},
+        present & valid[..., None],
+        torch.randint(3, (batch, count), generator=random),
+        valid,
+    )
+    rows = valid.flatten().nonzero()[::2, 0]
+    labels = torch.randint(CLASSES, (len(rows),), generator=random)
+    targets = Targets(rows, labels, conversations.present.flatten(0, 1)[rows])
+    answers = net(conversations)
+    return Seen(conversations, False, answers, targets, mass([targets], Weighting()))
+
+
+def test_the_factors_of_fagm_for_given_gaps() -> None:
+    """Those of the specification: audio .1, visual 0, text 1."""
+    gaps = {"audio": 0.1, "visual": 0.0, "text": 1.0}
+    for gamma, wanted in (
+        (0.5, (0.943, 1, 0.816)), (0.05, (0.249, 1, 0.156)), (1e-3, (0.006, 1, 0.003)),
+    ):  # fmt: skip
+        found = fagm.lead(gaps, gamma)
+        assert [1 - found[m] for m in gaps] == pytest.approx(wanted, abs=6e-4)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=3), st.floats(0.01, 3))
+def test_the_weakest_of_fagm_is_never_slowed_and_nobody_is_stopped(
+    gaps: list[float], gamma: float
+) -> None:
+    found = fagm.lead(dict(zip(MODALITIES, gaps, strict=False)), gamma)
+    assert min(found.values()) == 0
+    assert all(0 <= one < 1 for one in found.values())
+    order = sorted(range(len(gaps)), key=lambda place: gaps[place])
+    leads = [found[MODALITIES[place]] for place in order]
+    assert leads == sorted(leads)
+    assert fagm.lead({}, gamma) == {}
+
+
+@pytest.mark.parametrize(("beta", "count"), [(0.5, 4), (0.1, 0), (1.0, 9), (0.0, 0)])
+def test_of_ten_endemic_neurons_fagm_slows_those_above_the_threshold(
+    beta: float, count: int
+) -> None:
+    mine = torch.tensor([*range(10, 0, -1), 0, 0], dtype=torch.float64)
+    other = torch.zeros(12, dtype=torch.float64)
+    found = fagm.penalties({"text": mine, "audio": other}, {"text": 0.25, "audio": 0.0}, beta)
+    assert found.tolist() == [0.75] * count + [1.0] * (12 - count)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), beta=st.floats(0, 1))
+def test_the_penalties_of_fagm_by_loops(seed: int, beta: float) -> None:
+    random = torch.Generator().manual_seed(seed)
+    sensitive = {m: torch.rand(9, generator=random, dtype=torch.float64) for m in MODALITIES}
+    leads = dict(zip(MODALITIES, (0.3, 0.0, 0.2), strict=True))
+    found = fagm.penalties(sensitive, leads, beta)
+    wanted = [1.0] * 9
+    for m in MODALITIES:
+        endemic = [
+            float(sensitive[m][j] - max(sensitive[o][j] for o in MODALITIES if o != m))
+            for j in range(9)
+        ]
+        positive = sum(one > 0 for one in endemic)
+        threshold = sorted(endemic, reverse=True)[max(int(positive * beta) - 1, 0)]
+        for j in range(9):
+            wanted[j] -= leads[m] * (endemic[j] > threshold)
+    assert found.tolist() == pytest.approx(wanted)
+
+
+def test_sensitivity_is_a_mean_over_tokens_and_calls_that_are_no_padding() -> None:
+    valid = torch.tensor([[True, True, False]])
+    before = [torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]]), torch.tensor([[5.0, 5.0]])]
+    after = [torch.tensor([[[0.0, 2.0], [5.0, 4.0], [0.0, 0.0]]]), torch.tensor([[5.0, 2.0]])]
+    found = fagm.sensitivity(before, after, valid)
+    assert found is not None
+    assert found.tolist() == pytest.approx([(1 + 2 + 0) / 3, (0 + 0 + 3) / 3])
+    assert fagm.sensitivity([], [], valid) is None
+
+
+@pytest.mark.parametrize("name", ["gscon", "ada2i", "cmath", "dmd", "dialogue_rnn", "mmgcn"])
+def test_fagm_tells_what_depends_on_one_modality_from_what_depends_on_several(name: str) -> None:
+    net = network(name)
+    found = fagm.types(net)
+    groups = net.groups()
+    kind = {}
+    for m, parameters in found.specific.items():
+        kind.update(dict.fromkeys(map(id, parameters), m))
+    for one in found.general:
+        kind.update(dict.fromkeys(map(id, one.parameters(recurse=False)), "several"))
+    for m in MODALITIES:
+        assert {kind.get(id(p)) for p in groups[f"enc.{m}"]} == {m}, m
+    fused = {kind.get(id(p)) for p in groups["fusion"]}
+    assert "several" in fused or name in ("ada2i",)
+    classifier = {id(p) for p in net.classifier.parameters()}
+    assert not classifier & kind.keys()
+    embeddings = [one for one in net.modules() if isinstance(one, nn.Embedding)]
+    for one in embeddings:
+        assert kind.get(id(one.weight)) in (None, *MODALITIES)
+
+
+def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> None:
+    net = network("mlp").train()
+    seen = seen_by(net, missing=0.0)
+    made = fagm.FAGM(net, fagm.FAGMSettings(gamma=0.5, beta=0.5)).scaling([seen], 0)
+    assert made is not None
+    assert net.training
+    net.eval()
+
+    def loss(erased: str | None) -> tuple[float, Tensor]:
+        read = []
+        hook = net.hidden[0].register_forward_pre_hook(lambda _, x: read.append(x[0]))
+        present = seen.conversations.present.clone()
+        if erased:
+            present[..., MODALITIES.index(erased)] = False
+        given = Conversations(
+            seen.conversations.features, present, seen.conversations.speakers,
+            seen.conversations.valid,
+        )  # fmt: skip
+        with torch.no_grad():
+            logits = net(given).final.flatten(0, 1)[seen.targets.rows]
+        hook.remove()
+        return float(functional.cross_entropy(logits, seen.targets.labels)), read[0]
+
+    whole, before = loss(None)
+    gaps, moved = {}, {}
+    for m in MODALITIES:
+        lost, after = loss(m)
+        gaps[m] = lost - whole
+        moved[m] = (before - after).abs()[seen.conversations.valid].mean(0)
+    leads = fagm.lead(gaps, 0.5)
+    factors = {id(p): one for p, one in made.factors}
+    for m in MODALITIES:
+        assert made.told[f"factor_{m}"] == pytest.approx(1 - leads[m], abs=1e-5)
+        for p in net.groups()[f"enc.{m}"]:
+            assert float(factors[id(p)]) == pytest.approx(1 - leads[m], abs=1e-5)
+    wanted = fagm.penalties(moved, leads, 0.5)
+    torch.testing.assert_close(factors[id(net.hidden[0].weight)], wanted, atol=1e-5, rtol=1e-4)
+    assert id(net.hidden[0].bias) not in factors
+    assert id(net.final.weight) not in factors
+
+
+@pytest.mark.parametrize(
+    ("ratio", "alpha", "wanted"),
+    [(1.3, 0.037, 0.952), (1.3, 0.42, 0.502), (1 + 2e-6, 0.42, 0.603), (1.0, 0.42, 1.0),
+     (0.5, 0.42, 1.0)],
+)  # fmt: skip
+def test_the_coefficient_at_a_given_ratio(ratio: float, alpha: float, wanted: float) -> None:
+    assert slowed(ratio, alpha) == pytest.approx(wanted, abs=6e-4)
+
+
+def test_the_continuous_coefficient_begins_at_one() -> None:
+    assert slowed(1 + 1e-4, 0.42, continuous=True) == pytest.approx(1, abs=1e-4)
+    assert slowed(2.0, 0.42, continuous=True) == pytest.approx(1 - math.tanh(0.42))
+
+
+def test_strengths_are_mean_probabilities_of_the_label_where_the_modality_is() -> None:
+    net = network()
+    seen = seen_by(net)
+    found = strengths([seen, seen], MODALITIES)
+    for place, m in enumerate(MODALITIES):
+        told = []
+        for n, row in enumerate(seen.targets.rows.tolist()):
+            if seen.targets.present[n, place]:
+                logits = seen.answers.specific[m].flatten(0, 1)[row].tolist()
+                top = math.exp(logits[int(seen.targets.labels[n])])
+                told.append(top / sum(map(math.exp, logits)))
+        assert found[m] == pytest.approx(sum(told) / len(told), rel=1e-4)
+
+
+def test_ratios_of_strengths() -> None:
+    strong = {"text": 0.6, "audio": 0.2, "visual": 0.4}
+    assert against_weakest(strong) == pytest.approx({"text": 3, "audio": 1, "visual": 2})
+    assert against_others(strong) == pytest.approx({"text": 2, "audio": 0.4, "visual": 1})
+    two = {"audio": 0.6, "visual": 0.2}
+    assert against_others(two) == pytest.approx({"audio": 3, "visual": 1 / 3})
+    assert against_others({"text": 0.6}) == {"text": 1}
+    assert against_weakest({}) == {}
+
+
+@pytest.mark.parametrize("name", ["ratio", "ogm_ge"])
+def test_modulation_by_strength_scales_the_encoders_alone(name: str) -> None:
+    net = network()
+    seen = seen_by(net)
+    strong = strengths([seen], MODALITIES)
+    if name == "ratio":
+        made = Ratio(net, RatioSettings(alpha=0.3, start=0)).scaling([seen], 0)
+        ratios: Mapping[str, float] = against_weakest(strong)
+    else:
+        made = OGMGE(net, OGMGESettings(alpha=0.3)).scaling([seen], 0)
+        ratios = against_others(strong)
+    assert made is not None
+    factors = {id(p): float(one) for p, one in made.factors}
+    groups = net.groups()
+    for m in MODALITIES:
+        wanted = 1 - math.tanh(0.3 * ratios[m]) if ratios[m] > 1 + 1e-6 else 1.0
+        for p in groups[f"enc.{m}"]:
+            assert factors[id(p)] == pytest.approx(wanted, rel=1e-5)
+    elsewhere = [*groups["shared"], *groups["fusion"], *groups["heads"]]
+    assert not factors.keys() & {id(p) for p in elsewhere}
+    assert (made.noisy, made.loud) == (True, name == "ogm_ge")
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_hierarchical_distillation_by_loops(stop: bool) -> None:
+    net = network("cmath")
+    seen = seen_by(net)
+    plugin = HierarchicalDistillation(net, HierarchicalSettings(1.5, 2.0, stop))
+    found = plugin.losses(seen, torch.Generator())
+    low = high = 0.0
+    answers = seen.answers
+    for n, row in enumerate(seen.targets.rows.tolist()):
+        fused = answers.fused.flatten(0, 1)[row]
+        said = answers.final.flatten(0, 1)[row].softmax(-1)
+        for place, m in enumerate(MODALITIES):
+            if seen.targets.present[n, place]:
+                low += ((fused - answers.encoded[m].flatten(0, 1)[row]) ** 2).mean().item()
+                own = answers.specific[m].flatten(0, 1)[row].softmax(-1)
+                high += sum((p * (p / q).log()).item() for p, q in zip(said, own, strict=True))
+    count = len(seen.targets.rows)
+    assert found["hvd_low"].item() == pytest.approx(1.5 * low / count, rel=1e-4)
+    assert found["hvd_high"].item() == pytest.approx(2.0 * high / count, rel=1e-4)
+    torch.autograd.backward(found["hvd_high"])
+    taught = any(p.grad is not None and p.grad.any() for p in net.final.parameters())
+    assert taught is not stop
+
+
+def test_the_margin_loss_by_loops() -> None:
+    random = torch.Generator().manual_seed(1)
+    vectors = torch.randn(3, 6, 4, generator=random, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 0, 2, 1, 0])
+    present = torch.rand(6, 3, generator=random) > 0.2
+    nodes = [(m, n) for m, n in product(range(3), range(6)) if present[n, m]]
+
+    def cosine(a: tuple[int, int], b: tuple[int, int]) -> float:
+        return functional.cosine_similarity(vectors[a], vectors[b], dim=0).item()
+
+    anchors = []
+    for i in nodes:
+        lost = [
+            max(0.0, 0.2 - cosine(i, j) + cosine(i, k))
+            for j in nodes
+            for k in nodes
+            if labels[j[1]] == labels[i[1]] and j[0] != i[0]
+            and labels[k[1]] != labels[i[1]] and k[0] == i[0]
+        ]  # fmt: skip
+        if lost:
+            anchors.append(sum(lost) / len(lost))
+    found = margin_loss(vectors, labels, present, 0.2)
+    assert float(found) == pytest.approx(sum(anchors) / len(anchors))
+
+
+def test_a_margin_without_anchors_is_nothing() -> None:
+    vectors = torch.randn(2, 3, 4)
+    same = torch.zeros(3, dtype=torch.long)
+    assert float(margin_loss(vectors, same, torch.ones(3, 2, dtype=torch.bool), 0.2)) == 0
+    nobody = torch.zeros(3, 2, dtype=torch.bool)
+    assert float(margin_loss(vectors, torch.arange(3), nobody, 0.2)) == 0
+
+
+def test_the_margin_is_of_common_parts_where_there_are_any() -> None:
+    for name, part in (("dmd", "shared"), ("cmath", "encoded")):
+        net = network(name)
+        seen = seen_by(net)
+        plugin = Margin(net, MarginSettings(weight=2.0, rows=100))
+        found = plugin.losses(seen, torch.Generator().manual_seed(0))["margin"]
+        vectors = torch.stack([seen.rows(x) for x in getattr(seen.answers, part).values()])
+        wanted = margin_loss(vectors, seen.targets.labels, seen.targets.present, 0.2)
+        assert found.item() == pytest.approx(2 * wanted.item(), rel=1e-5)
+
+
+def test_the_priors_of_the_released_dmd() -> None:
+    """In the order text, audio, visual; as (teacher, student)."""
+    order = pairs(MODALITIES)
+    homogeneous = dict(zip(order, prior("homogeneous", MODALITIES).tolist(), strict=True))
+    heterogeneous = dict(zip(order, prior("heterogeneous", MODALITIES).tolist(), strict=True))
+    for pair in order:
+        liked = pair in (("text", "audio"), ("text", "visual"))
+        assert homogeneous[pair] == pytest.approx(0.482 if liked else 0.009, abs=6e-4)
+        liked = liked or pair == ("visual", "audio")
+        assert heterogeneous[pair] == pytest.approx(0.327 if liked else 0.006, abs=6e-4)
+
+
+@pytest.mark.parametrize("edges", ["incoming", "all"])
+@pytest.mark.parametrize("preferred", ["none", "released"])
+def test_graph_distillation_by_loops(edges: str, preferred: str) -> None:
+    net = network("dmd")
+    seen = seen_by(net)
+    torch.manual_seed(6)
+    made = GraphSettings(weight=0.5, size=4, edges=edges, prior=preferred)  # type: ignore[arg-type]
+    plugin = GraphDistillation(net, made)
+    found = plugin.losses(seen, torch.Generator())
+    rows = seen.targets.rows.tolist()
+    order = pairs(MODALITIES)
+    for name, logits, vectors in (
+        ("homogeneous", seen.answers.homogeneous, seen.answers.shared),
+        ("heterogeneous", seen.answers.specific, seen.answers.encoded),
+    ):
+        graph = plugin.graphs[name]
+        total, learned = 0.0, torch.zeros(6)
+        for n, row in enumerate(rows):
+            there = {m: bool(seen.targets.present[n, i]) for i, m in enumerate(MODALITIES)}
+            node = {
+                m: torch.cat([graph.from_logits(logits[m].flatten(0, 1)[row]),
+                              graph.from_vectors(vectors[m].flatten(0, 1)[row])])
+                for m in MODALITIES
+            }  # fmt: skip
+            raw = {
+                (i, j): math.exp(graph.edge(torch.cat([node[j], node[i]])).item() / 8)
+                for i, j in order
+                if there[i] and there[j]
+            }
+            for number, (i, j) in enumerate(order):
+                if (i, j) not in raw:
+                    continue
+                rivals = [x for (_, other), x in raw.items() if edges == "all" or other == j]
+                weight = raw[i, j] / sum(rivals)
+                learned[number] += weight / len(rows)
+                if preferred == "released":
+                    weight += float(prior(name, MODALITIES)[number])
+                taught = logits[j].flatten(0, 1)[row].softmax(-1)
+                teaches = logits[i].flatten(0, 1)[row].softmax(-1)
+                total += weight * (taught - teaches).abs().sum().item() / len(rows)
+        if preferred == "released":
+            total += 10 * (learned - prior(name, MODALITIES)).square().sum().item()
+        assert found[f"graph_{name}"].item() == pytest.approx(0.5 * total, rel=1e-4)
+
+
+def test_in_the_graph_only_the_student_of_an_edge_is_moved_and_who_is_missing_is_in_none() -> None:
+    net = network("cmath")
+    edges = GraphDistillation(net, GraphSettings()).graphs["heterogeneous"]
+    with torch.no_grad():
+        for p in edges.parameters():
+            p.zero_()
+    logits = {m: torch.randn(4, CLASSES, requires_grad=True) for m in MODALITIES}
+    vectors = {m: torch.randn(4, 8) for m in MODALITIES}
+    lost = edges(logits, vectors, torch.tensor([[True, True, False]] * 4))
+    torch.autograd.backward(lost.sum())
+    text, audio = (logits[m].softmax(-1) for m in ("text", "audio"))
+    torch.testing.assert_close(lost, 2 * (text - audio).abs().sum(-1))
+    (wanted,) = torch.autograd.grad((text - audio.detach()).abs().sum(), logits["text"])
+    torch.testing.assert_close(logits["text"].grad, wanted)
+    assert not logits["visual"].grad.any()
+
+
+@pytest.mark.parametrize("what", ["gradient", "update"])
+def test_a_constant_factor_is_nothing_to_adam_unless_the_update_is_scaled(what: str) -> None:
+    def trained(factor: float) -> Tensor:
+        torch.manual_seed(0)
+        parameter = nn.Parameter(torch.randn(4, 3))
+        start = parameter.detach().clone()
+        optimiser = torch.optim.Adam([parameter], lr=0.01)
+        scaling = Scaling([(parameter, torch.tensor(factor))])
+        for number in range(50):
+            optimiser.zero_grad()
+            torch.autograd.backward(((parameter - number % 7) ** 2).sum())
+            scaling.scale(what)  # type: ignore[arg-type]
+            with scaling.updating(what):  # type: ignore[arg-type]
+                optimiser.step()
+        return parameter.detach() - start
+
+    slow, fast = trained(0.05), trained(1.0)
+    if what == "gradient":
+        torch.testing.assert_close(slow, fast, atol=1e-5, rtol=1e-5)
+    else:
+        assert slow.norm() < 0.1 * fast.norm()
+
+
+def test_an_update_is_scaled_column_by_column_and_elsewhere_left_alone() -> None:
+    scaled, free = nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(2))
+    factor = torch.tensor([0.0, 0.5, 1.0])
+    for what in ("gradient", "update"):
+        for p in (scaled, free):
+            p.data.zero_()
+            p.grad = torch.ones_like(p)
+        made = Scaling([(scaled, factor)])
+        made.scale(what)  # type: ignore[arg-type]
+        with made.updating(what):  # type: ignore[arg-type]
+            torch.optim.SGD([scaled, free], lr=1.0).step()
+        assert scaled.tolist() == [[0.0, -0.5, -1.0]] * 2
+        assert free.tolist() == [-1.0, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("what", "loud", "wanted"),
+    [("gradient", False, 0.25), ("gradient", True, 1.0), ("update", False, 0.25),
+     ("update", True, 1.0)],
+)  # fmt: skip
+def test_the_noise_has_the_deviation_of_the_scaled_or_the_unscaled_gradient(
+    what: str, loud: bool, wanted: float
+) -> None:
+    torch.manual_seed(1)
+    parameter = nn.Parameter(torch.zeros(200, 200))
+    gradient = torch.randn(200, 200)
+    parameter.grad = gradient.clone()
+    made = Scaling([(parameter, torch.tensor(0.25))], noisy=True, loud=loud)
+    made.scale(what)  # type: ignore[arg-type]
+    scaled = gradient * (0.25 if what == "gradient" else 1.0)
+    made.disturb(what)  # type: ignore[arg-type]
+    assert float((parameter.grad - scaled).std()) == pytest.approx(wanted, rel=0.02)
+
+
+def test_without_noise_nothing_is_drawn() -> None:
+    parameter = nn.Parameter(torch.zeros(3))
+    parameter.grad = torch.ones(3)
+    before = torch.get_rng_state()
+    Scaling([(parameter, torch.tensor(0.5))]).disturb("gradient")
+    assert torch.equal(before, torch.get_rng_state())
+    assert parameter.grad.tolist() == [1, 1, 1]
+
+
+def test_the_answers_of_a_network_without_common_parts_have_one_graph() -> None:
+    assert list(GraphDistillation(network("cmath"), GraphSettings()).graphs) == ["heterogeneous"]
+    assert list(GraphDistillation(network("dmd"), GraphSettings()).graphs) == [
+        "homogeneous",
+        "heterogeneous",
+    ]
+    assert isinstance(seen_by(network("dmd")).answers, Answers)

@@ -1,0 +1,100 @@
+"""Balancing plug-ins: what a training adds so that no modality is learned at another's cost.
+
+Each acts in training only, on any network: it adds losses, or it scales gradients. Another one is
+one file with a subclass of `Plugin` and one line in `PLUGINS`.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from configs.errors import InputError
+from model.network import Network
+from train.balance.plugin import Plugin
+
+#: The plug-ins by name: the module and the class, imported when one is asked for.
+PLUGINS: dict[str, str] = {
+    "fagm": "train.balance.fagm.FAGM",
+    "graph": "train.balance.graph.GraphDistillation",
+    "hvd": "train.balance.hierarchical.HierarchicalDistillation",
+    "margin": "train.balance.margin.Margin",
+    "ogm_ge": "train.balance.strength.OGMGE",
+    "ratio": "train.balance.strength.Ratio",
+}
+
+#: Those that networks were published with, by network; GSCon's losses are the objective's own.
+PUBLISHED: dict[str, tuple[str, ...]] = {
+    "ada2i": ("ratio",),
+    "cmath": ("hvd",),
+    "dmd": ("graph", "margin"),
+}
+
+#: What plug-ins are set to, by plug-in and key, as it stands in a recipe.
+Chosen = Mapping[str, Mapping[str, Any]]
+
+
+def check(chosen: Chosen, modalities: int = 2, devices: int = 1) -> None:
+    """Refuses plug-ins that there are not, that are set wrongly, or that do not go together.
+
+    Args:
+        chosen: the plug-ins, and what they are set to.
+        modalities: how many modalities are trained.
+        devices: on how many devices.
+
+    Raises:
+        InputError: naming the plug-in and the reason.
+    """
+    scaling = []
+    for name, values in chosen.items():
+        _settings(name, values)
+        if _class(name).SCALES:
+            scaling.append(name)
+    if len(scaling) > 1:
+        raise InputError(
+            f"plugins {' and '.join(scaling)}: each weakens the gradients of strong modalities, "
+            "and together they would do so twice; take one"
+        )
+    if chosen and modalities < 2:
+        raise InputError(
+            f"plugins {', '.join(chosen)}: they balance modalities, and there is one; give "
+            "plugins={}"
+        )
+    if scaling and devices > 1:
+        raise InputError(
+            f"plugins {scaling[0]}: gradients are scaled by what a whole step shows, which no one "
+            "of several devices sees; give devices=1"
+        )
+
+
+def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
+    """The same with every setting that was left out. Raises `InputError` as `check` does."""
+    return {name: msgspec.to_builtins(_settings(name, values)) for name, values in chosen.items()}
+
+
+def plugins(chosen: Chosen, network: Network) -> list[Plugin]:
+    """The plug-ins of a training, new."""
+    return [_class(name)(network, _settings(name, values)) for name, values in chosen.items()]
+
+
+def names(found: Sequence[str]) -> str:
+    """Plug-ins as they are told to people."""
+    return " + ".join(found) or "none"
+
+
+def _class(name: str) -> type[Plugin]:
+    if name not in PLUGINS:
+        raise InputError(f"plugin {name!r}: there is none; one of {', '.join(PLUGINS)}")
+    module, _, made = PLUGINS[name].rpartition(".")
+    found: type[Plugin] = getattr(import_module(module), made)
+    return found
+
+
+def _settings(name: str, values: Mapping[str, Any]) -> msgspec.Struct:
+    kind = _class(name).SETTINGS
+    try:
+        return msgspec.convert(dict(values or {}), kind)
+    except msgspec.ValidationError as error:
+        known = ", ".join(kind.__struct_fields__) or "none"
+        raise InputError(f"plugin {name!r}: {error}; its settings are: {known}") from error

@@ -1,0 +1,67 @@
+"""Gradients, or what an optimiser makes of them, scaled by factors.
+
+Optimisers of Adam's kind divide by the size of past gradients, so that a factor which stays the
+same does nothing to what they make of a gradient. Where the factors are to be felt, the update
+itself is scaled.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+#: What is scaled: gradients, before they are clipped; or what a step changes in the parameters,
+#: the decay of weights included.
+Scaled = Literal["gradient", "update"]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What the gradients of one step are scaled by.
+
+    `factors` belong to parameters and can be broadcast to their shapes. `noisy` parameters, with
+    factors that are single numbers, get Gaussian noise on their gradients, after these are clipped:
+    of the standard deviation that the gradient's own elements have, scaled or (`loud`) unscaled.
+    `told` goes into the training's history.
+    """
+
+    factors: list[tuple[nn.Parameter, Tensor]]
+    noisy: bool = False
+    loud: bool = False
+    told: dict[str, float] = field(default_factory=dict)
+
+    def scale(self, what: Scaled) -> None:
+        """Scales the gradients, where these are what is scaled."""
+        if what == "gradient":
+            for parameter, factor in self.factors:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(factor)
+
+    def disturb(self, what: Scaled) -> None:
+        """Adds the noise."""
+        for parameter, factor in self.factors if self.noisy else ():
+            grad = parameter.grad
+            if grad is None or grad.numel() < 2:
+                continue
+            deviation = grad.std()
+            if what == "gradient" and self.loud:
+                deviation = deviation / factor
+            elif what == "update" and not self.loud:
+                deviation = deviation * factor
+            grad.add_(torch.randn_like(grad) * deviation)
+
+    @contextmanager
+    def updating(self, what: Scaled) -> Iterator[None]:
+        """Within it the optimiser makes its step; after it the step is scaled, where that is what
+        is scaled."""
+        if what == "gradient":
+            yield
+            return
+        before = [parameter.detach().clone() for parameter, _ in self.factors]
+        yield
+        with torch.no_grad():
+            for (parameter, factor), old in zip(self.factors, before, strict=True):
+                parameter.copy_(torch.lerp(old, parameter, factor.expand_as(parameter)))
