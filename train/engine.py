@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from configs.errors import Failure, InputError
 from train.average import Average
+from train.means import Means
 from train.objective import Terms
 from train.scaling import Scaled, Scaling
 
@@ -215,7 +216,7 @@ def _epoch(
     order = torch.Generator().manual_seed(_mixed(plan.seed, number, 0))
     torch.manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
     own = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
-    network, means = course.learner, _Means()
+    network, means = course.learner, Means()
     network.train()
     total = plan.epochs * course.steps
     steps = course.epoch(order, plan.accumulate * on.world_size)
@@ -257,53 +258,6 @@ def _add_up(on: Fabric, network: nn.Module) -> None:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         torch.distributed.all_reduce(parameter.grad)
-
-
-class _Means:
-    """Sums of the terms of an epoch, kept on the device until somebody asks."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._measured: dict[str, int] = {}
-        self._steps = 0
-
-    def add(self, terms: Terms) -> None:
-        named = {"loss": terms.total.detach()}
-        named |= {f"loss_{name}": one for name, one in terms.parts.items()}
-        for name, one in named.items():
-            self._sums[name] = self._sums.get(name, 0) + one
-        self.measured({f"cosine_{name}": one for name, one in terms.cosines.items()})
-
-    def measured(self, found: Mapping[str, Tensor | float]) -> None:
-        """Adds what is not found in every step."""
-        for name, one in found.items():
-            self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + one)
-            self._measured[name] = self._measured.get(name, 0) + 1
-
-    def stepped(self) -> None:
-        self._steps += 1
-
-    def now(self) -> dict[str, float]:
-        """Means so far, of this device."""
-        return {
-            name: float(value) / self._measured.get(name, self._steps)
-            for name, value in self._sums.items()
-        }
-
-    def over(self, on: Fabric) -> dict[str, float]:
-        """Means over all devices: losses are sums of their shares, cosines are averaged."""
-        if on.world_size == 1:
-            return self.now()
-        everywhere: list[dict[str, float]] = [{} for _ in range(on.world_size)]
-        torch.distributed.all_gather_object(everywhere, self.now())
-        gathered: dict[str, list[float]] = {}
-        for one in everywhere:
-            for name, value in one.items():
-                gathered.setdefault(name, []).append(value)
-        return {
-            name: sum(values) / (len(values) if name in self._measured else 1)
-            for name, values in gathered.items()
-        }
 
 
 def _next(

@@ -256,7 +256,7 @@ def test_a_column_that_is_missing_is_refused(
 def test_what_cannot_be_trained_together_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "gdc=0" in refused(["toy.yaml", "model=mlp", "gdc=0.5"], capsys)
+    assert "gdc=0" in refused(["toy.yaml", "modalities=[text]", "gdc=0.5"], capsys)
     assert "nonesuch" in refused(["toy.yaml", "model=nonesuch"], capsys)
     assert "heads" in refused(["toy.yaml", "width=15"], capsys)
     assert "elsewhere.pkl" in refused(["toy.yaml", "features=elsewhere.pkl"], capsys)
@@ -293,7 +293,8 @@ def test_values_are_overridden_and_checked() -> None:
         (["face", "kind=other"], "kind"),
         (["iemocap", "epoch=3"], "epochs"),
         (["iemocap", "context=past"], "context"),
-        (["meld", "model=mlp", "ssc=1"], "ssc=0"),
+        (["meld", "model=mlp", "plugins={fagm: {}, ratio: {}}"], "take one"),
+        (["meld", "model=dmd", "options.kernel=0"], "kernel"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_2(
