@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import presence
+from train.balance import PUBLISHED
 from train.figures import Evaluation, Figure
 from train.published import Published, Selection
 from train.uncertainty import (
@@ -24,8 +25,11 @@ from train.uncertainty import (
 )
 
 #: Fields of a recipe in which the two runs of an ablation may differ.
-_ABLATED = ("gdc", "ssc")
+_WEIGHTS = ("gdc", "ssc")
+_ABLATED = (*_WEIGHTS, "plugins", "scaled")
 _OF_NO_ACCOUNT = ("name", "seeds", "first_seed", "ship")
+#: Further ones in which two networks may differ that are compared as they were published.
+_NETWORK = ("model", "options")
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -38,8 +42,10 @@ class Spread(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one corpus, as trained, with all its modalities; None for what is unknown.
 
-    `validation` is the weighted F1 on the split of selection; `best_on_test` that of the best
-    epoch on test, which is not to be compared with anything.
+    `network` and `balance` say what was trained, and with which consistency losses and plug-ins;
+    `answer_ms` is the processor time of one answer, see `train.figures.Evaluation`. `validation` is
+    the weighted F1 on the split of selection; `best_on_test` that of the best epoch on test, which
+    is not to be compared with anything.
     """
 
     model: str
@@ -56,15 +62,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ece: Spread | None = None
     validation: Spread | None = None
     best_on_test: Spread | None = None
+    network: str = ""
+    balance: str = ""
     parameters: int | None = None
+    answer_ms: float | None = None
     training_seconds: Spread | None = None
     source: str = ""
     note: str = ""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Two runs that differ in nothing but the weights of the consistency losses: weighted F1 of
-    the second minus the first, over seeds that both have and over dialogues."""
+    """Two runs that differ in nothing but what balances the modalities (the second has all that
+    the first has, and more), or in nothing but the network, each as it was published: weighted F1
+    of the second minus the first, over seeds that both have and over dialogues."""
 
     corpus: str
     first: str
@@ -96,18 +106,26 @@ def board(evaluations: Sequence[Evaluation], others: Iterable[Published]) -> Boa
 
 
 def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
-    """All pairs of runs of one recipe but for `gdc` and `ssc`; the lesser weights come first."""
-    groups: dict[bytes, list[Evaluation]] = {}
-    for one in evaluations:
-        groups.setdefault(_alike(one), []).append(one)
+    """All pairs of runs of one recipe in which the second only adds to what balances the first;
+    and GSCon against every other network of one recipe, each as it was published."""
     made = []
-    for group in groups.values():
-        group.sort(key=lambda one: (sum(_weights(one)), _weights(one)))
+    for group in _groups(evaluations, _ABLATED):
+        group.sort(key=lambda one: (len(_added(one)), sum(_weights(one)), _weights(one)))
         for first, second in combinations(group, 2):
-            seeds = [seed for seed in first.seeds if seed in second.seeds]
-            if seeds and _weights(first) != _weights(second):
-                made.append(_compared(first, second, seeds))
-    return made
+            if _less(first, second):
+                made.append(_compared(first, second, _changed(first, second)))
+    for group in _groups(evaluations, (*_ABLATED, *_NETWORK)):
+        published = {one.network: one for one in group if _as_published(one)}
+        if ours := published.pop("gscon", None):
+            for name, one in sorted(published.items()):
+                made.append(_compared(ours, one, f"gscon → {name}"))
+    return [one for one in made if one is not None]
+
+
+def balance(made: Evaluation) -> str:
+    """The consistency losses and plug-ins of a run, in words."""
+    updates = " (updates)" if made.recipe.get("scaled") == "update" else ""
+    return " + ".join(_added(made)) + updates or "none"
 
 
 def context(made: Evaluation) -> str:
@@ -134,7 +152,10 @@ def _row(made: Evaluation) -> Row:
         ece=_spread(test.ece),
         validation=_spread(made.validation.weighted_f1),
         best_on_test=_spread(best.weighted_f1) if best else None,
+        network=made.network,
+        balance=balance(made),
         parameters=made.parameters,
+        answer_ms=made.answer_ms,
         training_seconds=_spread(made.training_seconds) if made.training_seconds else None,
         source=f"measured {made.created}, {made.machine}",
         note=f"{made.network}, {made.test.utterances} utterances in {made.test.dialogues} "
@@ -163,28 +184,67 @@ def _spread(figure: Figure) -> Spread:
     return Spread(figure.mean, figure.sd)
 
 
-def _alike(made: Evaluation) -> bytes:
-    """What two runs must have in common to be an ablation."""
-    ignored = (*_ABLATED, *_OF_NO_ACCOUNT)
-    recipe = {key: value for key, value in made.recipe.items() if key not in ignored}
-    common: Mapping[str, Any] = {
-        "recipe": recipe,
-        "corpus": made.corpus,
-        "labels": made.answers.labels,
-    }
-    return msgspec.json.encode(common, order="deterministic")
+def _groups(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list[Evaluation]]:
+    """Runs that have everything in common but these fields of their recipes."""
+    groups: dict[bytes, list[Evaluation]] = {}
+    for one in evaluations:
+        ignored = (*differ, *_OF_NO_ACCOUNT)
+        common: Mapping[str, Any] = {
+            "recipe": {key: value for key, value in one.recipe.items() if key not in ignored},
+            "corpus": one.corpus,
+            "labels": one.answers.labels,
+        }
+        key = msgspec.json.encode(common, order="deterministic")
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
 
 
 def _weights(made: Evaluation) -> tuple[float, ...]:
-    return tuple(float(made.recipe.get(name) or 0) for name in _ABLATED)
+    return tuple(float(made.recipe.get(name) or 0) for name in _WEIGHTS)
 
 
-def _compared(first: Evaluation, second: Evaluation, seeds: list[int]) -> Comparison:
+def _plugins(made: Evaluation) -> dict[str, Any]:
+    """The plug-ins of a run with their settings, and with what they scale."""
+    scaled = made.recipe.get("scaled", "gradient")
+    return {name: (scaled, value) for name, value in (made.recipe.get("plugins") or {}).items()}
+
+
+def _added(made: Evaluation) -> list[str]:
+    """All that balances a run, by name."""
+    weighed = zip(_WEIGHTS, _weights(made), strict=True)
+    return [*(name for name, weight in weighed if weight), *_plugins(made)]
+
+
+def _less(first: Evaluation, second: Evaluation) -> bool:
+    """Whether the second run has all that balances the first, and more."""
+    mine, theirs = _plugins(first), _plugins(second)
+    lighter = all(a <= b for a, b in zip(_weights(first), _weights(second), strict=True))
+    within = all(theirs.get(name) == value for name, value in mine.items())
+    return lighter and within and (mine, _weights(first)) != (theirs, _weights(second))
+
+
+def _as_published(made: Evaluation) -> bool:
+    own = {"gdc", "ssc"} if made.network == "gscon" else {*PUBLISHED.get(made.network, ())}
+    return {*_added(made)} == own and made.recipe.get("scaled", "gradient") == "gradient"
+
+
+def _changed(first: Evaluation, second: Evaluation) -> str:
+    """What the second run has more, in words."""
     changed = [
         f"{name} {before:g} → {after:g}"
-        for name, before, after in zip(_ABLATED, _weights(first), _weights(second), strict=True)
+        for name, before, after in zip(_WEIGHTS, _weights(first), _weights(second), strict=True)
         if before != after
     ]
+    updates = " (updates)" if second.recipe.get("scaled") == "update" else ""
+    changed += [f"+ {name}{updates}" for name in _plugins(second) if name not in _plugins(first)]
+    return ", ".join(changed)
+
+
+def _compared(first: Evaluation, second: Evaluation, changed: str) -> Comparison | None:
+    """None where no seed is in both."""
+    seeds = [seed for seed in first.seeds if seed in second.seeds]
+    if not seeds:
+        return None
     values = [
         [one.test.weighted_f1.values[one.seeds.index(seed)] for seed in seeds]
         for one in (first, second)
@@ -194,7 +254,7 @@ def _compared(first: Evaluation, second: Evaluation, seeds: list[int]) -> Compar
         corpus=first.corpus,
         first=first.run,
         second=second.run,
-        changed=", ".join(changed),
+        changed=changed,
         seeds=seeds,
         over_seeds=paired_over_seeds(*values),
         over_dialogues=paired_over_dialogues(before, after),

@@ -12,6 +12,8 @@ from train.figures import Evaluation
 #: The columns of the table of models, and of that of ablations.
 COLUMNS = (
     "model",
+    "network",
+    "balance",
     "corpus",
     "context",
     "modalities",
@@ -25,6 +27,7 @@ COLUMNS = (
     "validation F1",
     "best on test (not for comparison)",
     "parameters",
+    "answer",
     "training",
 )
 PAIRS = (
@@ -51,11 +54,15 @@ REMARKS = (
     "“Best on test” is the score of whichever epoch was the best on test. It shows how much such a "
     "selection flatters, and is not to be compared with anything.",
     "A window limits what the network sees; features that were made in context keep theirs.",
+    "“Balance” are the consistency losses and plug-ins that a network was trained with. “Answer” "
+    "is the median processor time of the next answer, on one thread; with full context, that of a "
+    "dialogue over its utterances.",
 )
 PAIRED = (
-    "Runs of one recipe but for the weights of the consistency losses, over the seeds that both "
-    "have. p is of the two-sided paired t test over seeds, not corrected for the number of "
-    "comparisons; it says nothing of other test sets, which the interval over dialogues is about."
+    "Runs of one recipe but for what balances the modalities, where the second only adds to it; "
+    "and GSCon against other networks, each as it was published; over the seeds that both have. p "
+    "is of the two-sided paired t test over seeds, not corrected for the number of comparisons; it "
+    "says nothing of other test sets, which the interval over dialogues is about."
 )
 
 
@@ -82,6 +89,8 @@ def cells(row: Row) -> tuple[str, ...]:
     """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
     return (
         row.model,
+        row.network or "–",
+        row.balance or "–",
         row.corpus,
         row.context,
         row.modalities,
@@ -95,6 +104,7 @@ def cells(row: Row) -> tuple[str, ...]:
         _percent(row.validation),
         _percent(row.best_on_test),
         "–" if row.parameters is None else f"{row.parameters:,}",
+        "–" if row.answer_ms is None else f"{row.answer_ms:.2f} ms",
         "–" if row.training_seconds is None else f"{row.training_seconds.mean / 60:.1f} min",
     )
 

@@ -117,26 +117,23 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     if recipe.model not in NETWORKS:
         raise InputError(f"model={recipe.model}: there is none; one of {', '.join(NETWORKS)}")
     several = recipe.modalities is None or len(recipe.modalities) > 1
-    chosen: balance.Chosen = recipe.plugins or {}
-    if recipe.plugins is None and several:
-        chosen = {name: {} for name in balance.PUBLISHED.get(recipe.model, ())}
-    balance.check(chosen, 2 if several else 1, recipe.devices)
+    by = balance.balanced(recipe.model, 2 if several else 1, recipe.gdc, recipe.ssc, recipe.plugins)
+    balance.check(by.plugins, devices=recipe.devices)
     direct = _in_context(recipe) if recipe.direct is None else recipe.direct
     if direct and not _in_context(recipe):
         raise InputError(
             "direct=true: it needs the vectors of a text encoder; give text=<recipe>, no features "
             "and text among the modalities"
         )
-    consistent = recipe.model == "gscon" and several
     return msgspec.structs.replace(
         recipe,
         name=recipe.name or f"{recipe.corpus}-{recipe.model}-{recipe.context}",
         batch=recipe.batch or (128 if recipe.context == "buffer" else 8),
         direct=direct,
-        gdc=(0.5 if consistent else 0.0) if recipe.gdc is None else recipe.gdc,
-        ssc=(1.0 if consistent else 0.0) if recipe.ssc is None else recipe.ssc,
+        gdc=by.gdc,
+        ssc=by.ssc,
         options=options(recipe.model, recipe.options),
-        plugins=balance.settled(chosen),
+        plugins=by.plugins,
     )
 
 

@@ -125,10 +125,9 @@ class ConversationCourse:
             terms = terms.and_also(plugin.losses(seen, random))
         return terms
 
-    def scaling(self, epoch: int) -> Scaling | None:
+    def scaling(self, epoch: int) -> Scaling:
         seen, self._seen = self._seen, []
-        made = [plugin.scaling(seen, epoch) for plugin in self._plugins]
-        return next((one for one in made if one is not None), None)
+        return balance.scaling(self._plugins, seen, epoch)
 
     def scores(self) -> dict[str, float]:
         self.network.eval()

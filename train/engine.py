@@ -99,9 +99,9 @@ class Course(Protocol[P]):
         """The objective of a part, as its share of the step; `measure` asks for the cosines."""
         ...
 
-    def scaling(self, epoch: int) -> Scaling | None:
+    def scaling(self, epoch: int) -> Scaling:
         """What the gradients of a step are scaled by, asked for once all of its parts went back;
-        epochs count from 0. None: nothing is."""
+        epochs count from 0."""
         ...
 
     def scores(self) -> dict[str, float]:
@@ -230,7 +230,7 @@ def _epoch(
             on.backward(terms.total)
             means.add(terms)
         _add_up(on, network)
-        scaling = course.scaling(number) or Scaling([])
+        scaling = course.scaling(number)
         scaling.scale(plan.scaled)
         on.clip_gradients(network, optimiser, max_norm=plan.clip, error_if_nonfinite=False)
         scaling.disturb(plan.scaled)

@@ -21,7 +21,7 @@ from train.featured import FeaturedCorpus
 from train.features import Report
 from train.figures import FORMAT, Answers, BestOnTest, Evaluation, Figure, figure, over_seeds
 from train.install import provenance
-from train.protocol import CONTEXTS, Context, Measurements, measure
+from train.protocol import CONTEXTS, Context, Measurements, answer_ms, measure
 
 #: SSC's defaults, the same for all runs so that their structures can be compared.
 _ROWS, _TAU = 32, 0.07
@@ -94,6 +94,7 @@ def evaluate(
         best_on_test=best_on_test,
         training_seconds=training_seconds,
         agreement=figures.agreement(found, cosines),
+        answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
             {

@@ -90,7 +90,9 @@ class Evaluation(msgspec.Struct, frozen=True):
 
     `splits` holds figures by split, context and modalities, under the names of `train.protocol`;
     `selection` names the split that epochs were selected on; `checkpoints` are the SHA-256 of the
-    weights by seed; `context` is the window of a network of mode `buffer`.
+    weights by seed; `context` is the window of a network of mode `buffer`. `answer_ms` is the
+    median processor time in ms, on one thread, of the next answer in a conversation; in mode `full`
+    that of a whole dialogue of test over its utterances. None where it was not measured.
     """
 
     run: str
@@ -112,6 +114,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     answers: Answers
     created: str
     machine: str
+    answer_ms: float | None = None
     format: str = FORMAT
 
     @property

@@ -1,6 +1,6 @@
-"""Training of GSCon on composed conversations."""
+"""Training of a network on composed conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,12 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.architecture import Encoder
 from model.audio import AudioEncoder
 from model.face import FaceEncoder
-from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
-from model.network import Answers, Architecture, Conversations
-from train import encoders, out_of_fold
+from model.network import (
+    Architecture,
+    Conversations,
+    Network,
+    build,
+    network_class,
+    options,
+)
+from train import balance, encoders, out_of_fold
+from train.balance.plugin import Plugin, Seen
 from train.calibration import Calibration
 from train.compose import (
     Absence,
@@ -39,6 +47,7 @@ from train.fusion_scores import (
 from train.metrics import Scores
 from train.objective import Targets, Weighting, mass
 from train.objective import objective as terms
+from train.scaling import Scaled
 from train.words import Reader
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -48,10 +57,13 @@ WRONG = (0.0, 0.12, 0.3)
 
 
 class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How GSCon is trained; the defaults are those of `configs/train/live.yaml`.
+    """How a network is trained; the defaults are those of `configs/train/live.yaml`.
 
-    `seeds` trainings are made, with seeds 1, 2, ...; the best on validation is kept. `gdc` and
-    `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC. `balance` is the power of
+    `seeds` trainings are made, with seeds 1, 2, ...; the best on validation is kept. `model` is the
+    network, `encoder` what GSCon and Ada2I follow each modality with, `options` are the network's
+    own. `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC; `plugins` are
+    balancing plug-ins and their settings, and `scaled` is what those that scale gradients act on
+    (None: what the network was published with; see `train.balance`). `balance` is the power of
     the inverse class frequency that weighs the classes: 0 not at all, 1 all equally. `compositions`
     is the number of ways in which validation and test are given voices and faces; `limit` keeps so
     many training dialogues (None: all). `text` and `voice` are the recipes of the encoders that
@@ -67,8 +79,13 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: Positive = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.03
-    gdc: float = 0.5
-    ssc: float = 1.0
+    model: str = "gscon"
+    encoder: Encoder = "transformer"
+    options: dict[str, float | int | str | bool] = {}
+    gdc: float | None = None
+    ssc: float | None = None
+    plugins: dict[str, dict[str, float | int | str | bool]] | None = None
+    scaled: Scaled = "gradient"
     rows: Positive = 32
     tau: float = 0.07
     balance: float = 0.75
@@ -106,7 +123,7 @@ class Fitted:
     """One training: the network of the best epoch, calibrated, its scores by set and subset, and
     weighted F1 on validation by subset after each epoch, the first before training."""
 
-    model: GSCon
+    model: Network
     seed: int
     best_epoch: int
     selection: float
@@ -135,6 +152,20 @@ def material(recipe: FusionRecipe, report: Report) -> Material:
     return Material(made["train"], made["validation"], made["test"], misheard, identities, dims)
 
 
+def resolved(recipe: FusionRecipe) -> FusionRecipe:
+    """The recipe with what balances the network, and its options, all told.
+
+    Raises:
+        InputError: there is no such network, or values do not go together.
+    """
+    count = len(MODALITIES) - len({*recipe.without})
+    by = balance.balanced(recipe.model, count, recipe.gdc, recipe.ssc, recipe.plugins)
+    chosen = options(recipe.model, recipe.options)
+    return msgspec.structs.replace(
+        recipe, gdc=by.gdc, ssc=by.ssc, plugins=by.plugins, options=chosen
+    )
+
+
 def architecture(recipe: FusionRecipe, dims: dict[str, int]) -> Architecture:
     """The network that a recipe asks for."""
     return Architecture(
@@ -145,27 +176,36 @@ def architecture(recipe: FusionRecipe, dims: dict[str, int]) -> Architecture:
         layers=recipe.layers,
         heads=recipe.heads,
         dropout=recipe.dropout,
+        network=recipe.model,
+        encoder=recipe.encoder,
+        projector=bool(recipe.gdc or recipe.ssc) and not network_class(recipe.model).SHARES,
+        options=recipe.options,
     )
 
 
 def objective(
-    model: GSCon,
-    answers: Answers,
+    model: Network,
+    plugins: Sequence[Plugin],
     windows: Conversations,
     labels: Tensor,
     weight: Tensor | None,
     recipe: FusionRecipe,
     random: torch.Generator,
-) -> Tensor:
-    """GSCon's objective for the current (last) utterances of windows: six cross-entropies, of
-    which a modality's own counts only where it is there, and the two consistency losses."""
-
-    length = answers.final.shape[1]
-    rows = torch.arange(1, len(labels) + 1) * length - 1
+) -> tuple[Tensor, Seen]:
+    """The objective for the current (last) utterances of windows, of which a modality's own
+    cross-entropy counts only where it is there; and what plug-ins see of it."""
+    answers = model(windows, last=True)
+    rows = torch.arange(len(labels))
     targets = Targets(rows, labels, windows.present[:, -1])
-    weighting = Weighting(recipe.gdc, recipe.ssc, recipe.rows, recipe.tau, classes=weight)
+    weighting = Weighting(
+        recipe.gdc or 0.0, recipe.ssc or 0.0, recipe.rows, recipe.tau, classes=weight
+    )
     step = mass([targets], weighting)
-    return terms(model, answers, targets, weighting, step, random).total
+    found = terms(model, answers, targets, weighting, step, random)
+    seen = Seen(windows, True, answers, targets, step)
+    for plugin in plugins:
+        found = found.and_also(plugin.losses(seen, random))
+    return found.total, seen
 
 
 def fit(
@@ -175,7 +215,9 @@ def fit(
     test is scored once, at the end."""
     torch.manual_seed(seed)
     draw, random = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    model = GSCon(architecture(recipe, given.dims))
+    model = build(architecture(recipe, given.dims))
+    plugins = balance.plugins(recipe.plugins or {}, model)
+    learning = [p for one in (model, *plugins) for p in one.parameters()]
     _standardise(model, given.train)
     labels = given.train.emotions
     count = torch.bincount(labels, minlength=len(EMOTIONS)).clamp(min=1)
@@ -185,7 +227,7 @@ def fit(
     steps = -(-len(labels) // recipe.batch)
     total = steps * recipe.epochs
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        learning, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=total, pct_start=0.15
@@ -204,13 +246,15 @@ def fit(
             windows = with_absences(
                 batch(given.train, composition, rows, kept), recipe.absence, random
             )
-            loss = objective(
-                model, model(windows, last=True), windows, labels[rows], weight, recipe, random
-            )
+            loss, seen = objective(model, plugins, windows, labels[rows], weight, recipe, random)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            scaling = balance.scaling(plugins, [seen], epoch)
+            scaling.scale(recipe.scaled)
+            nn.utils.clip_grad_norm_(learning, 1.0)
+            scaling.disturb(recipe.scaled)
+            with scaling.updating(recipe.scaled):
+                optimiser.step()
             schedule.step()
             report(epoch * steps + step + 1, total, line)
         scored = evaluate(model, given.validation, held_out[:1])
@@ -232,7 +276,7 @@ def fit(
     return Fitted(model.eval(), seed, best[1], best[0], found, scores, history)
 
 
-def _standardise(model: GSCon, train: Corpus) -> None:
+def _standardise(model: Network, train: Corpus) -> None:
     values = {
         "text": train.text.flatten(0, 1),
         "audio": torch.from_numpy(train.voices.vectors).flatten(0, 1),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.checkpoint import presence
-from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
+from model.network import Network
 from train.calibration import Calibration, softmax, temperatures
 from train.compose import Agreement, Composition, Corpus, batch, compose
 from train.metrics import Scores, score
@@ -22,7 +22,7 @@ SUBSETS: dict[str, tuple[str, ...]] = {
 
 
 def otherwise(
-    model: GSCon,
+    model: Network,
     test: Corpus,
     misheard: Mapping[float, Tensor],
     compositions: list[Composition],
@@ -44,7 +44,7 @@ def otherwise(
 
 
 def predict(
-    model: GSCon, corpus: Corpus, composition: Composition, keep: tuple[str, ...]
+    model: Network, corpus: Corpus, composition: Composition, keep: tuple[str, ...]
 ) -> dict[str, NDArray[np.float32]]:
     """Logits [n, 7] for every utterance: `final`, and each modality's own."""
     model.eval()
@@ -60,7 +60,7 @@ def predict(
 
 
 def evaluate(
-    model: GSCon,
+    model: Network,
     corpus: Corpus,
     compositions: list[Composition],
     calibration: Calibration | None = None,
@@ -83,7 +83,7 @@ def evaluate(
 
 
 def calibrate(
-    model: GSCon, corpus: Corpus, compositions: list[Composition], weight: Tensor
+    model: Network, corpus: Corpus, compositions: list[Composition], weight: Tensor
 ) -> Calibration:
     """The temperatures under which the labels are most probable, and as much of the classes'
     weights [7] taken back as calibration needs."""

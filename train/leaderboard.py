@@ -38,8 +38,8 @@ python -m train.leaderboard iemocap --fit --jobs 2     a list of runs, trained w
 """
 
 #: What is printed of all rows, and of the runs: a terminal is too narrow for everything at once.
-_PROTOCOL = COLUMNS[:1] + COLUMNS[2:7] + ("accuracy",)
-_MEASURED = ("model", "95 % over dialogues", *COLUMNS[9:])
+_PROTOCOL = ("model", *COLUMNS[COLUMNS.index("context") : COLUMNS.index("accuracy") + 1])
+_MEASURED = ("model", "network", "balance", *COLUMNS[COLUMNS.index("macro F1") :])
 
 
 def main(words: Sequence[str], material: Material = conversation_material) -> None:

@@ -5,6 +5,8 @@ validation, for each of these by itself; nothing is fitted or chosen on test. Ut
 label are context only.
 """
 
+import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -33,7 +35,7 @@ CONTEXTS: tuple[Context, ...] = ("as_trained", 1, 4, 8, 16)
 #: The splits that are measured.
 MEASURED = ("validation", "test")
 
-_DIALOGUES, _WINDOWS = 8, 1024
+_DIALOGUES, _WINDOWS, _ANSWERS = 8, 1024, 400
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,32 @@ def measure(
             done += 1
             report(done, total)
     return made
+
+
+def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
+    """The median processor time in ms of an answer: see `train.figures.Evaluation`. Dialogues are
+    taken until some hundreds of utterances are answered."""
+    network.eval()
+    device, taken, count = next(network.parameters()).device, list[float](), 0
+    with torch.inference_mode():
+        for one in dialogues:
+            whole = batch([one])[0].each(lambda x: x.to(device))
+            length = whole.valid.shape[1]
+            if network.architecture.mode == "full":
+                start = time.thread_time()
+                network(whole)
+                taken.append((time.thread_time() - start) / length)
+            else:
+                state = network.start()
+                for place in range(length):
+                    turn = whole.each(itemgetter((slice(None), slice(place, place + 1))))
+                    start = time.thread_time()
+                    _, state = network.step(state, turn)
+                    taken.append(time.thread_time() - start)
+            count += length
+            if count >= _ANSWERS:
+                break
+    return 1000 * statistics.median(taken)
 
 
 def calibrate(network: Network, dialogues: Sequence[FeaturedDialogue]) -> Calibration:

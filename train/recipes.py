@@ -5,7 +5,7 @@ from pathlib import Path
 
 import configs
 from configs.errors import InputError
-from train import encoders
+from train import encoders, fusion
 from train.conversation import ConversationRecipe, resolved
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
@@ -37,6 +37,8 @@ def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
     made = configs.build(tree, kind, overrides, str(path))
     if isinstance(made, ConversationRecipe):
         made = resolved(made)
+    if isinstance(made, FusionRecipe):
+        made = fusion.resolved(made)
     if isinstance(made, TextRecipe):
         encoders.check(made)
     if not made.name or Path(made.name).name != made.name:

@@ -1,4 +1,4 @@
-"""Small made-up material on which GSCon trains in seconds."""
+"""Small made-up material on which networks train in seconds."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from model.labels import EMOTIONS, MODALITIES
 from train.compose import Agreement, Corpus, corpus_of
 from train.corpora.meld import Turn
 from train.features import VARIANTS, Bank
-from train.fusion import FusionRecipe, Material
+from train.fusion import FusionRecipe, Material, resolved
 
 DIMS = {"text": 9, "audio": 8, "visual": 7}
-RECIPE = FusionRecipe(
+RECIPE = resolved(FusionRecipe(
     name="toy", epochs=12, batch=32, learning_rate=1e-2, width=16, heads=2, context=4, dropout=0.1,
     compositions=2, audio=Agreement(0.7, 0.2), visual=Agreement(0.6, 0.3),
-)  # fmt: skip
+))  # fmt: skip
 
 
 def vectors(emotions: np.ndarray, dim: int, seed: int, noise: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""GSCon trains: it learns, repeats itself, and its results become files."""
+"""A fusion trains: it learns, repeats itself, and its results become files."""
 
 import dataclasses
 from pathlib import Path
@@ -9,10 +9,10 @@ import pytest
 import torch
 from made_material import RECIPE, corpus, material
 
+from configs.errors import InputError
 from model import checkpoint
-from model.gscon import GSCon
 from model.labels import EMOTIONS, MODALITIES
-from model.network import Answers
+from model.network import build
 from train import evaluate, fusion, fusion_scores, install
 from train.calibration import softmax
 from train.compose import batch, compose
@@ -43,6 +43,47 @@ def test_training_again_gives_the_same_and_another_seed_does_not() -> None:
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[key])
     assert first.scores == again.scores != other.scores
+
+
+@pytest.mark.parametrize("network", ["ada2i", "cmath", "dmd", "mmgcn"])
+def test_another_network_in_place_of_gscon_is_trained_as_it_was_published(
+    network: str, tmp_path: Path
+) -> None:
+    asked = fusion.FusionRecipe(name="other", epochs=2, batch=32, width=16, heads=2, context=4,
+                                compositions=1, model=network)  # fmt: skip
+    if network == "ada2i":
+        asked = msgspec.structs.replace(asked, plugins={"ratio": {"start": 0}})
+    made = fusion.resolved(asked)
+    assert (made.gdc, made.ssc) == (0, 0)
+    given = material()
+    one = fusion.fit(made, given, 1, quiet)
+    found = checkpoint.load(install.fusion([one], made, given, tmp_path / "other"))
+    assert found.card.architecture.network == network
+    found.card.require_live()
+    if made.plugins:
+        plain = fusion.fit(msgspec.structs.replace(made, plugins={}), given, 1, quiet)
+        first, second = one.model.state_dict(), plain.model.state_dict()
+        assert any(not torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_plugins_and_what_they_scale_are_for_fusions_too() -> None:
+    short = msgspec.structs.replace(RECIPE, epochs=1)
+    made = [
+        fusion.resolved(msgspec.structs.replace(short, plugins=plugins, scaled=scaled))
+        for plugins, scaled in (
+            ({}, "gradient"), ({"fagm": {}}, "gradient"), ({"fagm": {}}, "update"),
+        )
+    ]  # fmt: skip
+    states = [fusion.fit(one, material(), 1, quiet).model.state_dict() for one in made]
+    for place, first in enumerate(states):
+        for second in states[place + 1 :]:
+            assert any(not torch.equal(value, second[name]) for name, value in first.items())
+    with pytest.raises(InputError, match="take one"):
+        fusion.resolved(msgspec.structs.replace(short, plugins={"fagm": {}, "ogm_ge": {}}))
+    with pytest.raises(InputError, match="there is one"):
+        fusion.resolved(
+            msgspec.structs.replace(short, plugins={"hvd": {}}, without=("text", "audio"))
+        )
 
 
 def test_what_is_left_out_is_never_learned() -> None:
@@ -109,15 +150,14 @@ def test_each_temperature_makes_validation_labels_most_probable(fitted: Fitted) 
 def losses_of(**changes: float) -> float:
     torch.manual_seed(0)
     given = material()
-    model = GSCon(architecture(RECIPE, given.dims)).eval()
+    model = build(architecture(RECIPE, given.dims)).eval()
     agreement = {"audio": RECIPE.audio, "visual": RECIPE.visual}
     way = compose(given.train, agreement, np.random.default_rng(0), clean=True)
     rows = torch.arange(64)
     windows = batch(given.train, way, rows)
-    answers: Answers = model(windows)
     recipe = msgspec.structs.replace(RECIPE, **changes)
     random = torch.Generator().manual_seed(0)
-    value = objective(model, answers, windows, given.train.emotions[rows], None, recipe, random)
+    value, _ = objective(model, [], windows, given.train.emotions[rows], None, recipe, random)
     return value.item()
 
 

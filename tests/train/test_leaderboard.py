@@ -157,6 +157,58 @@ def test_runs_that_differ_in_more_are_no_ablation(
     assert comparisons([plain, unlike]) == []
 
 
+def variant(given: Evaluation, run: str, network: str = "gscon", **recipe: object) -> Evaluation:
+    """A run with other words in its recipe."""
+    made = {**given.recipe, "model": network, **recipe}
+    return msgspec.structs.replace(given, run=run, network=network, recipe=made)
+
+
+def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
+    evaluations: list[Evaluation],
+) -> None:
+    plain = variant(evaluations[0], "plain")
+    runs = [
+        plain,
+        variant(plain, "fagm", plugins={"fagm": {"gamma": 0.5}}),
+        variant(plain, "slow", plugins={"fagm": {"gamma": 0.5}}, scaled="update"),
+        variant(plain, "both", plugins={"fagm": {"gamma": 0.5}, "hvd": {}}),
+        variant(plain, "other", plugins={"fagm": {"gamma": 0.1}, "hvd": {}}),
+    ]
+    found = {(one.first, one.second): one.changed for one in comparisons(runs)}
+    assert found == {
+        ("plain", "fagm"): "+ fagm",
+        ("plain", "slow"): "+ fagm (updates)",
+        ("plain", "both"): "+ fagm, + hvd",
+        ("fagm", "both"): "+ hvd",
+        ("plain", "other"): "+ fagm, + hvd",
+    }
+    rows = {row.model: row for row in board(runs, []).rows}
+    assert (rows["plain"].network, rows["plain"].balance) == ("gscon", "none")
+    assert rows["slow"].balance == "fagm (updates)"
+    assert rows["both"].balance == "fagm + hvd"
+
+
+def test_networks_are_compared_with_gscon_each_as_it_was_published(
+    evaluations: list[Evaluation],
+) -> None:
+    plain, consistent, _ = evaluations
+    off = {"gdc": 0.0, "ssc": 0.0}
+    runs = [
+        variant(consistent, "consistent"),
+        variant(plain, "cmath", "cmath", **off, plugins={"hvd": {}}, options={"kernel": 3}),
+        variant(plain, "cmath alone", "cmath", **off, plugins={}, options={"kernel": 3}),
+        variant(plain, "mmgcn", "mmgcn", **off),
+        variant(plain, "mmgcn and fagm", "mmgcn", **off, plugins={"fagm": {}}),
+        variant(plain, "other size", "dmd", **off, plugins={"graph": {}, "margin": {}}, width=9),
+    ]
+    found = [one for one in comparisons(runs) if "→ " in one.changed]
+    assert [(one.first, one.second, one.changed) for one in found] == [
+        ("consistent", "cmath", "gscon → cmath"),
+        ("consistent", "mmgcn", "gscon → mmgcn"),
+    ]
+    assert found[0].seeds == [1, 2]
+
+
 def test_places_on_the_plots_are_in_the_order_of_the_figures(
     evaluations: list[Evaluation],
 ) -> None:

@@ -6,13 +6,14 @@ one file with a subclass of `Plugin` and one line in `PLUGINS`.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from configs.errors import InputError
 from model.network import Network
-from train.balance.plugin import Plugin
+from train.balance.plugin import Plugin, Seen
+from train.scaling import Scaling
 
 #: The plug-ins by name: the module and the class, imported when one is asked for.
 PLUGINS: dict[str, str] = {
@@ -68,6 +69,36 @@ def check(chosen: Chosen, modalities: int = 2, devices: int = 1) -> None:
         )
 
 
+class Balance(NamedTuple):
+    """What balances a training: the weights of the consistency losses, and plug-ins with their
+    settings."""
+
+    gdc: float
+    ssc: float
+    plugins: dict[str, dict[str, Any]]
+
+
+def balanced(
+    model: str, modalities: int, gdc: float | None, ssc: float | None, chosen: Chosen | None
+) -> Balance:
+    """What balances a network, where None stands for what it was published with: GDC and SSC with
+    GSCon, and `PUBLISHED` with others; nothing where there is one modality.
+
+    Raises:
+        InputError: as `check` does.
+    """
+    several = modalities > 1
+    consistent = model == "gscon" and several
+    if chosen is None:
+        chosen = {name: {} for name in PUBLISHED.get(model, ())} if several else {}
+    check(chosen, modalities)
+    return Balance(
+        (0.5 if consistent else 0.0) if gdc is None else gdc,
+        (1.0 if consistent else 0.0) if ssc is None else ssc,
+        settled(chosen),
+    )
+
+
 def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
     """The same with every setting that was left out. Raises `InputError` as `check` does."""
     return {name: msgspec.to_builtins(_settings(name, values)) for name, values in chosen.items()}
@@ -76,6 +107,13 @@ def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
 def plugins(chosen: Chosen, network: Network) -> list[Plugin]:
     """The plug-ins of a training, new."""
     return [_class(name)(network, _settings(name, values)) for name, values in chosen.items()]
+
+
+def scaling(found: Sequence[Plugin], step: Sequence[Seen], epoch: int) -> Scaling:
+    """What one of the plug-ins scales a step's gradients by, all of whose parts are given; nothing
+    where none does."""
+    made = [plugin.scaling(step, epoch) for plugin in found]
+    return next((one for one in made if one is not None), Scaling([]))
 
 
 def names(found: Sequence[str]) -> str:
