@@ -1,6 +1,7 @@
 """Lists of runs: what a leaderboard is made of, and the trainings behind it.
 
-A list is a YAML file whose `runs` are the words that `train.fit` would be given, one run each.
+A list is a YAML file whose `runs` are the words that `train.fit` would be given, one run each; its
+`grids` are runs of every network with everything that balances.
 """
 
 import shlex
@@ -29,10 +30,50 @@ from train.runs import RUNS, Run
 FOLDER = "leaderboard"
 
 
-class RunList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file: for each run its recipe and overrides, for example `meld model=mlp seeds=5`."""
+class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Runs of every one of some networks with each of some balances.
 
-    runs: tuple[str, ...]
+    All are words for `train.fit`: those of `every` run, of `networks` by `model`, of `balances` by
+    a name, and of single `cells` by both (`mmgcn fagm`), later words going before. A run is named
+    after the grid's `name`, the network and the balance.
+    """
+
+    name: str
+    every: str
+    networks: dict[str, str]
+    balances: dict[str, str]
+    cells: dict[str, str] = {}
+
+    @property
+    def runs(self) -> list[str]:
+        """The runs, each as its words. Raises `InputError` where a cell is not in the grid."""
+        places = {
+            f"{network} {balance}": f"{self.every} model={network} {words} {further}"
+            for network, words in self.networks.items()
+            for balance, further in self.balances.items()
+        }
+        if unknown := self.cells.keys() - places.keys():
+            raise InputError(
+                f"grid {self.name!r}: there is no cell {min(unknown)!r}; give a network and a "
+                "balance"
+            )
+        return [
+            f"{words} {self.cells.get(place, '')} name={self.name}-{place.replace(' ', '-')}"
+            for place, words in places.items()
+        ]
+
+
+class RunList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file: for each run its recipe and overrides, for example `meld model=mlp seeds=5`, and
+    grids of runs."""
+
+    runs: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
+
+    @property
+    def every(self) -> list[str]:
+        """All runs, those of grids last."""
+        return [*self.runs, *(one for grid in self.grids for one in grid.runs)]
 
 
 @dataclass(frozen=True)
@@ -78,7 +119,7 @@ def read(name_or_path: str) -> list[Planned]:
     """
     path = configs.find(name_or_path, FOLDER)
     made: dict[str, Planned] = {}
-    for line in configs.convert(configs.read(path), RunList, str(path)).runs:
+    for line in configs.convert(configs.read(path), RunList, str(path)).every:
         words = _words(line, path)
         chosen = recipe(words[0], words[1:])
         if not isinstance(chosen, ConversationRecipe):

@@ -14,6 +14,7 @@ from toy import TOY, working_in
 
 import configs
 from configs.command import run
+from configs.errors import InputError
 from train import encoders, leaderboard, planned
 from train.board import Board
 
@@ -61,6 +62,28 @@ def test_the_runs_of_a_list_are_trained_once_and_shown(
     # Without --fit the same, as nothing is left to train; and a run beside the list.
     assert say("all.yaml", "one", "--json") == 0
     assert msgspec.json.decode(capsys.readouterr().out, type=Board).rows == made.rows
+
+
+def test_a_grid_is_every_network_with_every_balance(folder: Path) -> None:
+    grid = {
+        "name": "all", "every": "toy.yaml seeds=3",
+        "networks": {"mlp": "", "ada2i": "options.rank=2"},
+        "balances": {"none": "plugins={}", "fagm": "plugins.fagm.gamma=0.5"},
+        "cells": {"ada2i fagm": "plugins.fagm.gamma=0.1"},
+    }  # fmt: skip
+    Path("all.yaml").write_text(
+        yaml.safe_dump({"runs": ["toy.yaml name=one"], "grids": [grid]}, sort_keys=False)
+    )
+    made = {one.recipe.name: one.recipe for one in planned.read("all.yaml")}
+    assert list(made) == ["one", "all-mlp-none", "all-mlp-fagm", "all-ada2i-none", "all-ada2i-fagm"]
+    last = made["all-ada2i-fagm"]
+    assert (last.model, last.seeds, last.options["rank"]) == ("ada2i", 3, 2)
+    assert (last.plugins or {})["fagm"]["gamma"] == 0.1
+    assert (made["all-mlp-fagm"].plugins or {})["fagm"]["gamma"] == 0.5
+    assert made["all-mlp-none"].plugins == made["one"].plugins == {}
+    Path("all.yaml").write_text(yaml.safe_dump({"grids": [{**grid, "cells": {"mlp ratio": ""}}]}))
+    with pytest.raises(InputError, match=r"'all'.*'mlp ratio'"):
+        planned.read("all.yaml")
 
 
 def test_trainings_are_stopped_with_the_command(folder: Path) -> None:

@@ -1,0 +1,55 @@
+"""The sample conversation with other networks in place of the one that ships."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from sessions import read, run, utterances
+
+from model import checkpoint
+from model.labels import EMOTIONS
+from model.network import Mode, build
+from realtime.sample import CONVERSATION
+
+
+def other(folder: Path, name: str, mode: Mode) -> Path:
+    """A checkpoint of another network for the encoders that ship, with fresh weights."""
+    torch.manual_seed(1)
+    card = checkpoint.read_card("live")
+    architecture = msgspec.structs.replace(card.architecture, network=name, mode=mode, layers=2)
+    path = folder / f"{name}.safetensors"
+    checkpoint.save(path, build(architecture), msgspec.structs.replace(
+        card, name=name, architecture=architecture))  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("name", ["ada2i", "cmath", "dmd", "mmgcn"])
+def test_the_sample_is_replayed_with_another_network_that_a_configuration_names(
+    name: str, tmp_path: Path
+) -> None:
+    mode: Mode = "causal" if name == "cmath" else "buffer"
+    weights, out = other(tmp_path, name, mode), tmp_path / "out.jsonl"
+    setup = tmp_path / "setup.yaml"
+    setup.write_text(f"recognition:\n  checkpoint: {weights}\n")
+    done = run("realtime.replay", CONVERSATION, "--config", setup, "--events", out)
+    assert done.returncode == 0, done.stderr
+    found = utterances(read(out))
+    assert [one.utterance.id for one in found] == list(range(1, 11))
+    for one in found:
+        assert one.model.name == name
+        assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=1e-3)
+        assert set(one.emotion.probabilities) == set(EMOTIONS)
+        assert one.modalities.text.present
+        assert one.modalities.audio.present
+    assert sum(one.modalities.visual.present for one in found) >= 5
+    said = [tuple(one.emotion.probabilities.values()) for one in found]
+    assert len(set(said)) == len(said)
+
+
+def test_a_network_that_needs_the_future_is_refused(tmp_path: Path) -> None:
+    weights = other(tmp_path, "cmath", "full")
+    done = run("realtime.replay", CONVERSATION, f"recognition.checkpoint={weights}")
+    assert done.returncode == 2
+    assert "mode full" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
