@@ -14,7 +14,7 @@ Shapes: B conversations or windows, N utterances, M modalities, d width, C emoti
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import msgspec
@@ -155,7 +155,8 @@ class DMD(Network):
             shallow, attend, follow(self.follow_common), follow(self.follow_private)
         )
         if self.training:
-            answers.own.update(self._decoupled(shallow, answers.shared, batch.present))
+            own = self._decoupled(shallow, answers.shared, batch.present)
+            answers = replace(answers, own=own)
         return answers.last() if last else answers
 
     def _start(self) -> Memory:
