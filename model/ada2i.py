@@ -15,7 +15,7 @@ Shapes: B conversations or windows, N utterances, M modalities, d width, R rank,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import torch
@@ -32,14 +32,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (beta); published are 11 and 0.012 on IEMOCAP, 6 and 0.55 on MELD. `weightings` is the number
     of AFW layers, `scale` what the cosines are multiplied by at the start of training."""
 
-    rank: int = 6
-    residual: float = 0.55
-    weightings: int = 2
-    scale: float = 7.0
-
-    def __post_init__(self) -> None:
-        if self.rank < 1 or self.weightings < 1 or self.scale <= 0:
-            raise ValueError("rank and weightings are 1 or more, and scale is above 0")
+    rank: Annotated[int, msgspec.Meta(ge=1)] = 6
+    residual: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.55
+    weightings: Annotated[int, msgspec.Meta(ge=1)] = 2
+    scale: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 7.0
 
 
 @dataclass(frozen=True)

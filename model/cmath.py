@@ -16,27 +16,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.cross import Convolution, CrossAttention
+from model.cross import Convolution, ConvolutionOptions, CrossAttention
 from model.layers import feed_forward, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
 
 #: Attention of a central modality to one of all: `(query, keys and values, central, other)`.
 Attend = Callable[[Tensor, Tensor, str, str], Tensor]
-
-
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`kernel` is the size of the convolutions in utterances."""
-
-    kernel: int = 3
-
-    def __post_init__(self) -> None:
-        if self.kernel < 1:
-            raise ValueError("kernel is 1 or more")
 
 
 @dataclass(frozen=True)
@@ -54,8 +43,8 @@ class CMATH(Network):
     """The network. `encoded` are the central modalities as the gates give them, `fused` is the
     Gaussian's sample in training and its mean otherwise."""
 
-    OPTIONS = Options
-    options: Options
+    OPTIONS = ConvolutionOptions
+    options: ConvolutionOptions
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)

@@ -4,12 +4,21 @@ attention of one modality to another, in whole conversations and one utterance a
 Shapes: B conversations or windows, N utterances, d width.
 """
 
+from typing import Annotated
+
+import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture import Architecture
 from model.layers import attended
+
+
+class ConvolutionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`kernel` is the size of the convolutions in utterances."""
+
+    kernel: Annotated[int, msgspec.Meta(ge=1)] = 3
 
 
 class Convolution(nn.Module):

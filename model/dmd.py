@@ -17,13 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model import incremental
-from model.cross import Convolution, CrossAttention
+from model.cross import Convolution, ConvolutionOptions, CrossAttention
 from model.layers import Stack, feed_forward, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
 
@@ -34,16 +33,6 @@ Follow = Callable[[Sequence[Tensor]], list[Tensor]]
 
 #: What the decoupling's losses weigh in the objective: reconstruction and cycle, orthogonality.
 _DECOUPLING, _ORTHOGONALITY = 0.1, 0.01
-
-
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`kernel` is the size of the first convolutions in utterances."""
-
-    kernel: int = 3
-
-    def __post_init__(self) -> None:
-        if self.kernel < 1:
-            raise ValueError("kernel is 1 or more")
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,8 @@ class DMD(Network):
 
     SHARES = True
     OPINIONS = True
-    OPTIONS = Options
-    options: Options
+    OPTIONS = ConvolutionOptions
+    options: ConvolutionOptions
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)

@@ -11,7 +11,7 @@ Shapes: B conversations, N utterances, M modalities, d width.
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import torch
@@ -27,12 +27,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`alpha` is how much of the first state each layer keeps, and log(`theta` / number + 1) how
     much its own map counts; the paper's code has 0.1 and 0.5."""
 
-    alpha: float = 0.1
-    theta: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha < 1 or self.theta <= 0:
-            raise ValueError("alpha is 0 or more, below 1, and theta above 0")
+    alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+    theta: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.5
 
 
 @dataclass(frozen=True)

@@ -197,11 +197,11 @@ def test_the_decoupling_losses_of_dmd() -> None:
             back = model.decode[m](torch.cat([private, common]))
             again = model.private[m](back)
             cosine = common @ private / common.norm() / private.norm()
-            lost["reconstruction"] += 0.1 * float(((back - x) ** 2).mean())
-            lost["cycle"] += 0.1 * float(((again - private) ** 2).mean())
-            lost["orthogonality"] += 0.01 * max(0.0, float(cosine))
+            lost["reconstruction"] += 0.1 * ((back - x) ** 2).mean().item()
+            lost["cycle"] += 0.1 * ((again - private) ** 2).mean().item()
+            lost["orthogonality"] += 0.01 * max(0.0, cosine.item())
         for name, value in lost.items():
-            assert float(own[name][0, i]) == pytest.approx(value), name
+            assert own[name][0, i].item() == pytest.approx(value), name
 
 
 def test_the_shared_encoder_of_dmd_is_one_for_all_modalities() -> None:

@@ -58,12 +58,11 @@ class FAGM(Plugin):
     """The plug-in; it runs the network once for all and once more for each modality, in a step."""
 
     SETTINGS = FAGMSettings
+    settings: FAGMSettings
     SCALES = True
 
     def __init__(self, network: Network, settings: msgspec.Struct) -> None:
         super().__init__(network, settings)
-        assert isinstance(settings, FAGMSettings)
-        self._settings = settings
         self._types: Types | None = None
         self._made: Scaling | None = None
         self._epoch, self._steps = -1, 0
@@ -71,7 +70,7 @@ class FAGM(Plugin):
     def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
         if epoch != self._epoch:
             self._epoch, self._steps = epoch, 0
-        if self._made is None or self._steps % self._settings.every == 0:
+        if self._made is None or self._steps % self.settings.every == 0:
             if self._types is None:
                 self._types = types(self.network)
             self._made = self._scaling(step, self._types)
@@ -99,14 +98,14 @@ class FAGM(Plugin):
                     moved = sensitivity(before[one], after[one], seen.conversations.valid)
                     if moved is not None:
                         sensitive[one][m] = sensitive[one].get(m, 0) + moved
-        leads = lead({m: lost[m] - whole for m in there}, self._settings.gamma)
+        leads = lead({m: lost[m] - whole for m in there}, self.settings.gamma)
         factors = []
         for m, parameters in found.specific.items():
             slower = torch.tensor(1 - leads.get(m, 0.0))
             factors += [(p, slower.to(p)) for p in parameters]
         for one, moved_by in sensitive.items():
             if moved_by:
-                kept = penalties(moved_by, leads, self._settings.beta)
+                kept = penalties(moved_by, leads, self.settings.beta)
                 factors += [(p, kept) for p in _reading(one, len(kept))]
         told = {f"factor_{m}": 1 - x for m, x in leads.items()}
         return Scaling(factors, told=told)

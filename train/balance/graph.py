@@ -44,11 +44,11 @@ class GraphDistillation(Plugin):
     """
 
     SETTINGS = GraphSettings
+    settings: GraphSettings
 
     def __init__(self, network: Network, settings: msgspec.Struct) -> None:
         super().__init__(network, settings)
-        assert isinstance(settings, GraphSettings)
-        self._settings, a = settings, network.architecture
+        a, settings = network.architecture, self.settings
         graphs = ("homogeneous", "heterogeneous") if network.OPINIONS else ("heterogeneous",)
         self.graphs = nn.ModuleDict(
             {
@@ -70,7 +70,7 @@ class GraphDistillation(Plugin):
                 {m: seen.rows(x) for m, x in given.items()} for given in material[name]
             )
             each = graph(logits, vectors, seen.targets.present)
-            lost[f"graph_{name}"] = self._settings.weight * each.sum() / seen.step.count
+            lost[f"graph_{name}"] = self.settings.weight * each.sum() / seen.step.count
         return lost
 
 

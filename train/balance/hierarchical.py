@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.network import Network
 from train.balance.plugin import Plugin, Seen
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
@@ -31,14 +30,10 @@ class HierarchicalDistillation(Plugin):
     it does not grow with their number."""
 
     SETTINGS = HierarchicalSettings
-
-    def __init__(self, network: Network, settings: msgspec.Struct) -> None:
-        super().__init__(network, settings)
-        assert isinstance(settings, HierarchicalSettings)
-        self._settings = settings
+    settings: HierarchicalSettings
 
     def losses(self, seen: Seen, random: torch.Generator) -> dict[str, Tensor]:
-        answers, settings = seen.answers, self._settings
+        answers, settings = seen.answers, self.settings
         fused = seen.rows(answers.fused)
         said = seen.rows(answers.final).log_softmax(-1)
         if settings.stop_gradient:

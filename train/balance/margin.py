@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.network import Network
 from train.balance.plugin import Plugin, Seen
 
 
@@ -26,14 +25,10 @@ class Margin(Plugin):
     """Acts on `shared`, and on `encoded` where a network has no shared encoder."""
 
     SETTINGS = MarginSettings
-
-    def __init__(self, network: Network, settings: msgspec.Struct) -> None:
-        super().__init__(network, settings)
-        assert isinstance(settings, MarginSettings)
-        self._settings = settings
+    settings: MarginSettings
 
     def losses(self, seen: Seen, random: torch.Generator) -> dict[str, Tensor]:
-        targets, settings = seen.targets, self._settings
+        targets, settings = seen.targets, self.settings
         drawn = torch.randperm(len(targets.rows), generator=random)[: settings.rows]
         drawn = drawn.to(targets.rows.device)
         parts = seen.answers.shared or seen.answers.encoded

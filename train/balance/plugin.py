@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import torch
@@ -47,6 +47,7 @@ class Plugin(nn.Module):
 
     def __init__(self, network: Network, settings: msgspec.Struct) -> None:
         super().__init__()
+        self.settings: Any = settings
         self.modalities = network.modalities
         # In a tuple, so that the network's parameters are not taken for the plug-in's.
         self._trained = (network,)

@@ -47,17 +47,13 @@ class OGMGE(Plugin):
     """
 
     SETTINGS = OGMGESettings
+    settings: OGMGESettings
     SCALES = True
-
-    def __init__(self, network: Network, settings: msgspec.Struct) -> None:
-        super().__init__(network, settings)
-        assert isinstance(settings, OGMGESettings)
-        self._settings = settings
 
     def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
         strong = strengths(step, self.modalities)
-        factors = {m: slowed(x, self._settings.alpha) for m, x in against_others(strong).items()}
-        return of_encoders(self.network, factors, self._settings.noise, loud=True)
+        factors = {m: slowed(x, self.settings.alpha) for m, x in against_others(strong).items()}
+        return of_encoders(self.network, factors, self.settings.noise, loud=True)
 
 
 class Ratio(Plugin):
@@ -65,15 +61,11 @@ class Ratio(Plugin):
     2024, arXiv 2408.12895). The noise has the deviation of the scaled gradients."""
 
     SETTINGS = RatioSettings
+    settings: RatioSettings
     SCALES = True
 
-    def __init__(self, network: Network, settings: msgspec.Struct) -> None:
-        super().__init__(network, settings)
-        assert isinstance(settings, RatioSettings)
-        self._settings = settings
-
     def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
-        settings = self._settings
+        settings = self.settings
         if epoch < settings.start:
             return None
         ratios = against_weakest(strengths(step, self.modalities))
