@@ -78,10 +78,12 @@ class RunList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Job:
-    """A call of `train.fit`: its words, and what it makes."""
+    """A call of `train.fit` or another command: its words, what it makes, and what comes after."""
 
     words: tuple[str, ...]
     makes: str
+    command: str = "train.fit"
+    then: "Job | None" = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ def read(name_or_path: str) -> list[Planned]:
 
 
 def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
-    """Trains runs, so many at a time, each in a process of its own: first their text encoders.
+    """Trains and evaluates runs, so many at a time, each in a process of its own: first their text
+    encoders.
 
     A run that was interrupted is continued. `report` is told (done, in all, what).
 
@@ -142,23 +145,30 @@ def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
         InputError, Failure: as the training that did not succeed said; the others are stopped.
     """
     waiting = text_encoders(planned)
-    waiting += [Job(one.words, f"run {one.recipe.name}") for one in planned]
-    total, running = len(waiting), dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]]()
+    waiting += [_job(one) for one in planned]
+    total, running = (
+        len(waiting) + len(planned),
+        dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]](),
+    )
+    done = 0
     with ExitStack() as stack:
         stack.callback(lambda: _stop([process for process, _ in running.values()]))
         while waiting or running:
             while waiting and len(running) < jobs:
                 one = waiting.pop(0)
                 said: IO[bytes] = stack.enter_context(TemporaryFile())
-                words = [sys.executable, "-m", "train.fit", *one.words]
+                words = [sys.executable, "-m", one.command, *one.words]
                 running[one] = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said), said
             names = ", ".join(one.makes for one in running)
-            report(total - len(waiting) - len(running), total, f"training {names}")
+            report(done, total, f"making {names}")
             time.sleep(0.2)
             for one, (process, said) in list(running.items()):
                 if process.poll() is not None:
                     del running[one]
                     _require(one, process.returncode, said)
+                    done += 1
+                    if one.then is not None:
+                        waiting.insert(0, one.then)
 
 
 def text_encoders(planned: Sequence[Planned]) -> list[Job]:
@@ -189,6 +199,13 @@ def text_encoders(planned: Sequence[Planned]) -> list[Job]:
         for step in steps
         for name, seed in step
     ]
+
+
+def _job(one: Planned) -> Job:
+    """The training of a run, and its evaluation."""
+    name = f"run {one.recipe.name}"
+    scores = Job((str(one.folder), "--json"), f"the scores of {name}", "train.evaluate")
+    return Job(one.words, name, then=scores)
 
 
 def _words(line: str, path: Path) -> list[str]:
