@@ -43,9 +43,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one corpus, as trained, with all its modalities; None for what is unknown.
 
     `network` and `balance` say what was trained, and with which consistency losses and plug-ins;
-    `answer_ms` is the processor time of one answer, see `train.figures.Evaluation`. `validation` is
-    the weighted F1 on the split of selection; `best_on_test` that of the best epoch on test, which
-    is not to be compared with anything.
+    `answer_ms` is the processor time of one answer, see `train.figures.Evaluation`. `alone` is the
+    weighted F1 by the modality that is there, all others missing, where there are several.
+    `validation` is the weighted F1 on the split of selection; `best_on_test` that of the best epoch
+    on test, which is not to be compared with anything.
     """
 
     model: str
@@ -60,6 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: Spread | None = None
     macro_f1: Spread | None = None
     ece: Spread | None = None
+    alone: dict[str, Spread] = {}
     validation: Spread | None = None
     best_on_test: Spread | None = None
     network: str = ""
@@ -150,6 +152,7 @@ def _row(made: Evaluation) -> Row:
         accuracy=_spread(test.accuracy),
         macro_f1=_spread(test.macro_f1),
         ece=_spread(test.ece),
+        alone=_alone(made),
         validation=_spread(made.validation.weighted_f1),
         best_on_test=_spread(best.weighted_f1) if best else None,
         network=made.network,
@@ -178,6 +181,12 @@ def _published(told: Published, corpus: str) -> Row:
         source=told.source,
         note=told.note,
     )
+
+
+def _alone(made: Evaluation) -> dict[str, Spread]:
+    there = made.splits["test"]["as_trained"]
+    several = made.modalities if len(made.modalities) > 1 else []
+    return {m: _spread(there[presence((m,))].weighted_f1) for m in several}
 
 
 def _spread(figure: Figure) -> Spread:

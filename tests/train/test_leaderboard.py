@@ -183,6 +183,9 @@ def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
         ("plain", "other"): "+ fagm, + hvd",
     }
     rows = {row.model: row for row in board(runs, []).rows}
+    assert list(rows["plain"].alone) == ["text", "audio"]
+    told = plain.splits["test"]["as_trained"]["audio"].weighted_f1
+    assert rows["plain"].alone["audio"].mean == told.mean
     assert (rows["plain"].network, rows["plain"].balance) == ("gscon", "none")
     assert rows["slow"].balance == "fagm (updates)"
     assert rows["both"].balance == "fagm + hvd"
