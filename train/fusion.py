@@ -266,7 +266,7 @@ def fit(
             best = (reached, epoch + 1, state)
     assert best is not None
     model.load_state_dict(best[2])
-    found = calibrate(model, given.validation, held_out, weight)
+    found = calibrate(model, given.validation, held_out, weight, count)
     unseen = compositions_of(given.test, agreement, recipe.compositions, 202)
     scores = {
         "validation": evaluate(model, given.validation, held_out, found),

@@ -83,17 +83,22 @@ def evaluate(
 
 
 def calibrate(
-    model: Network, corpus: Corpus, compositions: list[Composition], weight: Tensor
+    model: Network,
+    corpus: Corpus,
+    compositions: list[Composition],
+    weight: Tensor,
+    rates: Tensor,
 ) -> Calibration:
     """The temperatures under which the labels are most probable, and as much of the classes'
-    weights [7] taken back as calibration needs."""
+    weights [7] taken back as calibration needs, where the classes are as frequent as `rates` [7]
+    say."""
     labels = np.tile(corpus.emotions.numpy(), len(compositions))
     logits, there = {}, {}
     for name, keep in SUBSETS.items():
         found = [predict(model, corpus, way, keep) for way in compositions]
         logits[name] = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
         there[name] = [one for way in compositions for one in _presence(way, keep)]
-    return temperatures(logits, there, labels, weight.double().numpy())
+    return temperatures(logits, there, labels, weight.double().numpy(), rates.double().numpy())
 
 
 def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:

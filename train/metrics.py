@@ -98,9 +98,7 @@ def reliability(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
 ) -> list[Bin]:
     """How right the answers are by how sure they are, in equal bins of confidence from 0 to 1."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    confidence, right, place = _binned(probabilities, labels, bins)
     count = np.bincount(place, minlength=bins)
     sure, hits = np.bincount(place, confidence, bins), np.bincount(place, right, bins)
     return [
@@ -110,9 +108,23 @@ def reliability(
 
 
 def calibration_error(
-    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    bins: int = 15,
+    counts: NDArray[np.floating] | None = None,
 ) -> float:
-    """Expected calibration error: how far confidence is from accuracy, averaged over equal bins."""
-    found = reliability(probabilities, labels, bins)
-    gaps = sum(one.count * abs(one.accuracy - one.confidence) for one in found)
-    return float(gaps / len(labels))
+    """Expected calibration error: how far confidence is from accuracy, averaged over equal bins.
+    `counts` [n] is how much each answer counts; None: all the same."""
+    confidence, right, place = _binned(probabilities, labels, bins)
+    each = np.ones(len(labels)) if counts is None else counts
+    gaps = np.bincount(place, each * (right - confidence), bins)
+    return float(np.abs(gaps).sum() / each.sum())
+
+
+def _binned(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Of each answer its confidence, 1 where it is right, and its bin of confidence."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    return confidence, right, np.minimum((confidence * bins).astype(int), bins - 1)

@@ -167,3 +167,31 @@ def test_what_is_added_is_by_the_modalities_that_are_there_and_part_of_the_prior
         temperatures({"text": {"final": wrong, **heads}}, {"text": ["text"] * 6000}, labels).shifts
         == {}
     )
+
+
+def test_utterances_count_as_if_the_classes_had_other_rates() -> None:
+    """The same as if so many more of a class had been there."""
+    logits, labels = drawn(5, 4000, 1.7)
+    rates = np.array([3.0, 1.0, 1.0, 2.0])
+    here = np.bincount(labels) / len(labels)
+    wanted = rates / rates.sum() / here
+    draws = np.random.default_rng(1).choice(4000, 200_000, p=wanted[labels] / 4000)
+    heads = {"text": logits, "final": logits}
+    found = temperatures({"text": heads}, {"text": ["text"] * 4000}, labels, None, rates)
+    many = {"text": logits[draws], "final": logits[draws]}
+    again = temperatures({"text": many}, {"text": ["text"] * 200_000}, labels[draws])
+    assert found.by_presence["text"] == pytest.approx(again.by_presence["text"], rel=0.05)
+    assert found.own["text"] == pytest.approx(again.own["text"], rel=0.05)
+    assert found.prior == pytest.approx(again.prior, abs=0.01)
+    plain = temperatures({"text": heads}, {"text": ["text"] * 4000}, labels)
+    same = temperatures({"text": heads}, {"text": ["text"] * 4000}, labels, None, here)
+    assert same == plain
+    assert found.prior[0] > plain.prior[0] + 0.05
+
+
+def test_a_calibration_error_may_be_of_answers_that_count_differently() -> None:
+    answers, labels = softmax(drawn(2, 500, 1.0)[0]), drawn(2, 500, 1.0)[1]
+    counts = np.random.default_rng(0).integers(1, 5, 500)
+    often = np.repeat(np.arange(500), counts)
+    found = calibration_error(answers, labels, counts=counts.astype(float))
+    assert found == pytest.approx(calibration_error(answers[often], labels[often]))
