@@ -61,15 +61,15 @@ class FusionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `seeds` trainings are made, with seeds 1, 2, ...; the best on validation is kept. `model` is the
     network, `encoder` what GSCon and Ada2I follow each modality with, `options` are the network's
-    own. `gdc` and `ssc` weigh the consistency losses, `rows` and `tau` belong to SSC; `plugins` are
-    balancing plug-ins and their settings, and `scaled` is what those that scale gradients act on
-    (None: what the network was published with; see `train.balance`). `balance` is the power of
-    the inverse class frequency that weighs the classes: 0 not at all, 1 all equally. `compositions`
-    is the number of ways in which validation and test are given voices and faces; `limit` keeps so
-    many training dialogues (None: all). `text` and `voice` are the recipes of the encoders that
-    ship, by which others are trained for what the fusion learns from, see `train.out_of_fold`.
-    `without` names modalities that are never there in training and selection: what is then scored
-    without them is what a model reaches that never relied on them.
+    own. `gdc` and `ssc` weigh the consistency losses and `plugins` are balancing plug-ins with
+    their settings (None: what the network was published with; see `train.balance`); `scaled` is
+    what those that scale gradients act on, `rows` and `tau` belong to SSC. `balance` is the power
+    of the inverse class frequency that weighs the classes: 0 not at all, 1 all equally.
+    `compositions` is the number of ways in which validation and test are given voices and faces;
+    `limit` keeps so many training dialogues (None: all). `text` and `voice` are the recipes of the
+    encoders that ship, by which others are trained for what the fusion learns from, see
+    `train.out_of_fold`. `without` names modalities that are never there in training and selection:
+    what is then scored without them is what a model reaches that never relied on them.
     """
 
     kind: Literal["fusion"] = "fusion"

@@ -3,7 +3,7 @@
     L = L_final + L_auxiliary + L_common + sum_m L_m + ssc * L_SSC + gdc * L_GDC
 
 is GSCon's. Networks without some of the heads have the other terms only; with other heads, also
-their cross-entropies, and losses of their own, see `model.network.Answers`.
+their cross-entropies, and losses of their own, see `model.answers.Answers`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -197,6 +197,34 @@ def test_heads_that_a_network_does_not_have_are_left_out() -> None:
     assert found.cosines == {}
 
 
+def test_opinions_on_common_parts_and_a_networks_own_losses_are_learned_too() -> None:
+    torch.manual_seed(3)
+    a = Architecture(DIMS, "causal", width=16, heads=2, dropout=0.0, network="dmd")
+    net = build(msgspec.structs.replace(a, classes=len(LABELS))).train()
+    answers, targets = answered(net)
+    weighting = Weighting(gdc=0.5)
+    found = objective(net, answers, targets, weighting, mass([targets], weighting), random())
+    for place, m in enumerate(MODALITIES):
+        wanted = plain_cross_entropy(
+            answers.homogeneous[m], targets, weighting, targets.present[:, place]
+        )
+        assert float(found.parts[f"homogeneous_{m}"]) == pytest.approx(wanted, rel=1e-5)
+    for name in ("reconstruction", "cycle", "orthogonality"):
+        mean = answers.own[name].flatten()[targets.rows].mean()
+        assert float(found.parts[name]) == pytest.approx(mean.item(), rel=1e-5)
+    # GDC is of the losses on the common parts: those on the private ones do not reach the encoder.
+    shared = net.groups()["shared"]
+    losses = []
+    for place, m in enumerate(MODALITIES):
+        rows = targets.rows[targets.present[:, place]]
+        labels = targets.labels[targets.present[:, place]]
+        logits = net(Dialogues(corpus().splits["train"]).take(range(5)).conversations)
+        own = torch.nn.functional.cross_entropy(logits.homogeneous[m].flatten(0, 1)[rows], labels)
+        losses.append(torch.autograd.grad(own, shared)[0].flatten())
+    length = torch.stack([one / one.norm() for one in losses]).mean(0).norm()
+    assert float(found.parts["gdc"]) == pytest.approx(-length.item(), abs=1e-4)
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4),
