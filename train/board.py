@@ -125,9 +125,11 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
 
 
 def balance(made: Evaluation) -> str:
-    """The consistency losses and plug-ins of a run, in words."""
+    """The consistency losses and plug-ins of a run, in words; `alone` where some dialogues came
+    once more with one modality alone."""
     updates = " (updates)" if made.recipe.get("scaled") == "update" else ""
-    return " + ".join(_added(made)) + updates or "none"
+    alone = ["alone"] if made.recipe.get("alone") else []
+    return " + ".join([*_added(made), *alone]) + updates or "none"
 
 
 def context(made: Evaluation) -> str:
