@@ -140,7 +140,9 @@ def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> N
     *parents, last = key.split(".")
     node = tree
     for parent in parents:
-        child = node.setdefault(parent, {})
+        # Null stands for nothing said, so that keys below it can be.
+        child = {} if node.get(parent) is None else node[parent]
+        node[parent] = child
         if not isinstance(child, dict):
             raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys")
         node = child

@@ -90,6 +90,11 @@ def test_overrides_reach_into_the_tree_and_the_last_one_wins(tmp_path: Path) -> 
     assert made == Outer(word="a=b", inner=Inner(5, 0.25), numbers=[1, 2], maybe=Inner(size=2))
 
 
+def test_an_override_may_reach_below_null(tmp_path: Path) -> None:
+    made = configs.load(written(tmp_path, "maybe: null"), Outer, ["maybe.size=2"])
+    assert made == Outer(maybe=Inner(size=2))
+
+
 @pytest.mark.parametrize("word", ["on", "off", "yes", "no", "On", "OFF", "y", "n"])
 def test_on_and_off_are_words(tmp_path: Path, word: str) -> None:
     assert configs.load(written(tmp_path, f"word: {word}"), Outer).word == word

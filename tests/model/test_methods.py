@@ -233,7 +233,7 @@ def test_mmgcn_is_a_graph_convolution() -> None:
             if (m == o and j <= i) or i == j:
                 cosine = first[a] @ first[b] / first[a].norm() / first[b].norm()
                 cosine = cosine.clamp(-1 + 1e-5, 1 - 1e-5)
-                joined[a, b] = 1 - math.acos(float(cosine)) / math.pi
+                joined[a, b] = 1 - math.acos(cosine.item()) / math.pi
     scale = joined.sum(1).rsqrt()
     normed = scale[:, None] * joined * scale
     state = first

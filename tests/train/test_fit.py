@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from toy import TOY, working_in
 
 from configs.command import run
-from train import encoders, evaluate, fit
+from train import encoders, evaluate, fit, fusion
 from train.face import FaceRecipe
 from train.fusion import FusionRecipe
 from train.text import TextRecipe
@@ -269,7 +269,7 @@ def test_the_recipes_that_ship_are_found_by_name() -> None:
 
 
 def test_the_file_of_the_live_recipe_states_the_defaults() -> None:
-    assert fit.recipe("live", []) == FusionRecipe()
+    assert fit.recipe("live", []) == fusion.resolved(FusionRecipe())
     assert fit.recipe("face", []) == FaceRecipe()
 
 
