@@ -72,15 +72,12 @@ class Ada2I(Network):
 
     def _groups(self) -> dict[str, list[nn.Parameter]]:
         """`fusion` are AFW and AMW; `heads` are the mapping networks, of use in training only."""
-        mapping = [p for one in self._layers for p in one.mapping.parameters()]
-        apart = {id(p) for p in mapping}
-        weigh = [p for p in self.weigh.parameters() if id(p) not in apart]
-        return {
-            **{f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities},
+        parts = {f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities}
+        parts |= {
             "shared": [],
-            "fusion": [*weigh, *self.final.parameters(), self.bias, self.scale],
-            "heads": mapping,
+            "heads": [p for one in self._layers for p in one.mapping.parameters()],
         }
+        return {**parts, "fusion": self._rest(parts.values())}
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         seen = visible(self.architecture, batch.valid)

@@ -71,18 +71,12 @@ class CMATH(Network):
     def _groups(self) -> dict[str, list[nn.Parameter]]:
         """The Gaussian's maps are the fusion, and so is the transformer, where modalities meet;
         `heads` are the opinions, the convolutions back, and the speakers' vectors."""
-        return {
-            **{f"enc.{m}": [*self.enter[m].parameters(), self.absence[m]] for m in self.modalities},
-            "shared": [],
-            "fusion": [
-                p
-                for one in (self.central, self.mean, self.deviation, self.final)
-                for p in one.parameters()
-            ],
-            "heads": [
-                p for one in (self.specific, self.back, self.speaker) for p in one.parameters()
-            ],
+        parts = {
+            f"enc.{m}": [*self.enter[m].parameters(), self.absence[m]] for m in self.modalities
         }
+        heads = (self.specific, self.back, self.speaker)
+        parts |= {"shared": [], "heads": [p for one in heads for p in one.parameters()]}
+        return {**parts, "fusion": self._rest(parts.values())}
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         seen, here = visible(self.architecture, batch.valid), batch.valid[..., None]

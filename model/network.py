@@ -8,13 +8,13 @@ Shapes: B conversations or windows, N utterances, M modalities, d width, C emoti
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any, ClassVar
 
 import msgspec
 import torch
 from torch import nn
 
+from configs import registry
 from configs.errors import InputError
 from model.answers import Answers
 from model.architecture import Architecture, Mode
@@ -267,10 +267,7 @@ class Network(nn.Module, ABC):
 
 def network_class(name: str) -> type[Network]:
     """The class of a network. Raises `InputError` where there is none of that name."""
-    if name not in NETWORKS:
-        raise InputError(f"network {name!r}: there is none; give one of {', '.join(NETWORKS)}")
-    module, _, made = NETWORKS[name].rpartition(".")
-    found: type[Network] = getattr(import_module(module), made)
+    found: type[Network] = registry.member("network", name, NETWORKS)
     return found
 
 
@@ -281,11 +278,8 @@ def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         InputError: there is no network of that name, or it has no such options or values.
     """
     kind = network_class(name).OPTIONS
-    try:
-        made: dict[str, Any] = msgspec.to_builtins(msgspec.convert(dict(given), kind))
-    except msgspec.ValidationError as error:
-        known = ", ".join(kind.__struct_fields__) or "none"
-        raise InputError(f"network {name!r}: options: {error}; its options are: {known}") from error
+    chosen = registry.settings(f"network {name!r}: options", given, kind, "options")
+    made: dict[str, Any] = msgspec.to_builtins(chosen)
     return made
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from configs.errors import InputError
 from model.architecture import Encoder
-from model.network import NETWORKS, Architecture, Mode, network_class, options
+from model.network import NETWORKS, Architecture, Mode, options
 from train import balance, encoded
 from train.compose import Absence
 from train.corpora import pickles
@@ -117,8 +117,14 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     if recipe.model not in NETWORKS:
         raise InputError(f"model={recipe.model}: there is none; one of {', '.join(NETWORKS)}")
     several = recipe.modalities is None or len(recipe.modalities) > 1
-    by = balance.balanced(recipe.model, 2 if several else 1, recipe.gdc, recipe.ssc, recipe.plugins)
-    balance.check(by.plugins, devices=recipe.devices)
+    by = balance.balanced(
+        recipe.model,
+        2 if several else 1,
+        recipe.gdc,
+        recipe.ssc,
+        recipe.plugins,
+        recipe.devices,
+    )
     direct = _in_context(recipe) if recipe.direct is None else recipe.direct
     if direct and not _in_context(recipe):
         raise InputError(
@@ -205,7 +211,7 @@ def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architec
         encoder=recipe.encoder,
         # The encoder in context is the sentence encoder, trained further: half of the vector each.
         direct=corpus.dims["text"] // 2 if recipe.direct else 0,
-        projector=bool(recipe.gdc or recipe.ssc) and not network_class(recipe.model).SHARES,
+        projector=balance.projector(recipe.model, recipe.gdc, recipe.ssc),
         options=recipe.options,
     )
 

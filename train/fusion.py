@@ -13,14 +13,7 @@ from model.architecture import Encoder
 from model.audio import AudioEncoder
 from model.face import FaceEncoder
 from model.labels import EMOTIONS, MODALITIES
-from model.network import (
-    Architecture,
-    Conversations,
-    Network,
-    build,
-    network_class,
-    options,
-)
+from model.network import Architecture, Conversations, Network, build, options
 from train import balance, encoders, out_of_fold
 from train.balance.plugin import Plugin, Seen
 from train.calibration import Calibration
@@ -178,7 +171,7 @@ def architecture(recipe: FusionRecipe, dims: dict[str, int]) -> Architecture:
         dropout=recipe.dropout,
         network=recipe.model,
         encoder=recipe.encoder,
-        projector=bool(recipe.gdc or recipe.ssc) and not network_class(recipe.model).SHARES,
+        projector=balance.projector(recipe.model, recipe.gdc, recipe.ssc),
         options=recipe.options,
     )
 

@@ -5,13 +5,13 @@ one file with a subclass of `Plugin` and one line in `PLUGINS`.
 """
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import msgspec
 
+from configs import registry
 from configs.errors import InputError
-from model.network import Network
+from model.network import Network, network_class
 from train.balance.plugin import Plugin, Seen
 from train.scaling import Scaling
 
@@ -79,7 +79,12 @@ class Balance(NamedTuple):
 
 
 def balanced(
-    model: str, modalities: int, gdc: float | None, ssc: float | None, chosen: Chosen | None
+    model: str,
+    modalities: int,
+    gdc: float | None,
+    ssc: float | None,
+    chosen: Chosen | None,
+    devices: int = 1,
 ) -> Balance:
     """What balances a network, where None stands for what it was published with: GDC and SSC with
     GSCon, and `PUBLISHED` with others; nothing where there is one modality.
@@ -91,12 +96,17 @@ def balanced(
     consistent = model == "gscon" and several
     if chosen is None:
         chosen = {name: {} for name in PUBLISHED.get(model, ())} if several else {}
-    check(chosen, modalities)
+    check(chosen, modalities, devices)
     return Balance(
         (0.5 if consistent else 0.0) if gdc is None else gdc,
         (1.0 if consistent else 0.0) if ssc is None else ssc,
         settled(chosen),
     )
+
+
+def projector(model: str, gdc: float | None, ssc: float | None) -> bool:
+    """Whether a network needs a shared encoder beside it, for the consistency losses."""
+    return bool(gdc or ssc) and not network_class(model).SHARES
 
 
 def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
@@ -116,23 +126,10 @@ def scaling(found: Sequence[Plugin], step: Sequence[Seen], epoch: int) -> Scalin
     return next((one for one in made if one is not None), Scaling([]))
 
 
-def names(found: Sequence[str]) -> str:
-    """Plug-ins as they are told to people."""
-    return " + ".join(found) or "none"
-
-
 def _class(name: str) -> type[Plugin]:
-    if name not in PLUGINS:
-        raise InputError(f"plugin {name!r}: there is none; one of {', '.join(PLUGINS)}")
-    module, _, made = PLUGINS[name].rpartition(".")
-    found: type[Plugin] = getattr(import_module(module), made)
+    found: type[Plugin] = registry.member("plugin", name, PLUGINS)
     return found
 
 
 def _settings(name: str, values: Mapping[str, Any]) -> msgspec.Struct:
-    kind = _class(name).SETTINGS
-    try:
-        return msgspec.convert(dict(values or {}), kind)
-    except msgspec.ValidationError as error:
-        known = ", ".join(kind.__struct_fields__) or "none"
-        raise InputError(f"plugin {name!r}: {error}; its settings are: {known}") from error
+    return registry.settings(f"plugin {name!r}", values, _class(name).SETTINGS, "settings")
