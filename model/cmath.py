@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.cross import Convolution, ConvolutionOptions, CrossAttention
+from model.cross import Convolution, ConvolutionOptions, CrossAttention, spoken
 from model.layers import feed_forward, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
 
@@ -126,14 +126,9 @@ class CMATH(Network):
         return self._answers(encoded), Memory(features, rows, valid[1:])
 
     def _states(self, projected: Mapping[str, Tensor], batch: Conversations) -> dict[str, Tensor]:
-        """The modalities' utterances with their speakers, a learned vector in place of a missing
-        one."""
-        speaker = self.speaker(batch.speakers)
-        made = {}
-        for place, m in enumerate(self.modalities):
-            there = batch.present[..., place, None]
-            made[m] = self.drop(torch.where(there, projected[m], self.absence[m]) + speaker)
-        return made
+        """The modalities' utterances as they enter the transformer."""
+        states = spoken(projected, self.absence, self.speaker(batch.speakers), batch)
+        return {m: self.drop(x) for m, x in states.items()}
 
     def _through(self, states: Mapping[str, Tensor], attend: Attend) -> dict[str, Tensor]:
         return {m: self._central(m)(states, m, attend) for m in self.modalities}

@@ -4,6 +4,7 @@ attention of one modality to another, in whole conversations and one utterance a
 Shapes: B conversations or windows, N utterances, d width.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture import Architecture
+from model.conversations import Conversations
 from model.layers import attended
 
 
@@ -54,6 +56,20 @@ class Convolution(nn.Module):
         side = [rows[:, place : place + count] for place in range(self.size)]
         made: Tensor = self.together(torch.cat(side, -1))
         return made
+
+
+def spoken(
+    projected: Mapping[str, Tensor],
+    absence: nn.ParameterDict,
+    speaker: Tensor,
+    batch: Conversations,
+) -> dict[str, Tensor]:
+    """The modalities' utterances [B, N, d] with their speakers' vectors, a learned vector in place
+    of a missing one. The modalities are in the order of the masks."""
+    return {
+        m: torch.where(batch.present[..., place, None], x, absence[m]) + speaker
+        for place, (m, x) in enumerate(projected.items())
+    }
 
 
 class CrossAttention(nn.Module):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model import incremental
-from model.cross import Convolution, ConvolutionOptions, CrossAttention
+from model.cross import Convolution, ConvolutionOptions, CrossAttention, spoken
 from model.layers import Stack, feed_forward, speaker_vectors, visible
 from model.network import Answers, Architecture, Conversations, Network
 
@@ -194,15 +194,9 @@ class DMD(Network):
         return answers, Memory(features, pasts["common"], pasts["private"], rows, valid[1:])
 
     def _shallow(self, projected: Mapping[str, Tensor], batch: Conversations) -> dict[str, Tensor]:
-        """The modalities' utterances with their speakers, before they are decoupled."""
-        speaker = self.speaker(batch.speakers)
-        return {
-            m: self.drop(
-                torch.where(batch.present[..., place, None], projected[m], self.absence[m])
-                + speaker
-            )
-            for place, m in enumerate(self.modalities)
-        }
+        """The modalities' utterances before they are decoupled."""
+        states = spoken(projected, self.absence, self.speaker(batch.speakers), batch)
+        return {m: self.drop(x) for m, x in states.items()}
 
     def _answers(
         self,
