@@ -19,6 +19,7 @@ from train.engine import Precision, copied, fabric
 from train.features import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Samples = NDArray[np.float32]
 
 #: Columns after which nothing is heard of a sound any more.
@@ -27,17 +28,20 @@ _ECHO = 16
 _LOWEST, _HIGHEST = (2595 * math.log10(1 + edge / 700) for edge in EDGES)
 _MEL = torch.linspace(_LOWEST, _HIGHEST, MELS + 2)[1:-1]
 _CENTRES = 700 * (10 ** (_MEL / 2595) - 1)
+#: What a microphone's narrow band leaves of the others in dB, at the least.
+_UNHEARD = -45.0
 
 
 class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a voice encoder is trained.
 
-    Utterances are heard as another speaker, microphone and room might give them: `columns` of 20 ms
-    of each are taken, faster or slower by up to the share `speed`; bands are moved by up to
-    `shift`; their levels follow a random curve of about `colour` dB; with the probability `room`
+    Utterances are heard as another speaker, microphone and room might give them: with the
+    probability `coded` through a telephone's codec or one of calls (see `train.codecs`); `columns`
+    of 20 ms of each are taken, faster or slower by up to the share `speed`; bands are moved by up
+    to `shift`; their levels follow a random curve of about `colour` dB; with the probability `room`
     they reverberate for 0.2 to 0.8 s, with `noise` there is noise 10 to 35 dB below, and with
-    `band` the microphone hears nothing below up to 400 and above 3000 to 7800 Hz; and with `hidden`
-    bands and columns are left out, twice each.
+    `band` the microphone hears less and less below 60 to 450 and above 2800 to 9000 Hz, by 8 to
+    97 dB an octave; and with `hidden` bands and columns are left out, twice each.
     `folds` of RAVDESS' actors are measured (fewer: for a quick look); `average` is the decay, in a
     step, of the weights' moving average, which is kept after the last epoch.
     """
@@ -46,7 +50,7 @@ class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "voice"
     seed: int = 1
     folds: Annotated[int, msgspec.Meta(ge=1, le=6)] = 6
-    epochs: Positive = 40
+    epochs: Positive = 80
     batch: Positive = 32
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
@@ -54,14 +58,15 @@ class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label_smoothing: float = 0.1
     dropout: float = 0.3
     average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.98
+    coded: Probability = 0.2
     columns: Positive = 180
     speed: float = 0.15
     shift: float = 3.0
     colour: float = 2.5
-    room: float = 0.0
-    noise: float = 0.7
-    band: float = 0.0
-    hidden: float = 0.7
+    room: Probability = 0.2
+    noise: Probability = 0.7
+    band: Probability = 0.3
+    hidden: Probability = 0.7
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Precision = "32-true"
     threads: Positive = 1
@@ -70,24 +75,26 @@ class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Clips:
-    """Recordings: power [n, 64, columns], padded with silence, and their lengths in columns
-    int64 [n]."""
+    """Recordings: power [ways, n, 64, columns], padded with silence, and their lengths in columns
+    int64 [n]. The first way is as they were recorded; others are the same through codecs."""
 
     power: Tensor
     lengths: Tensor
 
     def take(self, rows: Tensor) -> "Clips":
         """Some of them."""
-        return Clips(*(part[rows] for part in vars(self).values()))
+        return Clips(self.power[:, rows], self.lengths[rows])
 
 
-def heard(ear: Spectrogram, sounds: Sequence[Samples]) -> Clips:
-    """Sounds, mono float32 at 16 kHz, as the training takes them."""
-    powers = [ear(as_heard(samples)) for samples in sounds]
-    lengths = torch.tensor([power.shape[1] for power in powers])
-    padded = torch.zeros(len(powers), MELS, int(lengths.max()))
-    for row, power in zip(padded, powers, strict=True):
-        row[:, : power.shape[1]] = power
+def heard(ear: Spectrogram, *ways: Sequence[Samples]) -> Clips:
+    """Sounds, mono float32 at 16 kHz, as the training takes them; each way has the same sounds in
+    the same lengths."""
+    powers = [[ear(as_heard(samples)) for samples in sounds] for sounds in ways]
+    lengths = torch.tensor([power.shape[1] for power in powers[0]])
+    padded = torch.zeros(len(ways), len(lengths), MELS, int(lengths.max()))
+    for rows, way in zip(padded, powers, strict=True):
+        for row, power in zip(rows, way, strict=True):
+            row[:, : power.shape[1]] = power
     return Clips(padded, lengths)
 
 
@@ -107,7 +114,7 @@ def trained(
     shuffle = torch.Generator().manual_seed(recipe.seed)
     net = VoiceNet(classes, recipe.dropout)
     spoken = torch.arange(clips.power.shape[-1]) < clips.lengths[:, None]
-    net.standardise(clips.power.transpose(1, 2)[spoken])
+    net.standardise(clips.power[0].transpose(1, 2)[spoken])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     plain = torch.optim.AdamW(
         net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -137,7 +144,7 @@ def trained(
 def augment(see: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceRecipe) -> Tensor:
     """What a network sees of clips as they might also sound, [n, 64, columns]; see
     `VoiceRecipe`."""
-    count, device = len(clips.power), clips.power.device
+    count, device = len(clips.lengths), clips.power.device
 
     def up_to(most: float) -> Tensor:
         return (torch.rand(count, 1, device=device) * 2 - 1) * most
@@ -146,7 +153,12 @@ def augment(see: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceRecipe) 
         return torch.rand(count, 1, device=device) < probability
 
     band = torch.linspace(0, 1, MELS, device=device)
-    power = _cut(clips, 1 + up_to(recipe.speed), 1 + up_to(recipe.shift) / MELS, recipe.columns)
+    power, ways = clips.power[0], len(clips.power)
+    if recipe.coded and ways > 1:
+        codec = torch.randint(1, ways, (count, 1), device=device) * chosen(recipe.coded)
+        power = clips.power[codec[:, 0], torch.arange(count, device=device)]
+    speed, bands = 1 + up_to(recipe.speed), 1 + up_to(recipe.shift) / MELS
+    power = _cut(power, clips.lengths, speed, bands, recipe.columns)
     slope, wave = torch.randn(2, count, 1, device=device) * recipe.colour
     curve = slope * (2 * band - 1) + wave * torch.cos(band * (5 + up_to(3.0)) + up_to(math.pi))
     power = power * (10 ** (curve / 10))[..., None]
@@ -159,11 +171,7 @@ def augment(see: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceRecipe) 
     grain = 0.5 + 0.5 * torch.empty_like(power).exponential_()
     power = power + level[..., None] * grain
     if recipe.band:
-        lowest, highest = 225 + up_to(175.0), 5400 + up_to(2400.0)
-        centres = _CENTRES.to(device)
-        outside = ((centres < lowest) | (centres > highest)) & chosen(recipe.band)
-        # What a filter leaves of the other bands is some 40 dB below.
-        power = power * torch.where(outside, 1e-4, 1.0)[..., None]
+        power = _narrow(power, chosen(recipe.band))
     seen = see(power)
     for axis, most in ((1, 9), (2, 25)) * 2:
         size = seen.shape[axis]
@@ -188,12 +196,27 @@ def _reverberating(power: Tensor, chosen: Tensor) -> Tensor:
     return power + loudness * late
 
 
-def _cut(clips: Clips, speed: Tensor, bands: Tensor, columns: int) -> Tensor:
-    """So many columns of each clip, from anywhere in it, or it from anywhere in silence; with its
-    speed and the frequencies of its bands multiplied, [n, 1] each."""
-    count, _, longest = clips.power.shape
-    device = clips.power.device
-    room = clips.lengths[:, None] - columns * speed
+def _narrow(power: Tensor, chosen: Tensor) -> Tensor:
+    """Power [n, 64, columns] as it is heard through a narrow band where `chosen` [n, 1]."""
+    octaves = _CENTRES.to(power.device).log2()
+
+    def between(lowest: float, highest: float) -> Tensor:
+        return lowest + (highest - lowest) * torch.rand_like(chosen, dtype=power.dtype)
+
+    low, high = between(60.0, 450.0).log2(), between(2800.0, 9000.0).log2()
+    below, above = (low - octaves).clamp(min=0), (octaves - high).clamp(min=0)
+    steep, other = 2 ** between(3.0, 6.6), 2 ** between(3.0, 6.6)
+    decibels = (-steep * below - other * above).clamp(min=_UNHEARD) * chosen
+    return power * (10 ** (decibels / 10))[..., None]
+
+
+def _cut(power: Tensor, lengths: Tensor, speed: Tensor, bands: Tensor, columns: int) -> Tensor:
+    """So many columns of each clip, power [n, 64, longest] of which `lengths` [n] are sound, from
+    anywhere in it, or it from anywhere in silence; with its speed and the frequencies of its bands
+    multiplied, [n, 1] each."""
+    count, _, longest = power.shape
+    device = power.device
+    room = lengths[:, None] - columns * speed
     start = torch.rand(count, 1, device=device) * room
     time = start + torch.arange(columns, device=device) * speed
     band = torch.arange(MELS, device=device) * bands
@@ -201,4 +224,4 @@ def _cut(clips: Clips, speed: Tensor, bands: Tensor, columns: int) -> Tensor:
     grid = torch.stack(
         [x[:, None, :].expand(-1, MELS, -1), y[:, :, None].expand(-1, -1, columns)], -1
     )
-    return functional.grid_sample(clips.power[:, None], grid, align_corners=False)[:, 0]
+    return functional.grid_sample(power[:, None], grid, align_corners=False)[:, 0]

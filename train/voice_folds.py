@@ -1,5 +1,6 @@
 """What a voice encoder is worth on voices that it has never heard, by whatever microphone."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,12 +11,13 @@ from scipy import signal
 
 from model.labels import EMOTIONS, SAMPLE_RATE
 from model.voice import VoiceNet
+from train.codecs import Codec, through
 from train.corpora import voices
 from train.descent import threads
 from train.features import Report
 from train.metrics import Scores, score
-from train.voice import Samples, VoiceRecipe, trained
-from train.voice_material import Material, material
+from train.voice import Samples, VoiceRecipe
+from train.voice_nets import VoiceNets
 
 #: RAVDESS' actors, four in each fold, in the manner of EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
@@ -45,7 +47,17 @@ def fit(recipe: VoiceRecipe, report: Report) -> Fitted:
 
 def conditions(random: np.random.Generator) -> dict[str, Callable[[Samples], Samples]]:
     """Ways in which a microphone may give a sound: as recorded; 12 dB louder (and cut off where
-    that is too loud) or softer; through a telephone's band; with white noise 10 dB below."""
+    that is too loud) or softer; through a telephone's band; with white noise 10 dB below; through
+    codecs of mobile telephones and of calls; in a room that echoes for 0.4 s."""
+    mobile, call = (
+        Codec("libopencore_amrnb", "amr", 8000, 7950),
+        Codec("libopus", "ogg", 48000, 16000),
+    )
+    fading = 10 ** (-3 * np.arange(0, 0.4, 1 / SAMPLE_RATE) / 0.4)
+    echo = random.normal(size=len(fading)) * fading
+    # Half as loud as what comes directly: a person at a desk.
+    echo *= math.sqrt(0.5 / np.square(echo).sum())
+    echo[0] = 1.0
     telephone = signal.butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE, output="sos")
 
     def louder(sound: Samples) -> Samples:
@@ -61,23 +73,29 @@ def conditions(random: np.random.Generator) -> dict[str, Callable[[Samples], Sam
         level = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) * 10 ** (-10 / 20)
         return np.asarray(sound + random.normal(0, level, sound.shape), np.float32)
 
+    def echoing(sound: Samples) -> Samples:
+        return np.asarray(signal.fftconvolve(sound, echo)[: len(sound)], np.float32)
+
     return {
         "as recorded": lambda sound: sound,
         "12 dB louder": louder,
         "12 dB softer": softer,
         "telephone band": narrow,
         "noise at 10 dB": noisy,
+        "mobile telephone (AMR, 7.95 kbit/s)": lambda sound: through(sound, mobile),
+        "call (Opus, 16 kbit/s)": lambda sound: through(sound, call),
+        "room of 0.4 s": echoing,
     }
 
 
 def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
-    given = material(report)
-    folds, by_gender, by_fold = _folds(recipe, given, report)
+    nets = VoiceNets(recipe, report)
+    given = nets.material
+    folds, by_gender, by_fold = _folds(recipe, nets)
     emotions = torch.tensor([clip.emotion for clip in given.clips])
     splits = np.array([voices.split_of(clip.actor) for clip in given.clips])
-    mine = torch.from_numpy(splits == "train")
     line = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
-    net = trained(recipe, given.heard.take(mine), emotions[mine], len(EMOTIONS), line, report)
+    net = nets.net((*voices.ACTORS["validation"], *voices.ACTORS["test"]), line)
 
     def scored(split: str) -> Scores:
         held_out = torch.from_numpy(splits == split)
@@ -87,9 +105,10 @@ def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
 
 
 def _folds(
-    recipe: VoiceRecipe, given: Material, report: Report
+    recipe: VoiceRecipe, nets: VoiceNets
 ) -> tuple[dict[str, Scores], dict[str, Scores], list[float]]:
     """Scores by condition over all folds, by gender as recorded, and the mean recall by fold."""
+    given = nets.material
     stated = torch.tensor([clip.stated for clip in given.clips])
     said: dict[str, list[NDArray[np.float64]]] = {}
     labels, women, by_fold = list[NDArray[np.int64]](), list[bool](), list[float]()
@@ -98,8 +117,7 @@ def _folds(
         mine = torch.tensor([clip.actor in names for clip in given.clips])
         so_far = f", mean recall so far {np.mean(by_fold):.3f}" if by_fold else ""
         line = f"fold {number + 1} of {recipe.folds}{so_far}"
-        rest = given.heard.take(~mine)
-        net = trained(recipe, rest, stated[~mine], len(voices.STATED), line, report)
+        net = nets.net(names, line, stated=True)
         labels.append(stated[mine].numpy())
         # RAVDESS numbers its women evenly.
         women += [int(c.actor[-2:]) % 2 == 0 for c in given.clips if c.actor in names]

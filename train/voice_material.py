@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.voice import Spectrogram, VoiceNet
+from train.codecs import CALLS, TELEPHONE, through
 from train.corpora import voices
 from train.features import Report
 from train.voice import Clips, Samples, answer, heard
@@ -30,12 +31,22 @@ class Material:
         return np.stack([answer(net, self.ear, change(self.sounds[row])) for row in rows])
 
 
-def material(report: Report) -> Material:
-    """Reads both corpora. Raises `InputError` where they are not there."""
+def material(report: Report, coded: bool) -> Material:
+    """Reads both corpora; where `coded`, the training may hear each clip through one of the codecs
+    of telephones and one of calls, too. Raises `InputError` where they are not there."""
     clips, sounds = [], list[Samples]()
     for clip, sound in voices.load():
         clips.append(clip)
         sounds.append(sound)
         report(len(clips), voices.COUNT, "voices")
+    ways = [sounds]
+    random = np.random.default_rng(0)
+    passed = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
+    for codecs, line in passed:
+        way = list[Samples]()
+        for sound in sounds:
+            way.append(through(sound, codecs[random.integers(len(codecs))]))
+            report(len(way), len(sounds), line)
+        ways.append(way)
     ear = Spectrogram()
-    return Material(clips, sounds, heard(ear, sounds), ear)
+    return Material(clips, sounds, heard(ear, *ways), ear)

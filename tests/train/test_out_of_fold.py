@@ -15,11 +15,12 @@ from model.conversation_text import ConversationTextEncoder, Learned
 from model.labels import EMOTIONS
 from model.text import TextEncoder
 from model.voice import VoiceNet
-from train import encoders, features, lessons, out_of_fold, words
+from train import encoders, features, lessons, out_of_fold, voice_nets, words
 from train.corpora import meld, voices
 from train.corpora.voices import STATED, Clip
 from train.text import TextRecipe
 from train.voice import VoiceRecipe
+from train.voice_nets import VoiceNets
 
 SMALL = VoiceRecipe(epochs=1, batch=8, columns=40, accelerator="cpu", threads=1)
 
@@ -71,19 +72,19 @@ def test_no_actor_is_heard_by_a_network_that_learned_them(
     corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: list[set[int]] = []
-    real = out_of_fold.trained
+    real = voice_nets.trained
 
     def watched(recipe, clips, labels, *rest):  # type: ignore[no-untyped-def]
         # Which clips these are, by what they sound like.
-        learned.append({int(one.sum() * 1e3) for one in clips.power.double()})
+        learned.append({int(one.sum() * 1e3) for one in clips.power[0].double()})
         return real(recipe, clips, labels, *rest)
 
-    monkeypatch.setattr(out_of_fold, "trained", watched)
+    monkeypatch.setattr(voice_nets, "trained", watched)
     found = out_of_fold.audio_encoders(SMALL, quiet)
     assert set(found) == {one for part in out_of_fold.parts() for one in part}
     assert len({encoder.identity for encoder in found.values()}) == out_of_fold.PARTS
-    read = out_of_fold.material(quiet)
-    sums = [int(one.sum() * 1e3) for one in read.heard.power.double()]
+    read = VoiceNets(SMALL, quiet).material
+    sums = [int(one.sum() * 1e3) for one in read.heard.power[0].double()]
     for part, seen in zip(out_of_fold.parts(), learned, strict=True):
         for clip, value in zip(read.clips, sums, strict=True):
             of_others = voices.split_of(clip.actor) == "train" and clip.actor not in part

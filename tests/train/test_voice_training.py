@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
 import torch
 from torch import Tensor
 
 from configs.command import run
 from model.voice import MELS, Spectrogram
-from train import fit, voice_folds
+from train import fit, voice_nets
 from train.corpora import voices
 from train.corpora.voices import STATED, Clip
 from train.voice import Clips, VoiceRecipe, answer, augment, heard, trained
 from train.voice_folds import FOLDS, conditions
 
-STRENGTHS = ("speed", "shift", "colour", "room", "noise", "band", "hidden")
-PLAIN = VoiceRecipe(speed=0, shift=0, colour=0, room=0, noise=0, band=0, hidden=0, columns=40)
+STRENGTHS = ("coded", "speed", "shift", "colour", "room", "noise", "band", "hidden")
 
 
 def changed(**values: float) -> VoiceRecipe:
@@ -26,9 +26,12 @@ def changed(**values: float) -> VoiceRecipe:
     return VoiceRecipe(columns=40, **{**zeros, **values})  # type: ignore[arg-type]
 
 
+PLAIN = changed()
+
+
 def recorded(count: int = 12, columns: int = 60) -> Clips:
     torch.manual_seed(0)
-    return Clips(torch.rand(count, MELS, columns) + 0.1, torch.full((count,), columns))
+    return Clips(torch.rand(3, count, MELS, columns) + 0.1, torch.full((count,), columns))
 
 
 def same(power: Tensor) -> Tensor:
@@ -47,7 +50,7 @@ def test_what_is_not_disturbed_is_a_piece_of_the_clip() -> None:
     clips = recorded()
     seen = augment(same, clips, PLAIN)
     assert seen.shape == (12, MELS, 40)
-    for power, piece in zip(clips.power, seen, strict=True):
+    for power, piece in zip(clips.power[0], seen, strict=True):
         # Between two columns: from where its first one lies, every column is so.
         ways = [
             (start, part)
@@ -66,7 +69,7 @@ def test_what_is_not_disturbed_is_a_piece_of_the_clip() -> None:
 
 def test_a_short_clip_lies_somewhere_in_silence() -> None:
     torch.manual_seed(0)
-    clips = Clips(torch.ones(30, MELS, 60) * (torch.arange(60) < 10), torch.full((30,), 10))
+    clips = Clips(torch.ones(1, 30, MELS, 60) * (torch.arange(60) < 10), torch.full((30,), 10))
     seen = augment(same, clips, PLAIN)[:, 3]
     assert (seen.sum(1) > 8).all()
     assert (seen.sum(1) < 11).all()
@@ -76,12 +79,30 @@ def test_a_short_clip_lies_somewhere_in_silence() -> None:
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_each_disturbance_does_something(strength: str) -> None:
     clips = recorded()
-    always = {"room": 1.0, "band": 1.0}
+    always = {"coded": 1.0, "room": 1.0, "band": 1.0}
     recipe = changed(**{strength: always.get(strength, getattr(VoiceRecipe(), strength))})
     torch.manual_seed(3)
     plain = augment(same, clips, PLAIN)
     torch.manual_seed(3)
     assert (augment(same, clips, recipe) - plain).abs().amax((1, 2)).gt(0.05).any()
+
+
+def test_as_many_clips_come_through_codecs_as_are_asked_for() -> None:
+    # What is heard as recorded is 0; through the first codec 1; through the second 2.
+    power = torch.arange(3.0)[:, None, None, None].expand(3, 4000, MELS, 60)
+    seen = augment(same, Clips(power, torch.full((4000,), 60)), changed(coded=0.3))
+    heard_through = [(seen[:, 20, 20] - way).abs().lt(0.01).float().mean() for way in range(3)]
+    assert heard_through == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
+
+
+def test_a_narrow_band_leaves_the_middle_and_takes_low_and_high() -> None:
+    clips = Clips(torch.ones(1, 200, MELS, 60), torch.full((200,), 60))
+    seen = augment(same, clips, changed(band=1.0))[:, :, 20]
+    # Mel bands 22 to 33 lie between 700 and 1500 Hz.
+    torch.testing.assert_close(seen[:, 22:34], torch.ones(200, 12))
+    assert (seen[:, 0] < 0.9).float().mean() > 0.7
+    assert (seen[:, -1] < 0.5).float().mean() > 0.5
+    assert (seen >= 10**-9.1).all()
 
 
 def test_disturbed_power_is_no_less_than_nothing() -> None:
@@ -137,6 +158,8 @@ def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
                 yield clip, tone((200, 1500)[emotion > 0], place)
 
     monkeypatch.setattr(voices, "load", load)
+    monkeypatch.setattr(voice_nets, "voice_sources", lambda: ["tones"])
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -145,14 +168,21 @@ def test_the_command_measures_folds_and_writes_an_encoder(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: list[int] = []
-    real = voice_folds.trained
+    real = voice_nets.trained
 
     def watched(recipe, clips, *rest):  # type: ignore[no-untyped-def]
+        if len(learned) == 1 and not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
         learned.append(len(clips.lengths))
         return real(recipe, clips, *rest)
 
-    monkeypatch.setattr(voice_folds, "trained", watched)
+    interrupted: list[bool] = []
+    monkeypatch.setattr(voice_nets, "trained", watched)
     words = ["epochs=6", "folds=2", "batch=8", "columns=40", "threads=1", "accelerator=cpu"]
+    assert run(fit.main, ["voice", *words]) == 130
+    assert not Path("runs/voice").exists()
+    # It goes on with the network that it was at.
     assert run(fit.main, ["voice", *words]) == 0
     # Of 52 clips, a fold leaves out four actors' eight; the encoder learns 17 actors'.
     assert learned == [44, 44, 34]

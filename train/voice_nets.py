@@ -1,0 +1,75 @@
+"""Voice networks that have not heard some of the actors: trained, or from the user's cache."""
+
+import hashlib
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import torch
+from filelock import FileLock
+from safetensors.torch import save_file
+
+from configs.files import replacing
+from model.labels import EMOTIONS
+from model.shipped import load_weights
+from model.voice import VoiceNet
+from train import cache
+from train.corpora import voices
+from train.descent import threads
+from train.features import Report, voice_sources
+from train.voice import VoiceRecipe, trained
+from train.voice_material import Material, material
+
+#: Changes when the same recipe would give other networks.
+_VERSION = 2
+
+
+class VoiceNets:
+    """Networks of a recipe, each trained once: what is interrupted goes on with the network that it
+    was at, and of several processes that need the same network, the first trains it."""
+
+    def __init__(self, recipe: VoiceRecipe, report: Report) -> None:
+        self._recipe, self._report = recipe, report
+        self._alike = msgspec.structs.replace(recipe, name="voice", ship=False, folds=1)
+
+    @cached_property
+    def material(self) -> Material:
+        """The clips. Raises `InputError` where they are not there."""
+        return material(self._report, coded=self._recipe.coded > 0)
+
+    def weights(self, without: Collection[str], line: str, *, stated: bool = False) -> Path:
+        """The weights of a network that has heard all actors but some.
+
+        Args:
+            without: actors.
+            line: says what is trained.
+            stated: it answers with RAVDESS' own emotions, not with the seven.
+        """
+        what = [str(_VERSION), msgspec.json.encode(self._alike).decode(), str(stated)]
+        key = hashlib.sha256("\n".join([*what, *voice_sources(), *sorted(without)]).encode())
+        path = cache.folder("voice") / f"{key.hexdigest()[:16]}.safetensors"
+        with FileLock(path.with_suffix(".lock")):
+            if not path.is_file():
+                net = self._trained(without, line, stated)
+                tensors = {name: one.contiguous() for name, one in net.state_dict().items()}
+                with replacing(path) as unfinished:
+                    save_file(tensors, unfinished)
+        return path
+
+    def net(self, without: Collection[str], line: str, *, stated: bool = False) -> VoiceNet:
+        """The network itself, ready to answer; see `weights`."""
+        path = self.weights(without, line, stated=stated)
+        net = VoiceNet(len(voices.STATED if stated else EMOTIONS))
+        with cache.reading(path):
+            load_weights(net, path, "voice")
+        return net.eval().requires_grad_(False)
+
+    def _trained(self, without: Collection[str], line: str, stated: bool) -> VoiceNet:
+        clips = self.material.clips
+        mine = torch.tensor([clip.actor not in without for clip in clips])
+        labels = torch.tensor([clip.stated if stated else clip.emotion for clip in clips])[mine]
+        classes = len(voices.STATED if stated else EMOTIONS)
+        heard = self.material.heard.take(mine)
+        with threads(self._recipe.threads):
+            return trained(self._recipe, heard, labels, classes, line, self._report)
