@@ -28,8 +28,8 @@ _ECHO = 16
 _LOWEST, _HIGHEST = (2595 * math.log10(1 + edge / 700) for edge in EDGES)
 _MEL = torch.linspace(_LOWEST, _HIGHEST, MELS + 2)[1:-1]
 _CENTRES = 700 * (10 ** (_MEL / 2595) - 1)
-#: What a microphone's narrow band leaves of the others in dB, at the least.
-_UNHEARD = -45.0
+#: By so many dB at most does a microphone weaken the bands that it does not hear.
+_UNHEARD = 45.0
 
 
 class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -205,8 +205,8 @@ def _narrow(power: Tensor, chosen: Tensor) -> Tensor:
 
     low, high = between(60.0, 450.0).log2(), between(2800.0, 9000.0).log2()
     below, above = (low - octaves).clamp(min=0), (octaves - high).clamp(min=0)
-    steep, other = 2 ** between(3.0, 6.6), 2 ** between(3.0, 6.6)
-    decibels = (-steep * below - other * above).clamp(min=_UNHEARD) * chosen
+    falls = 2 ** between(3.0, 6.6) * below + 2 ** between(3.0, 6.6) * above
+    decibels = -falls.clamp(max=_UNHEARD) * chosen
     return power * (10 ** (decibels / 10))[..., None]
 
 

@@ -1,22 +1,19 @@
 """What a voice encoder is worth on voices that it has never heard, by whatever microphone."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import signal
 
-from model.labels import EMOTIONS, SAMPLE_RATE
+from model.labels import EMOTIONS
 from model.voice import VoiceNet
-from train.codecs import Codec, through
 from train.corpora import voices
 from train.descent import threads
 from train.features import Report
 from train.metrics import Scores, score
-from train.voice import Samples, VoiceRecipe
+from train.microphones import conditions
+from train.voice import VoiceRecipe
 from train.voice_nets import VoiceNets
 
 #: RAVDESS' actors, four in each fold, in the manner of EmoBox (Ma et al. 2024).
@@ -26,9 +23,9 @@ FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
 @dataclass(frozen=True)
 class Fitted:
     """The encoder of the seven emotions, trained on the actors of the split `train`, and its scores
-    on those of the others; and on RAVDESS' eight emotions the scores by condition (see
-    `conditions`) on the clips of all folds, each by a network that had not heard its actor, and the
-    mean recall as recorded by fold."""
+    on those of the others; and on RAVDESS' eight emotions the scores by microphone (see
+    `train.microphones`) on the clips of all folds, each by a network that had not heard its actor,
+    as recorded by gender, and the mean recall by fold."""
 
     net: VoiceNet
     validation: Scores
@@ -39,53 +36,10 @@ class Fitted:
 
 
 def fit(recipe: VoiceRecipe, report: Report) -> Fitted:
-    """Trains a network for each fold, and the encoder. None of them chooses anything: the last
-    epoch is kept."""
+    """Trains a network for each fold, and the encoder; what was trained before is taken. None of
+    them chooses anything: the last epoch is kept."""
     with threads(recipe.threads):
         return _fit(recipe, report)
-
-
-def conditions(random: np.random.Generator) -> dict[str, Callable[[Samples], Samples]]:
-    """Ways in which a microphone may give a sound: as recorded; 12 dB louder (and cut off where
-    that is too loud) or softer; through a telephone's band; with white noise 10 dB below; through
-    codecs of mobile telephones and of calls; in a room that echoes for 0.4 s."""
-    mobile, call = (
-        Codec("libopencore_amrnb", "amr", 8000, 7950),
-        Codec("libopus", "ogg", 48000, 16000),
-    )
-    fading = 10 ** (-3 * np.arange(0, 0.4, 1 / SAMPLE_RATE) / 0.4)
-    echo = random.normal(size=len(fading)) * fading
-    # Half as loud as what comes directly: a person at a desk.
-    echo *= math.sqrt(0.5 / np.square(echo).sum())
-    echo[0] = 1.0
-    telephone = signal.butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE, output="sos")
-
-    def louder(sound: Samples) -> Samples:
-        return np.asarray(np.clip(sound * 10 ** (12 / 20), -1, 1), np.float32)
-
-    def softer(sound: Samples) -> Samples:
-        return np.asarray(sound * 10 ** (-12 / 20), np.float32)
-
-    def narrow(sound: Samples) -> Samples:
-        return np.asarray(signal.sosfilt(telephone, sound), np.float32)
-
-    def noisy(sound: Samples) -> Samples:
-        level = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) * 10 ** (-10 / 20)
-        return np.asarray(sound + random.normal(0, level, sound.shape), np.float32)
-
-    def echoing(sound: Samples) -> Samples:
-        return np.asarray(signal.fftconvolve(sound, echo)[: len(sound)], np.float32)
-
-    return {
-        "as recorded": lambda sound: sound,
-        "12 dB louder": louder,
-        "12 dB softer": softer,
-        "telephone band": narrow,
-        "noise at 10 dB": noisy,
-        "mobile telephone (AMR, 7.95 kbit/s)": lambda sound: through(sound, mobile),
-        "call (Opus, 16 kbit/s)": lambda sound: through(sound, call),
-        "room of 0.4 s": echoing,
-    }
 
 
 def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:

@@ -15,8 +15,9 @@ from model.voice import MELS, Spectrogram
 from train import fit, voice_nets
 from train.corpora import voices
 from train.corpora.voices import STATED, Clip
+from train.microphones import conditions
 from train.voice import Clips, VoiceRecipe, answer, augment, heard, trained
-from train.voice_folds import FOLDS, conditions
+from train.voice_folds import FOLDS
 
 STRENGTHS = ("coded", "speed", "shift", "colour", "room", "noise", "band", "hidden")
 
@@ -123,7 +124,12 @@ def test_microphones() -> None:
     noise = made["noise at 10 dB"](sound) - sound
     ratio = 10 * np.log10(np.square(sound).mean() / np.square(noise).mean())
     assert ratio == pytest.approx(10, abs=0.3)
+    after = made["room of 0.4 s"](np.pad(sound, (0, 16_000)))[16_000:]
+    # The echo of a voice that is over is 60 dB down after 0.4 s.
+    assert 0.01 < np.square(after[:1600]).mean() / np.square(sound).mean() < 0.5
+    assert np.square(after[6400:]).max() < 1e-9
     assert {one(sound).dtype for one in made.values()} == {np.dtype(np.float32)}
+    assert {one(sound).shape for one in made.values()} == {sound.shape}
 
 
 def test_every_actor_of_ravdess_is_in_one_fold() -> None:
