@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from configs.templates import rendered
 from train import plots
-from train.board import Board, Comparison, Row, Spread
-from train.figures import Evaluation
+from train.ablations import Comparison
+from train.board import Board, Row
+from train.crossing import Crossing
+from train.figures import Evaluation, Spread
 
 #: The columns of the table of models, and of that of ablations.
 COLUMNS = (
@@ -65,6 +67,11 @@ PAIRED = (
     "is of the two-sided paired t test over seeds, not corrected for the number of comparisons; it "
     "says nothing of other test sets, which the interval over dialogues is about."
 )
+CROSSED = (
+    "Weighted F1 on test of networks by the consistency losses and plug-ins that they were trained "
+    "with, of runs that have all else in common. Where several differ in settings alone, all are "
+    "in one cell."
+)
 
 
 class Line(NamedTuple):
@@ -84,6 +91,14 @@ class Corpus(NamedTuple):
     contexts: plots.Chart
     modalities: plots.Chart
     diagrams: list[plots.Diagram]
+
+
+class Table(NamedTuple):
+    """A table on the page, or elsewhere."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: list[Line]
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -128,6 +143,19 @@ def pair_cells(pair: Comparison) -> tuple[str, ...]:
     )
 
 
+def crossed(one: Crossing) -> Table:
+    """A crossing in words."""
+    rows = zip(one.networks, one.cells, strict=True)
+    return Table(
+        f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}",
+        ("network", *one.balances),
+        [
+            Line("", (network, *(" / ".join(map(_percent, cell)) or "–" for cell in row)))
+            for network, row in rows
+        ],
+    )
+
+
 def markdown(made: Board) -> str:
     """The leaderboard in Markdown."""
     lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in made.rows])]
@@ -135,6 +163,11 @@ def markdown(made: Board) -> str:
     lines += dict.fromkeys(
         f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
     )
+    if made.crossings:
+        lines += ["", "## Networks by what balances them", "", CROSSED]
+    for table in map(crossed, made.crossings):
+        rows = [line.cells for line in table.lines]
+        lines += ["", f"### {table.title}", "", *_markdown(table.columns, rows)]
     if made.comparisons:
         pairs = [pair_cells(pair) for pair in made.comparisons]
         lines += ["", "## Ablations", "", *_markdown(PAIRS, pairs), "", PAIRED]
@@ -165,6 +198,8 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
         Path(__file__).with_name("leaderboard.html.j2"),
         corpora=corpora,
         columns=_less_corpus(COLUMNS),
+        crossings=[crossed(one) for one in made.crossings],
+        crossed=CROSSED,
         comparisons=[Line("", pair_cells(pair)) for pair in made.comparisons],
         pairs=PAIRS,
         remarks=REMARKS,

@@ -25,6 +25,18 @@ class Figure(msgspec.Struct, frozen=True):
     values: list[float]
 
 
+class Spread(msgspec.Struct, frozen=True):
+    """A mean and, where there are several trainings, its standard deviation."""
+
+    mean: float
+    sd: float | None = None
+
+
+def spread(figure: Figure) -> Spread:
+    """The part of a figure that tables show."""
+    return Spread(figure.mean, figure.sd)
+
+
 class ClassFigures(msgspec.Struct, frozen=True):
     """One class over seeds, and how many utterances have this label."""
 
@@ -116,6 +128,13 @@ class Evaluation(msgspec.Struct, frozen=True):
     machine: str
     answer_ms: float | None = None
     format: str = FORMAT
+
+    @property
+    def seen(self) -> str:
+        """What the network sees of a conversation, in the words of the published figures."""
+        if self.mode == "full":
+            return "full"
+        return "past-only" if self.mode == "causal" else f"past-only, last {self.context}"
 
     @property
     def test(self) -> Figures:

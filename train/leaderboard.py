@@ -16,7 +16,18 @@ from configs.command import parser, run, terminate_like_interrupt
 from configs.errors import InputError
 from train import planned as lists
 from train.board import Board, board
-from train.board_view import COLUMNS, PAIRED, PAIRS, REMARKS, cells, markdown, page, pair_cells
+from train.board_view import (
+    COLUMNS,
+    CROSSED,
+    PAIRED,
+    PAIRS,
+    REMARKS,
+    cells,
+    crossed,
+    markdown,
+    page,
+    pair_cells,
+)
 from train.evaluate import find, progress, show
 from train.evaluation import (
     Material,
@@ -127,6 +138,11 @@ def _print(made: Board) -> None:
         show(_table(corpus, _PROTOCOL, COLUMNS, [cells(row) for row in rows]))
         mine = [cells(row) for row in rows if row.origin == "run"]
         show(_table(f"{corpus}: runs", _MEASURED, COLUMNS, mine))
+    for table in map(crossed, made.crossings):
+        lines = [line.cells for line in table.lines]
+        show(_table(table.title, table.columns, table.columns, lines))
+    if made.crossings:
+        console.print(CROSSED)
     if made.comparisons:
         pairs = [pair_cells(pair) for pair in made.comparisons]
         show(_table("Ablations", PAIRS, PAIRS, pairs))

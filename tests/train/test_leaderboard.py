@@ -16,8 +16,10 @@ from scipy import stats
 from configs.command import run
 from model.labels import MODALITIES
 from train import board_view, evaluation, leaderboard, plots
-from train.board import Board, board, comparisons
-from train.figures import Evaluation
+from train.ablations import comparisons
+from train.board import Board, board
+from train.crossing import crossings
+from train.figures import Evaluation, Spread
 from train.metrics import Bin
 from train.published import Published, published
 
@@ -210,6 +212,53 @@ def test_networks_are_compared_with_gscon_each_as_it_was_published(
         ("consistent", "mmgcn", "gscon → mmgcn"),
     ]
     assert found[0].seeds == [1, 2]
+
+
+def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation]) -> None:
+    off = {"gdc": 0.0, "ssc": 0.0}
+    plain, consistent, window = evaluations
+    runs = [
+        variant(plain, "g", **off),
+        variant(consistent, "g+"),
+        variant(consistent, "m+", "mmgcn"),
+        variant(plain, "m", "mmgcn", **off),
+        variant(plain, "m alone", "mmgcn", **off, alone=0.5),
+        variant(plain, "once more", "mmgcn", **off, options={"theta": 1}),
+        variant(plain, "other", "dmd", **off, epochs=99),
+        window,
+    ]
+    every, text, audio = crossings(runs)
+    assert (every.corpus, every.context, every.modalities) == ("meld", "past-only", "text+audio")
+    assert [text.modalities, audio.modalities] == ["text", "audio"]
+    assert every.networks == ["gscon", "mmgcn"]
+    assert every.balances == ["none", "gdc + ssc", "alone"]
+
+    def told(one: Evaluation, there: str) -> Spread:
+        figure = one.splits["test"]["as_trained"][there].weighted_f1
+        return Spread(figure.mean, figure.sd)
+
+    for found, there in ((every, "text+audio"), (audio, "audio")):
+        p, c = told(plain, there), told(consistent, there)
+        assert found.cells == [[[p], [c], []], [[p, p], [c], [p]]]
+    table = board_view.crossed(every)
+    assert table.title == "meld, past-only: text and audio"
+    assert table.columns == ("network", "none", "gdc + ssc", "alone")
+    first, second = (line.cells for line in table.lines)
+    assert first == ("gscon", *(row_of(runs, name)[8] for name in ("g", "g+")), "–")
+    assert second[1] == " / ".join([first[1]] * 2)
+    made = board(runs, [])
+    assert made.crossings == [every, text, audio]
+    for where in (board_view.markdown(made), board_view.page(made, runs[:2])):
+        assert "Networks by what balances them" in where
+        assert table.title in where
+    # Rates and windows are no balance, and one network alone is no grid.
+    assert crossings([runs[0], runs[1], runs[6], window]) == []
+
+
+def row_of(runs: list[Evaluation], name: str) -> tuple[str, ...]:
+    """The cells of a run in the long table."""
+    (row,) = (row for row in board(runs, []).rows if row.model == name)
+    return board_view.cells(row)
 
 
 def test_places_on_the_plots_are_in_the_order_of_the_figures(
