@@ -82,7 +82,8 @@ class Line(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """The page's part on one corpus."""
+    """The page's part on one corpus; `unplotted` runs are in its tables alone, since no more can be
+    told apart by colour."""
 
     name: str
     rows: list[Row]
@@ -91,6 +92,7 @@ class Corpus(NamedTuple):
     contexts: plots.Chart
     modalities: plots.Chart
     diagrams: list[plots.Diagram]
+    unplotted: int
 
 
 class Table(NamedTuple):
@@ -183,15 +185,17 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
         mine = sorted(
             (one for one in evaluations if one.corpus == name), key=lambda one: order.index(one.run)
         )
+        plotted = mine[: plots.COLOURS]
         corpora.append(
             Corpus(
                 name,
                 rows,
                 [Line(f"{row.origin} {row.selection}", _less_corpus(cells(row))) for row in rows],
                 plots.bars([row for row in rows if row.selection != "none"]),
-                plots.by_context(mine),
-                plots.by_modalities(mine),
-                [plots.reliability(one) for one in mine],
+                plots.by_context(plotted),
+                plots.by_modalities(plotted),
+                [plots.reliability(one) for one in plotted],
+                len(mine) - len(plotted),
             )
         )
     return rendered(

@@ -359,6 +359,16 @@ def test_the_page_is_well_formed_and_loads_nothing(
         assert np.isfinite(numbers).all()
 
 
+def test_the_page_plots_as_many_runs_as_colours_tell_apart(evaluations: list[Evaluation]) -> None:
+    runs = [variant(evaluations[0], f"run {number}") for number in range(plots.COLOURS + 2)]
+    page = board_view.page(board(runs, []), runs)
+    assert page.count("2 more are in the tables") == 2
+    assert page.count("Reliability of run") == plots.COLOURS
+    assert page.count('colour0"><i>') == 1
+    some = board_view.page(board(runs[: plots.COLOURS], []), runs[: plots.COLOURS])
+    assert "more are in the tables" not in some
+
+
 def test_runs_are_evaluated_where_they_have_not_been(
     folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
