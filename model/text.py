@@ -36,23 +36,13 @@ class TextEncoder:
     """
 
     def __init__(self, directory: str | Path | None = None) -> None:
+        #: The encoder and the version of its weights.
+        self.identity = identity(directory)
         path = Path(directory) if directory is not None else default_directory()
-        if not path.is_dir():
-            raise InputError(f"text model {path}: no such directory; {_REMEDY}")
-        if not (path / "config.json").is_file():
-            raise InputError(f"text model {path}: no config.json in it; {_REMEDY}")
-        weights = path / "model.safetensors"
-        if not weights.is_file():
-            raise InputError(f"text model {path}: no model.safetensors in it; {_REMEDY}")
         #: The parts, for encoders that are made of the same.
         self.tokenizer, self.bert = load_encoder(path)
         #: Length of the feature vector.
         self.dim = int(self.bert.config.hidden_size)
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        name = "all-MiniLM-L6-v2" if directory is None else path.resolve().name
-        #: The encoder and the version of its weights.
-        self.identity = f"{name}:{digest[:12]}"
 
     def encode(self, text: str) -> NDArray[np.float32]:
         """The feature vector of an utterance's words, float32 [dim].
@@ -69,6 +59,22 @@ class TextEncoder:
 
 
 _REMEDY = "give a directory with a transformers encoder (config.json, model.safetensors, tokenizer)"
+
+
+def identity(directory: str | Path | None = None) -> str:
+    """What `TextEncoder.identity` will be, without loading the encoder; raises as it does where a
+    file is missing."""
+    path = Path(directory) if directory is not None else default_directory()
+    if not path.is_dir():
+        raise InputError(f"text model {path}: no such directory; {_REMEDY}")
+    weights = path / "model.safetensors"
+    for needed in (path / "config.json", weights):
+        if not needed.is_file():
+            raise InputError(f"text model {path}: no {needed.name} in it; {_REMEDY}")
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name = "all-MiniLM-L6-v2" if directory is None else path.resolve().name
+    return f"{name}:{digest[:12]}"
 
 
 def load_encoder(path: Path) -> tuple[Any, Any]:

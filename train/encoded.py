@@ -13,7 +13,7 @@ from torch import Tensor
 from configs.files import replacing
 from model.context_text import digest, tokeniser
 from model.conversations import speakers_by_appearance
-from model.text import TextEncoder
+from model.text import TextEncoder, identity
 from train import cache, encoders, text
 from train.corpora import tables
 from train.corpora.table import Dialogue, Table, Utterance
@@ -40,9 +40,9 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     """
     table = tables.load(corpus)
     if words == "frozen":
-        frozen = TextEncoder()
-        every = text_vectors(frozen, [one.text for one in _utterances(table)], report)
-        return _corpus(table, frozen.identity, torch.from_numpy(every))
+        frozen = identity()
+        every = text_vectors(frozen, TextEncoder, [one.text for one in _utterances(table)], report)
+        return _corpus(table, frozen, torch.from_numpy(every))
     return _corpus(table, *_in_context(table, encoders.recipe(words), seed, report))
 
 
@@ -70,7 +70,7 @@ def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tu
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             model, tokenise = encoders.encoder(made, seed, report), tokeniser(made.context)
-            identity = {"identity": f"{made.name}:{digest(model)}"}
+            named = {"identity": f"{made.name}:{digest(model)}"}
             model.to("cuda" if torch.cuda.is_available() else "cpu")
             found = {}
             for split, dialogues in table.splits.items():
@@ -81,7 +81,7 @@ def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tu
                     report(place + 1, len(dialogues), f"words of {table.name}, {split}")
                 found[split] = torch.cat(rows)
             with replacing(path, alone=False) as unfinished:
-                save_file(found, unfinished, metadata=identity)
+                save_file(found, unfinished, metadata=named)
     with cache.reading(path), safe_open(path, "pt") as stored:
         every = torch.cat([stored.get_tensor(split) for split in table.splits])
         return stored.metadata()["identity"], every

@@ -39,7 +39,7 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     arguments = parser(
         "python -m train.evaluate",
         "Measures a run on conversations anew, from its checkpoints and the corpus: on validation "
-        "and test, in several contexts, with all sets of modalities, over all seeds; and writes "
+        "and test, with all sets of modalities and in several contexts, over all seeds; and writes "
         "evaluation.json into the run's folder. Of a single checkpoint, and of a run on composed "
         "conversations, prints what the card reports.",
         EXAMPLES,

@@ -39,18 +39,21 @@ class Bank:
     owners: NDArray[np.str_]
 
 
-def text_vectors(encoder: TextEncoder, texts: Sequence[str], report: Report) -> NDArray[np.float32]:
-    """Features of texts, float32 [n, dim]; every text has words."""
+def text_vectors(
+    identity: str, load: Callable[[], TextEncoder], texts: Sequence[str], report: Report
+) -> NDArray[np.float32]:
+    """Features of texts, float32 [n, dim], by the encoder of that identity, which is loaded where
+    they are not in the cache; every text has words."""
     unique = sorted(set(texts))
 
     def make() -> dict[str, NDArray[np.generic]]:
-        rows = []
+        encoder, rows = load(), []
         for index, text in enumerate(unique):
             rows.append(encoder.encode(text))
             report(index + 1, len(unique), "words")
         return {"vectors": np.stack(rows)}
 
-    found = cached("text", f"{encoder.identity}\n" + "\n".join(unique), make)["vectors"]
+    found = cached("text", f"{identity}\n" + "\n".join(unique), make)["vectors"]
     place = {text: index for index, text in enumerate(unique)}
     return np.asarray(found[[place[text] for text in texts]], np.float32)
 

@@ -79,7 +79,8 @@ class Reader:
 
     def _vectors(self, dialogues: list[Said], split: str, what: str) -> Vectors:
         texts = [text for one in dialogues for text in one.texts]
-        sentences = text_vectors(self.encoder.sentence, texts, self._report)
+        sentence = self.encoder.sentence
+        sentences = text_vectors(sentence.identity, lambda: sentence, texts, self._report)
         speaking = self._speaking(split)
         told = "\n".join(f"{one.speakers} {one.texts}" for one in dialogues)
         key = "\n".join([*(one.identity for one in speaking), str(split == "train"), told])

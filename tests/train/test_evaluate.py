@@ -16,7 +16,7 @@ from model import checkpoint
 from train import evaluate, evaluation
 from train.agreement import structures
 from train.figures import Evaluation, Figure, figure
-from train.protocol import CONTEXTS, context_name, predict, subsets
+from train.protocol import CONTEXTS, Context, context_name, predict, subsets
 from train.uncertainty import by_dialogue, paired_over_dialogues
 
 GIVEN = corpus()
@@ -43,14 +43,19 @@ def folder(made: tuple[Path, Evaluation], tmp_path: Path) -> Path:
     return Path(shutil.copytree(made[0], tmp_path / "toy"))
 
 
-def test_figures_are_means_and_deviations_over_seeds(made: tuple[Path, Evaluation]) -> None:
+@pytest.mark.parametrize(
+    ("context", "kept"), [("as_trained", ("text",)), (4, ("text", "audio"))], ids=str
+)
+def test_figures_are_means_and_deviations_over_seeds(
+    made: tuple[Path, Evaluation], context: Context, kept: tuple[str, ...]
+) -> None:
     folder, found = made
     labels = np.concatenate([one.labels.numpy() for one in GIVEN.splits["test"]])
     counted = labels >= 0
     reference: dict[str, list[float]] = {"weighted_f1": [], "accuracy": [], "glad": []}
     for seed in (1, 2):
         model = checkpoint.load(folder / f"seed-{seed}").model
-        logits = predict(model, GIVEN.splits["test"], ("text",), 4).final
+        logits = predict(model, GIVEN.splits["test"], kept, context).final
         answers, true = np.concatenate(logits).argmax(1)[counted], labels[counted]
         reference["weighted_f1"].append(
             f1_score(true, answers, average="weighted", zero_division=0)
@@ -61,7 +66,7 @@ def test_figures_are_means_and_deviations_over_seeds(made: tuple[Path, Evaluatio
                 true, answers, labels=[GIVEN.labels.index("glad")], average=None, zero_division=0
             )[0]
         )
-    figures = found.splits["test"]["buffer_4"]["text"]
+    figures = found.splits["test"][context_name(context)]["+".join(kept)]
     for name, one in (
         ("weighted_f1", figures.weighted_f1),
         ("accuracy", figures.accuracy),
@@ -83,8 +88,8 @@ def test_every_split_context_and_set_of_modalities_is_there(made: tuple[Path, Ev
     assert set(found.splits) == {"validation", "test"}
     for by_context in found.splits.values():
         assert list(by_context) == ["as_trained", "buffer_4"]
-        for by_subset in by_context.values():
-            assert list(by_subset) == list(subsets(GIVEN.modalities))
+        assert list(by_context["as_trained"]) == list(subsets(GIVEN.modalities))
+        assert list(by_context["buffer_4"]) == ["text+audio"]
     assert found.test is found.splits["test"]["as_trained"]["text+audio"]
     assert found.validation is found.splits["validation"]["as_trained"]["text+audio"]
 

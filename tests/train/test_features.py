@@ -7,6 +7,7 @@ import platformdirs
 import pytest
 
 from configs.errors import InputError
+from model import text
 from model.text import TextEncoder
 from train import features
 
@@ -24,11 +25,17 @@ def test_texts_are_encoded_once_and_come_back_in_order(cache: Path) -> None:
         told.append((done, total))
 
     texts = ["No!", "Fine.", "No!"]
-    first = features.text_vectors(encoder, texts, report)
+    assert text.identity() == encoder.identity
+    first = features.text_vectors(encoder.identity, lambda: encoder, texts, report)
     assert told == [(1, 2), (2, 2)]
-    for row, text in zip(first, texts, strict=True):
-        assert np.array_equal(row, encoder.encode(text))
-    assert np.array_equal(features.text_vectors(encoder, texts, report), first)
+    for row, said in zip(first, texts, strict=True):
+        assert np.array_equal(row, encoder.encode(said))
+
+    def refuse() -> TextEncoder:
+        raise AssertionError("loaded without need")
+
+    again = features.text_vectors(encoder.identity, refuse, texts, report)
+    assert np.array_equal(again, first)
     assert len(told) == 2
     assert len(list(cache.iterdir())) == 1
 
