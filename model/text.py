@@ -38,9 +38,8 @@ class TextEncoder:
     def __init__(self, directory: str | Path | None = None) -> None:
         #: The encoder and the version of its weights.
         self.identity = identity(directory)
-        path = Path(directory) if directory is not None else default_directory()
         #: The parts, for encoders that are made of the same.
-        self.tokenizer, self.bert = load_encoder(path)
+        self.tokenizer, self.bert = load_encoder(_folder(directory))
         #: Length of the feature vector.
         self.dim = int(self.bert.config.hidden_size)
 
@@ -64,7 +63,7 @@ _REMEDY = "give a directory with a transformers encoder (config.json, model.safe
 def identity(directory: str | Path | None = None) -> str:
     """What `TextEncoder.identity` will be, without loading the encoder; raises as it does where a
     file is missing."""
-    path = Path(directory) if directory is not None else default_directory()
+    path = _folder(directory)
     if not path.is_dir():
         raise InputError(f"text model {path}: no such directory; {_REMEDY}")
     weights = path / "model.safetensors"
@@ -75,6 +74,10 @@ def identity(directory: str | Path | None = None) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = "all-MiniLM-L6-v2" if directory is None else path.resolve().name
     return f"{name}:{digest[:12]}"
+
+
+def _folder(directory: str | Path | None) -> Path:
+    return Path(directory) if directory is not None else default_directory()
 
 
 def load_encoder(path: Path) -> tuple[Any, Any]:

@@ -93,15 +93,16 @@ class VoiceNet(nn.Module):
         return logits
 
 
-def load(weights: Path | None = None) -> tuple[VoiceNet, str]:
-    """A network of the seven emotions, ready to answer, and its identity.
+def load(weights: Path | None = None, classes: int = len(EMOTIONS)) -> tuple[VoiceNet, str]:
+    """A network, ready to answer, and its identity.
 
     Args:
         weights: a safetensors file of `VoiceNet`; None takes the one that ships.
+        classes: how many it answers with: the seven emotions, if not otherwise trained.
 
     Raises:
         InputError: the file is missing or holds something else.
     """
-    net = VoiceNet(len(EMOTIONS))
+    net = VoiceNet(classes)
     digest = load_weights(net, weights or WEIGHTS, "voice")
     return net.eval().requires_grad_(False), f"voice-cnn/1:{digest}"

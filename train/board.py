@@ -88,7 +88,7 @@ def _row(made: Evaluation) -> Row:
         accuracy=spread(test.accuracy),
         macro_f1=spread(test.macro_f1),
         ece=spread(test.ece),
-        alone=_alone(made),
+        alone=made.alone,
         validation=spread(made.validation.weighted_f1),
         best_on_test=spread(best.weighted_f1) if best else None,
         network=made.network,
@@ -117,9 +117,3 @@ def _published(told: Published, corpus: str) -> Row:
         source=told.source,
         note=told.note,
     )
-
-
-def _alone(made: Evaluation) -> dict[str, Spread]:
-    there = made.splits["test"]["as_trained"]
-    several = made.modalities if len(made.modalities) > 1 else []
-    return {m: spread(there[presence((m,))].weighted_f1) for m in several}

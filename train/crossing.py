@@ -35,12 +35,12 @@ def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
         if len(networks) < 2 or len(balances) < 2:
             continue
         first = group[0]
-        single = [(m,) for m in first.modalities] if len(first.modalities) > 1 else []
-        for there in map(presence, [tuple(first.modalities), *single]):
-            cells: list[list[list[Spread]]] = [[[] for _ in balances] for _ in networks]
-            for one in group:
-                scores = one.splits["test"]["as_trained"][there]
-                place = networks.index(one.network), balances.index(balance(one))
-                cells[place[0]][place[1]].append(spread(scores.weighted_f1))
-            made.append(Crossing(first.corpus, first.seen, there, balances, networks, cells))
+        whole = presence(first.modalities)
+        scores = [{whole: spread(one.test.weighted_f1), **one.alone} for one in group]
+        for there in scores[0]:
+            cells: dict[tuple[str, str], list[Spread]] = {}
+            for one, score in zip(group, scores, strict=True):
+                cells.setdefault((one.network, balance(one)), []).append(score[there])
+            rows = [[cells.get((n, b), []) for b in balances] for n in networks]
+            made.append(Crossing(first.corpus, first.seen, there, balances, networks, rows))
     return made

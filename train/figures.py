@@ -137,6 +137,14 @@ class Evaluation(msgspec.Struct, frozen=True):
         return "past-only" if self.mode == "causal" else f"past-only, last {self.context}"
 
     @property
+    def alone(self) -> dict[str, Spread]:
+        """Weighted F1 on test, as trained, by the modality that is there, all others missing; empty
+        where there is one anyway."""
+        there = self.splits["test"]["as_trained"]
+        several = self.modalities if len(self.modalities) > 1 else []
+        return {m: spread(there[m].weighted_f1) for m in several}
+
+    @property
     def test(self) -> Figures:
         """Test, as trained, with all modalities."""
         return self.splits["test"]["as_trained"][presence(self.modalities)]

@@ -30,11 +30,10 @@ def audio_encoders(made: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]
     """For each training actor an audio encoder whose network has not heard that actor, trained or
     from the user's cache. Raises `InputError` where the voices are not there."""
     nets = VoiceNets(made, report)
-    others = (*voices.ACTORS["validation"], *voices.ACTORS["test"])
     found: dict[str, AudioEncoder] = {}
     for number, left_out in enumerate(parts()):
         line = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
-        path = nets.weights((*left_out, *others), line)
+        path = nets.weights((*left_out, *voices.HELD_OUT), line)
         with cache.reading(path):
             encoder = AudioEncoder(load(path))
         found |= dict.fromkeys(left_out, encoder)

@@ -49,7 +49,7 @@ def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
     emotions = torch.tensor([clip.emotion for clip in given.clips])
     splits = np.array([voices.split_of(clip.actor) for clip in given.clips])
     line = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
-    net = nets.net((*voices.ACTORS["validation"], *voices.ACTORS["test"]), line)
+    net = nets.net(voices.HELD_OUT, line)
 
     def scored(split: str) -> Scores:
         held_out = torch.from_numpy(splits == split)

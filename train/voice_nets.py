@@ -12,8 +12,7 @@ from safetensors.torch import save_file
 
 from configs.files import replacing
 from model.labels import EMOTIONS
-from model.shipped import load_weights
-from model.voice import VoiceNet
+from model.voice import VoiceNet, load
 from train import cache
 from train.corpora import voices
 from train.descent import threads
@@ -30,8 +29,9 @@ class VoiceNets:
     was at, and of several processes that need the same network, the first trains it."""
 
     def __init__(self, recipe: VoiceRecipe, report: Report) -> None:
-        self._recipe, self._report = recipe, report
-        self._alike = msgspec.structs.replace(recipe, name="voice", ship=False, folds=1)
+        # What a network does not depend on is the same for all, and so is its place in the cache.
+        self._recipe = msgspec.structs.replace(recipe, name="voice", ship=False, folds=1)
+        self._report = report
 
     @cached_property
     def material(self) -> Material:
@@ -46,7 +46,7 @@ class VoiceNets:
             line: says what is trained.
             stated: it answers with RAVDESS' own emotions, not with the seven.
         """
-        what = [str(_VERSION), msgspec.json.encode(self._alike).decode(), str(stated)]
+        what = [str(_VERSION), msgspec.json.encode(self._recipe).decode(), str(stated)]
         key = hashlib.sha256("\n".join([*what, *voice_sources(), *sorted(without)]).encode())
         path = cache.folder("voice") / f"{key.hexdigest()[:16]}.safetensors"
         with FileLock(path.with_suffix(".lock")):
@@ -60,16 +60,17 @@ class VoiceNets:
     def net(self, without: Collection[str], line: str, *, stated: bool = False) -> VoiceNet:
         """The network itself, ready to answer; see `weights`."""
         path = self.weights(without, line, stated=stated)
-        net = VoiceNet(len(voices.STATED if stated else EMOTIONS))
         with cache.reading(path):
-            load_weights(net, path, "voice")
-        return net.eval().requires_grad_(False)
+            return load(path, _classes(stated))[0]
 
     def _trained(self, without: Collection[str], line: str, stated: bool) -> VoiceNet:
         clips = self.material.clips
         mine = torch.tensor([clip.actor not in without for clip in clips])
         labels = torch.tensor([clip.stated if stated else clip.emotion for clip in clips])[mine]
-        classes = len(voices.STATED if stated else EMOTIONS)
         heard = self.material.heard.take(mine)
         with threads(self._recipe.threads):
-            return trained(self._recipe, heard, labels, classes, line, self._report)
+            return trained(self._recipe, heard, labels, _classes(stated), line, self._report)
+
+
+def _classes(stated: bool) -> int:
+    return len(voices.STATED if stated else EMOTIONS)

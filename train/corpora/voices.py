@@ -34,6 +34,8 @@ ACTORS = {
     "validation": ("ravdess-17", "ravdess-18", "ravdess-19", "ravdess-20", "emodb-12", "emodb-13"),
     "test": ("ravdess-21", "ravdess-22", "ravdess-23", "ravdess-24", "emodb-15", "emodb-16"),
 }
+#: The actors whom no encoder that ships has heard.
+HELD_OUT = (*ACTORS["validation"], *ACTORS["test"])
 
 
 @dataclass(frozen=True)
