@@ -14,22 +14,32 @@ from train.uncertainty import (
     Difference,
     PairedTest,
     by_dialogue,
+    false_discoveries,
     paired_over_dialogues,
     paired_over_seeds,
 )
 
-#: Fields of a recipe in which the two runs of an ablation may differ.
-_WEIGHTS = ("gdc", "ssc")
-ABLATED = (*_WEIGHTS, "plugins", "scaled")
+#: Fields of a recipe that a network is published with.
+_PUBLISHED_WITH = ("gdc", "ssc", "plugins", "scaled")
+#: Those in which the two runs of an ablation may differ, and which of them are numbers.
+ABLATED = (*_PUBLISHED_WITH, "alone")
+_WEIGHTS = ("gdc", "ssc", "alone")
 _OF_NO_ACCOUNT = ("name", "seeds", "first_seed", "ship")
 #: Further ones in which two networks may differ that are compared as they were published.
 NETWORK = ("model", "options")
+#: The word for a run that nothing balances.
+NONE = "none"
 
 
 class Comparison(msgspec.Struct, frozen=True):
     """Two runs that differ in nothing but what balances the modalities (the second has all that
     the first has, and more), or in nothing but the network, each as it was published: weighted F1
-    of the second minus the first, over seeds that both have and over dialogues."""
+    of the second minus the first, over seeds that both have and over dialogues.
+
+    `q` is the share of false ones to expect among all comparisons of the board that are called
+    different if this one is, by the larger p of the two: a difference that another seed or other
+    dialogues might undo counts as none. None where there is no p over seeds.
+    """
 
     corpus: str
     first: str
@@ -38,6 +48,7 @@ class Comparison(msgspec.Struct, frozen=True):
     seeds: list[int]
     over_seeds: PairedTest
     over_dialogues: Difference
+    q: float | None = None
 
 
 def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
@@ -49,20 +60,19 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
         for first, second in combinations(group, 2):
             if _less(first, second):
                 made.append(_compared(first, second, _changed(first, second)))
-    for group in alike(evaluations, (*ABLATED, *NETWORK)):
+    for group in alike(evaluations, (*_PUBLISHED_WITH, *NETWORK)):
         published = {one.network: one for one in group if _as_published(one)}
         if ours := published.pop("gscon", None):
             for name, one in sorted(published.items()):
                 made.append(_compared(ours, one, f"gscon → {name}"))
-    return [one for one in made if one is not None]
+    return _with_q([one for one in made if one is not None])
 
 
 def balance(made: Evaluation) -> str:
     """The consistency losses and plug-ins of a run, in words; `alone` where some dialogues came
     once more with one modality alone."""
     updates = " (updates)" if made.recipe.get("scaled") == "update" else ""
-    alone = ["alone"] if made.recipe.get("alone") else []
-    return " + ".join([*_added(made), *alone]) + updates or "none"
+    return " + ".join(_added(made)) + updates or NONE
 
 
 def alike(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list[Evaluation]]:
@@ -105,8 +115,12 @@ def _less(first: Evaluation, second: Evaluation) -> bool:
 
 
 def _as_published(made: Evaluation) -> bool:
+    """Whether nothing else balances a run than what its network was published with; but for
+    modalities alone, which all networks may see."""
     own = {"gdc", "ssc"} if made.network == "gscon" else {*PUBLISHED.get(made.network, ())}
-    return {*_added(made)} == own and made.recipe.get("scaled", "gradient") == "gradient"
+    return {*_added(made)} - {"alone"} == own and made.recipe.get(
+        "scaled", "gradient"
+    ) == "gradient"
 
 
 def _changed(first: Evaluation, second: Evaluation) -> str:
@@ -149,4 +163,16 @@ def _confusions(made: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64
             [np.asarray(one) for one in made.answers.by_seed[str(seed)]], labels, len(made.labels)
         )
         for seed in seeds
+    ]
+
+
+def _with_q(made: Sequence[Comparison]) -> list[Comparison]:
+    p = [
+        None if one.over_seeds.p is None else max(one.over_seeds.p, one.over_dialogues.p)
+        for one in made
+    ]
+    found = iter(false_discoveries([one for one in p if one is not None]))
+    return [
+        one if mine is None else msgspec.structs.replace(one, q=next(found))
+        for one, mine in zip(made, p, strict=True)
     ]

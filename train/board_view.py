@@ -43,6 +43,8 @@ PAIRS = (
     "95 %",
     "p",
     "dialogues 95 %",
+    "dialogues p",
+    "q",
 )
 
 #: What a reader has to know, whatever the form.
@@ -64,21 +66,24 @@ REMARKS = (
 PAIRED = (
     "Runs of one recipe but for what balances the modalities, where the second only adds to it; "
     "and GSCon against other networks, each as it was published; over the seeds that both have. p "
-    "is of the two-sided paired t test over seeds, not corrected for the number of comparisons; it "
-    "says nothing of other test sets, which the interval over dialogues is about."
+    "is two-sided: of the paired t test over seeds, which says nothing of other test sets, and of "
+    "the paired bootstrap over dialogues. q is the larger of the two, corrected for the number of "
+    "comparisons: of all that are called different at q up to 0.05, 5 % are expected not to be "
+    "(Benjamini & Hochberg)."
 )
 CROSSED = (
     "Weighted F1 on test of networks by the consistency losses and plug-ins that they were trained "
     "with, of runs that have all else in common. Where several differ in settings alone, all are "
-    "in one cell."
+    "in one cell. The last column is the mean difference from the same networks without any, and "
+    "its standard deviation over networks."
 )
 
 
 class Line(NamedTuple):
-    """A line of a table on the page; `css` names its styles."""
+    """A line of a table; `css` names its styles on the page, if it has any."""
 
-    css: str
     cells: tuple[str, ...]
+    css: str = ""
 
 
 class Corpus(NamedTuple):
@@ -142,20 +147,19 @@ def pair_cells(pair: Comparison) -> tuple[str, ...]:
         "–" if seeds.interval is None else _between(seeds.interval.low, seeds.interval.high, "+"),
         "–" if seeds.p is None else f"{seeds.p:.3f}",
         _between(dialogues.low, dialogues.high, "+"),
+        f"{pair.over_dialogues.p:.3f}",
+        "–" if pair.q is None else f"{pair.q:.3f}",
     )
 
 
 def crossed(one: Crossing) -> Table:
-    """A crossing in words."""
-    rows = zip(one.networks, one.cells, strict=True)
-    return Table(
-        f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}",
-        ("network", *one.balances),
-        [
-            Line("", (network, *(" / ".join(map(_percent, cell)) or "–" for cell in row)))
-            for network, row in rows
-        ],
-    )
+    """A crossing in words, a column for each network."""
+    lines = []
+    for balance, gain, *row in zip(one.balances, one.gains, *one.cells, strict=True):
+        told = (" / ".join(map(_percent, cell)) or "–" for cell in row)
+        lines.append(Line((balance, *told, _percent(gain, "+"))))
+    title = f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}"
+    return Table(title, ("balance", *one.networks, "mean gain"), lines)
 
 
 def markdown(made: Board) -> str:
@@ -190,7 +194,7 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
             Corpus(
                 name,
                 rows,
-                [Line(f"{row.origin} {row.selection}", _less_corpus(cells(row))) for row in rows],
+                [Line(_less_corpus(cells(row)), f"{row.origin} {row.selection}") for row in rows],
                 plots.bars([row for row in rows if row.selection != "none"]),
                 plots.by_context(plotted),
                 plots.by_modalities(plotted),
@@ -204,7 +208,7 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
         columns=_less_corpus(COLUMNS),
         crossings=[crossed(one) for one in made.crossings],
         crossed=CROSSED,
-        comparisons=[Line("", pair_cells(pair)) for pair in made.comparisons],
+        comparisons=[Line(pair_cells(pair)) for pair in made.comparisons],
         pairs=PAIRS,
         remarks=REMARKS,
         paired=PAIRED,
@@ -221,8 +225,8 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
-def _percent(spread: Spread | None) -> str:
-    return "–" if spread is None else plots.percent(spread.mean, spread.sd)
+def _percent(spread: Spread | None, sign: str = "") -> str:
+    return "–" if spread is None else plots.percent(spread.mean, spread.sd, sign)
 
 
 def _between(low: float, high: float, sign: str = "") -> str:

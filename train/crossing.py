@@ -1,20 +1,23 @@
 """Networks by what balances them: the cells of a grid of runs."""
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 
 import msgspec
 
 from model.checkpoint import presence
-from train.ablations import ABLATED, NETWORK, alike, balance
+from train.ablations import ABLATED, NETWORK, NONE, alike, balance
 from train.figures import Evaluation, Spread, spread
 
 
 class Crossing(msgspec.Struct, frozen=True):
-    """Weighted F1 on test of networks (rows) by what balanced them (columns), of runs that have all
-    else in common, with the modalities that are named and no others.
+    """Weighted F1 on test of networks by what balanced them, of runs that have all else in common,
+    with the modalities that are named and no others.
 
-    A cell holds every run of its network and balance, which may differ in settings; it is empty
-    where there is none.
+    A cell, by network and balance, holds every run of the two, which may differ in settings; it is
+    empty where there is none. `gains` are by balance: what it gives on average over the networks
+    that were trained with it and without any, and the deviation over these; None where there are
+    none.
     """
 
     corpus: str
@@ -23,13 +26,14 @@ class Crossing(msgspec.Struct, frozen=True):
     balances: list[str]
     networks: list[str]
     cells: list[list[list[Spread]]]
+    gains: list[Spread | None]
 
 
 def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
     """A crossing for each group of runs with several networks and several balances, by the
     modalities: all, then each alone. Networks and balances are in the order of the runs."""
     made = []
-    for group in alike(evaluations, (*ABLATED, *NETWORK, "alone")):
+    for group in alike(evaluations, (*ABLATED, *NETWORK)):
         networks = list(dict.fromkeys(one.network for one in group))
         balances = list(dict.fromkeys(balance(one) for one in group))
         if len(networks) < 2 or len(balances) < 2:
@@ -42,5 +46,23 @@ def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
             for one, score in zip(group, scores, strict=True):
                 cells.setdefault((one.network, balance(one)), []).append(score[there])
             rows = [[cells.get((n, b), []) for b in balances] for n in networks]
-            made.append(Crossing(first.corpus, first.seen, there, balances, networks, rows))
+            gains = [_gain(rows, place, balances) for place in range(len(balances))]
+            named = (first.corpus, first.seen, there)
+            made.append(Crossing(*named, balances, networks, rows, gains))
     return made
+
+
+def _gain(
+    rows: Sequence[Sequence[Sequence[Spread]]], place: int, balances: Sequence[str]
+) -> Spread | None:
+    """What the balance at a place gives over none, over the networks."""
+    if NONE not in balances or balances[place] == NONE:
+        return None
+    found = [
+        fmean(one.mean for one in row[place]) - fmean(one.mean for one in without)
+        for row in rows
+        if row[place] and (without := row[balances.index(NONE)])
+    ]
+    if not found:
+        return None
+    return Spread(fmean(found), stdev(found) if len(found) > 1 else None)

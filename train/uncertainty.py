@@ -25,10 +25,12 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Second minus first, and its 95 % interval over dialogues."""
+    """Second minus first, its 95 % interval over dialogues, and two-sided p: twice the share of
+    draws in which the sign is the rarer one, never below 2 / (draws + 1)."""
 
     mean: float
     interval: Interval
+    p: float
 
 
 class PairedTest(msgspec.Struct, frozen=True):
@@ -92,7 +94,10 @@ def paired_over_dialogues(
     for system in (first, second):
         means.append(np.mean([float(weighted_f1(one.sum(axis=0))) for one in system]))
         moved.append(np.mean([resampled(one, draws, seed) for one in system], axis=0))
-    return Difference(float(means[1] - means[0]), interval(moved[1] - moved[0]))
+    apart = moved[1] - moved[0]
+    rarer = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
+    p = min(1.0, 2 * (rarer + 1) / (draws + 1))
+    return Difference(float(means[1] - means[0]), interval(apart), p)
 
 
 def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> PairedTest:
@@ -115,3 +120,13 @@ def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> Paired
     return PairedTest(
         count, mean, sd, Interval(float(bounds.low), float(bounds.high)), float(test.pvalue)
     )
+
+
+def false_discoveries(p: Sequence[float]) -> list[float]:
+    """q by test: the share of false ones to expect among all tests that are called different if
+    this one is (Benjamini & Hochberg 1995)."""
+    # See `paired_over_seeds`.
+    from scipy import stats
+
+    found: list[float] = stats.false_discovery_control(p).tolist() if p else []
+    return found

@@ -145,6 +145,9 @@ def test_ablations_are_compared_over_equal_seeds(evaluations: list[Evaluation]) 
         < found.over_dialogues.mean
         < found.over_dialogues.interval.high
     )
+    # Of one comparison, nothing is to be corrected: a difference is one over seeds and dialogues.
+    assert found.over_seeds.p is not None
+    assert found.q == max(found.over_seeds.p, found.over_dialogues.p)
     assert comparisons(evaluations[::-1]) == [found]
 
 
@@ -175,6 +178,7 @@ def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
         variant(plain, "slow", plugins={"fagm": {"gamma": 0.5}}, scaled="update"),
         variant(plain, "both", plugins={"fagm": {"gamma": 0.5}, "hvd": {}}),
         variant(plain, "other", plugins={"fagm": {"gamma": 0.1}, "hvd": {}}),
+        variant(plain, "alone", alone=0.5),
     ]
     found = {(one.first, one.second): one.changed for one in comparisons(runs)}
     assert found == {
@@ -183,6 +187,7 @@ def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
         ("plain", "both"): "+ fagm, + hvd",
         ("fagm", "both"): "+ hvd",
         ("plain", "other"): "+ fagm, + hvd",
+        ("plain", "alone"): "alone 0 → 0.5",
     }
     rows = {row.model: row for row in board(runs, []).rows}
     assert list(rows["plain"].alone) == ["text", "audio"]
@@ -240,12 +245,18 @@ def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation])
     for found, there in ((every, "text+audio"), (audio, "audio")):
         p, c = told(plain, there), told(consistent, there)
         assert found.cells == [[[p], [c], []], [[p, p], [c], [p]]]
+        gain = c.mean - p.mean
+        assert found.gains == [None, Spread(pytest.approx(gain), pytest.approx(0)), Spread(0.0)]
     table = board_view.crossed(every)
     assert table.title == "meld, past-only: text and audio"
-    assert table.columns == ("network", "none", "gdc + ssc", "alone")
-    first, second = (line.cells for line in table.lines)
-    assert first == ("gscon", *(row_of(runs, name)[8] for name in ("g", "g+")), "–")
-    assert second[1] == " / ".join([first[1]] * 2)
+    assert table.columns == ("balance", "gscon", "mmgcn", "mean gain")
+    first, second, third = (line.cells for line in table.lines)
+    g, better = (row_of(runs, name)[8] for name in ("g", "g+"))
+    assert first == ("none", g, f"{g} / {g}", "–")
+    gain = every.gains[1]
+    assert gain is not None
+    assert second == ("gdc + ssc", better, better, f"{100 * gain.mean:+.2f} ± 0.00")
+    assert third == ("alone", "–", g, "+0.00")
     made = board(runs, [])
     assert made.crossings == [every, text, audio]
     for where in (board_view.markdown(made), board_view.page(made, runs[:2])):

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 
 from train.uncertainty import (
     by_dialogue,
+    false_discoveries,
     interval,
     paired_over_dialogues,
     paired_over_seeds,
@@ -97,6 +98,7 @@ def test_paired_dialogues_leave_out_what_both_systems_share() -> None:
     alone = interval(resampled(first))
     assert found.interval.high - found.interval.low < (alone.high - alone.low) / 2
     back = paired_over_dialogues([second], [first])
+    assert found.p == back.p == pytest.approx(2 / 1001)
     assert back.mean == pytest.approx(-found.mean)
     assert (back.interval.low, back.interval.high) == pytest.approx(
         (-found.interval.high, -found.interval.low)
@@ -107,6 +109,7 @@ def test_a_system_of_several_trainings_is_scored_with_their_mean() -> None:
     answers, labels = dialogues(1, 8, right=0.3)
     better, _ = dialogues(1, 8, right=0.9)
     low, high = by_dialogue(answers, labels, 3), by_dialogue(better, labels, 3)
+    assert paired_over_dialogues([low, high], [high, low]).p == 1
     found = paired_over_dialogues([low, low], [low, high])
     assert found.mean == pytest.approx(paired_over_dialogues([low], [high]).mean / 2)
 
@@ -141,3 +144,28 @@ def test_one_seed_and_equal_differences_have_no_test() -> None:
     assert one.mean == pytest.approx(0.1)
     same = paired_over_seeds([0.5, 0.6, 0.7], [0.5, 0.6, 0.7])
     assert (same.mean, same.sd, same.interval, same.p) == (0, 0, None, None)
+
+
+def test_p_over_dialogues_is_how_often_the_sign_is_the_rarer_one() -> None:
+    answers, labels = dialogues(5, 10, right=0.5)
+    random = np.random.default_rng(6)
+    others = [np.where(random.random(len(one)) < 0.6, one, 0) for one in labels]
+    first, second = by_dialogue(answers, labels, 3), by_dialogue(others, labels, 3)
+    draws = [float(b - a) for a, b in zip(resampled(first), resampled(second), strict=True)]
+    rarer = min(sum(one <= 0 for one in draws), sum(one >= 0 for one in draws))
+    assert 10 < rarer < 500
+    assert paired_over_dialogues([first], [second]).p == pytest.approx(2 * (rarer + 1) / 1001)
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_the_share_of_false_discoveries_is_that_of_benjamini_and_hochberg(p: list[float]) -> None:
+    """A q is at most some level if and only if the step-up procedure rejects at that level."""
+    found = false_discoveries(p)
+    assert len(found) == len(p)
+    for level in (0.01, 0.05, 0.3):
+        passing = [
+            value for rank, value in enumerate(sorted(p), start=1) if value <= level * rank / len(p)
+        ]
+        for value, q in zip(p, found, strict=True):
+            if abs(q - level) > 1e-9:
+                assert (q < level) == (bool(passing) and value <= max(passing))
