@@ -14,8 +14,8 @@ from train import encoders
 from train.conversation import ConversationRecipe
 from train.engine import State
 from train.featured import FeaturedCorpus
-from train.install import provenance
 from train.protocol import calibrate, measure
+from train.provenance import provenance
 
 _DATA = {
     "iemocap": "IEMOCAP: acted conversations of two in English, six emotions.",

@@ -20,8 +20,8 @@ from train.agreement import Structures
 from train.featured import FeaturedCorpus
 from train.features import Report
 from train.figures import FORMAT, Answers, BestOnTest, Evaluation, Figure, figure, over_seeds
-from train.install import provenance
 from train.protocol import CONTEXTS, Context, Measurements, answer_ms, measure
+from train.provenance import provenance
 
 #: SSC's defaults, the same for all runs so that their structures can be compared.
 _ROWS, _TAU = 32, 0.07

@@ -1,7 +1,5 @@
 """From trainings to files: weights and cards in a run's folder, and those that ship."""
 
-import os
-import platform
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +8,6 @@ from typing import Any
 
 import msgspec
 import safetensors.torch
-import torch
 from torch import nn
 
 from configs.errors import InputError
@@ -26,6 +23,7 @@ from train.face import FaceRecipe
 from train.face import Fitted as FittedFace
 from train.features import Report
 from train.fusion import Fitted, FusionRecipe, Material, architecture
+from train.provenance import provenance
 from train.speaker import Fitted as FittedSpeaker
 from train.speaker import SpeakerRecipe
 from train.text import TextRecipe
@@ -240,12 +238,3 @@ def _save(
     )
     checkpoint.save(stem, best.model, card)
     return stem.with_name(stem.name + ".safetensors")
-
-
-def provenance() -> dict[str, str]:
-    """When and on what a model is made, for its card."""
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    if torch.cuda.is_available():
-        machine += f", {torch.cuda.get_device_name()}"
-    return {"created": now, "machine": f"{machine}, torch {torch.__version__}"}

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from model.labels import SAMPLE_RATE
 from model.sound import sound
@@ -98,6 +97,9 @@ def space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
     made.mean.copy_(rows.mean(0))
     made.deviation.copy_(rows.std(0) + 1e-4)
     standardised = made.standardised(rows).double().numpy()
+    # Takes a second to import, and every command that reads recipes imports this module.
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     analysis = LinearDiscriminantAnalysis(
         solver="eigen", shrinkage=shrinkage, n_components=DIRECTIONS
     ).fit(standardised, spoken.speakers)
