@@ -118,13 +118,15 @@ class Direction(nn.Module):
         )
 
     def step(self, memory: Memory, u: Tensor, speaker: Tensor, valid: Tensor) -> Memory:
-        """One more utterance `u` [B, M * d] of `speaker` int64 [B]; padding changes no state."""
+        """One more utterance `u` [B, M * d] of `speaker` int64 [B]; padding changes no state, and
+        what is read of it is zero, so that it says nothing to who looks at what modules read."""
         real = valid[:, None]
         before = memory.parties[torch.arange(len(speaker), device=speaker.device), speaker]
-        world = self.global_gru(torch.cat([u, before], -1), memory.world)
-        context = self._context(u, memory)
+        u, said = u * real, before * real
+        world = self.global_gru(torch.cat([u, said], -1), memory.world)
+        context = self._context(u, memory) * real
         party = self.party_gru(torch.cat([u, context], -1), before)
-        emotion = self.emotion_gru(party, memory.emotion)
+        emotion = self.emotion_gru(party * real, memory.emotion)
         world = torch.where(real, world, memory.world)
         speaks = torch.arange(self.speakers, device=speaker.device) == speaker[:, None]
         past = torch.cat([memory.past, world[:, None]], 1)

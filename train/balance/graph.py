@@ -27,12 +27,19 @@ class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     from. The weights of edges are a softmax over the `incoming` ones of a student, as the paper
     has it, or over `all`, as the released code has. With the `released` prior, that code's
     preferences are added to the edges, which a loss of weight 10 also draws to them: the paper
-    tells of learned edges only (`none`)."""
+    tells of learned edges only (`none`). As these are preferences among all edges, it needs `all`.
+
+    Of two modalities, each has one teacher: without a prior, nothing is left to be learned of the
+    edges, which weigh 1 if `incoming` and 1 together if `all`."""
 
     weight: AtLeast0 = 0.05
     size: Annotated[int, msgspec.Meta(ge=1)] = 16
     edges: Literal["incoming", "all"] = "incoming"
     prior: Literal["none", "released"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.prior == "released" and self.edges != "all":
+            raise ValueError("the released prior is one among all edges; give edges=all")
 
 
 class GraphDistillation(Plugin):
@@ -97,7 +104,7 @@ class Edges(nn.Module):
         self, logits: Mapping[str, Tensor], vectors: Mapping[str, Tensor], present: Tensor
     ) -> Tensor:
         """What is lost for each utterance, [n]; logits [n, C] and vectors [n, d] by modality,
-        `present` bool [n, M]."""
+        `present` bool [n, M]. The prior draws the mean edges of the utterances that have all."""
         weights = self.weights(logits, vectors, present)
         place = {m: number for number, m in enumerate(self.modalities)}
         lost = []
@@ -107,9 +114,10 @@ class Edges(nn.Module):
             both = present[:, place[teacher]] & present[:, place[student]]
             lost.append(weights[:, number] * apart * both)
         total = torch.stack(lost).sum(0)
-        if isinstance(self.prior, Tensor):
-            learned = weights - self.prior
-            total = total + 10 * (learned.mean(0) - self.prior).square().sum()
+        complete = present.all(1)
+        if isinstance(self.prior, Tensor) and complete.any():
+            learned = (weights - self.prior)[complete].mean(0)
+            total = total + 10 * (learned - self.prior).square().sum()
         return total
 
     def weights(

@@ -126,6 +126,7 @@ def test_plugins_that_learn_are_trained_and_are_no_part_of_the_checkpoint() -> N
         ({"pmr": {}}, 3, 1, "'pmr'.*fagm, graph, hvd, margin, ogm_ge, ratio"),
         ({"ratio": {"beta": 1}}, 3, 1, "'ratio'.*beta.*alpha, start, noise, continuous"),
         ({"ratio": {"alpha": "much"}}, 3, 1, "'ratio'.*alpha"),
+        ({"graph": {"prior": "released"}}, 3, 1, "'graph'.*edges=all"),
     ],
 )
 def test_what_does_not_go_together_is_refused_with_the_reason(

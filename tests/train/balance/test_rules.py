@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
+from statistics import fmean
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.labels import MODALITIES
-from model.network import Answers, Architecture, Conversations, Network, build
+from model.network import NETWORKS, Answers, Architecture, Conversations, Network, build
 from train.balance import fagm
 from train.balance.graph import GraphDistillation, GraphSettings, pairs, prior
 from train.balance.hierarchical import HierarchicalDistillation, HierarchicalSettings
@@ -58,6 +60,22 @@ def seen_by(net: Network, missing: float = 0.3, batch: int = 3, count: int = 5) 
     targets = Targets(rows, labels, conversations.present.flatten(0, 1)[rows])
     answers = net(conversations)
     return Seen(conversations, False, answers, targets, mass([targets], Weighting()))
+
+
+def padded(seen: Seen, more: int = 3) -> Seen:
+    """The same with so many more places of padding, in which anything stands."""
+    random = torch.Generator().manual_seed(9)
+    c = seen.conversations
+    batch, count = c.valid.shape
+    made = Conversations(
+        {m: torch.cat([x, torch.randn(batch, more, x.shape[-1], generator=random)], 1)
+         for m, x in c.features.items()},
+        torch.cat([c.present, torch.zeros(batch, more, 3, dtype=torch.bool)], 1),
+        torch.cat([c.speakers, torch.randint(3, (batch, more), generator=random)], 1),
+        torch.cat([c.valid, torch.zeros(batch, more, dtype=torch.bool)], 1),
+    )  # fmt: skip
+    rows = seen.targets.rows + more * (seen.targets.rows // count)
+    return replace(seen, conversations=made, targets=replace(seen.targets, rows=rows))
 
 
 def test_the_factors_of_fagm_for_given_gaps() -> None:
@@ -183,6 +201,47 @@ def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> Non
     torch.testing.assert_close(factors[id(net.hidden[0].weight)], wanted, atol=1e-5, rtol=1e-4)
     assert id(net.hidden[0].bias) not in factors
     assert id(net.final.weight) not in factors
+
+
+@pytest.mark.parametrize("mode", ["full", "causal"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_padding_changes_no_factor_of_fagm(name: str, mode: str) -> None:
+    net = network(name, mode)
+    seen = seen_by(net)
+    mine, theirs = (
+        fagm.FAGM(net, fagm.FAGMSettings()).scaling([one], 0) for one in (seen, padded(seen))
+    )
+    assert mine is not None
+    assert theirs is not None
+    assert mine.told == pytest.approx(theirs.told, abs=1e-4)
+    assert len(mine.factors) == len(theirs.factors) > 0
+    for (parameter, factor), (same, other) in zip(mine.factors, theirs.factors, strict=True):
+        assert parameter is same
+        torch.testing.assert_close(factor, other, atol=1e-4, rtol=1e-4)
+
+
+def test_fagm_slows_how_recurrent_networks_read_and_not_how_they_remember() -> None:
+    net = network("dialogue_rnn")
+    made = fagm.FAGM(net, fagm.FAGMSettings(beta=1.0)).scaling([seen_by(net)], 0)
+    assert made is not None
+    factors = {id(parameter): factor for parameter, factor in made.factors}
+    for cell in (one for one in net.modules() if isinstance(one, nn.GRUCell)):
+        assert factors[id(cell.weight_ih)].shape == (cell.input_size,)
+        assert factors[id(cell.weight_ih)].min() < 1
+        for other in (cell.weight_hh, cell.bias_ih, cell.bias_hh):
+            assert id(other) not in factors
+
+
+def test_fagm_makes_its_factors_anew_every_so_many_steps_of_an_epoch() -> None:
+    net = network("mlp")
+    plugin = fagm.FAGM(net, fagm.FAGMSettings(every=2))
+    steps = [seen_by(net, missing=share) for share in (0.0, 0.5, 0.2)]
+    first, second, third = (plugin.scaling([one], 0) for one in steps)
+    assert first is second
+    assert third is not second
+    assert third is not None
+    assert third.told == fagm.FAGM(net, fagm.FAGMSettings()).scaling([steps[2]], 0).told  # type: ignore[union-attr]
+    assert plugin.scaling([steps[0]], 1) is not third
 
 
 @pytest.mark.parametrize(
@@ -326,8 +385,9 @@ def test_the_priors_of_the_released_dmd() -> None:
         assert heterogeneous[pair] == pytest.approx(0.327 if liked else 0.006, abs=6e-4)
 
 
-@pytest.mark.parametrize("edges", ["incoming", "all"])
-@pytest.mark.parametrize("preferred", ["none", "released"])
+@pytest.mark.parametrize(
+    ("edges", "preferred"), [("incoming", "none"), ("all", "none"), ("all", "released")]
+)
 def test_graph_distillation_by_loops(edges: str, preferred: str) -> None:
     net = network("dmd")
     seen = seen_by(net)
@@ -342,7 +402,7 @@ def test_graph_distillation_by_loops(edges: str, preferred: str) -> None:
         ("heterogeneous", seen.answers.specific, seen.answers.encoded),
     ):
         graph = plugin.graphs[name]
-        total, learned = 0.0, torch.zeros(6)
+        total, learned = 0.0, []
         for n, row in enumerate(rows):
             there = {m: bool(seen.targets.present[n, i]) for i, m in enumerate(MODALITIES)}
             node = {
@@ -360,14 +420,16 @@ def test_graph_distillation_by_loops(edges: str, preferred: str) -> None:
                     continue
                 rivals = [x for (_, other), x in raw.items() if edges == "all" or other == j]
                 weight = raw[i, j] / sum(rivals)
-                learned[number] += weight / len(rows)
+                learned.append((number, weight, all(there.values())))
                 if preferred == "released":
                     weight += float(prior(name, MODALITIES)[number])
                 taught = logits[j].flatten(0, 1)[row].softmax(-1)
                 teaches = logits[i].flatten(0, 1)[row].softmax(-1)
                 total += weight * (taught - teaches).abs().sum().item() / len(rows)
         if preferred == "released":
-            total += 10 * (learned - prior(name, MODALITIES)).square().sum().item()
+            for number in range(6):
+                mean = fmean(w for n, w, whole in learned if whole and n == number)
+                total += 10 * (mean - float(prior(name, MODALITIES)[number])) ** 2
         assert found[f"graph_{name}"].item() == pytest.approx(0.5 * total, rel=1e-4)
 
 
