@@ -8,7 +8,8 @@ belongs to training.
 Each modality is followed over the conversation by the encoders that GSCon has, with the speakers,
 which the released code does not read. Where that code differs from what is meant, this is what is
 meant: the classifier's weights are normalised for each class and their cosines have a scale, the
-attention is what is learned by the mapping network, and padding does not count.
+attention is what is learned by the mapping network, and padding does not count. Each modality's
+opinion has a cross-entropy in the objective, the paper's L_modal, which that code leaves out.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, R rank, C emotions.
 """

@@ -11,8 +11,8 @@ from model.labels import EMOTIONS, MODALITIES
 #: recomputed as it moves.
 Mode = Literal["full", "causal", "buffer"]
 
-#: What follows a modality over the conversation in GSCon: the paper's transformer, or GRUs of the
-#: speakers and of the conversation.
+#: What follows a modality over the conversation in GSCon and Ada2I: a transformer, as in GSCon's
+#: paper, or GRUs of the speakers and of the conversation.
 Encoder = Literal["transformer", "recurrent"]
 
 _SIZES = ("context", "width", "layers", "heads", "speakers", "reach", "classes", "memory")
@@ -23,9 +23,9 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `dims` are the lengths of the feature vectors, by modality; the network has these modalities
     and no others. `context` is the number of utterances in a window (mode `buffer`), `memory` how
-    many utterances, itself included, one layer of attention looks back (mode `causal`).
-    `speakers` is how many are told apart, `reach` the distance in utterances from which on all
-    distances are alike. `encoder` is GSCon's, for each modality; `recurrent` ones have no use for
+    many utterances, itself included, one layer of attention looks back (mode `causal`). `speakers`
+    is how many are told apart, `reach` the distance in utterances from which on all distances are
+    alike. `encoder` is GSCon's and Ada2I's, for each modality; `recurrent` ones have no use for
     `layers`, `heads`, `memory` and `reach`. So many of the text features, at their end, come from
     an encoder that was trained for these emotions in context; they are the `direct` head's. With
     `projector`, a network without a shared encoder has one beside it. `options` are the network's

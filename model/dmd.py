@@ -8,7 +8,9 @@ on the common parts, which needs labels, belong to training.
 
 The method was published for the sentiment of single utterances and their words; here the sequence
 is that of the utterances of a conversation, and each has an answer, so that what was flattened or
-taken from the last step is taken from each utterance.
+taken from the last step is taken from each utterance. What a modality heard from the others is
+brought to its width before the transformer that follows it, where the released code keeps all of it
+side by side.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """

@@ -32,24 +32,24 @@ class ConversationRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     `features` is a file of the literature's features (see `train.corpora.pickles`) to take instead.
     With `direct`, the network reads the words of each utterance as the sentence encoder has them,
     and a head beside it reads the vectors of the text encoder; the answer is the mean of both.
-    `encoder` is what GSCon follows each modality with, see `model.modality`. `modalities` leaves
-    out all others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ... `context`
-    is what an utterance may use: all of the dialogue (`full`), its past (`causal`, where a layer of
-    attention looks back over `memory` utterances), or a window of the last `window` utterances
-    (`buffer`). `batch` dialogues, or windows, make a step, in `accumulate` parts; `patience` epochs
-    without a better validation score end the training. `keep` says which epoch's weights are kept:
-    the `best` on validation, or the `last`. `gdc` and `ssc` weigh the consistency losses, `rows`
-    and `tau` belong to SSC; they act on the network's shared encoder, and where it has none, on one
-    that is put beside it. `options` are the network's own, see its module; `plugins` are balancing
-    plug-ins and what they are set to, see `train.balance`; `scaled` says what those that scale
-    gradients act on, see `train.scaling`. `balance` is the power of the inverse class frequency
-    that weighs the classes: 0 not at all, 1 all equally. `average` is the decay, in a step, of the
-    weights' moving average, which is what is scored and kept (0: the weights themselves). The share
-    `alone` of a step's dialogues or windows comes once more, with a single modality, so that each
-    also learns to do without the others; `absence` is how often modalities are missing otherwise.
-    `distillation` is the part of each label that networks tell which did not learn the dialogue,
-    see `train.distillation`. `log_test` scores the test split after each epoch, for the log only.
-    None means: what fits the other values, see `resolved`.
+    `encoder` is what GSCon and Ada2I follow each modality with, see `model.modality`. `modalities`
+    leaves out all others. Trainings are made with the seeds `first_seed`, `first_seed` + 1, ...
+    `context` is what an utterance may use: all of the dialogue (`full`), its past (`causal`, where
+    a layer of attention looks back over `memory` utterances), or a window of the last `window`
+    utterances (`buffer`). `batch` dialogues, or windows, make a step, in `accumulate` parts;
+    `patience` epochs without a better validation score end the training. `keep` says which epoch's
+    weights are kept: the `best` on validation, or the `last`. `gdc` and `ssc` weigh the consistency
+    losses, `rows` and `tau` belong to SSC; they act on the network's shared encoder, and where it
+    has none, on one that is put beside it. `options` are the network's own, see its module;
+    `plugins` are balancing plug-ins and what they are set to, see `train.balance`; `scaled` says
+    what those that scale gradients act on, see `train.scaling`. `balance` is the power of the
+    inverse class frequency that weighs the classes: 0 not at all, 1 all equally. `average` is the
+    decay, in a step, of the weights' moving average, which is what is scored and kept (0: the
+    weights themselves). The share `alone` of a step's dialogues or windows comes once more, with a
+    single modality, so that each also learns to do without the others; `absence` is how often
+    modalities are missing otherwise. `distillation` is the part of each label that networks tell
+    which did not learn the dialogue, see `train.distillation`. `log_test` scores the test split
+    after each epoch, for the log only. None means: what fits the other values, see `resolved`.
     """
 
     kind: Literal["conversation"] = "conversation"

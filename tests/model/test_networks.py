@@ -72,6 +72,11 @@ def network(
     return model.to(dtype).eval()
 
 
+with_context = pytest.mark.parametrize(
+    "name", [one for one in EVERY if network(one, "causal").receptive_field != 1]
+)
+
+
 def streamed(model: Network, batch: Conversations, context: int | None = None) -> Tensor:
     """The answers to one conversation, utterance by utterance."""
     state, answers = model.start(context), []
@@ -292,7 +297,7 @@ def test_each_modality_counts(name: str, mode: Mode) -> None:
         assert (model(moved).final[:, -1] - answers).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - {"mlp"}))
+@with_context
 @every_mode
 def test_the_past_and_the_speakers_count(name: str, mode: Mode) -> None:
     model, batch = network(name, mode), conversations(1, 5, missing=0.0)
@@ -302,7 +307,7 @@ def test_the_past_and_the_speakers_count(name: str, mode: Mode) -> None:
     assert (model(one).final[:, -1] - answers).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - {"mlp"}))
+@with_context
 def test_in_full_mode_the_future_does_count(name: str) -> None:
     model, batch = network(name, "full"), conversations(1, 8)
     prefix = everything(model(places(batch, slice(4))))

@@ -24,11 +24,19 @@ def other(folder: Path, name: str, mode: Mode) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["ada2i", "cmath", "dmd", "mmgcn"])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("ada2i", "causal"),
+        ("cmath", "causal"),
+        ("dmd", "buffer"),
+        ("mmgcn", "buffer"),
+        ("dialogue_rnn", "causal"),
+    ],
+)
 def test_the_sample_is_replayed_with_another_network_that_a_configuration_names(
-    name: str, tmp_path: Path
+    name: str, mode: Mode, tmp_path: Path
 ) -> None:
-    mode: Mode = "causal" if name == "cmath" else "buffer"
     weights, out = other(tmp_path, name, mode), tmp_path / "out.jsonl"
     setup = tmp_path / "setup.yaml"
     setup.write_text(f"recognition:\n  checkpoint: {weights}\n")

@@ -45,7 +45,7 @@ def test_training_again_gives_the_same_and_another_seed_does_not() -> None:
     assert first.scores == again.scores != other.scores
 
 
-@pytest.mark.parametrize("network", ["ada2i", "cmath", "dmd", "mmgcn"])
+@pytest.mark.parametrize("network", ["ada2i", "cmath", "dmd", "mmgcn", "dialogue_rnn"])
 def test_another_network_in_place_of_gscon_is_trained_as_it_was_published(
     network: str, tmp_path: Path
 ) -> None:

@@ -8,8 +8,10 @@ reads in that order; its equations are those of the released code, since the pap
 Differences from that code are meant: losses and activations with and without a modality are both
 those of evaluation, without dropout; activations of every call of a module count; the matrices
 with which recurrent networks read their input are modulated too. To erase a modality is, here, to
-mark it as missing, which the networks know. Parameters that are in no module of their own follow
-the encoder that they belong to.
+mark it as missing, which the networks know. Parameters that are in no module of their own, and
+embeddings, follow the encoder that they belong to. What evaluation never calls (what CMATH draws
+its samples and reconstructs with, DMD's decoders, Ada2I's mapping networks) and what is read
+without being called (GSCon's shared convolutions) is not modulated.
 
 Shapes: J inputs of a module, "tokens" are whatever else its input has.
 """

@@ -1,5 +1,9 @@
 """DMD's graph distillation (Li et al. 2023, arXiv 2303.13802, equations 7 to 9): modalities teach
-each other, as much as learned edges between them say."""
+each other, as much as learned edges between them say.
+
+Edges of the homogeneous graph are read from the common parts themselves. The released code has a
+loss more, by which edges of the heterogeneous graph push opinions apart; the paper has not.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations

@@ -2,7 +2,8 @@
 
 The strength s_m of a modality is the mean probability that its own opinion gives to the label, over
 the utterances of a step that have it. Who is stronger than others learns slower: the gradients of
-its encoder are multiplied by k_m.
+its encoder are multiplied by k_m. With Ada2I's network, an opinion is that of the cosines which
+answer; the released code takes the products of the same vectors, not normalised.
 """
 
 import math

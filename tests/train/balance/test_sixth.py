@@ -1,47 +1,29 @@
 """What the README says of a sixth network and of another plug-in: one file and one line each."""
 
-import importlib
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
-import torch
+from as_told import ROOT, shown
 from made_corpus import corpus
 
-from model.network import NETWORKS, build
-from train.balance import PLUGINS
-from train.conversation import ConversationRecipe, architecture, plan, resolved
+from train.conversation import ConversationRecipe, plan, resolved
 from train.course import ConversationCourse
 from train.engine import fabric, train
-from train.featured import batch
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's two files where it puts them, and its two lines."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    lines = re.findall(r'`"(\w+)": "([\w.]+)",`', README)
-    assert len(lines) == 2
-    for (name, where), table in zip(lines, (NETWORKS, PLUGINS), strict=True):
-        module, _, made = where.rpartition(".")
-        (source,) = [one for one in blocks if f"class {made}(" in one]
-        path = tmp_path / f"{module.rpartition('.')[2]}.py"
-        path.write_text(source)
-        spec = importlib.util.spec_from_file_location(module, path)
-        assert spec is not None
-        assert spec.loader is not None
-        loaded = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, module, loaded)
-        spec.loader.exec_module(loaded)
-        monkeypatch.setitem(table, name, where)
+HERE = Path(__file__).parent
 
 
-@pytest.mark.usefixtures("registered")
-def test_the_readmes_network_and_plugin_are_trained_by_their_names() -> None:
+def test_the_readmes_network_and_plugin_are_trained_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in shown(tmp_path):
+        monkeypatch.setitem(sys.modules, one.module, None)  # type: ignore[arg-type]
+        one.loaded()
+        monkeypatch.setitem(one.table, one.name, one.where)
     asked = ConversationRecipe(model="sum", plugins={"agree": {}}, epochs=4, batch=4, width=8,
                                heads=2, learning_rate=0.02)  # fmt: skip
     made = resolved(asked)
@@ -52,17 +34,23 @@ def test_the_readmes_network_and_plugin_are_trained_by_their_names() -> None:
     assert 0 < history[-1]["loss_agree"] < 1
 
 
-@pytest.mark.usefixtures("registered")
-def test_the_readmes_network_keeps_the_contract() -> None:
-    a = architecture(resolved(ConversationRecipe(model="sum", width=8, heads=2)), corpus())
-    model = build(msgspec.structs.replace(a, mode="causal")).eval()
-    groups = model.groups()
-    assert sum(map(len, groups.values())) == len(list(model.parameters()))
-    state = model.start()
-    whole, _ = batch(corpus().splits["test"][:1])
-    answers = []
-    for place in range(whole.valid.shape[1]):
-        turn = whole.each(lambda x, place=place: x[:, place : place + 1])
-        answer, state = model.step(state, turn)
-        answers.append(answer.final)
-    torch.testing.assert_close(torch.cat(answers, 1), model(whole).final)
+def test_the_tests_of_networks_and_plugins_hold_those_of_the_readme_to_the_contract(
+    tmp_path: Path,
+) -> None:
+    """They pass without a change, where the two are registered from the start."""
+    early = [
+        "from pathlib import Path",
+        "from as_told import register",
+        f"register(Path({str(tmp_path)!r}))",
+    ]
+    (tmp_path / "registered.py").write_text("\n".join(early))
+    given = [ROOT / "tests/model/test_networks.py", HERE / "test_plugins.py", "-k", "sum or agree"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "registered", "-p", "no:cacheprovider", *given],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(HERE)))},
+        capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) > 40
