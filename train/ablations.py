@@ -118,9 +118,8 @@ def _as_published(made: Evaluation) -> bool:
     """Whether nothing else balances a run than what its network was published with; but for
     modalities alone, which all networks may see."""
     own = {"gdc", "ssc"} if made.network == "gscon" else {*PUBLISHED.get(made.network, ())}
-    return {*_added(made)} - {"alone"} == own and made.recipe.get(
-        "scaled", "gradient"
-    ) == "gradient"
+    scales_gradients = made.recipe.get("scaled", "gradient") == "gradient"
+    return scales_gradients and {*_added(made)} - {"alone"} == own
 
 
 def _changed(first: Evaluation, second: Evaluation) -> str:
@@ -167,6 +166,7 @@ def _confusions(made: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64
 
 
 def _with_q(made: Sequence[Comparison]) -> list[Comparison]:
+    """The same, corrected for their number."""
     p = [
         None if one.over_seeds.p is None else max(one.over_seeds.p, one.over_dialogues.p)
         for one in made
