@@ -13,10 +13,12 @@ from train.figures import Evaluation
 from train.uncertainty import (
     Difference,
     PairedTest,
+    System,
     by_dialogue,
     false_discoveries,
     paired_over_dialogues,
     paired_over_seeds,
+    system,
 )
 
 #: Fields of a recipe that a network is published with.
@@ -54,17 +56,17 @@ class Comparison(msgspec.Struct, frozen=True):
 def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
     """All pairs of runs of one recipe in which the second only adds to what balances the first;
     and GSCon against every other network of one recipe, each as it was published."""
-    made = []
+    made, systems = [], _Systems()
     for group in alike(evaluations, ABLATED):
         group.sort(key=lambda one: (len(_added(one)), sum(_weights(one)), _weights(one)))
         for first, second in combinations(group, 2):
             if _less(first, second):
-                made.append(_compared(first, second, _changed(first, second)))
+                made.append(_compared(first, second, _changed(first, second), systems))
     for group in alike(evaluations, (*_PUBLISHED_WITH, *NETWORK)):
         published = {one.network: one for one in group if _as_published(one)}
         if ours := published.pop("gscon", None):
             for name, one in sorted(published.items()):
-                made.append(_compared(ours, one, f"gscon → {name}"))
+                made.append(_compared(ours, one, f"gscon → {name}", systems))
     return _with_q([one for one in made if one is not None])
 
 
@@ -134,7 +136,23 @@ def _changed(first: Evaluation, second: Evaluation) -> str:
     return ", ".join(changed)
 
 
-def _compared(first: Evaluation, second: Evaluation, changed: str) -> Comparison | None:
+class _Systems:
+    """The runs as systems, each resampled once for the many comparisons that it is in."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, tuple[int, ...]], System] = {}
+
+    def of(self, made: Evaluation, seeds: Sequence[int]) -> System:
+        """A run with these of its seeds."""
+        key = made.corpus, made.run, tuple(seeds)
+        if key not in self._made:
+            self._made[key] = system(_confusions(made, seeds))
+        return self._made[key]
+
+
+def _compared(
+    first: Evaluation, second: Evaluation, changed: str, systems: _Systems
+) -> Comparison | None:
     """None where no seed is in both."""
     seeds = [seed for seed in first.seeds if seed in second.seeds]
     if not seeds:
@@ -143,7 +161,7 @@ def _compared(first: Evaluation, second: Evaluation, changed: str) -> Comparison
         [one.test.weighted_f1.values[one.seeds.index(seed)] for seed in seeds]
         for one in (first, second)
     ]
-    before, after = (_confusions(one, seeds) for one in (first, second))
+    before, after = (systems.of(one, seeds) for one in (first, second))
     return Comparison(
         corpus=first.corpus,
         first=first.run,

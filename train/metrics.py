@@ -83,7 +83,7 @@ def confusion_matrix(
     return confusion
 
 
-def weighted_f1(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
+def weighted_f1(confusion: NDArray[np.number]) -> NDArray[np.float64]:
     """The F1 of every class, weighted by how often it is the label.
 
     Of confusion matrices [..., classes, classes], each with at least one row; gives [...].

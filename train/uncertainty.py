@@ -6,6 +6,9 @@ nothing but their number and the seed, so figures of two systems on one set are 
 """
 
 from collections.abc import Sequence
+from functools import cache
+from statistics import fmean
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,6 +17,8 @@ from numpy.typing import NDArray
 from train.metrics import confusion_matrix, weighted_f1
 
 DRAWS = 1000
+#: Of a comparison, whose p has to stand beside those of many others.
+PAIRED_DRAWS = 10_000
 _LEVEL = 0.95
 
 
@@ -71,9 +76,17 @@ def resampled(
     flat = flat[flat.any(axis=1)]
     if not len(flat):
         raise ValueError("no utterance has a label")
-    chance = np.full(len(flat), 1 / len(flat))
-    drawn = np.random.default_rng(seed).multinomial(len(flat), chance, draws) @ flat
+    # Whole numbers, but floats are multiplied many times as fast.
+    drawn = _drawn(len(flat), draws, seed) @ flat.astype(np.float64)
     return weighted_f1(drawn.reshape(draws, *confusions.shape[1:]))
+
+
+@cache
+def _drawn(count: int, draws: int, seed: int) -> NDArray[np.float64]:
+    """How often each of so many dialogues is drawn, [draws, count]."""
+    chance = np.full(count, 1 / count)
+    found = np.random.default_rng(seed).multinomial(count, chance, draws)
+    return found.astype(np.float64)
 
 
 def interval(values: NDArray[np.floating]) -> Interval:
@@ -82,22 +95,26 @@ def interval(values: NDArray[np.floating]) -> Interval:
     return Interval(float(low), float(high))
 
 
-def paired_over_dialogues(
-    first: Sequence[NDArray[np.integer]],
-    second: Sequence[NDArray[np.integer]],
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Difference:
-    """The difference of two systems on the same dialogues, each given as the confusion matrices of
-    its trainings (see `by_dialogue`) and scored with their mean."""
-    means, moved = [], []
-    for system in (first, second):
-        means.append(np.mean([float(weighted_f1(one.sum(axis=0))) for one in system]))
-        moved.append(np.mean([resampled(one, draws, seed) for one in system], axis=0))
-    apart = moved[1] - moved[0]
+class System(NamedTuple):
+    """A system of one or several trainings on a set: the mean of their scores, and those of
+    resampled dialogues."""
+
+    mean: float
+    draws: NDArray[np.float64]
+
+
+def system(trainings: Sequence[NDArray[np.integer]], draws: int = PAIRED_DRAWS) -> System:
+    """A system, given as the confusion matrices of its trainings (see `by_dialogue`)."""
+    scores = [float(weighted_f1(one.sum(axis=0))) for one in trainings]
+    return System(fmean(scores), np.mean([resampled(one, draws) for one in trainings], axis=0))
+
+
+def paired_over_dialogues(first: System, second: System) -> Difference:
+    """The difference of two systems on the same dialogues."""
+    apart = second.draws - first.draws
     rarer = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
-    p = min(1.0, 2 * (rarer + 1) / (draws + 1))
-    return Difference(float(means[1] - means[0]), interval(apart), p)
+    p = min(1.0, 2 * (rarer + 1) / (len(apart) + 1))
+    return Difference(second.mean - first.mean, interval(apart), p)
 
 
 def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> PairedTest:

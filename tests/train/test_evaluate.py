@@ -17,7 +17,7 @@ from train import evaluate, evaluation
 from train.agreement import structures
 from train.figures import Evaluation, Figure, figure
 from train.protocol import CONTEXTS, Context, context_name, predict, subsets
-from train.uncertainty import by_dialogue, paired_over_dialogues
+from train.uncertainty import by_dialogue, paired_over_dialogues, system
 
 GIVEN = corpus()
 
@@ -113,7 +113,7 @@ def test_answers_are_kept_for_paired_comparisons(made: tuple[Path, Evaluation]) 
         by_dialogue([np.array(one) for one in found.by_seed[seed]], labels, len(GIVEN.labels))
         for seed in ("1", "2")
     ]
-    apart = paired_over_dialogues(counts[:1], counts[1:])
+    apart = paired_over_dialogues(system(counts[:1]), system(counts[1:]))
     values = made[1].test.weighted_f1.values
     assert apart.mean == pytest.approx(values[1] - values[0])
 

@@ -16,6 +16,7 @@ from train.uncertainty import (
     paired_over_dialogues,
     paired_over_seeds,
     resampled,
+    system,
 )
 
 
@@ -93,12 +94,12 @@ def test_paired_dialogues_leave_out_what_both_systems_share() -> None:
     for said, true in zip(better, labels, strict=True):
         said[0] = true[0]
     first, second = by_dialogue(hard, labels, 2), by_dialogue(better, labels, 2)
-    found = paired_over_dialogues([first], [second])
+    found = paired_over_dialogues(system([first]), system([second]))
     assert found.interval.low > 0
     alone = interval(resampled(first))
     assert found.interval.high - found.interval.low < (alone.high - alone.low) / 2
-    back = paired_over_dialogues([second], [first])
-    assert found.p == back.p == pytest.approx(2 / 1001)
+    back = paired_over_dialogues(system([second]), system([first]))
+    assert found.p == back.p == pytest.approx(2 / 10_001)
     assert back.mean == pytest.approx(-found.mean)
     assert (back.interval.low, back.interval.high) == pytest.approx(
         (-found.interval.high, -found.interval.low)
@@ -109,9 +110,11 @@ def test_a_system_of_several_trainings_is_scored_with_their_mean() -> None:
     answers, labels = dialogues(1, 8, right=0.3)
     better, _ = dialogues(1, 8, right=0.9)
     low, high = by_dialogue(answers, labels, 3), by_dialogue(better, labels, 3)
-    assert paired_over_dialogues([low, high], [high, low]).p == 1
-    found = paired_over_dialogues([low, low], [low, high])
-    assert found.mean == pytest.approx(paired_over_dialogues([low], [high]).mean / 2)
+    assert paired_over_dialogues(system([low, high]), system([high, low])).p == 1
+    found = paired_over_dialogues(system([low, low]), system([low, high]))
+    assert found.mean == pytest.approx(
+        paired_over_dialogues(system([low]), system([high])).mean / 2
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -151,10 +154,12 @@ def test_p_over_dialogues_is_how_often_the_sign_is_the_rarer_one() -> None:
     random = np.random.default_rng(6)
     others = [np.where(random.random(len(one)) < 0.6, one, 0) for one in labels]
     first, second = by_dialogue(answers, labels, 3), by_dialogue(others, labels, 3)
-    draws = [float(b - a) for a, b in zip(resampled(first), resampled(second), strict=True)]
+    scores = [resampled(one, draws=1000) for one in (first, second)]
+    draws = [float(b - a) for a, b in zip(*scores, strict=True)]
     rarer = min(sum(one <= 0 for one in draws), sum(one >= 0 for one in draws))
     assert 10 < rarer < 500
-    assert paired_over_dialogues([first], [second]).p == pytest.approx(2 * (rarer + 1) / 1001)
+    found = paired_over_dialogues(system([first], 1000), system([second], 1000))
+    assert found.p == pytest.approx(2 * (rarer + 1) / 1001)
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
