@@ -143,7 +143,7 @@ def pair_cells(pair: Comparison) -> tuple[str, ...]:
         pair.second,
         pair.changed,
         str(seeds.n),
-        f"{100 * seeds.mean:+.2f}{sd}",
+        f"{100 * seeds.mean:+z.2f}{sd}",
         "–" if seeds.interval is None else _between(seeds.interval.low, seeds.interval.high, "+"),
         "–" if seeds.p is None else f"{seeds.p:.3f}",
         _between(dialogues.low, dialogues.high, "+"),
@@ -230,4 +230,4 @@ def _percent(spread: Spread | None, sign: str = "") -> str:
 
 
 def _between(low: float, high: float, sign: str = "") -> str:
-    return f"{100 * low:{sign}.2f} to {100 * high:{sign}.2f}"
+    return f"{100 * low:{sign}z.2f} to {100 * high:{sign}z.2f}"

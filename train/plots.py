@@ -160,7 +160,7 @@ def reliability(made: Evaluation) -> Diagram:
 
 def percent(mean: float, sd: float | None = None, sign: str = "") -> str:
     """A share and its deviation in percent, to two digits; `sign` "+" shows that of a gain."""
-    return f"{100 * mean:{sign}.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}")
+    return f"{100 * mean:{sign}z.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}")
 
 
 def _chart(found: Mapping[str, Mapping[str, Figures]], labels: Mapping[str, str]) -> Chart:
