@@ -1,13 +1,13 @@
 """Networks by what balances them: the cells of a grid of runs."""
 
-from collections.abc import Sequence
-from statistics import fmean, stdev
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import msgspec
 
 from model.checkpoint import presence
 from train.ablations import ABLATED, NETWORK, NONE, alike, balance
-from train.figures import Evaluation, Spread, spread
+from train.figures import Evaluation, Spread, figure, spread
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -46,23 +46,25 @@ def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
             for one, score in zip(group, scores, strict=True):
                 cells.setdefault((one.network, balance(one)), []).append(score[there])
             rows = [[cells.get((n, b), []) for b in balances] for n in networks]
-            gains = [_gain(rows, place, balances) for place in range(len(balances))]
+            gains = [_gain(cells, networks, b) for b in balances]
             named = (first.corpus, first.seen, there)
             made.append(Crossing(*named, balances, networks, rows, gains))
     return made
 
 
 def _gain(
-    rows: Sequence[Sequence[Sequence[Spread]]], place: int, balances: Sequence[str]
+    cells: Mapping[tuple[str, str], Sequence[Spread]], networks: Sequence[str], balance: str
 ) -> Spread | None:
-    """What the balance at a place gives over none, over the networks."""
-    if NONE not in balances or balances[place] == NONE:
+    """What a balance gives over none, over the networks that have both."""
+    if balance == NONE:
         return None
     found = [
-        fmean(one.mean for one in row[place]) - fmean(one.mean for one in without)
-        for row in rows
-        if row[place] and (without := row[balances.index(NONE)])
+        _mean(cells[network, balance]) - _mean(cells[network, NONE])
+        for network in networks
+        if (network, balance) in cells and (network, NONE) in cells
     ]
-    if not found:
-        return None
-    return Spread(fmean(found), stdev(found) if len(found) > 1 else None)
+    return spread(figure(found)) if found else None
+
+
+def _mean(cell: Sequence[Spread]) -> float:
+    return fmean(one.mean for one in cell)

@@ -92,14 +92,14 @@ def fit(recipe: SpeakerRecipe, report: Report) -> Fitted:
 
 def space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
     """The space in which these speakers differ most for how much their utterances do."""
+    # Takes a second to import, and every command that reads recipes imports this module.
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     made = SpeakerSpace(spoken.statistics.shape[1])
     rows = torch.from_numpy(spoken.statistics)
     made.mean.copy_(rows.mean(0))
     made.deviation.copy_(rows.std(0) + 1e-4)
     standardised = made.standardised(rows).double().numpy()
-    # Takes a second to import, and every command that reads recipes imports this module.
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     analysis = LinearDiscriminantAnalysis(
         solver="eigen", shrinkage=shrinkage, n_components=DIRECTIONS
     ).fit(standardised, spoken.speakers)

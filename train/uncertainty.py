@@ -6,7 +6,7 @@ nothing but their number and the seed, so figures of two systems on one set are 
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
 
@@ -81,7 +81,8 @@ def resampled(
     return weighted_f1(drawn.reshape(draws, *confusions.shape[1:]))
 
 
-@cache
+# The systems of a board are resampled one after another, on a set or two.
+@lru_cache(maxsize=4)
 def _drawn(count: int, draws: int, seed: int) -> NDArray[np.float64]:
     """How often each of so many dialogues is drawn, [draws, count]."""
     chance = np.full(count, 1 / count)

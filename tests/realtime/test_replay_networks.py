@@ -27,6 +27,7 @@ def other(folder: Path, name: str, mode: Mode) -> Path:
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
+        ("ada2i", "buffer"),
         ("ada2i", "causal"),
         ("cmath", "causal"),
         ("dmd", "buffer"),

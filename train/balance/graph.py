@@ -118,8 +118,7 @@ class Edges(nn.Module):
             both = present[:, place[teacher]] & present[:, place[student]]
             lost.append(weights[:, number] * apart * both)
         total = torch.stack(lost).sum(0)
-        complete = present.all(1)
-        if isinstance(self.prior, Tensor) and complete.any():
+        if isinstance(self.prior, Tensor) and (complete := present.all(1)).any():
             learned = (weights - self.prior)[complete].mean(0)
             total = total + 10 * (learned - self.prior).square().sum()
         return total

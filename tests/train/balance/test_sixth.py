@@ -21,6 +21,7 @@ def test_the_readmes_network_and_plugin_are_trained_by_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for one in shown(tmp_path):
+        # So that it is taken out again.
         monkeypatch.setitem(sys.modules, one.module, None)  # type: ignore[arg-type]
         one.loaded()
         monkeypatch.setitem(one.table, one.name, one.where)
