@@ -26,14 +26,15 @@ class SpeakerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `shrinkage` is the part of the scatter within speakers that is taken to be alike in all
     directions. In `conversations` of one, two and three speakers with `utterances` each it is
     counted how much of the time is given to the wrong one: of actors in `folds` parts, by a space
-    made of the others; and of LibriSpeech's readers.
+    made of the others; and of LibriSpeech's readers. Of the 34 actors, fewer than three folds leave
+    too few others for the space's directions, and more than eleven too few to converse.
     """
 
     kind: Literal["speaker"] = "speaker"
     name: str = "speaker"
     seed: int = 1
     shrinkage: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
-    folds: Annotated[int, msgspec.Meta(ge=2)] = 4
+    folds: Annotated[int, msgspec.Meta(ge=3, le=11)] = 4
     conversations: Annotated[int, msgspec.Meta(ge=1)] = 40
     utterances: Annotated[int, msgspec.Meta(ge=1)] = 20
     ship: bool = False
