@@ -1,6 +1,5 @@
 """`python -m train.bench`: what the consistency losses and an answer cost, as ratios in one run."""
 
-import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import psutil
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,6 +15,7 @@ from rich.table import Table
 from configs.command import parser, run
 from model import checkpoint
 from train import measure
+from train.provenance import machine
 
 EXAMPLES = """
 python -m train.bench
@@ -94,8 +93,7 @@ def measured(settings: measure.Settings, seed: int) -> dict[str, Any]:
         "settings": msgspec.to_builtins(settings),
         "shipped": msgspec.to_builtins(msgspec.structs.replace(shipped, mode="causal")),
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}, 1 thread",
+        "machine": f"{machine()}, 1 thread",
         "seed": seed,
     }
 

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 import torch
@@ -218,6 +219,9 @@ def _epoch(
     own = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
     network, means = course.learner, Means()
     network.train()
+    clip = partial(
+        on.clip_gradients, network, optimiser, max_norm=plan.clip, error_if_nonfinite=False
+    )
     total = plan.epochs * course.steps
     steps = course.epoch(order, plan.accumulate * on.world_size)
     for place, parts in enumerate(steps):
@@ -231,11 +235,7 @@ def _epoch(
             means.add(terms)
         _add_up(on, network)
         scaling = course.scaling(number)
-        scaling.scale(plan.scaled)
-        on.clip_gradients(network, optimiser, max_norm=plan.clip, error_if_nonfinite=False)
-        scaling.disturb(plan.scaled)
-        with scaling.updating(plan.scaled):
-            optimiser.step()
+        scaling.step(optimiser, plan.scaled, clip)
         means.measured(scaling.told)
         optimiser.zero_grad(set_to_none=True)
         average.update(step + 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -227,6 +228,7 @@ def fit(
     )
     kept = tuple(m for m in MODALITIES if m not in recipe.without)
     held_out = compositions_of(given.validation, agreement, recipe.compositions, 101)
+    clip = partial(nn.utils.clip_grad_norm_, learning, 1.0)
     best: tuple[float, int, dict[str, Tensor]] | None = None
     history = [weighted_f1(evaluate(model, given.validation, held_out[:1]))]
     line = ""
@@ -243,11 +245,7 @@ def fit(
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             scaling = balance.scaling(plugins, [seen], epoch)
-            scaling.scale(recipe.scaled)
-            nn.utils.clip_grad_norm_(learning, 1.0)
-            scaling.disturb(recipe.scaled)
-            with scaling.updating(recipe.scaled):
-                optimiser.step()
+            scaling.step(optimiser, recipe.scaled, clip)
             schedule.step()
             report(epoch * steps + step + 1, total, line)
         scored = evaluate(model, given.validation, held_out[:1])

@@ -9,8 +9,12 @@ import torch
 
 def provenance() -> dict[str, str]:
     """The day (`created`) and the `machine`, in words."""
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return {"created": datetime.now(UTC).date().isoformat(), "machine": machine()}
+
+
+def machine() -> str:
+    """What trains and answers here: x86_64, 2 cores, Linux, Python 3.11.4, torch 2.13.0+cpu."""
+    parts = [platform.machine(), f"{os.cpu_count()} cores", platform.system()]
     if torch.cuda.is_available():
-        machine += f", {torch.cuda.get_device_name()}"
-    return {"created": now, "machine": f"{machine}, torch {torch.__version__}"}
+        parts.append(torch.cuda.get_device_name())
+    return ", ".join([*parts, f"Python {platform.python_version()}", f"torch {torch.__version__}"])

@@ -5,7 +5,7 @@ same does nothing to what they make of a gradient. Where the factors are to be f
 itself is scaled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,6 +32,17 @@ class Scaling:
     noisy: bool = False
     loud: bool = False
     told: dict[str, float] = field(default_factory=dict)
+
+    def step(
+        self, optimiser: torch.optim.Optimizer, what: Scaled, clip: Callable[[], object]
+    ) -> None:
+        """The optimiser's step, with all that belongs before and after it, in that order: gradients
+        are scaled, clipped by `clip`, disturbed, and what they change is scaled."""
+        self.scale(what)
+        clip()
+        self.disturb(what)
+        with self.updating(what):
+            optimiser.step()
 
     def scale(self, what: Scaled) -> None:
         """Scales the gradients, where these are what is scaled."""

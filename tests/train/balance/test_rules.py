@@ -461,9 +461,7 @@ def test_a_constant_factor_is_nothing_to_adam_unless_the_update_is_scaled(what: 
         for number in range(50):
             optimiser.zero_grad()
             torch.autograd.backward(((parameter - number % 7) ** 2).sum())
-            scaling.scale(what)  # type: ignore[arg-type]
-            with scaling.updating(what):  # type: ignore[arg-type]
-                optimiser.step()
+            scaling.step(optimiser, what, lambda: None)  # type: ignore[arg-type]
         return parameter.detach() - start
 
     slow, fast = trained(0.05), trained(1.0)
@@ -481,9 +479,8 @@ def test_an_update_is_scaled_column_by_column_and_elsewhere_left_alone() -> None
             p.data.zero_()
             p.grad = torch.ones_like(p)
         made = Scaling([(scaled, factor)])
-        made.scale(what)  # type: ignore[arg-type]
-        with made.updating(what):  # type: ignore[arg-type]
-            torch.optim.SGD([scaled, free], lr=1.0).step()
+        optimiser = torch.optim.SGD([scaled, free], lr=1.0)
+        made.step(optimiser, what, lambda: None)  # type: ignore[arg-type]
         assert scaled.tolist() == [[0.0, -0.5, -1.0]] * 2
         assert free.tolist() == [-1.0, -1.0]
 
