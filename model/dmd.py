@@ -10,7 +10,8 @@ The method was published for the sentiment of single utterances and their words;
 is that of the utterances of a conversation, and each has an answer, so that what was flattened or
 taken from the last step is taken from each utterance. What a modality heard from the others is
 brought to its width before the transformer that follows it, where the released code keeps all of it
-side by side.
+side by side. The gate on the common parts reads them after their residual layers, as the opinion on
+them does, and brings them to one width; the released code's reads them before these and keeps all.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """

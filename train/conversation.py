@@ -117,14 +117,8 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     if recipe.model not in NETWORKS:
         raise InputError(f"model={recipe.model}: there is none; one of {', '.join(NETWORKS)}")
     several = recipe.modalities is None or len(recipe.modalities) > 1
-    by = balance.balanced(
-        recipe.model,
-        2 if several else 1,
-        recipe.gdc,
-        recipe.ssc,
-        recipe.plugins,
-        recipe.devices,
-    )
+    training = balance.Training(2 if several else 1, recipe.devices, recipe.epochs, recipe.scaled)
+    by = balance.balanced(recipe.model, training, recipe.gdc, recipe.ssc, recipe.plugins)
     direct = _in_context(recipe) if recipe.direct is None else recipe.direct
     if direct and not _in_context(recipe):
         raise InputError(

@@ -65,7 +65,8 @@ class ConversationCourse:
         self.network: Network = build(architecture(recipe, corpus))
         standardise(self.network, corpus.splits["train"])
         chosen = recipe.plugins or {}
-        balance.check(chosen, len(corpus.modalities), on.world_size)
+        there = balance.Training(len(corpus.modalities), on.world_size, scaled=recipe.scaled)
+        balance.check(chosen, there)
         self._plugins = balance.plugins(chosen, self.network)
         self.learner = _beside(self.network, self._plugins)
         self._seen: list[Seen] = []

@@ -153,7 +153,8 @@ def resolved(recipe: FusionRecipe) -> FusionRecipe:
         InputError: there is no such network, or values do not go together.
     """
     count = len(MODALITIES) - len({*recipe.without})
-    by = balance.balanced(recipe.model, count, recipe.gdc, recipe.ssc, recipe.plugins)
+    training = balance.Training(count, epochs=recipe.epochs, scaled=recipe.scaled)
+    by = balance.balanced(recipe.model, training, recipe.gdc, recipe.ssc, recipe.plugins)
     chosen = options(recipe.model, recipe.options)
     return msgspec.structs.replace(
         recipe, gdc=by.gdc, ssc=by.ssc, plugins=by.plugins, options=chosen

@@ -24,7 +24,8 @@ class Scaling:
 
     `factors` belong to parameters and can be broadcast to their shapes. `noisy` parameters, with
     factors that are single numbers, get Gaussian noise on their gradients, after these are clipped:
-    of the standard deviation that the gradient's own elements have, scaled or (`loud`) unscaled.
+    in the weights, of the standard deviation that the gradient's own elements have, scaled or
+    (`loud`) unscaled.
     `told` goes into the training's history.
     """
 
@@ -40,7 +41,7 @@ class Scaling:
         are scaled, clipped by `clip`, disturbed, and what they change is scaled."""
         self.scale(what)
         clip()
-        self.disturb(what)
+        self.disturb()
         with self.updating(what):
             optimiser.step()
 
@@ -51,17 +52,15 @@ class Scaling:
                 if parameter.grad is not None:
                     parameter.grad.mul_(factor)
 
-    def disturb(self, what: Scaled) -> None:
-        """Adds the noise."""
+    def disturb(self) -> None:
+        """Adds the noise. Where the update is scaled, its noise will be, too, so that what reaches
+        the weights is the same for an optimiser that takes gradients as they are."""
         for parameter, factor in self.factors if self.noisy else ():
             grad = parameter.grad
             if grad is None or grad.numel() < 2:
                 continue
-            deviation = grad.std()
-            if what == "gradient" and self.loud:
-                deviation = deviation / factor
-            elif what == "update" and not self.loud:
-                deviation = deviation * factor
+            # That of the unscaled gradient is more by 1 / factor, before scaling and after it.
+            deviation = grad.std() / factor if self.loud else grad.std()
             grad.add_(torch.randn_like(grad) * deviation)
 
     @contextmanager

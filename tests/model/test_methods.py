@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 import torch
-from made_conversations import DIMS, conversations, places, row
-from torch import Tensor
+from made_conversations import DIMS, conversations, padded, places, row
+from torch import Tensor, nn
 from torch.nn import functional
 
 from model.ada2i import Ada2I, _cores, _mean_of_all, _mean_so_far
@@ -233,6 +233,46 @@ def test_the_decoupling_losses_of_dmd() -> None:
             assert own[name][0, i].item() == pytest.approx(value), name
 
 
+def test_dmd_answers_for_the_common_parts_and_for_private_ones_that_asked_the_others() -> None:
+    model, batch = network("dmd", layers=2), talk()
+    assert isinstance(model, DMD)
+    seen = torch.ones(1, 6, 6, dtype=torch.bool).tril()
+    shallow = model._shallow({m: model.enter[m](batch.features[m]) for m in MODALITIES}, batch)
+    answers = model(batch)
+
+    def grown(layers: nn.Module, given: Tensor) -> Tensor:
+        first, _, _, second = layers.beside  # type: ignore[misc, union-attr]
+        return given + second(first(given).relu())  # type: ignore[no-any-return]
+
+    common = torch.cat(
+        [model.follow_common[m](model.share(shallow[m]), seen) for m in MODALITIES], -1
+    )
+    common = grown(model.grow_common, common)
+    torch.testing.assert_close(answers.common, model.common(common))
+    gated = []
+    for m in MODALITIES:
+        opinion, layer = model.homogeneous[m]  # type: ignore[misc]
+        wanted = layer(grown(opinion, model.share(shallow[m])))
+        torch.testing.assert_close(answers.homogeneous[m], wanted)
+        heard = []
+        for other in MODALITIES:
+            if other == m:
+                continue
+            state = model.private[m](shallow[m])
+            for ask in model.ask[f"{m}_{other}"]:  # type: ignore[union-attr]
+                told = ask.norm_told(model.private[other](shallow[other]))
+                state = state + ask.attention(ask.norm_query(state), told, seen)
+                state = state + ask.feed(ask.norm_feed(state))
+            heard.append(state)
+        followed = model.follow_private[m](model.told[m](torch.cat(heard, -1)), seen)
+        private = grown(model.grow_private[m], followed)
+        torch.testing.assert_close(answers.specific[m], model.specific[m](private))
+        gated.append(model.gate[m](followed).sigmoid())
+    gated.append(model.gate_common(common).sigmoid())
+    fused = grown(model.grow_fused, torch.cat(gated, -1))
+    torch.testing.assert_close(answers.final, model.final(fused))
+
+
 def test_the_shared_encoder_of_dmd_is_one_for_all_modalities() -> None:
     model, batch = network("dmd"), talk(count=2)
     groups = model.groups()
@@ -284,3 +324,16 @@ def test_a_networks_own_losses_are_of_training_and_of_each_utterance(name: str) 
     assert all(one.shape == (2, 1) for one in model(batch, last=True).own.values())
     one = places(row(batch, 0), slice(1))
     assert model.eval().step(model.start(), one)[0].own == {}
+
+
+@every_mode
+@pytest.mark.parametrize("name", ["ada2i", "cmath", "dmd"])
+def test_a_networks_own_losses_know_no_padding_and_no_batch_mates(name: str, mode: Mode) -> None:
+    model, batch = network(name, mode).train(), talk(2, 5, missing=0.3)
+    together = model(padded(batch, 2, 1)).own
+    assert together
+    for number in range(2):
+        alone = model(row(batch, number)).own
+        assert alone.keys() == together.keys()
+        for loss, each in alone.items():
+            torch.testing.assert_close(together[loss][number, 2:7], each[0])

@@ -204,6 +204,8 @@ def test_opinions_on_common_parts_and_a_networks_own_losses_are_learned_too() ->
     answers, targets = answered(net)
     weighting = Weighting(gdc=0.5)
     found = objective(net, answers, targets, weighting, mass([targets], weighting), random())
+    opinions = {*MODALITIES, *(f"homogeneous_{m}" for m in MODALITIES), "common", "final"}
+    assert set(found.parts) == {*opinions, *answers.own, "gdc"}
     for place, m in enumerate(MODALITIES):
         wanted = plain_cross_entropy(
             answers.homogeneous[m], targets, weighting, targets.present[:, place]

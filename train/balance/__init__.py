@@ -5,6 +5,7 @@ one file with a subclass of `Plugin` and one line in `PLUGINS`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from configs import registry
 from configs.errors import InputError
 from model.network import Network, network_class
 from train.balance.plugin import Plugin, Seen
-from train.scaling import Scaling
+from train.scaling import Scaled, Scaling
 
 #: The plug-ins by name: the module and the class, imported when one is asked for.
 PLUGINS: dict[str, str] = {
@@ -36,33 +37,51 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
 Chosen = Mapping[str, Mapping[str, Any]]
 
 
-def check(chosen: Chosen, modalities: int = 2, devices: int = 1) -> None:
-    """Refuses plug-ins that there are not, that are set wrongly, or that do not go together.
+@dataclass(frozen=True)
+class Training:
+    """What plug-ins have to go together with: how many `modalities` are trained, on how many
+    `devices`, for how many `epochs` (None: unsaid), and what is `scaled`."""
 
-    Args:
-        chosen: the plug-ins, and what they are set to.
-        modalities: how many modalities are trained.
-        devices: on how many devices.
+    modalities: int = 2
+    devices: int = 1
+    epochs: int | None = None
+    scaled: Scaled = "gradient"
+
+
+def check(chosen: Chosen, training: Training) -> None:
+    """Refuses plug-ins that there are not, that are set wrongly, that do not go together, or that
+    would do nothing.
 
     Raises:
         InputError: naming the plug-in and the reason.
     """
     scaling = []
     for name, values in chosen.items():
-        _settings(name, values)
+        start = getattr(_settings(name, values), "start", 0)
+        if training.epochs is not None and start >= training.epochs:
+            raise InputError(
+                f"plugin {name}: it begins after {start} epochs, and there are {training.epochs}; "
+                f"give more epochs or a smaller plugins.{name}.start"
+            )
         if _class(name).SCALES:
             scaling.append(name)
+    if training.scaled == "update" and not scaling:
+        able = [name for name in PLUGINS if _class(name).SCALES]
+        raise InputError(
+            "scaled=update: no plug-in scales anything; give one that does "
+            f"({', '.join(able)}), or scaled=gradient"
+        )
     if len(scaling) > 1:
         raise InputError(
             f"plugins {' and '.join(scaling)}: each weakens the gradients of strong modalities, "
             "and together they would do so twice; take one"
         )
-    if chosen and modalities < 2:
+    if chosen and training.modalities < 2:
         raise InputError(
             f"plugins {', '.join(chosen)}: they balance modalities, and there is one; give "
             "plugins={}"
         )
-    if scaling and devices > 1:
+    if scaling and training.devices > 1:
         raise InputError(
             f"plugins {scaling[0]}: gradients are scaled by what a whole step shows, which no one "
             "of several devices sees; give devices=1"
@@ -79,12 +98,7 @@ class Balance(NamedTuple):
 
 
 def balanced(
-    model: str,
-    modalities: int,
-    gdc: float | None,
-    ssc: float | None,
-    chosen: Chosen | None,
-    devices: int = 1,
+    model: str, training: Training, gdc: float | None, ssc: float | None, chosen: Chosen | None
 ) -> Balance:
     """What balances a network, where None stands for what it was published with: GDC and SSC with
     GSCon, and `PUBLISHED` with others; nothing where there is one modality.
@@ -92,11 +106,11 @@ def balanced(
     Raises:
         InputError: as `check` does.
     """
-    several = modalities > 1
+    several = training.modalities > 1
     consistent = model == "gscon" and several
     if chosen is None:
         chosen = {name: {} for name in PUBLISHED.get(model, ())} if several else {}
-    check(chosen, modalities, devices)
+    check(chosen, training)
     return Balance(
         (0.5 if consistent else 0.0) if gdc is None else gdc,
         (1.0 if consistent else 0.0) if ssc is None else ssc,

@@ -6,12 +6,14 @@ on several, this is decided neuron by neuron. Dominance is what erasing a modali
 reads in that order; its equations are those of the released code, since the paper's are not open.
 
 Differences from that code are meant: losses and activations with and without a modality are both
-those of evaluation, without dropout; activations of every call of a module count; the matrices
-with which recurrent networks read their input are modulated too. To erase a modality is, here, to
-mark it as missing, which the networks know. Parameters that are in no module of their own, and
-embeddings, follow the encoder that they belong to. What evaluation never calls (what CMATH draws
-its samples and reconstructs with, DMD's decoders, Ada2I's mapping networks) and what is read
-without being called (GSCon's shared convolutions) is not modulated.
+those of evaluation, without dropout, and the loss is the plain cross-entropy of the final answer,
+without weights of classes, smoothing and soft labels; activations of every call of a module count;
+the matrices with which recurrent networks read their input are modulated too. To erase a modality
+is, here, to mark it as missing, which the networks know. Parameters that are in no module of their
+own, and embeddings, follow the encoder that they belong to. What evaluation never calls (what CMATH
+draws its samples and reconstructs with, DMD's decoders, Ada2I's mapping networks) and what is read
+without being called (GSCon's shared convolutions) is not modulated. Of what answers, only the
+classifier is left alone; a direct head is modules like others.
 
 Shapes: J inputs of a module, "tokens" are whatever else its input has.
 """
@@ -19,7 +21,7 @@ Shapes: J inputs of a module, "tokens" are whatever else its input has.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated, cast
+from typing import Annotated, NamedTuple, cast
 
 import msgspec
 import torch
@@ -86,7 +88,7 @@ class FAGM(Plugin):
             if any(bool(seen.targets.present[:, place].any()) for seen in step)
         ]
         lost = dict.fromkeys(there, 0.0)
-        sensitive: dict[nn.Module, dict[str, Tensor]] = {one: {} for one in found.general}
+        moved: dict[nn.Module, dict[str, list[Moved]]] = {one: {} for one in found.general}
         whole = 0.0
         for seen in step:
             given = seen.conversations, seen.last
@@ -97,17 +99,17 @@ class FAGM(Plugin):
                 final, after = _run(self.network, *given, rest, found.general)
                 lost[m] += _lost(seen, final)
                 for one in found.general:
-                    moved = sensitivity(before[one], after[one], seen.conversations.valid)
-                    if moved is not None:
-                        sensitive[one][m] = sensitive[one].get(m, 0) + moved
+                    by_this = differences(before[one], after[one], seen.conversations.valid)
+                    moved[one].setdefault(m, []).extend(by_this)
         leads = lead({m: lost[m] - whole for m in there}, self.settings.gamma)
         factors = []
         for m, parameters in found.specific.items():
             slower = torch.tensor(1 - leads.get(m, 0.0))
             factors += [(p, slower.to(p)) for p in parameters]
-        for one, moved_by in sensitive.items():
-            if moved_by:
-                kept = penalties(moved_by, leads, self.settings.beta)
+        for one, moved_by in moved.items():
+            sensitive = {m: sensitivity(parts) for m, parts in moved_by.items() if parts}
+            if sensitive:
+                kept = penalties(sensitive, leads, self.settings.beta)
                 factors += [(p, kept) for p in _reading(one, len(kept))]
         told = {f"factor_{m}": 1 - x for m, x in leads.items()}
         return Scaling(factors, told=told)
@@ -148,20 +150,33 @@ def penalties(sensitive: Mapping[str, Tensor], leads: Mapping[str, float], beta:
     return kept
 
 
-def sensitivity(before: Sequence[Tensor], after: Sequence[Tensor], valid: Tensor) -> Tensor | None:
-    """The mean absolute difference of a module's inputs over tokens, [J]; None where it was not
-    called. Where the tokens are the places of the conversations, padding does not count."""
-    total, count = None, 0.0
+class Moved(NamedTuple):
+    """The absolute differences of a module's inputs in a call, summed over tokens, [J], and how
+    many tokens these are."""
+
+    total: Tensor
+    tokens: float
+
+
+def sensitivity(moved: Sequence[Moved]) -> Tensor:
+    """The mean absolute difference of a module's inputs over the tokens of all calls of a step,
+    however it is split, [J]."""
+    total = sum((one.total for one in moved[1:]), moved[0].total)
+    return total / max(sum(one.tokens for one in moved), 1.0)
+
+
+def differences(before: Sequence[Tensor], after: Sequence[Tensor], valid: Tensor) -> list[Moved]:
+    """What a module's inputs differ by, in each call. Where the tokens are the places of the
+    conversations, padding does not count."""
+    found = []
     for one, other in zip(before, after, strict=True):
         apart = (one - other).abs()
+        tokens = float(apart[..., 0].numel())
         if apart.shape[-3:-1] == valid.shape:
             apart = apart * valid[..., None]
-            count += float(valid.sum()) * (apart[..., 0].numel() / valid.numel())
-        else:
-            count += apart[..., 0].numel()
-        moved = apart.flatten(0, -2).sum(0)
-        total = moved if total is None else total + moved
-    return None if total is None else total / max(count, 1.0)
+            tokens = float(valid.sum()) * (tokens / valid.numel())
+        found.append(Moved(apart.flatten(0, -2).sum(0), tokens))
+    return found
 
 
 def types(network: Network) -> Types:

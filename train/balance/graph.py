@@ -2,7 +2,7 @@
 each other, as much as learned edges between them say.
 
 Edges of the homogeneous graph are read from the common parts themselves. The released code has a
-loss more, by which edges of the heterogeneous graph push opinions apart; the paper has not.
+loss more, by which edges of the heterogeneous graph push representations apart; the paper has not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,8 +50,9 @@ class GraphDistillation(Plugin):
     """A graph of the modalities for the opinions on their common parts, where a network has these
     (homogeneous), and one for their own opinions (heterogeneous).
 
-    A student's probabilities come nearer to a teacher's, as much as the edge between them weighs;
-    the teacher is not moved. An edge needs both modalities.
+    A student's probabilities come nearer to a teacher's, as much as the edge between them weighs.
+    The distance does not move the teacher; the edges, which are read from both, move what they are
+    read from. An edge needs both modalities.
     """
 
     SETTINGS = GraphSettings
@@ -108,7 +109,7 @@ class Edges(nn.Module):
         self, logits: Mapping[str, Tensor], vectors: Mapping[str, Tensor], present: Tensor
     ) -> Tensor:
         """What is lost for each utterance, [n]; logits [n, C] and vectors [n, d] by modality,
-        `present` bool [n, M]. The prior draws the mean edges of the utterances that have all."""
+        `present` bool [n, M]. The prior draws the mean edges of those that have all."""
         weights = self.weights(logits, vectors, present)
         place = {m: number for number, m in enumerate(self.modalities)}
         lost = []

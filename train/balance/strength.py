@@ -29,12 +29,12 @@ class OGMGESettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class RatioSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`alpha` is how much disparity slows (published: 0.037 on IEMOCAP, 0.42 on MELD), `start` the
-    number of epochs before the first that is modulated, `noise` whether gradients are disturbed.
-    With `continuous`, the factor begins at 1 where the ratio does; as published, it falls to
-    1 - tanh(alpha) at once."""
+    number of epochs before the first that is modulated (published: the fourth is), `noise` whether
+    gradients are disturbed. With `continuous`, the factor begins at 1 where the ratio does; as
+    published, it falls to 1 - tanh(alpha) at once."""
 
     alpha: AtLeast0 = 0.42
-    start: Annotated[int, msgspec.Meta(ge=0)] = 4
+    start: Annotated[int, msgspec.Meta(ge=0)] = 3
     noise: bool = True
     continuous: bool = False
 

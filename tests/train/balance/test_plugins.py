@@ -1,4 +1,4 @@
-"""Balancing plug-ins in training: with every network, in every mode, and which go together."""
+"""Balancing plug-ins in training: with every network, with every mode, and which go together."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from configs.errors import InputError
 from model.labels import MODALITIES
 from model.network import NETWORKS
 from train import balance, fusion
-from train.balance import PLUGINS
+from train.balance import PLUGINS, Training
 from train.balance.plugin import Seen
 from train.compose import Absence
 from train.conversation import ConversationRecipe, plan, resolved
@@ -38,6 +38,8 @@ TRACES = {
     "ogm_ge": {"factor_text", "factor_audio", "factor_visual"},
     "ratio": {"factor_text", "factor_audio", "factor_visual"},
 }
+#: Whether what a plug-in leaves are factors.
+SCALES = {name: any(one.startswith("factor_") for one in TRACES.get(name, ())) for name in PLUGINS}
 
 
 def changed(**values: object) -> ConversationRecipe:
@@ -57,14 +59,14 @@ def test_every_plugin_trains_every_network(name: str, network: str) -> None:
     mode = ("full", "causal", "buffer")[(len(name) + len(network)) % 3]
     without = fitted(changed(model=network, context=mode, plugins={}), epochs=1).history[-1]
     for scaled in ("gradient", "update"):
+        if scaled == "update" and not SCALES[name]:
+            continue
         made = changed(model=network, context=mode, plugins={name: {}}, scaled=scaled)
         last = fitted(made, epochs=1).history[-1]
         left = set(last) - set(without)
         assert left
         assert TRACES.get(name, left) <= left
         assert last["loss_final"] != without["loss_final"]
-        if not any(one.startswith("factor_") for one in left):
-            break  # scales nothing
 
 
 @pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"gscon"}))
@@ -76,14 +78,15 @@ def test_the_consistency_losses_train_every_network(network: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "plugins"),
+    ("network", "plugins", "scaled"),
     [
-        ("dmd", {"graph": {}, "margin": {}}),
-        ("cmath", {"hvd": {}, "fagm": {"every": 2}}),
-        ("ada2i", {"ratio": {"start": 1}}),
+        ("dmd", {"graph": {}, "margin": {}}, "gradient"),
+        ("cmath", {"hvd": {}, "fagm": {"every": 2}}, "gradient"),
+        ("cmath", {"hvd": {}, "fagm": {"every": 2}}, "update"),
+        ("ada2i", {"ratio": {"start": 1}}, "gradient"),
+        ("ada2i", {"ratio": {"start": 1}}, "update"),
     ],
 )
-@pytest.mark.parametrize("scaled", ["gradient", "update"])
 def test_an_interrupted_training_goes_on_to_the_same_weights(
     network: str, plugins: dict[str, object], scaled: str
 ) -> None:
@@ -125,23 +128,26 @@ def test_plugins_that_learn_are_trained_and_are_no_part_of_the_checkpoint() -> N
 
 
 @pytest.mark.parametrize(
-    ("chosen", "modalities", "devices", "mention"),
+    ("chosen", "training", "mention"),
     [
-        ({"fagm": {}, "ratio": {}}, 3, 1, "fagm and ratio.*twice.*take one"),
-        ({"ogm_ge": {}, "fagm": {}}, 3, 1, "ogm_ge and fagm.*take one"),
-        ({"hvd": {}}, 1, 1, "hvd.*there is one.*plugins="),
-        ({"fagm": {}}, 3, 2, "fagm.*devices=1"),
-        ({"pmr": {}}, 3, 1, "'pmr'.*fagm, graph, hvd, margin, ogm_ge, ratio"),
-        ({"ratio": {"beta": 1}}, 3, 1, "'ratio'.*beta.*alpha, start, noise, continuous"),
-        ({"ratio": {"alpha": "much"}}, 3, 1, "'ratio'.*alpha"),
-        ({"graph": {"prior": "released"}}, 3, 1, "'graph'.*edges=all"),
+        ({"fagm": {}, "ratio": {}}, Training(), "fagm and ratio.*twice.*take one"),
+        ({"ogm_ge": {}, "fagm": {}}, Training(), "ogm_ge and fagm.*take one"),
+        ({"hvd": {}}, Training(modalities=1), "hvd.*there is one.*plugins="),
+        ({"fagm": {}}, Training(devices=2), "fagm.*devices=1"),
+        ({"ratio": {}}, Training(epochs=3), "ratio.*3 epochs.*plugins.ratio.start"),
+        ({}, Training(scaled="update"), "scaled=update.*fagm, ogm_ge, ratio.*scaled=gradient"),
+        ({"hvd": {}}, Training(scaled="update"), "scaled=update.*scaled=gradient"),
+        ({"pmr": {}}, Training(), "'pmr'.*fagm, graph, hvd, margin, ogm_ge, ratio"),
+        ({"ratio": {"beta": 1}}, Training(), "'ratio'.*beta.*alpha, start, noise, continuous"),
+        ({"ratio": {"alpha": "much"}}, Training(), "'ratio'.*alpha"),
+        ({"graph": {"prior": "released"}}, Training(), "'graph'.*edges=all"),
     ],
 )
 def test_what_does_not_go_together_is_refused_with_the_reason(
-    chosen: balance.Chosen, modalities: int, devices: int, mention: str
+    chosen: balance.Chosen, training: Training, mention: str
 ) -> None:
     with pytest.raises(InputError, match=mention) as caught:
-        balance.check(chosen, modalities, devices)
+        balance.check(chosen, training)
     assert "\n" not in str(caught.value)
 
 
@@ -168,7 +174,7 @@ class Recorded(Scaling):
     def scale(self, what: Scaled) -> None:
         self.said.append("scale")
 
-    def disturb(self, what: Scaled) -> None:
+    def disturb(self) -> None:
         self.said.append("disturb")
 
     @contextmanager
@@ -208,7 +214,7 @@ def test_a_step_scales_then_clips_then_disturbs_then_updates(
 
 
 def test_losses_and_one_that_scales_go_together() -> None:
-    balance.check({"fagm": {}, "hvd": {}, "graph": {}, "margin": {}})
+    balance.check({"fagm": {}, "hvd": {}, "graph": {}, "margin": {}}, Training(scaled="update"))
     made = changed(model="gscon", plugins={"hvd": {}, "graph": {}, "ogm_ge": {}})
     assert TRACES["hvd"] | TRACES["graph"] | TRACES["ogm_ge"] <= set(fitted(made).history[-1])
 
@@ -234,15 +240,17 @@ def test_the_parts_of_a_step_are_scaled_and_taught_as_one() -> None:
         one, three = (
             _step(changed(model="dmd", dropout=0.0, plugins={name: {}}), parts) for parts in (1, 3)
         )
-        for mine, theirs in zip(one[1], three[1], strict=True):
+        for mine, theirs in zip((*one[1], *one[2]), (*three[1], *three[2]), strict=True):
             torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
         assert one[0].keys() == three[0].keys()
         for key, value in one[0].items():
             assert three[0][key] == pytest.approx(value, rel=1e-3), (name, key)
 
 
-def _step(made: ConversationRecipe, parts: int) -> tuple[dict[str, float], list[torch.Tensor]]:
-    """A step's factors and gradients, without missing modalities."""
+def _step(
+    made: ConversationRecipe, parts: int
+) -> tuple[dict[str, float], list[torch.Tensor], list[torch.Tensor]]:
+    """What a step tells, its factors and its gradients, without missing modalities."""
     still = msgspec.structs.replace(made, absence=Absence(0, 0, 0), batch=12)
     course = ConversationCourse(still, corpus(), 1, CPU)
     course.learner.train()
@@ -251,8 +259,10 @@ def _step(made: ConversationRecipe, parts: int) -> tuple[dict[str, float], list[
     assert len(step) == parts
     for part in step:
         torch.autograd.backward(course.loss(part, random, False).total)
-    told = course.scaling(9).told
-    return told, [p.grad for p in course.learner.parameters() if p.grad is not None]
+    scaling = course.scaling(9)
+    factors = [factor for _, factor in scaling.factors]
+    gradients = [p.grad for p in course.learner.parameters() if p.grad is not None]
+    return scaling.told, factors, gradients
 
 
 def seen_of(course: ConversationCourse, parts: int = 1) -> Sequence[Seen]:

@@ -135,13 +135,12 @@ def test_sensitivity_is_a_mean_over_tokens_and_calls_that_are_no_padding() -> No
     valid = torch.tensor([[True, True, False]])
     before = [torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]]), torch.tensor([[5.0, 5.0]])]
     after = [torch.tensor([[[0.0, 2.0], [5.0, 4.0], [0.0, 0.0]]]), torch.tensor([[5.0, 2.0]])]
-    found = fagm.sensitivity(before, after, valid)
-    assert found is not None
+    found = fagm.sensitivity(fagm.differences(before, after, valid))
     assert found.tolist() == pytest.approx([(1 + 2 + 0) / 3, (0 + 0 + 3) / 3])
-    assert fagm.sensitivity([], [], valid) is None
+    assert fagm.differences([], [], valid) == []
 
 
-@pytest.mark.parametrize("name", ["gscon", "ada2i", "cmath", "dmd", "dialogue_rnn", "mmgcn"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_fagm_tells_what_depends_on_one_modality_from_what_depends_on_several(name: str) -> None:
     net = network(name)
     found = fagm.types(net)
@@ -154,7 +153,7 @@ def test_fagm_tells_what_depends_on_one_modality_from_what_depends_on_several(na
     for m in MODALITIES:
         assert {kind.get(id(p)) for p in groups[f"enc.{m}"]} == {m}, m
     fused = {kind.get(id(p)) for p in groups["fusion"]}
-    assert "several" in fused or name in ("ada2i",)
+    assert "several" in fused
     classifier = {id(p) for p in net.classifier.parameters()}
     assert not classifier & kind.keys()
     embeddings = [one for one in net.modules() if isinstance(one, nn.Embedding)]
@@ -218,6 +217,50 @@ def test_padding_changes_no_factor_of_fagm(name: str, mode: str) -> None:
     for (parameter, factor), (same, other) in zip(mine.factors, theirs.factors, strict=True):
         assert parameter is same
         torch.testing.assert_close(factor, other, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_padding_before_a_window_changes_no_factor_of_fagm(name: str) -> None:
+    net = network(name, "buffer")
+    made = []
+    for more in (0, 3):
+        random = torch.Generator().manual_seed(4)
+        valid = torch.ones(3, 4 + more, dtype=torch.bool)
+        valid[:, :more] = False
+        valid[1, : more + 2] = False
+        features = {m: torch.randn(3, 4, dim, generator=random) for m, dim in DIMS.items()}
+        rubbish = {m: torch.full((3, more, dim), 7.0) for m, dim in DIMS.items()}
+        present = torch.rand(3, 4, 3, generator=random) >= 0.3
+        present[:, -1] = True
+        speakers = torch.randint(3, (3, 4), generator=random)
+        windows = Conversations(
+            {m: torch.cat([rubbish[m], x], 1) for m, x in features.items()},
+            torch.cat([torch.zeros(3, more, 3, dtype=torch.bool), present], 1) & valid[..., None],
+            torch.cat([torch.zeros(3, more, dtype=torch.int64), speakers], 1),
+            valid,
+        )
+        targets = Targets(torch.arange(3), torch.tensor([0, 1, 2]), present[:, -1])
+        answers = net(windows, last=True)
+        seen = Seen(windows, True, answers, targets, mass([targets], Weighting()))
+        found = fagm.FAGM(net, fagm.FAGMSettings()).scaling([seen], 0)
+        assert found is not None
+        made.append(found)
+    one, other = made
+    assert one.told == pytest.approx(other.told, abs=1e-4)
+    assert len(one.factors) == len(other.factors) > 0
+    for (_, mine), (_, theirs) in zip(one.factors, other.factors, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_what_depends_on_no_modality_is_left_alone_by_fagm() -> None:
+    net = network("mlp")
+    net.constant = nn.Linear(2, CLASSES)  # of nothing that was said
+    read = net.final.forward
+    net.final.forward = lambda x: read(x) + net.constant(x.new_ones(2))  # type: ignore[method-assign]
+    found = fagm.types(net)
+    assert net.constant not in found.general
+    own = {id(p) for p in net.constant.parameters()}
+    assert not own & {id(p) for parameters in found.specific.values() for p in parameters}
 
 
 def test_fagm_slows_how_recurrent_networks_read_and_not_how_they_remember() -> None:
@@ -433,7 +476,7 @@ def test_graph_distillation_by_loops(edges: str, preferred: str) -> None:
         assert found[f"graph_{name}"].item() == pytest.approx(0.5 * total, rel=1e-4)
 
 
-def test_in_the_graph_only_the_student_of_an_edge_is_moved_and_who_is_missing_is_in_none() -> None:
+def test_the_distance_along_an_edge_moves_its_student_alone_and_who_is_missing_has_none() -> None:
     net = network("cmath")
     edges = GraphDistillation(net, GraphSettings()).graphs["heterogeneous"]
     with torch.no_grad():
@@ -500,15 +543,30 @@ def test_the_noise_has_the_deviation_of_the_scaled_or_the_unscaled_gradient(
     made = Scaling([(parameter, torch.tensor(0.25))], noisy=True, loud=loud)
     made.scale(what)  # type: ignore[arg-type]
     scaled = gradient * (0.25 if what == "gradient" else 1.0)
-    made.disturb(what)  # type: ignore[arg-type]
-    assert float((parameter.grad - scaled).std()) == pytest.approx(wanted, rel=0.02)
+    made.disturb()
+    reaches = 0.25 if what == "update" else 1.0
+    assert float(reaches * (parameter.grad - scaled).std()) == pytest.approx(wanted, rel=0.02)
+
+
+@pytest.mark.parametrize("loud", [False, True])
+def test_a_plain_step_is_the_same_whether_gradient_or_update_is_scaled(loud: bool) -> None:
+    made = []
+    for what in ("gradient", "update"):
+        torch.manual_seed(2)
+        parameter = nn.Parameter(torch.zeros(6, 5, dtype=torch.float64))
+        parameter.grad = torch.randn_like(parameter)
+        factor = torch.tensor(0.3, dtype=torch.float64)
+        scaling = Scaling([(parameter, factor)], noisy=True, loud=loud)
+        scaling.step(torch.optim.SGD([parameter], lr=0.1), what, lambda: None)  # type: ignore[arg-type]
+        made.append(parameter.detach())
+    torch.testing.assert_close(made[0], made[1])
 
 
 def test_without_noise_nothing_is_drawn() -> None:
     parameter = nn.Parameter(torch.zeros(3))
     parameter.grad = torch.ones(3)
     before = torch.get_rng_state()
-    Scaling([(parameter, torch.tensor(0.5))]).disturb("gradient")
+    Scaling([(parameter, torch.tensor(0.5))]).disturb()
     assert torch.equal(before, torch.get_rng_state())
     assert parameter.grad.tolist() == [1, 1, 1]
 
