@@ -23,9 +23,9 @@ class Scaling:
     """What the gradients of one step are scaled by.
 
     `factors` belong to parameters and can be broadcast to their shapes. `noisy` parameters, with
-    factors that are single numbers, get Gaussian noise on their gradients, after these are clipped:
-    in the weights, of the standard deviation that the gradient's own elements have, scaled or
-    (`loud`) unscaled.
+    factors that are single numbers, get Gaussian noise on their gradients, after these are clipped,
+    which is to reach the weights with the standard deviation that the gradient's own elements have,
+    scaled or (`loud`) unscaled.
     `told` goes into the training's history.
     """
 
