@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.table import Table
 from configs.command import parser, run
 from model import checkpoint
 from train import measure
-from train.provenance import machine
+from train.provenance import provenance
 
 EXAMPLES = """
 python -m train.bench
@@ -88,12 +87,13 @@ def measured(settings: measure.Settings, seed: int) -> dict[str, Any]:
             figures |= measurement(shipped, settings, seed, tick)
         tick = partial(bar.advance, bar.add_task("faces", total=settings.answers))
         figures |= measure.face(settings, seed, tick)
+    here = provenance()
     return {
         **{key: figures[key] for key in MEANING},
         "settings": msgspec.to_builtins(settings),
         "shipped": msgspec.to_builtins(msgspec.structs.replace(shipped, mode="causal")),
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{machine()}, 1 thread",
+        "date": here["created"],
+        "machine": f"{here['machine']}, 1 thread",
         "seed": seed,
     }
 

@@ -65,8 +65,8 @@ class ConversationCourse:
         self.network: Network = build(architecture(recipe, corpus))
         standardise(self.network, corpus.splits["train"])
         chosen = recipe.plugins or {}
-        there = balance.Training(len(corpus.modalities), on.world_size, scaled=recipe.scaled)
-        balance.check(chosen, there)
+        count = len(corpus.modalities)
+        balance.check(chosen, balance.Training(count, on.world_size, recipe.epochs, recipe.scaled))
         self._plugins = balance.plugins(chosen, self.network)
         self.learner = _beside(self.network, self._plugins)
         self._seen: list[Seen] = []

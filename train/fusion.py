@@ -153,7 +153,7 @@ def resolved(recipe: FusionRecipe) -> FusionRecipe:
         InputError: there is no such network, or values do not go together.
     """
     count = len(MODALITIES) - len({*recipe.without})
-    training = balance.Training(count, epochs=recipe.epochs, scaled=recipe.scaled)
+    training = balance.Training(count, 1, recipe.epochs, recipe.scaled)
     by = balance.balanced(recipe.model, training, recipe.gdc, recipe.ssc, recipe.plugins)
     chosen = options(recipe.model, recipe.options)
     return msgspec.structs.replace(

@@ -8,13 +8,10 @@ import torch
 
 
 def provenance() -> dict[str, str]:
-    """The day (`created`) and the `machine`, in words."""
-    return {"created": datetime.now(UTC).date().isoformat(), "machine": machine()}
-
-
-def machine() -> str:
-    """What trains and answers here: x86_64, 2 cores, Linux, Python 3.11.4, torch 2.13.0+cpu."""
+    """The day (`created`) and the `machine`, in words: x86_64, 2 cores, Linux, Python 3.11.4, torch
+    2.13.0+cpu."""
     parts = [platform.machine(), f"{os.cpu_count()} cores", platform.system()]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
-    return ", ".join([*parts, f"Python {platform.python_version()}", f"torch {torch.__version__}"])
+    parts += [f"Python {platform.python_version()}", f"torch {torch.__version__}"]
+    return {"created": datetime.now(UTC).date().isoformat(), "machine": ", ".join(parts)}

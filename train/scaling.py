@@ -25,8 +25,7 @@ class Scaling:
     `factors` belong to parameters and can be broadcast to their shapes. `noisy` parameters, with
     factors that are single numbers, get Gaussian noise on their gradients, after these are clipped,
     which is to reach the weights with the standard deviation that the gradient's own elements have,
-    scaled or (`loud`) unscaled.
-    `told` goes into the training's history.
+    scaled or (`loud`) unscaled. `told` goes into the training's history.
     """
 
     factors: list[tuple[nn.Parameter, Tensor]]

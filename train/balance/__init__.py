@@ -40,12 +40,12 @@ Chosen = Mapping[str, Mapping[str, Any]]
 @dataclass(frozen=True)
 class Training:
     """What plug-ins have to go together with: how many `modalities` are trained, on how many
-    `devices`, for how many `epochs` (None: unsaid), and what is `scaled`."""
+    `devices`, for how many `epochs`, and what is `scaled`."""
 
-    modalities: int = 2
-    devices: int = 1
-    epochs: int | None = None
-    scaled: Scaled = "gradient"
+    modalities: int
+    devices: int
+    epochs: int
+    scaled: Scaled
 
 
 def check(chosen: Chosen, training: Training) -> None:
@@ -57,10 +57,10 @@ def check(chosen: Chosen, training: Training) -> None:
     """
     scaling = []
     for name, values in chosen.items():
-        start = getattr(_settings(name, values), "start", 0)
-        if training.epochs is not None and start >= training.epochs:
+        waits = _class(name).waits(_settings(name, values))
+        if waits >= training.epochs:
             raise InputError(
-                f"plugin {name}: it begins after {start} epochs, and there are {training.epochs}; "
+                f"plugin {name}: it begins after {waits} epochs, and there are {training.epochs}; "
                 f"give more epochs or a smaller plugins.{name}.start"
             )
         if _class(name).SCALES:

@@ -88,7 +88,9 @@ class FAGM(Plugin):
             if any(bool(seen.targets.present[:, place].any()) for seen in step)
         ]
         lost = dict.fromkeys(there, 0.0)
-        moved: dict[nn.Module, dict[str, list[Moved]]] = {one: {} for one in found.general}
+        moved: dict[nn.Module, dict[str, list[Moved]]] = {
+            one: {m: [] for m in there} for one in found.general
+        }
         whole = 0.0
         for seen in step:
             given = seen.conversations, seen.last
@@ -99,8 +101,7 @@ class FAGM(Plugin):
                 final, after = _run(self.network, *given, rest, found.general)
                 lost[m] += _lost(seen, final)
                 for one in found.general:
-                    by_this = differences(before[one], after[one], seen.conversations.valid)
-                    moved[one].setdefault(m, []).extend(by_this)
+                    moved[one][m] += differences(before[one], after[one], given[0].valid)
         leads = lead({m: lost[m] - whole for m in there}, self.settings.gamma)
         factors = []
         for m, parameters in found.specific.items():

@@ -45,6 +45,11 @@ class Plugin(nn.Module):
     #: Whether it scales gradients; no two that do are taken together.
     SCALES: ClassVar[bool] = False
 
+    @classmethod
+    def waits(cls, settings: Any) -> int:
+        """How many epochs pass before it does anything: its setting `start`, where it has one."""
+        return 0
+
     def __init__(self, network: Network, settings: msgspec.Struct) -> None:
         super().__init__()
         self.settings: Any = settings

@@ -65,9 +65,13 @@ class Ratio(Plugin):
     settings: RatioSettings
     SCALES = True
 
+    @classmethod
+    def waits(cls, settings: RatioSettings) -> int:
+        return settings.start
+
     def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
         settings = self.settings
-        if epoch < settings.start:
+        if epoch < self.waits(settings):
             return None
         ratios = against_weakest(strengths(step, self.modalities))
         factors = {m: slowed(x, settings.alpha, settings.continuous) for m, x in ratios.items()}
