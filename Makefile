@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test check schema clean
+.PHONY: demo test check typing schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -15,13 +15,19 @@ demo: $(VENV)/.ready
 test: check
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(VENV)/.ready-test
+check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	cd build/typing && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml
+
+# mypy looks for packages in folders, so it is given one that has them as they are installed.
+typing:
+	@rm -rf build/typing && mkdir -p build/typing/gscon_live
+	@for part in configs model realtime train gscon_live/*; do \
+		ln -s $(CURDIR)/$$part build/typing/gscon_live/$${part##*/}; done
 
 schema: $(VENV)/.ready
-	$(BIN)/python -m realtime.events > realtime/schema.json
+	$(BIN)/python -m realtime.events.schema > realtime/events/schema.json
 
 # The version of Python is checked first: everything after it would fail in stranger words.
 $(VENV)/bin/python:

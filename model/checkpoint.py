@@ -10,11 +10,11 @@ import safetensors
 from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 
-from configs.errors import InputError
-from configs.files import write_whole
-from model.labels import EMOTIONS, MODALITIES
-from model.network import NETWORKS, Architecture, Network, build
-from model.shipped import FOLDER
+from gscon_live.common.errors import InputError
+from gscon_live.common.files import write_whole
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.model.networks.network import NETWORKS, Architecture, Network, build
+from gscon_live.model.shipped_weights import FOLDER
 
 #: The checkpoints that ship with the project.
 WEIGHTS = FOLDER

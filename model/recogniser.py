@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.errors import InputError
-from model.checkpoint import Card, Checkpoint, presence
-from model.conversations import speaker_number
-from model.features import UtteranceFeatures
-from model.labels import EMOTIONS, MODALITIES
-from model.network import Conversations, State
+from gscon_live.common.errors import InputError
+from gscon_live.model.checkpoint import Card, Checkpoint, presence
+from gscon_live.model.conversations import speaker_number
+from gscon_live.model.features import UtteranceFeatures
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.model.networks.network import Conversations, State
 
 
 @dataclass(frozen=True)

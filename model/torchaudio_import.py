@@ -5,7 +5,7 @@ OSError, and `transformers`, which imports torchaudio where it is installed, the
 we use of it is pure PyTorch and needs nothing of the compiled extension, so only where the normal
 import fails an empty stand-in takes the extension's place. Import from here, before transformers:
 
-    from model.torchaudio_import import torchaudio
+    from gscon_live.model.torchaudio_import import torchaudio
 """
 
 import importlib

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import configs
-from configs import command
-from configs.errors import Failure, InputError
-from realtime.checks import CHECKS, Missing
-from realtime.settings import Settings
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.configs import loader
+from gscon_live.realtime.doctor_checks import CHECKS, Missing
+from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
 python -m realtime.doctor
@@ -54,7 +54,7 @@ def _safely(name: str, needed: bool, remedy: str, check: Callable[[], str]) -> F
 
 def main(arguments: Sequence[str]) -> int:
     """Entry point: 0, or 1 where something is missing without which nothing works."""
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.doctor",
         "Says which devices, models and files are found or missing, and the remedy for each.",
         EXAMPLES,
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     chosen = parser.parse_intermixed_args(arguments)
-    settings = configs.load(chosen.config, Settings, chosen.overrides)
+    settings = loader.load(chosen.config, Settings, chosen.overrides)
     with Console(stderr=True).status("looking for devices and models"):
         findings = examine(settings)
     works = all(finding.found for finding in findings if finding.needed)
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         print(msgspec.json.format(whole, indent=2).decode())
     else:
         _print(findings)
-    return command.OK if works else command.FAILED
+    return cli.OK if works else cli.FAILED
 
 
 def _print(findings: Sequence[Finding]) -> None:
@@ -98,4 +98,4 @@ def _one_line(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

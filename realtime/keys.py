@@ -6,8 +6,8 @@ from pathlib import Path
 
 import zmq.auth
 
-from configs import command
-from configs.errors import InputError
+from gscon_live.common import cli
+from gscon_live.common.errors import InputError
 
 
 def make(folder: Path, clients: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ def make(folder: Path, clients: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.keys",
         "Makes CURVE keys, so that events can be published beyond this machine.",
         """
@@ -63,4 +63,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

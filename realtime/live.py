@@ -11,22 +11,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-import configs
-from configs import command
-from configs.errors import InputError
-from realtime import sinks
-from realtime.announcer import Listener
-from realtime.capture import devices
-from realtime.capture.camera import CameraSource
-from realtime.capture.microphone import MicrophoneSource
-from realtime.listen import words
-from realtime.live_view import LiveView
-from realtime.model_info import model_info
-from realtime.plan import Plan
-from realtime.publisher import Publisher
-from realtime.session import Session
-from realtime.settings import Settings
-from realtime.terminal import Notices
+from gscon_live.common import cli
+from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
+from gscon_live.realtime.capture import devices
+from gscon_live.realtime.capture.camera import CameraSource
+from gscon_live.realtime.capture.microphone import MicrophoneSource
+from gscon_live.realtime.display.live_view import LiveView
+from gscon_live.realtime.display.terminal import Notices
+from gscon_live.realtime.events import sinks
+from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.session.announcer import Listener
+from gscon_live.realtime.session.model_info import model_info
+from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.session import Session
+from gscon_live.realtime.session.session_plan import Plan
 
 EXAMPLES = """
 python -m realtime.live
@@ -39,7 +39,7 @@ python -m realtime.subscribe        (in another terminal, while it runs)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.live",
         "Recognises the emotion of every utterance while people talk.",
         EXAMPLES,
@@ -64,15 +64,17 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
     chosen = _parser().parse_intermixed_args(arguments)
-    settings = configs.load(chosen.config, Settings, _overrides(chosen))
-    command.terminate_like_interrupt()
+    settings = loader.load(chosen.config, Settings, _overrides(chosen))
+    cli.terminate_like_interrupt()
     notices = Notices()
     heard = _microphone(settings)
     camera = _camera(settings, asked=chosen.camera is not None, notices=notices)
     if chosen.preview and not camera:
         raise InputError("--preview needs a camera; give one with --camera")
     source = heard + (f", camera {camera}" if camera else ", no camera")
-    spoken = words.choose(settings.transcription, has_captions=False, say=notices.say)
+    spoken = transcription_source.choose(
+        settings.transcription, has_captions=False, say=notices.say
+    )
     if spoken.notice:
         notices.once(spoken.notice)
     plan = Plan(
@@ -126,23 +128,23 @@ def main(arguments: Sequence[str]) -> int:
             on_tick=tick,
         )
         session.run()
-    return command.OK
+    return cli.OK
 
 
 def _overrides(chosen: argparse.Namespace) -> list[str]:
     made: list[str] = list(chosen.overrides)
     if chosen.microphone is not None:
-        made.append(configs.override("microphone.device", _device(chosen.microphone)))
+        made.append(loader.override("microphone.device", _device(chosen.microphone)))
     if chosen.camera is not None:
         camera = None if chosen.camera == "off" else _device(chosen.camera)
-        made.append(configs.override("camera.device", camera))
+        made.append(loader.override("camera.device", camera))
     if chosen.transcriber is not None:
-        made.append(configs.override("transcription.transcriber", chosen.transcriber))
+        made.append(loader.override("transcription.transcriber", chosen.transcriber))
     if chosen.publish is not None:
         endpoint = None if chosen.publish == "off" else chosen.publish
-        made.append(configs.override("publish.endpoint", endpoint))
+        made.append(loader.override("publish.endpoint", endpoint))
     if chosen.no_text:
-        made.append(configs.override("publish.text", False))
+        made.append(loader.override("publish.text", False))
     return made
 
 
@@ -200,4 +202,4 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

@@ -11,19 +11,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import configs
-from configs import command
-from configs.errors import Failure, InputError
-from realtime import events, sinks
-from realtime.announcer import Listener
-from realtime.capture.recording import RecordingSource
-from realtime.listen import words
-from realtime.model_info import model_info
-from realtime.plan import Plan
-from realtime.publisher import Publisher
-from realtime.session import Session
-from realtime.settings import Settings
-from realtime.terminal import Notices, ReplayProgress
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.configs import loader
+from gscon_live.realtime.capture.recording import RecordingSource
+from gscon_live.realtime.display.terminal import Notices, ReplayProgress
+from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.session.announcer import Listener
+from gscon_live.realtime.session.model_info import model_info
+from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.session import Session
+from gscon_live.realtime.session.session_plan import Plan
 
 EXAMPLES = """
 python -m realtime.replay interview.mp4
@@ -35,7 +35,7 @@ python -m realtime.replay a.mkv b.mkv --events both.jsonl segmentation.hangover=
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.replay",
         "Recognises the emotion of every utterance of recorded conversations.",
         EXAMPLES,
@@ -76,17 +76,17 @@ def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
     parser = _parser()
     chosen = parser.parse_intermixed_args(arguments)
-    videos = [word for word in chosen.words if not command.is_override(word)]
-    overrides = [word for word in chosen.words if command.is_override(word)]
+    videos = [word for word in chosen.words if not cli.is_override(word)]
+    overrides = [word for word in chosen.words if cli.is_override(word)]
     if not videos:
         parser.error("give at least one VIDEO")
     if chosen.transcriber is not None:
-        overrides.append(configs.override("transcription.transcriber", chosen.transcriber))
+        overrides.append(loader.override("transcription.transcriber", chosen.transcriber))
     if chosen.no_text:
-        overrides.append(configs.override("publish.text", False))
-    settings = configs.load(chosen.config, Settings, overrides)
+        overrides.append(loader.override("publish.text", False))
+    settings = loader.load(chosen.config, Settings, overrides)
     speed = _speed(chosen.speed)
-    command.terminate_like_interrupt()
+    cli.terminate_like_interrupt()
     notices = Notices(quiet=chosen.quiet)
     plans = [plan_for(video, settings, chosen.captions, speed, notices) for video in videos]
     _check_output(chosen.events)
@@ -113,11 +113,11 @@ def main(arguments: Sequence[str]) -> int:
             if kept is not None and kept.exists():
                 _write_report(kept, Path(chosen.report), videos)
     if not complete:
-        return command.INTERRUPTED
+        return cli.INTERRUPTED
     for path in (chosen.events, chosen.report):
         if path not in (None, "-"):
             notices.say(f"wrote {path}")
-    return command.OK
+    return cli.OK
 
 
 def _replay(
@@ -126,7 +126,7 @@ def _replay(
     listeners: list[Listener],
     chosen: argparse.Namespace,
     settings: Settings,
-    model: events.ModelInfo,
+    model: schema.ModelInfo,
 ) -> bool:
     assert plan.recording is not None
     name = Path(plan.recording).name
@@ -154,7 +154,9 @@ def plan_for(
     try:
         for notice in source.notices:
             notices.say(notice)
-        chosen = words.choose(settings.transcription, source.has_captions, notices.say)
+        chosen = transcription_source.choose(
+            settings.transcription, source.has_captions, notices.say
+        )
         if captions not in ("auto", "off") and not chosen.captions:
             raise InputError(
                 f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
@@ -217,15 +219,15 @@ def _kept_events() -> Iterator[Path]:
 
 
 def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
-    from realtime import report
+    from gscon_live.realtime import report
 
     with kept.open("rb") as lines:
         title = ", ".join(Path(video).name for video in videos)
         try:
-            report.write_report((events.decode(line) for line in lines), path, title)
+            report.write_report((schema.decode(line) for line in lines), path, title)
         except OSError as error:
             raise Failure(f"{path}: cannot write the report: {error.strerror}") from error
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from configs import command
-from configs.errors import Failure, InputError
-from configs.templates import rendered
-from realtime import events
-from realtime.events import AnyEvent
-from realtime.report_view import view
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.templates import rendered
+from gscon_live.realtime.display.report_view import view
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.schema import AnyEvent
 
 
 def render(made: Iterable[AnyEvent], title: str) -> str:
@@ -58,17 +58,17 @@ def read(path: Path) -> list[AnyEvent]:
         raise InputError(f"{path}: {error.strerror}; give a file of events") from error
     for number, line in enumerate(lines, 1):
         try:
-            made.append(events.decode(line))
+            made.append(schema.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(
-                f"{path} line {number}: no event of {events.SCHEMA} ({error}); "
+                f"{path} line {number}: no event of {schema.SCHEMA} ({error}); "
                 "give a file made with --events"
             ) from error
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.report",
         "Turns a file of events into one HTML page to look at.",
         """
@@ -84,4 +84,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs import command
-from configs.errors import Failure
-from realtime import sinks
-from realtime.client import ENDPOINT, TOPICS, Subscriber
-from realtime.events import TOPICS as TOPIC_OF
-from realtime.events import SessionEnded, event_type
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure
+from gscon_live.realtime.events import sinks
+from gscon_live.realtime.events.client import ENDPOINT, TOPICS, Subscriber
+from gscon_live.realtime.events.schema import TOPICS as TOPIC_OF
+from gscon_live.realtime.events.schema import SessionEnded, event_type
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.subscribe",
         "Prints the events of a running session as they come.",
         """
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
-    command.terminate_like_interrupt()
+    cli.terminate_like_interrupt()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Events are UTF-8 whatever the terminal's locale says.
         sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
@@ -99,4 +99,4 @@ def _tell(message: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

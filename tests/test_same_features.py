@@ -11,18 +11,19 @@ import numpy as np
 import platformdirs
 import pytest
 
-from model.audio import AudioEncoder
-from model.conversation_text import ConversationTextEncoder
-from model.face import FaceEncoder
-from model.speakers import Speakers
-from realtime import messages
-from realtime.capture.recording import RecordingSource
-from realtime.listen.caption_segmenter import CaptionSegmenter
-from realtime.listen.transcriber import Transcriber
-from realtime.settings import Recording, Segmentation
-from realtime.watch.watcher import Watcher
-from train import encoders, features, words
-from train.corpora import corpus, data_folder, fer2013, meld, voices
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
+from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.realtime.capture.recording import RecordingSource
+from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
+from gscon_live.realtime.listen.transcriber import Transcriber
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Recording, Segmentation
+from gscon_live.realtime.watch.watcher import Watcher
+from gscon_live.train.corpora import corpus, data_folder, fer2013, meld, voices
+from gscon_live.train.data import feature_banks
+from gscon_live.train.encoders.text import text_cache, text_features
 
 pytestmark = pytest.mark.skipif(
     not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA"
@@ -65,7 +66,7 @@ def test_sound_of_a_file_has_the_same_features(
             (tmp_path / clip.name).write_bytes(archive.read(clip.name))
     monkeypatch.setattr(voices, "load", lambda: iter(chosen))
     encoder = AudioEncoder()
-    bank = features.voice_bank(encoder, {}, "test", quiet)
+    bank = feature_banks.voice_bank(encoder, {}, "test", quiet)
     assert len(bank.vectors) == len(chosen) == 3
     for row, (clip, _) in zip(bank.vectors, chosen, strict=True):
         source = RecordingSource(tmp_path / clip.name, Recording(), captions="off")
@@ -87,7 +88,7 @@ def test_sound_of_a_file_has_the_same_features(
 
 def test_words_of_a_dialogue_have_the_same_features() -> None:
     dialogues = meld.load("test")[:3]
-    reader = words.Reader(encoders.recipe("text-spoken"), quiet)
+    reader = text_features.Reader(text_cache.recipe("text-spoken"), quiet)
     learned = reader.versions(dialogues, "test")[:, 0]
     live = []
     for turns in dialogues:

@@ -14,14 +14,14 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from configs.command import parser, run
-from configs.errors import InputError
-from model import checkpoint
-from model.checkpoint import Card, presence
-from train.encoder_scores import EncoderScores
-from train.evaluation import Material, conversation_material, evaluate, is_run
-from train.features import Report
-from train.figures import Agreement, Evaluation, Figure, Figures
+from gscon_live.common.cli import parser, run
+from gscon_live.common.errors import InputError
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Card, presence
+from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
+from gscon_live.train.scoring.encoder_scores import EncoderScores
+from gscon_live.train.scoring.figures import Agreement, Evaluation, Figure, Figures
 
 EXAMPLES = """
 python -m train.evaluate runs/iemocap          a run of train.fit: measures all its seeds

@@ -9,18 +9,23 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-import configs
-from configs.command import parser, run, terminate_like_interrupt
-from train import encoders, face, fusion, install, speaker, trainings, voice_folds
-from train.conversation import ConversationRecipe
-from train.face import FaceRecipe
-from train.features import Report
-from train.fusion import FusionRecipe
-from train.recipes import recipe, seeds
-from train.runs import Run
-from train.speaker import SpeakerRecipe
-from train.text import TextRecipe
-from train.voice import VoiceRecipe
+from gscon_live.common.cli import parser, run, terminate_like_interrupt
+from gscon_live.configs import loader
+from gscon_live.train import install
+from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.encoders import face, speaker
+from gscon_live.train.encoders.face import FaceRecipe
+from gscon_live.train.encoders.speaker import SpeakerRecipe
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.encoders.voice import cross_validation
+from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.networks import composed_task
+from gscon_live.train.networks import seeds as trainings
+from gscon_live.train.networks.composed_task import FusionRecipe
+from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.recipes import recipe, seeds
+from gscon_live.train.runs.run_folder import Run
 
 EXAMPLES = """
 python -m train.fit                          the model that ships (recipe live), into runs/live
@@ -75,7 +80,7 @@ def main(words: Sequence[str]) -> None:
         EXAMPLES,
     )
     arguments.add_argument(
-        "recipe", nargs="?", default="live", help=f"{', '.join(configs.names('train'))}, or a file"
+        "recipe", nargs="?", default="live", help=f"{', '.join(loader.names('train'))}, or a file"
     )
     arguments.add_argument("overrides", nargs="*", metavar="key=value", help="change the recipe")
     given = arguments.parse_args(words)
@@ -99,7 +104,7 @@ def main(words: Sequence[str]) -> None:
         if isinstance(chosen, ConversationRecipe):
             made = trainings.fit(chosen, display)
         elif isinstance(chosen, TextRecipe):
-            made = [encoders.trained(chosen, seed, display.report) for seed in seeds(chosen)][-1]
+            made = [text_cache.trained(chosen, seed, display.report) for seed in seeds(chosen)][-1]
             if chosen.ship:
                 made = install.text(chosen, chosen.first_seed, display.report, folder)
         elif isinstance(chosen, FaceRecipe):
@@ -107,7 +112,7 @@ def main(words: Sequence[str]) -> None:
         elif isinstance(chosen, SpeakerRecipe):
             made = install.speaker(speaker.fit(chosen, display.report), chosen, folder)
         elif isinstance(chosen, VoiceRecipe):
-            made = install.voice(voice_folds.fit(chosen, display.report), chosen, folder)
+            made = install.voice(cross_validation.fit(chosen, display.report), chosen, folder)
         else:
             made = _fusion(chosen, folder, display.report)
     console.print(f"done: {made}")
@@ -118,8 +123,10 @@ def main(words: Sequence[str]) -> None:
 
 
 def _fusion(chosen: FusionRecipe, folder: Path, report: Report) -> Path:
-    given = fusion.material(chosen, report)
-    trained = [fusion.fit(chosen, given, seed, report) for seed in range(1, chosen.seeds + 1)]
+    given = composed_task.material(chosen, report)
+    trained = [
+        composed_task.fit(chosen, given, seed, report) for seed in range(1, chosen.seeds + 1)
+    ]
     return install.fusion(trained, chosen, given, folder)
 
 

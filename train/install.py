@@ -10,25 +10,25 @@ import msgspec
 import safetensors.torch
 from torch import nn
 
-from configs.errors import InputError
-from configs.files import write_whole
-from model import checkpoint
-from model.checkpoint import Card
-from model.context_text import ContextSettings
-from model.conversation_text import Learned
-from model.labels import EMOTIONS
-from train import encoders
-from train.encoder_scores import encoder_scores
-from train.face import FaceRecipe
-from train.face import Fitted as FittedFace
-from train.features import Report
-from train.fusion import Fitted, FusionRecipe, Material, architecture
-from train.provenance import provenance
-from train.speaker import Fitted as FittedSpeaker
-from train.speaker import SpeakerRecipe
-from train.text import TextRecipe
-from train.voice import VoiceRecipe
-from train.voice_folds import Fitted as FittedVoice
+from gscon_live.common.errors import InputError
+from gscon_live.common.files import write_whole
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Card
+from gscon_live.model.encoders.text.context_encoder import ContextSettings
+from gscon_live.model.encoders.text.text_encoder import Learned
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.encoders.face import FaceRecipe
+from gscon_live.train.encoders.face import Fitted as FittedFace
+from gscon_live.train.encoders.speaker import Fitted as FittedSpeaker
+from gscon_live.train.encoders.speaker import SpeakerRecipe
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.encoders.voice.cross_validation import Fitted as FittedVoice
+from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.networks.composed_task import Fitted, FusionRecipe, Material, architecture
+from gscon_live.train.runs.provenance import provenance
+from gscon_live.train.scoring.encoder_scores import encoder_scores
 
 _DATA = (
     "Composed conversations: the dialogues, words, speakers and emotions of MELD; the voices of "
@@ -119,13 +119,13 @@ def text(made: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
     """
     whole = made
     while whole.start is not None and whole.frozen >= 0:
-        whole = encoders.recipe(whole.start)
+        whole = text_cache.recipe(whole.start)
     if whole.frozen < 0 or made.context != ContextSettings():
         raise InputError(
             f"recipe {made.name!r}: what ships has the sentence encoder's embeddings and its own "
             "context; leave out `frozen: -1` and `context`"
         )
-    model, head = encoders.with_head(made, seed, "meld", report)
+    model, head = text_cache.with_head(made, seed, "meld", report)
     learned = Learned(model, head).half()
     card = {
         "name": "text-context",
@@ -135,7 +135,7 @@ def text(made: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
         "turns were the corpora's own, some with a recogniser's errors, which were simulated.",
         "recipe": made,
         "seed": seed,
-        "validation": encoders.validation(made, seed),
+        "validation": text_cache.validation(made, seed),
     }
     return _encoder(learned, card, folder / f"{made.name}.safetensors")
 

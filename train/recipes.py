@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import configs
-from configs.errors import InputError
-from train import encoders, fusion
-from train.conversation import ConversationRecipe, resolved
-from train.face import FaceRecipe
-from train.fusion import FusionRecipe
-from train.speaker import SpeakerRecipe
-from train.text import TextRecipe
-from train.voice import VoiceRecipe
+from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
+from gscon_live.train.encoders.face import FaceRecipe
+from gscon_live.train.encoders.speaker import SpeakerRecipe
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.networks import composed_task
+from gscon_live.train.networks.composed_task import FusionRecipe
+from gscon_live.train.networks.recipe import ConversationRecipe, resolved
 
 Recipe = ConversationRecipe | FaceRecipe | FusionRecipe | SpeakerRecipe | TextRecipe | VoiceRecipe
 
@@ -27,20 +28,20 @@ _KINDS: dict[str, type[Recipe]] = {
 
 def recipe(name_or_path: str, overrides: Sequence[str]) -> Recipe:
     """Reads a training recipe. Raises `InputError` naming what is wrong in it."""
-    path = configs.find(name_or_path, "train")
-    tree = configs.read(path)
+    path = loader.find(name_or_path, "train")
+    tree = loader.read(path)
     kind = _KINDS.get(str(tree.get("kind")))
     if kind is None:
         raise InputError(
             f"recipe {path}: kind {tree.get('kind')!r}, expected one of {', '.join(_KINDS)}"
         )
-    made = configs.build(tree, kind, overrides, str(path))
+    made = loader.build(tree, kind, overrides, str(path))
     if isinstance(made, ConversationRecipe):
         made = resolved(made)
     if isinstance(made, FusionRecipe):
-        made = fusion.resolved(made)
+        made = composed_task.resolved(made)
     if isinstance(made, TextRecipe):
-        encoders.check(made)
+        text_cache.check(made)
     if not made.name or Path(made.name).name != made.name:
         raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
     return made

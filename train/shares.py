@@ -12,13 +12,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from configs.command import parser, run
-from configs.errors import InputError
-from configs.templates import rendered
-from model.checkpoint import presence
-from model.labels import MODALITIES
-from train.evaluate import find, show
-from train.evaluation import writable, write
+from gscon_live.common.cli import parser, run
+from gscon_live.common.errors import InputError
+from gscon_live.common.templates import rendered
+from gscon_live.model.checkpoint import presence
+from gscon_live.model.labels import MODALITIES
+from gscon_live.train.evaluate import find, show
+from gscon_live.train.networks.evaluate_run import writable, write
 
 EXAMPLES = """
 python -m train.fit live name=plain gdc=0 ssc=0

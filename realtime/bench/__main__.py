@@ -14,10 +14,10 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-import configs
-from configs import command
-from realtime.bench import measure, media
-from realtime.settings import Settings
+from gscon_live.common import cli
+from gscon_live.configs import loader
+from gscon_live.realtime.bench import measure, media
+from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
 python -m realtime.bench
@@ -41,7 +41,7 @@ MEANING = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.bench", "Measures speed and memory of the pipeline.", EXAMPLES
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Entry point."""
     chosen = _parser().parse_args(arguments)
-    settings = configs.load("live", Settings, chosen.overrides)
+    settings = loader.load("live", Settings, chosen.overrides)
     console = Console(stderr=True)
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="gscon-bench-") as name, console.status("") as status:
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _with_whisper(settings: Settings, folder: Path) -> Settings:
     """The settings, with a Whisper model of tiny's real size and random weights."""
-    from realtime.bench import whisper
+    from gscon_live.realtime.bench import whisper
 
     directory = folder / "whisper-tiny-random"
     if not directory.exists():
@@ -113,4 +113,4 @@ def _with_whisper(settings: Settings, folder: Path) -> Settings:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

@@ -10,14 +10,15 @@ import msgspec
 import numpy as np
 import psutil
 
-from realtime import events, replay
-from realtime.bench.media import SAMPLE
-from realtime.model_info import model_info
-from realtime.plan import Plan
-from realtime.publisher import Publisher
-from realtime.session import Session
-from realtime.settings import Settings
-from realtime.terminal import Notices
+from gscon_live.realtime import replay
+from gscon_live.realtime.bench.media import SAMPLE
+from gscon_live.realtime.display.terminal import Notices
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.session.model_info import model_info
+from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.session import Session
+from gscon_live.realtime.session.session_plan import Plan
 
 MEBIBYTE = 1 << 20
 
@@ -35,7 +36,7 @@ class Run:
     """
 
     def __init__(self, plan: Plan, *, every: float = 1.0, memory: bool = False) -> None:
-        self.events: list[tuple[float, events.AnyEvent]] = []
+        self.events: list[tuple[float, schema.AnyEvent]] = []
         self.memory: list[tuple[float, int]] = []
         self.processor: list[tuple[float, float]] = []
         self.started = self.ended = 0.0
@@ -45,16 +46,16 @@ class Run:
         self._stop = threading.Event()
         self._plan = plan
 
-    def write(self, event: events.AnyEvent) -> None:
+    def write(self, event: schema.AnyEvent) -> None:
         """Takes an event of the session."""
         now = time.monotonic()
-        if isinstance(event, events.SessionStarted):
+        if isinstance(event, schema.SessionStarted):
             self.started = now
-        if isinstance(event, events.SessionEnded):
+        if isinstance(event, schema.SessionEnded):
             self.ended = now
-        if isinstance(event, events.UtteranceEvent):
+        if isinstance(event, schema.UtteranceEvent):
             self._media_time = event.utterance.end
-        if not isinstance(event, events.Provisional):
+        if not isinstance(event, schema.Provisional):
             self.events.append((now, event))
 
     def go(self, on_tick: Callable[[Session], None] = lambda session: None) -> "Run":
@@ -83,9 +84,9 @@ class Run:
         """Wall time from the session's start to its end."""
         return self.ended - self.started
 
-    def utterances(self) -> list[tuple[float, events.UtteranceEvent]]:
+    def utterances(self) -> list[tuple[float, schema.UtteranceEvent]]:
         """The final events, with the wall time of each."""
-        return [(at, one) for at, one in self.events if isinstance(one, events.UtteranceEvent)]
+        return [(at, one) for at, one in self.events if isinstance(one, schema.UtteranceEvent)]
 
     def _watch(self) -> None:
         while not self._stop.wait(self._every):
@@ -117,7 +118,7 @@ def replay_factor(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
     """Replay speed: seconds of the recording per second of wall time, once everything is loaded."""
     run = Run(plan_for(path, settings)).go()
     _, last = run.events[-1]
-    assert isinstance(last, events.SessionEnded)
+    assert isinstance(last, schema.SessionEnded)
     return {"replay_realtime_factor": last.duration / run.seconds}
 
 
@@ -126,7 +127,7 @@ def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
     run = Run(plan_for(path, settings, captions="off", live=True)).go()
     found = [one.latency for _, one in run.utterances() if one.latency is not None]
     made: dict[str, float] = {}
-    for part in events.Latency.__struct_fields__:
+    for part in schema.Latency.__struct_fields__:
         values = [getattr(one, part) for one in found]
         made[f"{part}_p50_s"] = float(np.percentile(values, 50))
         made[f"{part}_p95_s"] = float(np.percentile(values, 95))

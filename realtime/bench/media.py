@@ -7,7 +7,7 @@ from typing import Any
 import av
 import numpy as np
 
-from model.labels import SAMPLE_RATE
+from gscon_live.model.labels import SAMPLE_RATE
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "conversation.mkv"
 

@@ -11,7 +11,7 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 
-from model.torchaudio_import import torchaudio
+from gscon_live.model.torchaudio_import import torchaudio
 
 __all__ = ["make_tiny", "torchaudio"]
 

@@ -7,7 +7,7 @@ no thread beyond what a device library forces on it; whoever hosts it calls `rea
 from collections.abc import Iterable
 from typing import Protocol
 
-from realtime.messages import Message
+from gscon_live.realtime.pipeline.messages import Message
 
 
 class Source(Protocol):
@@ -18,7 +18,7 @@ class Source(Protocol):
     """
 
     def open(self) -> None:
-        """Opens the file or device. Raises `configs.errors.InputError`, one line with a remedy."""
+        """Opens the file or device. Raises `common.errors.InputError`, one line with a remedy."""
 
     def read(self, timeout: float) -> Iterable[Message]:
         """The next messages; none where nothing came within about `timeout` seconds."""

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import cv2
 
-from configs.errors import InputError
-from realtime.capture.devices import camera_name, find_camera, silence_opencv
-from realtime.messages import Dropped, Mark, Message, VideoFrame
-from realtime.settings import Camera
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.capture.devices import camera_name, find_camera, silence_opencv
+from gscon_live.realtime.pipeline.messages import Dropped, Mark, Message, VideoFrame
+from gscon_live.realtime.pipeline.settings import Camera
 
 _PATIENCE_MS = 1000  # a dead network stream must not hold up a stop for two seconds
 _MARK = 0.5  # seconds

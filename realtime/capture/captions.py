@@ -13,9 +13,9 @@ from typing import Any
 import av
 import msgspec
 
-from configs.errors import InputError
-from realtime.capture.caption_text import parse
-from realtime.messages import Cue, Dropped
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.capture.caption_text import parse
+from gscon_live.realtime.pipeline.messages import Cue, Dropped
 
 _FORMATS = {".vtt": "webvtt", ".srt": "srt"}
 #: Text codecs by FFmpeg's names; the others are pictures of text.

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from configs.errors import InputError
+from gscon_live.common.errors import InputError
 
 _PROBED = 5  # camera indexes that are tried where the system does not list its cameras
 

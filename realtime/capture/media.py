@@ -13,8 +13,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from model.labels import SAMPLE_RATE
-from realtime.messages import AudioChunk, Dropped, Message, VideoFrame
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Message, VideoFrame
 
 BLOCK = 0.25  # seconds of sound per AudioChunk, unless told otherwise
 GAP = 0.05  # seconds of missing time stamps that are taken for a hole and not for rounding

@@ -8,8 +8,8 @@ from typing import Any
 import av
 import numpy as np
 
-from configs.errors import InputError
-from realtime.capture.media import packet_time
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.capture.media import packet_time
 
 _MISSING = 0.5  # seconds by which a file must fall short of its header to be called truncated
 #: Containers whose header states the length; others only have it estimated.

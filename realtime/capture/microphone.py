@@ -9,12 +9,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from configs.errors import InputError
-from model.labels import SAMPLE_RATE
-from realtime.capture.devices import MicrophoneInfo, find_microphone, portaudio
-from realtime.capture.sample_clock import SampleClock
-from realtime.messages import AudioChunk, Dropped, Mark, Message
-from realtime.settings import Microphone
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.capture.devices import MicrophoneInfo, find_microphone, portaudio
+from gscon_live.realtime.capture.sample_clock import SampleClock
+from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
+from gscon_live.realtime.pipeline.settings import Microphone
 
 QUEUE_SECONDS = 30.0
 _FIRST = 4.0  # seconds to wait for the first block; sound servers take up to two to start

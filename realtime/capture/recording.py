@@ -13,13 +13,13 @@ from typing import Any
 
 import av
 
-from configs.errors import InputError
-from model.labels import SAMPLE_RATE
-from realtime.capture import captions as caption_reader
-from realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
-from realtime.capture.media_file import open_media, survey
-from realtime.messages import AudioChunk, Cue, Dropped, End, Mark, Message
-from realtime.settings import Recording
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.capture import captions as caption_reader
+from gscon_live.realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
+from gscon_live.realtime.capture.media_file import open_media, survey
+from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, End, Mark, Message
+from gscon_live.realtime.pipeline.settings import Recording
 
 _STEP = 0.5  # seconds of media time between two marks, at most
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from realtime import messages
-from realtime.listen.segmenter import level_in_db
-from realtime.listen.timeline import History, Timeline
-from realtime.settings import Segmentation
+from gscon_live.realtime.listen.segmenter import level_in_db
+from gscon_live.realtime.listen.timeline import History, Timeline
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Segmentation
 
 #: Longest caption whose sound is remembered whole, in seconds; of a longer one, its end is used.
 LONGEST = 60.0

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from model.labels import SAMPLE_RATE
-from realtime import messages
-from realtime.listen.timeline import JUMP, History, Timeline
-from realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
-from realtime.settings import Segmentation
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.listen.timeline import JUMP, History, Timeline
+from gscon_live.realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Segmentation
 
 #: How far below the threshold the voice probability must fall before speech counts as paused.
 HYSTERESIS = 0.15

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.labels import SAMPLE_RATE
-from realtime import messages
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.pipeline import messages
 
 #: Deviations of the capture clock up to this many seconds are jitter.
 JITTER = 0.02

@@ -7,12 +7,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import InputError
-from model.labels import SAMPLE_RATE
-from realtime import messages
-from realtime.listen.guards import Piece, believe
-from realtime.settings import Transcription
-from realtime.stage import Clock, no_clock
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.listen.hallucination_guards import Piece, believe
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Transcription
+from gscon_live.realtime.pipeline.stage import Clock, no_clock
 
 #: A decoder that goes on and on is stopped: fast speech has some six tokens a second.
 TOKENS_PER_SECOND, MOST_TOKENS = 12, 224

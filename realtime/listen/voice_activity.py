@@ -7,8 +7,8 @@ import onnxruntime
 from faster_whisper.utils import get_assets_path
 from numpy.typing import NDArray
 
-from configs.errors import InputError
-from model.labels import SAMPLE_RATE
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import SAMPLE_RATE
 
 #: Samples per decision (32 ms) and of the window before it that the network also sees.
 WINDOW, CONTEXT = 512, 64

@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features import UtteranceFeatures
-from model.labels import EMOTIONS
-from model.recogniser import Opinion
-from realtime import events, messages
-from realtime.recognise.smoothing import Smoothing
-from realtime.stage import Clock, no_clock
-from realtime.watch.pooling import FaceMemory, Look
+from gscon_live.model.features import UtteranceFeatures
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.recogniser import Opinion
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.stage import Clock, no_clock
+from gscon_live.realtime.recognise.face_memory import FaceMemory, Look
+from gscon_live.realtime.recognise.smoothing import Smoothing
 
 
 class Recogniser(Protocol):
@@ -53,7 +54,7 @@ class Fusion:
         pool: Callable[[NDArray[np.float32]], NDArray[np.float32]],
         *,
         session: str,
-        model: events.ModelInfo,
+        model: schema.ModelInfo,
         has_video: bool,
         abstain_below: float,
         smoothing: float = 0.0,
@@ -94,7 +95,7 @@ class Fusion:
         """Utterances that wait for faces, and frames that are remembered."""
         return {"waiting": float(len(self._waiting)), "frames": float(len(self._faces))}
 
-    def process(self, message: messages.Any) -> Iterator[events.AnyEvent]:
+    def process(self, message: messages.Any) -> Iterator[schema.AnyEvent]:
         """See the class."""
         match message:
             case messages.Faces():
@@ -115,13 +116,13 @@ class Fusion:
                 self._heard = max(self._heard, _due(message))
         yield from self._advance(self._watched)
 
-    def flush(self) -> Iterator[events.AnyEvent]:
+    def flush(self) -> Iterator[schema.AnyEvent]:
         """Says everything that still waits."""
         yield from self._advance(inf)
         while self._lost_frames:
             yield self._gap(self._lost_frames.popleft())
 
-    def _advance(self, watched: float) -> Iterator[events.AnyEvent]:
+    def _advance(self, watched: float) -> Iterator[schema.AnyEvent]:
         while self._waiting:
             due = _due(self._waiting[0])
             # A watermark leaves room for messages of its own time: it has to be passed.
@@ -130,11 +131,11 @@ class Fusion:
             self._said = max(self._said, due)
             yield from self._handle(self._waiting.popleft())
 
-    def _handle(self, message: messages.Any) -> Iterator[events.AnyEvent]:
+    def _handle(self, message: messages.Any) -> Iterator[schema.AnyEvent]:
         match message:
             case messages.SpeechStarted(key=key, start=start):
-                yield events.SpeechStarted(
-                    schema=events.SCHEMA,
+                yield schema.SpeechStarted(
+                    schema=schema.SCHEMA,
                     session=self._session,
                     seq=0,
                     utterance=self._identity(key),
@@ -157,7 +158,7 @@ class Fusion:
             self._next_id += 1
         return self._open[key]
 
-    def _answer(self, utterance: messages.Utterance) -> Iterator[events.AnyEvent]:
+    def _answer(self, utterance: messages.Utterance) -> Iterator[schema.AnyEvent]:
         began = self._clock()
         identity = self._identity(utterance.key)
         if utterance.final:
@@ -182,12 +183,12 @@ class Fusion:
         answer = self._smooth(opinion.probabilities, speaker, utterance.end, utterance.final)
         best = int(np.argmax(answer))
         confidence = round(float(answer[best]), 4)
-        kind = events.UtteranceEvent if utterance.final else events.Provisional
+        kind = schema.UtteranceEvent if utterance.final else schema.Provisional
         yield kind(
-            schema=events.SCHEMA,
+            schema=schema.SCHEMA,
             session=self._session,
             seq=0,
-            utterance=events.UtteranceInfo(
+            utterance=schema.UtteranceInfo(
                 id=identity,
                 start=utterance.start,
                 end=utterance.end,
@@ -195,13 +196,13 @@ class Fusion:
                 text=utterance.text if self._with_text else "",
                 text_source=_text_source(utterance.text_source),
             ),
-            emotion=events.Emotion(
+            emotion=schema.Emotion(
                 label=EMOTIONS[best],
                 confidence=confidence,
                 probabilities=_named(answer),
                 abstained=confidence < self._abstain_below,
             ),
-            modalities=events.Modalities(
+            modalities=schema.Modalities(
                 text=_modality(opinion.modalities["text"], utterance.missing.get("text")),
                 audio=_modality(opinion.modalities["audio"], utterance.missing.get("audio")),
                 visual=_modality(opinion.modalities["visual"], look.reason, look),
@@ -210,10 +211,10 @@ class Fusion:
             latency=self._latency(utterance, self._clock() - began),
         )
 
-    def _latency(self, utterance: messages.Utterance, fusion: float) -> events.Latency | None:
+    def _latency(self, utterance: messages.Utterance, fusion: float) -> schema.Latency | None:
         if self._media_clock is None:
             return None
-        return events.Latency(
+        return schema.Latency(
             end_of_speech_to_event=round(self._media_clock() - utterance.end, 3),
             segmentation=round(utterance.at - utterance.end, 3),
             transcription=round(utterance.timing.transcription, 3),
@@ -221,23 +222,23 @@ class Fusion:
             fusion=round(fusion, 3),
         )
 
-    def _gaps_until(self, time: float) -> Iterator[events.AnyEvent]:
+    def _gaps_until(self, time: float) -> Iterator[schema.AnyEvent]:
         while self._lost_frames and self._lost_frames[0].time <= time:
             yield self._gap(self._lost_frames.popleft())
 
-    def _gap(self, lost: messages.Dropped) -> events.Gap:
-        return events.Gap(
-            schema=events.SCHEMA,
+    def _gap(self, lost: messages.Dropped) -> schema.Gap:
+        return schema.Gap(
+            schema=schema.SCHEMA,
             session=self._session,
             seq=0,
             time=round(lost.time, 3),
-            what=msgspec.convert(lost.what, events.What),
+            what=msgspec.convert(lost.what, schema.What),
             count=lost.count,
             seconds=round(lost.seconds, 3),
             reason=lost.reason,
         )
 
-    def _lost(self, source: str) -> Iterator[events.AnyEvent]:
+    def _lost(self, source: str) -> Iterator[schema.AnyEvent]:
         """The utterances that were being worked on when a stage before this one died."""
         if self._open:
             yield self._gap(
@@ -274,16 +275,16 @@ def _named(probabilities: NDArray[np.float32]) -> dict[str, float]:
 
 def _modality(
     probabilities: NDArray[np.float32] | None, reason: str | None, look: Look | None = None
-) -> events.Modality:
+) -> schema.Modality:
     face = look.face if look else None
     faces = look.faces if look and look.faces else None
     if probabilities is None:
-        return events.Modality(present=False, reason=reason or "missing", face=face, faces=faces)
-    return events.Modality(
+        return schema.Modality(present=False, reason=reason or "missing", face=face, faces=faces)
+    return schema.Modality(
         present=True, probabilities=_named(probabilities), face=face, faces=faces
     )
 
 
-def _text_source(source: str) -> events.TextSource:
-    checked: events.TextSource = msgspec.convert(source, events.TextSource)
+def _text_source(source: str) -> schema.TextSource:
+    checked: schema.TextSource = msgspec.convert(source, schema.TextSource)
     return checked

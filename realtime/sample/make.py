@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import command
-from configs.errors import Failure, InputError
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure, InputError
 
 WIDTH, HEIGHT, FPS, RATE = 640, 360, 15, 22_050
 
@@ -231,7 +231,7 @@ def make(folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = command.parser(
+    parser = cli.parser(
         "python -m realtime.sample.make",
         "Makes the sample conversation (conversation.mkv and conversation.vtt).",
         """
@@ -246,4 +246,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

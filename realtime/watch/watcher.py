@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime import messages
-from realtime.watch.mouth import Mouths
-from realtime.watch.tracker import Box, Tracker
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.watch.mouth import Mouths
+from gscon_live.realtime.watch.tracker import Box, Tracker
 
 #: At most this many faces of a frame are encoded, the largest first.
 MAX_FACES = 4

@@ -35,8 +35,8 @@ from two_sentences_sound import (
     vary,
 )
 
-from configs import command
-from model.torchaudio_import import torchaudio  # noqa: F401  (before transformers)
+from gscon_live.common import cli
+from gscon_live.model.torchaudio_import import torchaudio  # noqa: F401  (before transformers)
 
 from transformers import WhisperForConditionalGeneration  # isort: skip
 
@@ -215,7 +215,7 @@ def check_window(network: WhisperForConditionalGeneration, clip: Clip, lesson: L
 
 def main(arguments: Sequence[str]) -> int:
     """Trains, converts, measures and writes the folder."""
-    parser = command.parser(
+    parser = cli.parser(
         "python tests/assets/make_two_sentences.py",
         "Makes the test recogniser of two sentences.",
         "python tests/assets/make_two_sentences.py\n"
@@ -252,4 +252,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(cli.run(main))

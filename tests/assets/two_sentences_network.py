@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from torch import Tensor, nn
 from two_sentences_sound import ALL_POSITIONS, POSITIONS, RATE, SENTENCES
 
-from model.torchaudio_import import torchaudio  # noqa: F401  (before transformers)
+from gscon_live.model.torchaudio_import import torchaudio  # noqa: F401  (before transformers)
 
 from ctranslate2.converters import TransformersConverter  # isort: skip
 from transformers import PreTrainedTokenizerFast, WhisperConfig  # isort: skip

@@ -13,7 +13,7 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from configs.errors import InputError
+from gscon_live.common.errors import InputError
 
 Samples = NDArray[np.float32]
 

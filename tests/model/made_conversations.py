@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from model.network import Answers, Conversations, by_appearance
+from gscon_live.model.networks.network import Answers, Conversations, by_appearance
 
 DIMS = {"text": 5, "audio": 3, "visual": 4}
 

@@ -7,15 +7,15 @@ import msgspec
 import pytest
 import torch
 
-from configs.errors import InputError
-from model import checkpoint
-from model.audio import AudioEncoder
-from model.checkpoint import Card
-from model.conversation_text import ConversationTextEncoder
-from model.face import FaceEncoder
-from model.gscon import GSCon
-from model.labels import EMOTIONS, MODALITIES
-from model.network import NETWORKS, Architecture, Mode, build
+from gscon_live.common.errors import InputError
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Card
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.model.networks.gscon import GSCon
+from gscon_live.model.networks.network import NETWORKS, Architecture, Mode, build
 
 ARCHITECTURE = Architecture({"text": 4, "audio": 3, "visual": 5}, context=4, width=8, heads=2)
 

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.errors import InputError
-from model import checkpoint
-from model.checkpoint import Card, Checkpoint
-from model.conversations import speakers_by_appearance
-from model.features import UtteranceFeatures
-from model.labels import EMOTIONS, MODALITIES
-from model.network import NETWORKS, Architecture, Conversations, Mode, build
-from model.recogniser import EmotionRecogniser, Opinion
+from gscon_live.common.errors import InputError
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Card, Checkpoint
+from gscon_live.model.conversations import speakers_by_appearance
+from gscon_live.model.features import UtteranceFeatures
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.model.networks.network import NETWORKS, Architecture, Conversations, Mode, build
+from gscon_live.model.recogniser import EmotionRecogniser, Opinion
 
 DIMS = {"text": 6, "audio": 5, "visual": 4}
 CONTEXT = 4

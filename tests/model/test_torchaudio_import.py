@@ -5,11 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-
 
 def run(code: str, *first: Path) -> str:
-    path = os.pathsep.join(map(str, [*first, ROOT]))
+    path = os.pathsep.join(map(str, first))
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path},
@@ -35,7 +33,7 @@ def test_the_installed_torchaudio_and_transformers_work_after_it() -> None:
     """Whether or not the installed wheel fits the installed torch."""
     said = run(
         "import sys\n"
-        "from model.torchaudio_import import torchaudio\n"
+        "from gscon_live.model.torchaudio_import import torchaudio\n"
         "import torch, transformers\n"
         "from transformers import BertModel\n"
         "mel = torchaudio.transforms.MelSpectrogram(16000)(torch.ones(16000))\n"
@@ -51,7 +49,7 @@ def test_the_stand_in_is_there_only_where_the_plain_import_fails() -> None:
         "try:\n    import torchaudio\n    print('works')\nexcept OSError:\n    print('fails')"
     )
     ours = run(
-        "import sys\nfrom model.torchaudio_import import torchaudio\n"
+        "import sys\nfrom gscon_live.model.torchaudio_import import torchaudio\n"
         "extension = sys.modules['torchaudio._extension']\n"
         "print('works' if getattr(extension, '__file__', None) else 'fails')"
     )
@@ -61,7 +59,7 @@ def test_the_stand_in_is_there_only_where_the_plain_import_fails() -> None:
 def test_a_working_extension_is_left_alone(tmp_path: Path) -> None:
     fake = fake_torchaudio(tmp_path, "_IS_TORCHAUDIO_EXT_AVAILABLE = 'the real one'\n")
     said = run(
-        "from model.torchaudio_import import torchaudio\n"
+        "from gscon_live.model.torchaudio_import import torchaudio\n"
         "print(torchaudio._extension._IS_TORCHAUDIO_EXT_AVAILABLE)",
         fake,
     )
@@ -71,7 +69,7 @@ def test_a_working_extension_is_left_alone(tmp_path: Path) -> None:
 def test_an_extension_that_does_not_load_is_replaced(tmp_path: Path) -> None:
     fake = fake_torchaudio(tmp_path, "raise OSError('libc10_cuda.so: no such file')\n")
     said = run(
-        "from model.torchaudio_import import torchaudio\n"
+        "from gscon_live.model.torchaudio_import import torchaudio\n"
         "print(torchaudio._IS_TORCHAUDIO_EXT_AVAILABLE)",
         fake,
     )
@@ -81,7 +79,8 @@ def test_an_extension_that_does_not_load_is_replaced(tmp_path: Path) -> None:
 def test_other_failures_are_not_hidden(tmp_path: Path) -> None:
     fake = fake_torchaudio(tmp_path, "raise ValueError('something else')\n")
     said = run(
-        "try:\n    import model.torchaudio_import\nexcept ValueError as error:\n    print(error)",
+        "try:\n    import gscon_live.model.torchaudio_import\n"
+        "except ValueError as error:\n    print(error)",
         fake,
     )
     assert said == "something else"

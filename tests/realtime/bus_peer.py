@@ -10,8 +10,8 @@ import sys
 import psutil
 import zmq
 
-from realtime import bus, messages
-from realtime.services import MEBIBYTE, Link
+from gscon_live.realtime.pipeline import bus, messages
+from gscon_live.realtime.pipeline.services import MEBIBYTE, Link
 
 SIDE = 256
 SIZE = SIDE * SIDE * 3

@@ -10,10 +10,10 @@ import time
 
 import stubs
 
-from configs.errors import Failure, InputError
-from realtime.client import Subscriber
-from realtime.publisher import Publisher
-from realtime.settings import Curve
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.events.client import Subscriber
+from gscon_live.realtime.pipeline.settings import Curve
+from gscon_live.realtime.session.publisher import Publisher
 
 
 def publish(endpoint: str, secret: str, clients: str) -> None:

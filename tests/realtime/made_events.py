@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
-from model.labels import EMOTIONS
-from realtime import events
-from realtime.events import AnyEvent
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.schema import AnyEvent
 
-SCHEMA = events.SCHEMA
-MODEL = events.ModelInfo(name="live", version="1.0")
+SCHEMA = schema.SCHEMA
+MODEL = schema.ModelInfo(name="live", version="1.0")
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 words = st.one_of(
@@ -24,39 +24,39 @@ numbers = st.integers(0, 10**9)
 common = {"schema": st.just(SCHEMA), "session": texts, "seq": numbers}
 
 modality = st.one_of(
-    st.builds(events.Modality, present=st.just(True), probabilities=probabilities,
+    st.builds(schema.Modality, present=st.just(True), probabilities=probabilities,
               reason=st.none(), face=st.none() | st.integers(0, 9),
               faces=st.none() | st.integers(1, 9)),
-    st.builds(events.Modality, present=st.just(False), probabilities=st.none(), reason=texts,
+    st.builds(schema.Modality, present=st.just(False), probabilities=st.none(), reason=texts,
               face=st.none(), faces=st.none()),
 )  # fmt: skip
-latency = st.builds(events.Latency, **dict.fromkeys(events.Latency.__struct_fields__, times))
+latency = st.builds(schema.Latency, **dict.fromkeys(schema.Latency.__struct_fields__, times))
 answered = {
     **common,
     "utterance": st.builds(
-        events.UtteranceInfo, id=numbers, start=times, end=times, speaker=texts, text=words,
+        schema.UtteranceInfo, id=numbers, start=times, end=times, speaker=texts, text=words,
         text_source=st.sampled_from(["captions", "asr", "none"]),
     ),
     "emotion": st.builds(
-        events.Emotion, label=st.sampled_from(EMOTIONS), confidence=st.floats(0, 1),
+        schema.Emotion, label=st.sampled_from(EMOTIONS), confidence=st.floats(0, 1),
         probabilities=probabilities, abstained=st.booleans(),
     ),
-    "modalities": st.builds(events.Modalities, text=modality, audio=modality, visual=modality),
-    "model": st.builds(events.ModelInfo, name=texts, version=texts),
+    "modalities": st.builds(schema.Modalities, text=modality, audio=modality, visual=modality),
+    "model": st.builds(schema.ModelInfo, name=texts, version=texts),
     "latency": st.none() | latency,
 }  # fmt: skip
-utterances = st.builds(events.UtteranceEvent, **answered)
+utterances = st.builds(schema.UtteranceEvent, **answered)
 any_event: st.SearchStrategy[AnyEvent] = st.one_of(
     utterances,
-    st.builds(events.Provisional, **answered),
-    st.builds(events.SessionStarted, **common, source=texts, emotions=st.just(list(EMOTIONS)),
+    st.builds(schema.Provisional, **answered),
+    st.builds(schema.SessionStarted, **common, source=texts, emotions=st.just(list(EMOTIONS)),
               model=answered["model"], started_at=st.none() | texts),
-    st.builds(events.SessionEnded, **common, duration=times, utterances=numbers,
+    st.builds(schema.SessionEnded, **common, duration=times, utterances=numbers,
               complete=st.booleans()),
-    st.builds(events.SpeechStarted, **common, utterance=numbers, start=times),
-    st.builds(events.Gap, **common, time=times, count=numbers, seconds=times, reason=texts,
+    st.builds(schema.SpeechStarted, **common, utterance=numbers, start=times),
+    st.builds(schema.Gap, **common, time=times, count=numbers, seconds=times, reason=texts,
               what=st.sampled_from(["audio", "frames", "utterance", "caption", "events"])),
-    st.builds(events.Health, **common, time=times, stage=texts, detail=texts,
+    st.builds(schema.Health, **common, time=times, stage=texts, detail=texts,
               status=st.sampled_from(["failed", "restarted", "behind", "recovered", "lost"])),
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ def conversation(utterances: int = 10, seed: int = 0) -> Iterator[AnyEvent]:
     chance = random.Random(seed)
     head = {"schema": SCHEMA, "session": f"{seed:08x}"}
     seq = iter(range(1_000_000))
-    yield events.SessionStarted(
+    yield schema.SessionStarted(
         **head, seq=next(seq), source="replay of conversation.mkv", emotions=list(EMOTIONS),
         model=MODEL,
     )  # fmt: skip
@@ -87,35 +87,35 @@ def conversation(utterances: int = 10, seed: int = 0) -> Iterator[AnyEvent]:
     for number in range(utterances):
         speaker, label, text = LINES[number % len(LINES)]
         end = at + len(text) / 15
-        yield events.SpeechStarted(**head, seq=next(seq), utterance=number, start=at)
+        yield schema.SpeechStarted(**head, seq=next(seq), utterance=number, start=at)
         fused = _spread(chance, label, 2.6)
         best = max(fused, key=lambda name: fused[name])
         no_words, no_face = number % 10 == 3, number % 10 in (6, 7)
         shape = {
-            "utterance": events.UtteranceInfo(
+            "utterance": schema.UtteranceInfo(
                 id=number, start=round(at, 3), end=round(end, 3), speaker=speaker,
                 text="" if no_words else text, text_source="none" if no_words else "captions",
             ),
-            "emotion": events.Emotion(
+            "emotion": schema.Emotion(
                 label=best, confidence=fused[best], probabilities=fused,
                 abstained=fused[best] < 0.35,
             ),
-            "modalities": events.Modalities(
+            "modalities": schema.Modalities(
                 text=_gone("no words") if no_words else _opinion(chance, label, 2.2),
                 audio=_opinion(chance, label, 1.2),
                 visual=_gone("no face in view") if no_face else _opinion(chance, "joy", 1.0, 1),
             ),
             "model": MODEL,
         }  # fmt: skip
-        yield events.Provisional(**head, seq=next(seq), **shape)
-        yield events.UtteranceEvent(**head, seq=next(seq), **shape)
+        yield schema.Provisional(**head, seq=next(seq), **shape)
+        yield schema.UtteranceEvent(**head, seq=next(seq), **shape)
         if number == 4:
-            yield events.Gap(**head, seq=next(seq), time=end, what="frames", count=7, seconds=0.7,
+            yield schema.Gap(**head, seq=next(seq), time=end, what="frames", count=7, seconds=0.7,
                              reason="the face stage fell behind")  # fmt: skip
-            yield events.Health(**head, seq=next(seq), time=end, stage="watch", status="restarted",
+            yield schema.Health(**head, seq=next(seq), time=end, stage="watch", status="restarted",
                                 detail="no answer for 2 s")  # fmt: skip
         at = end + chance.uniform(0.9, 1.5)
-    yield events.SessionEnded(
+    yield schema.SessionEnded(
         **head, seq=next(seq), duration=round(at, 3), utterances=utterances, complete=True
     )
 
@@ -127,11 +127,11 @@ def _spread(chance: random.Random, label: str, weight: float) -> dict[str, float
 
 def _opinion(
     chance: random.Random, label: str, weight: float, face: int | None = None
-) -> events.Modality:
-    return events.Modality(
+) -> schema.Modality:
+    return schema.Modality(
         present=True, probabilities=_spread(chance, label, weight), face=face, faces=face
     )
 
 
-def _gone(reason: str) -> events.Modality:
-    return events.Modality(present=False, reason=reason)
+def _gone(reason: str) -> schema.Modality:
+    return schema.Modality(present=False, reason=reason)

@@ -15,21 +15,22 @@ import jsonschema
 import msgspec
 import psutil
 
-import configs
-from realtime import events, replay, sinks
-from realtime.model_info import model_info
-from realtime.plan import Plan
-from realtime.publisher import Publisher
-from realtime.sample import CONVERSATION
-from realtime.session import Session
-from realtime.settings import Settings
-from realtime.terminal import Notices
+from gscon_live.configs import loader
+from gscon_live.realtime import replay
+from gscon_live.realtime.display.terminal import Notices
+from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session.model_info import model_info
+from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.session import Session
+from gscon_live.realtime.session.session_plan import Plan
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WAIT = 90.0  # seconds for what takes a few on a machine that is not busy
 _SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((ROOT / "realtime/schema.json").read_text(encoding="utf-8"))
+    json.loads((ROOT / "realtime/events/schema.json").read_text(encoding="utf-8"))
 )
 
 
@@ -39,7 +40,7 @@ def start(
     """Starts `python -m MODULE ...` as the leader of a process group, as a terminal does."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **(environment or {})},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
         stdin=subprocess.DEVNULL, text=True, start_new_session=True,
         **{"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )  # fmt: skip
@@ -105,35 +106,35 @@ def wait_for(what: Callable[[], Any], seconds: float = 40.0) -> Any:
     raise AssertionError("it did not happen in time")
 
 
-def read(path: Path) -> list[events.AnyEvent]:
+def read(path: Path) -> list[schema.AnyEvent]:
     """The events in a file: whole lines, valid by the schema, numbered without a hole."""
     text = path.read_text(encoding="utf-8")
     assert text.endswith("\n")
     lines = text.splitlines()
     for line in lines:
         _SCHEMA.validate(json.loads(line))
-    found = [events.decode(line) for line in lines]
+    found = [schema.decode(line) for line in lines]
     check(found)
     return found
 
 
-def check(found: list[events.AnyEvent]) -> None:
+def check(found: list[schema.AnyEvent]) -> None:
     """What holds for the events of every session."""
     assert [one.seq for one in found] == list(range(len(found)))
-    assert isinstance(found[0], events.SessionStarted)
-    assert isinstance(found[-1], events.SessionEnded)
+    assert isinstance(found[0], schema.SessionStarted)
+    assert isinstance(found[-1], schema.SessionEnded)
     ids = [one.utterance.id for one in utterances(found)]
     assert ids == sorted(set(ids))
-    begun = [one.utterance for one in found if isinstance(one, events.SpeechStarted)]
+    begun = [one.utterance for one in found if isinstance(one, schema.SpeechStarted)]
     assert begun == sorted(set(begun))
     assert found[-1].utterances == len(ids)
 
 
-def utterances(found: list[events.AnyEvent]) -> list[events.UtteranceEvent]:
-    return [one for one in found if isinstance(one, events.UtteranceEvent)]
+def utterances(found: list[schema.AnyEvent]) -> list[schema.UtteranceEvent]:
+    return [one for one in found if isinstance(one, schema.UtteranceEvent)]
 
 
-def of(kind: type[Any], found: list[events.AnyEvent]) -> list[Any]:
+def of(kind: type[Any], found: list[schema.AnyEvent]) -> list[Any]:
     return [one for one in found if isinstance(one, kind)]
 
 
@@ -162,7 +163,7 @@ def _ends(block: str) -> float:
 
 
 def settings(*overrides: str) -> Settings:
-    return configs.load("live", Settings, ["publish.endpoint=null", *overrides])
+    return loader.load("live", Settings, ["publish.endpoint=null", *overrides])
 
 
 def plan_for(path: Path, *overrides: str, captions: str = "auto", **changes: Any) -> Plan:
@@ -180,7 +181,7 @@ class Play:
 
     def __init__(self, plan: Plan, **options: Any) -> None:
         self.plan = plan
-        self.found: list[events.AnyEvent] = []
+        self.found: list[schema.AnyEvent] = []
         self.time = 0.0
         self.last_pids: dict[str, int | None] = {}
         self._options = options
@@ -192,7 +193,7 @@ class Play:
     def at(self, moment: float, action: Callable[[], object]) -> None:
         self.when(lambda: self.time >= moment, action)
 
-    def write(self, event: events.AnyEvent) -> None:
+    def write(self, event: schema.AnyEvent) -> None:
         self.found.append(event)
 
     @property
@@ -229,8 +230,8 @@ class Play:
             action()
 
 
-def tail(path: Path) -> Iterator[events.AnyEvent]:
+def tail(path: Path) -> Iterator[schema.AnyEvent]:
     """The whole lines that are in a file now, as events."""
     if path.exists():
         for line in path.read_bytes().split(b"\n")[:-1]:
-            yield events.decode(line)
+            yield schema.decode(line)

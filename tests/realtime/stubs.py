@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from realtime import events, messages
-from realtime.assembly import BUILDERS
-from realtime.plan import Worker
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.session.assembly import BUILDERS
+from gscon_live.realtime.session.session_plan import Worker
 
 
 class Delayed:
@@ -159,10 +160,10 @@ class _Jumping:
         return message
 
 
-def gap(number: int) -> events.Gap:
+def gap(number: int) -> schema.Gap:
     """An event of about two kilobytes."""
-    return events.Gap(
-        schema=events.SCHEMA, session="s", seq=0,
+    return schema.Gap(
+        schema=schema.SCHEMA, session="s", seq=0,
         time=float(number), what="frames", count=1, seconds=0.0, reason="x" * 1900,
     )  # fmt: skip
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from configs import command
-from realtime import checks, doctor
-from realtime.settings import Settings, Transcription
+from gscon_live.common import cli
+from gscon_live.realtime import doctor, doctor_checks
+from gscon_live.realtime.pipeline.settings import Settings, Transcription
 
 
 def test_everything_is_looked_for_and_the_exit_code_says_whether_it_works(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code = command.run(doctor.main, ["--json"])
+    code = cli.run(doctor.main, ["--json"])
     found = json.loads(capsys.readouterr().out)
     names = {finding["name"] for finding in found["findings"]}
     assert names >= {
@@ -36,9 +36,9 @@ def test_a_part_that_breaks_in_any_way_is_a_finding(
     def breaks(settings: Settings) -> str:
         raise OSError("no\nlibrary")
 
-    broken = tuple((name, needed, "get it", breaks) for name, needed, _, _ in checks.CHECKS)
+    broken = tuple((name, needed, "get it", breaks) for name, needed, _, _ in doctor_checks.CHECKS)
     monkeypatch.setattr(doctor, "CHECKS", broken)
-    assert command.run(doctor.main, []) == 1
+    assert cli.run(doctor.main, []) == 1
     shown = capsys.readouterr().out
     assert "Nothing works without" in shown
     assert "OSError: no library" in shown
@@ -51,19 +51,19 @@ def test_only_what_is_needed_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
     broken = (("one", False, "remedy", breaks), ("two", True, "remedy", lambda settings: "there"))
     monkeypatch.setattr(doctor, "CHECKS", broken)
-    assert command.run(doctor.main, []) == 0
+    assert cli.run(doctor.main, []) == 0
 
 
 def test_a_whisper_model_in_the_configured_directory_or_the_cache_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(checks.Missing):
-        checks._whisper(Settings())
+    with pytest.raises(doctor_checks.Missing):
+        doctor_checks._whisper(Settings())
     snapshot = tmp_path / "cache" / "models--Systran--faster-whisper-tiny.en" / "snapshots" / "1"
     snapshot.mkdir(parents=True)
     (snapshot / "model.bin").touch()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.bin").touch()
     settings = Settings(transcription=Transcription(directory=str(tmp_path / "mine")))
-    assert checks._whisper(settings) == f"{tmp_path / 'mine'}, tiny.en"
+    assert doctor_checks._whisper(settings) == f"{tmp_path / 'mine'}, tiny.en"

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from configs import command
-from realtime import keys
-from realtime.publisher import read_secret
+from gscon_live.common import cli
+from gscon_live.realtime import keys
+from gscon_live.realtime.session.publisher import read_secret
 
 
 def test_a_publisher_and_each_client_get_what_they_need_and_no_more(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "deep" / "keys"
-    assert command.run(keys.main, [str(folder), "--clients", "robot", "dashboard"]) == 0
+    assert cli.run(keys.main, [str(folder), "--clients", "robot", "dashboard"]) == 0
     assert f"publish.curve.secret={folder}/server.key_secret" in capsys.readouterr().out
     server, secret = read_secret(folder / "server.key_secret", "key")
     assert (len(server), len(secret)) == (40, 40)
@@ -45,17 +45,17 @@ def test_names_that_are_no_file_names_are_refused_before_anything_is_made(
     clients: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "keys"
-    assert command.run(keys.main, [str(folder), "--clients", *clients]) == 2
+    assert cli.run(keys.main, [str(folder), "--clients", *clients]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_keys_are_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "keys"
-    assert command.run(keys.main, [str(folder)]) == 0
+    assert cli.run(keys.main, [str(folder)]) == 0
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
-    assert command.run(keys.main, [str(folder)]) == 2
+    assert cli.run(keys.main, [str(folder)]) == 2
     assert "never overwritten" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
@@ -64,6 +64,6 @@ def test_a_file_in_the_way_is_the_users_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "keys").write_text("mine", encoding="utf-8")
-    assert command.run(keys.main, [str(tmp_path / "keys")]) == 2
+    assert cli.run(keys.main, [str(tmp_path / "keys")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert (tmp_path / "keys").read_text(encoding="utf-8") == "mine"

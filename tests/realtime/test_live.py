@@ -35,11 +35,12 @@ from sessions import (
 )  # fmt: skip
 from sound import recorded
 
-from configs import command
-from realtime import events, live
-from realtime.client import Subscriber
-from realtime.listen.timeline import JITTER
-from realtime.sample import CONVERSATION
+from gscon_live.common import cli
+from gscon_live.realtime import live
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.client import Subscriber
+from gscon_live.realtime.listen.timeline import JITTER
+from gscon_live.realtime.sample import CONVERSATION
 
 WITHOUT_WORDS = ("--captions", "off", "--transcriber", "off")
 
@@ -84,11 +85,11 @@ def camera() -> Iterator[CuedCamera]:
 
 
 class Held(NamedTuple):
-    found: list[events.AnyEvent]
+    found: list[schema.AnyEvent]
     folder: Path
     output: str
     errors: str
-    received: list[events.AnyEvent]
+    received: list[schema.AnyEvent]
     left: list[Any]
 
 
@@ -117,12 +118,12 @@ def _hold(microphone: VirtualMicrophone, camera: CuedCamera, folder: Path) -> He
     endpoint = f"ipc://{folder}/stream"
     with _screen() as display:
         process = start(
-            "realtime.live", "--camera", camera.url, "--transcriber", "off", "--record", kept,
-            "--publish", endpoint, "--seconds", "54", *(["--preview"] if display else []),
-            cwd=folder, environment=display,
+            "gscon_live.realtime.live", "--camera", camera.url, "--transcriber", "off",
+            "--record", kept, "--publish", endpoint, "--seconds", "54",
+            *(["--preview"] if display else []), cwd=folder, environment=display,
         )  # fmt: skip
         family = Family(process.pid)
-        received: list[events.AnyEvent] = []
+        received: list[schema.AnyEvent] = []
         with Subscriber(endpoint, timeout=WAIT) as subscriber:
             subscriber.ready()
             listener = threading.Thread(target=_listen, args=(subscriber, received))
@@ -158,8 +159,8 @@ def test_a_microphone_that_stood_still_is_found_out() -> None:
     assert stood_still(played, broken) == 0.25
 
 
-def _listen(subscriber: Subscriber, received: list[events.AnyEvent]) -> None:
-    while not (received and isinstance(received[-1], events.SessionEnded)):
+def _listen(subscriber: Subscriber, received: list[schema.AnyEvent]) -> None:
+    while not (received and isinstance(received[-1], schema.SessionEnded)):
         one = subscriber.receive(WAIT)
         if one is None:
             return
@@ -196,15 +197,17 @@ def _installed(program: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[events.UtteranceEvent]:
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[schema.UtteranceEvent]:
     path = tmp_path_factory.mktemp("replay") / "events.jsonl"
-    done = run("realtime.replay", CONVERSATION, *WITHOUT_WORDS, "--events", path, "--quiet")
+    done = run(
+        "gscon_live.realtime.replay", CONVERSATION, *WITHOUT_WORDS, "--events", path, "--quiet"
+    )
     assert done.returncode == 0, done.stderr
     return utterances(read(path))
 
 
 def same_utterances(
-    one: list[events.UtteranceEvent], other: list[events.UtteranceEvent]
+    one: list[schema.UtteranceEvent], other: list[schema.UtteranceEvent]
 ) -> tuple[float, float]:
     """Compares bounds after taking out one common offset, and answers: gives the greatest
     difference in s, and the greatest total variation distance between two answers.
@@ -234,7 +237,7 @@ def same_utterances(
 
 
 def test_live_finds_the_utterances_that_replay_finds(
-    held: Held, replayed: list[events.UtteranceEvent]
+    held: Held, replayed: list[schema.UtteranceEvent]
 ) -> None:
     bounds, answers = same_utterances(utterances(held.found), replayed)
     assert bounds < 0.15
@@ -242,7 +245,7 @@ def test_live_finds_the_utterances_that_replay_finds(
 
 
 def test_live_sees_the_faces_that_replay_sees(
-    held: Held, replayed: list[events.UtteranceEvent]
+    held: Held, replayed: list[schema.UtteranceEvent]
 ) -> None:
     for one, other in zip(utterances(held.found), replayed, strict=True):
         assert one.modalities.audio.present
@@ -250,21 +253,21 @@ def test_live_sees_the_faces_that_replay_sees(
 
 
 def test_live_says_how_long_it_took_and_when_it_began(held: Held) -> None:
-    assert isinstance(held.found[0], events.SessionStarted)
+    assert isinstance(held.found[0], schema.SessionStarted)
     assert held.found[0].started_at
     for one in utterances(held.found):
         assert one.latency is not None
         # Sound is placed in time to within the jitter of its capture.
         assert one.latency.end_of_speech_to_event > one.latency.segmentation - JITTER > 0
     ended = held.found[-1]
-    assert isinstance(ended, events.SessionEnded)
+    assert isinstance(ended, schema.SessionEnded)
     assert ended.complete
     assert 54 <= ended.duration < 57
 
 
 def test_no_sound_was_lost_and_no_stage_failed(held: Held) -> None:
-    assert not [one for one in of(events.Gap, held.found) if one.what == "audio"]
-    assert not of(events.Health, held.found)
+    assert not [one for one in of(schema.Gap, held.found) if one.what == "audio"]
+    assert not of(schema.Health, held.found)
 
 
 def test_a_subscriber_gets_every_event(held: Held) -> None:
@@ -286,7 +289,14 @@ def test_a_recorded_session_replays_with_the_same_utterances(held: Held, tmp_pat
     kept = held.folder / "kept"
     assert sorted(one.name for one in kept.iterdir()) == ["events.jsonl", "session.mkv"]
     path = tmp_path / "events.jsonl"
-    done = run("realtime.replay", kept / "session.mkv", *WITHOUT_WORDS, "--events", path, "--quiet")
+    done = run(
+        "gscon_live.realtime.replay",
+        kept / "session.mkv",
+        *WITHOUT_WORDS,
+        "--events",
+        path,
+        "--quiet",
+    )
     assert done.returncode == 0, done.stderr
     found = utterances(read(path))
     bounds, answers = same_utterances(found, utterances(held.found))
@@ -303,8 +313,9 @@ def test_the_screen_shows_level_face_words_bars_drops_and_delay(
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     path = tmp_path / "out.jsonl"
     process = start(
-        "realtime.live", "--camera", camera.url, "--transcriber", "off", "--publish", "off",
-        "--events", path, cwd=tmp_path, environment={"TERM": "xterm-256color"}, stdout=follower,
+        "gscon_live.realtime.live", "--camera", camera.url, "--transcriber", "off",
+        "--publish", "off", "--events", path, cwd=tmp_path,
+        environment={"TERM": "xterm-256color"}, stdout=follower,
     )  # fmt: skip
     os.close(follower)
     screen: list[bytes] = []
@@ -333,7 +344,7 @@ def test_the_screen_shows_level_face_words_bars_drops_and_delay(
         assert said in shown, said
     assert re.search(r"dropped +(nothing|\d+ frames)", shown)  # a busy machine drops pictures
     found = read(path)
-    assert isinstance(found[-1], events.SessionEnded)
+    assert isinstance(found[-1], schema.SessionEnded)
     assert found[-1].complete
     assert family.left() == []
     assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]  # nothing else is kept
@@ -357,7 +368,7 @@ def test_silence_gives_no_utterance_and_keeps_nothing(
     folder = tmp_path / "empty"
     folder.mkdir()
     process = start(
-        "realtime.live", "--camera", "off", "--transcriber", "off", "--publish", "off",
+        "gscon_live.realtime.live", "--camera", "off", "--transcriber", "off", "--publish", "off",
         "--seconds", "3", "--headless", cwd=folder,
     )  # fmt: skip
     output, errors = process.communicate(timeout=WAIT)
@@ -398,7 +409,7 @@ def test_wrong_requests_are_one_line(
     if "--publish" not in words:
         words = [*words, "--publish", "off"]
     try:
-        assert command.run(live.main, [*words, "--transcriber", "off"]) == 2
+        assert cli.run(live.main, [*words, "--transcriber", "off"]) == 2
     finally:
         signal.signal(signal.SIGTERM, handler)
     assert capsys.readouterr().err.count("\n") == 1
@@ -411,7 +422,7 @@ def test_the_words_of_people_are_heard_while_they_speak(
 ) -> None:
     said = spoken.held_out_sentences([3, 5], each=1)[:6]
     process = start(
-        "realtime.live", "--camera", "off", "--publish", "off", "--events", "out.jsonl",
+        "gscon_live.realtime.live", "--camera", "off", "--publish", "off", "--events", "out.jsonl",
         "--transcriber", spoken.TWO_SENTENCES, cwd=tmp_path,
     )  # fmt: skip
     wait_for(lambda: list(tail(tmp_path / "out.jsonl")))

@@ -26,10 +26,11 @@ from sessions import (
     wait_for,
 )
 
-from configs import command
-from model.labels import EMOTIONS
-from realtime import events, replay
-from realtime.sample import CONVERSATION
+from gscon_live.common import cli
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.realtime import replay
+from gscon_live.realtime.events import schema as events
+from gscon_live.realtime.sample import CONVERSATION
 
 STAGES = ("segment", "transcribe", "watch", "recognise")
 
@@ -46,7 +47,7 @@ class Replayed(NamedTuple):
 def replayed(folder: Path, *arguments: object) -> Replayed:
     """Runs the command, which must succeed."""
     began = time.monotonic()
-    done = run("realtime.replay", *arguments, "--events", folder / "events.jsonl")
+    done = run("gscon_live.realtime.replay", *arguments, "--events", folder / "events.jsonl")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.stderr
     path = folder / "events.jsonl"
@@ -147,14 +148,14 @@ def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None
 
 def test_several_recordings_follow_one_another(clip: Path, short: Replayed, tmp_path: Path) -> None:
     path = tmp_path / "both.jsonl"
-    assert command.run(replay.main, [str(clip), str(clip), "--events", str(path), "--quiet"]) == 0
+    assert cli.run(replay.main, [str(clip), str(clip), "--events", str(path), "--quiet"]) == 0
     assert path.read_bytes() == short.events * 2
 
 
 def test_events_can_go_to_standard_output(
     clip: Path, short: Replayed, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.run(replay.main, [str(clip), "--events", "-"]) == 0
+    assert cli.run(replay.main, [str(clip), "--events", "-"]) == 0
     assert capfd.readouterr().out.encode() == short.events
 
 
@@ -162,7 +163,14 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Pat
     path = tmp_path / "events.jsonl"
     report = tmp_path / "report.html"
     process = start(
-        "realtime.replay", CONVERSATION, "--events", path, "--speed", 1, "--report", report
+        "gscon_live.realtime.replay",
+        CONVERSATION,
+        "--events",
+        path,
+        "--speed",
+        1,
+        "--report",
+        report,
     )
     family = Family(process.pid)
     wait_for(lambda: utterances(list(tail(path))))
@@ -187,7 +195,9 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Pat
 
 def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    process = start("realtime.replay", CONVERSATION, "--events", path, "--speed", 1, "--quiet")
+    process = start(
+        "gscon_live.realtime.replay", CONVERSATION, "--events", path, "--speed", 1, "--quiet"
+    )
     family = Family(process.pid)
     wait_for(lambda: list(tail(path)))
     assert len(family.look()) > 4
@@ -290,7 +300,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
         words += ["--events", "events.jsonl"]
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        code = command.run(replay.main, [*words, "--quiet"])
+        code = cli.run(replay.main, [*words, "--quiet"])
     finally:
         signal.signal(signal.SIGTERM, handler)
     printed = capsys.readouterr()
@@ -302,7 +312,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
 
 
 def test_a_wrong_request_costs_the_user_one_line(tmp_path: Path) -> None:
-    done = run("realtime.replay", tmp_path / "missing.mkv")
+    done = run("gscon_live.realtime.replay", tmp_path / "missing.mkv")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sessions import read, run, utterances
 
-from model import checkpoint
-from model.labels import EMOTIONS
-from model.network import Mode, build
-from realtime.sample import CONVERSATION
+from gscon_live.model import checkpoint
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.networks.network import Mode, build
+from gscon_live.realtime.sample import CONVERSATION
 
 
 def other(folder: Path, name: str, mode: Mode) -> Path:
@@ -41,7 +41,7 @@ def test_the_sample_is_replayed_with_another_network_that_a_configuration_names(
     weights, out = other(tmp_path, name, mode), tmp_path / "out.jsonl"
     setup = tmp_path / "setup.yaml"
     setup.write_text(f"recognition:\n  checkpoint: {weights}\n")
-    done = run("realtime.replay", CONVERSATION, "--config", setup, "--events", out)
+    done = run("gscon_live.realtime.replay", CONVERSATION, "--config", setup, "--events", out)
     assert done.returncode == 0, done.stderr
     found = utterances(read(out))
     assert [one.utterance.id for one in found] == list(range(1, 11))
@@ -58,7 +58,7 @@ def test_the_sample_is_replayed_with_another_network_that_a_configuration_names(
 
 def test_a_network_that_needs_the_future_is_refused(tmp_path: Path) -> None:
     weights = other(tmp_path, "cmath", "full")
-    done = run("realtime.replay", CONVERSATION, f"recognition.checkpoint={weights}")
+    done = run("gscon_live.realtime.replay", CONVERSATION, f"recognition.checkpoint={weights}")
     assert done.returncode == 2
     assert "mode full" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

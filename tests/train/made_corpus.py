@@ -2,8 +2,8 @@
 
 import torch
 
-from model.labels import MODALITIES
-from train.featured import FeaturedCorpus, FeaturedDialogue
+from gscon_live.model.labels import MODALITIES
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 
 LABELS = ("calm", "glad", "cross")
 DIMS = {"text": 6, "audio": 5, "visual": 4}

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from model.labels import EMOTIONS, MODALITIES
-from train.compose import Agreement, Corpus, corpus_of
-from train.corpora.meld import Turn
-from train.features import VARIANTS, Bank
-from train.fusion import FusionRecipe, Material, resolved
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.train.corpora.meld import Turn
+from gscon_live.train.data.composed import Agreement, Corpus, corpus_of
+from gscon_live.train.data.feature_banks import VARIANTS, Bank
+from gscon_live.train.networks.composed_task import FusionRecipe, Material, resolved
 
 DIMS = {"text": 9, "audio": 8, "visual": 7}
 RECIPE = resolved(FusionRecipe(

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from model import checkpoint
-from model.checkpoint import Card
-from model.labels import MODALITIES
-from model.network import Architecture, Mode, Network, build
-from train.featured import FeaturedCorpus, FeaturedDialogue, batch
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Card
+from gscon_live.model.labels import MODALITIES
+from gscon_live.model.networks.network import Architecture, Mode, Network, build
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, batch
 
 DIMS = {"text": 6, "audio": 4, "visual": 5}
 

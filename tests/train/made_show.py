@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from train.corpora.table import PROSODY
+from gscon_live.train.corpora.schema import PROSODY
 
 
 def write(folder: Path) -> None:

@@ -11,13 +11,14 @@ import pytest
 from made_runs import corpus, run_folder
 from sklearn.metrics import accuracy_score, f1_score
 
-from configs.command import run
-from model import checkpoint
-from train import evaluate, evaluation
-from train.agreement import structures
-from train.figures import Evaluation, Figure, figure
-from train.protocol import CONTEXTS, Context, context_name, predict, subsets
-from train.uncertainty import by_dialogue, paired_over_dialogues, system
+from gscon_live.common.cli import run
+from gscon_live.model import checkpoint
+from gscon_live.train import evaluate
+from gscon_live.train.networks import evaluate_run
+from gscon_live.train.scoring.agreement import structures
+from gscon_live.train.scoring.figures import Evaluation, Figure, figure
+from gscon_live.train.scoring.measure import CONTEXTS, Context, context_name, predict, subsets
+from gscon_live.train.scoring.significance import by_dialogue, paired_over_dialogues, system
 
 GIVEN = corpus()
 
@@ -34,7 +35,7 @@ def quiet(done: int, total: int, what: str) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]:
     folder = run_folder(tmp_path_factory.mktemp("runs") / "toy", GIVEN)
-    return folder, evaluation.evaluate(folder, quiet, material, ("as_trained", 4))
+    return folder, evaluate_run.evaluate(folder, quiet, material, ("as_trained", 4))
 
 
 @pytest.fixture
@@ -151,12 +152,12 @@ def test_one_seed_has_no_deviation() -> None:
 
 def test_training_time_is_summed_where_it_was_kept(folder: Path) -> None:
     contexts = ("as_trained",)
-    assert evaluation.evaluate(folder, quiet, material, contexts).training_seconds is None
+    assert evaluate_run.evaluate(folder, quiet, material, contexts).training_seconds is None
     for seed in (1, 2):
         path = folder / f"seed-{seed}" / "history.jsonl"
         epochs = [{**json.loads(line), "seconds": seed} for line in path.read_text().splitlines()]
         path.write_text("\n".join(map(json.dumps, epochs)))
-    found = evaluation.evaluate(folder, quiet, material, contexts).training_seconds
+    found = evaluate_run.evaluate(folder, quiet, material, contexts).training_seconds
     assert found is not None
     assert found.values == [3, 6]
 
@@ -165,16 +166,16 @@ def test_an_evaluation_is_taken_as_written_until_the_checkpoints_change(folder: 
     def refuse(*_: object):
         raise AssertionError("measured without need")
 
-    before = evaluation.of_run(folder, quiet, refuse)
+    before = evaluate_run.of_run(folder, quiet, refuse)
     other = run_folder(folder.parent / "other", GIVEN, steps=7)
     for name in ("model.safetensors", "model.json"):
         shutil.copy(other / "seed-2" / name, folder / "seed-2" / name)
-    after = evaluation.of_run(folder, quiet, material)
+    after = evaluate_run.of_run(folder, quiet, material)
     assert after.test.weighted_f1.values[0] == before.test.weighted_f1.values[0]
     assert after.checkpoints["2"] != before.checkpoints["2"]
-    assert evaluation.of_run(folder, quiet, refuse) == after
+    assert evaluate_run.of_run(folder, quiet, refuse) == after
     (folder / "evaluation.json").write_text("half of somethi")
-    assert evaluation.of_run(folder, quiet, material).splits == after.splits
+    assert evaluate_run.of_run(folder, quiet, material).splits == after.splits
 
 
 def say(words: list[str], **options: object) -> int:
@@ -239,7 +240,7 @@ def test_an_unfinished_run_is_exit_2(
     (folder / "seed-2" / gone).unlink()
     said = refused(folder, capsys, material=material)
     assert "seed 2" in said
-    assert "train.fit" in said
+    assert "gscon_live.train.fit" in said
 
 
 def test_a_seed_that_is_still_trained_is_unfinished(

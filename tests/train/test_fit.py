@@ -16,13 +16,15 @@ import torch
 from safetensors.torch import load_file
 from toy import TOY, working_in
 
-from configs.command import run
-from train import encoders, evaluate, fit, fusion
-from train.face import FaceRecipe
-from train.fusion import FusionRecipe
-from train.text import TextRecipe
+from gscon_live.common.cli import run
+from gscon_live.train import evaluate, fit
+from gscon_live.train.encoders.face import FaceRecipe
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.networks import composed_task
+from gscon_live.train.networks.composed_task import FusionRecipe
 
-COMMAND = [sys.executable, "-m", "train.fit", "toy.yaml"]
+COMMAND = [sys.executable, "-m", "gscon_live.train.fit", "toy.yaml"]
 MINE = Path("runs") / "iemocap-gscon-causal"
 
 
@@ -196,7 +198,15 @@ def test_two_processes_train_what_one_trains_in_two_parts(folder: Path) -> None:
     plain = ["gdc=0", "ssc=0", "dropout=0", "epochs=2"]
     assert run(fit.main, ["toy.yaml", *plain, "accumulate=2", "name=one"]) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = [*torchrun, "-m", "train.fit", "toy.yaml", *plain, "name=two", "accelerator=cpu"]
+    words = [
+        *torchrun,
+        "-m",
+        "gscon_live.train.fit",
+        "toy.yaml",
+        *plain,
+        "name=two",
+        "accelerator=cpu",
+    ]
     found = subprocess.run(words, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert found.stderr.count("done: runs/two") == 1
@@ -269,7 +279,7 @@ def test_the_recipes_that_ship_are_found_by_name() -> None:
 
 
 def test_the_file_of_the_live_recipe_states_the_defaults() -> None:
-    assert fit.recipe("live", []) == fusion.resolved(FusionRecipe())
+    assert fit.recipe("live", []) == composed_task.resolved(FusionRecipe())
     assert fit.recipe("face", []) == FaceRecipe()
 
 
@@ -345,7 +355,7 @@ def test_a_text_encoder_is_trained_with_the_seeds_that_were_asked_for(
         asked.append(seed)
         return Path(made.name)
 
-    monkeypatch.setattr(encoders, "trained", trained)
+    monkeypatch.setattr(text_cache, "trained", trained)
     assert run(fit.main, ["text-iemocap"]) == 0
     assert run(fit.main, ["text-iemocap", "seeds=2", "first_seed=4"]) == 0
     assert asked == [1, 4, 5]

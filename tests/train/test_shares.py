@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from configs.command import run
-from train import shares
-from train.fusion_scores import SUBSETS
+from gscon_live.common.cli import run
+from gscon_live.train import shares
+from gscon_live.train.scoring.composed_scores import SUBSETS
 
 
 def epoch(everything: float, **lost: float) -> dict[str, float]:

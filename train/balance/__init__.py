@@ -10,20 +10,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from configs import registry
-from configs.errors import InputError
-from model.network import Network, network_class
-from train.balance.plugin import Plugin, Seen
-from train.scaling import Scaled, Scaling
+from gscon_live.common import registry
+from gscon_live.common.errors import InputError
+from gscon_live.model.networks.network import Network, network_class
+from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
 
 #: The plug-ins by name: the module and the class, imported when one is asked for.
 PLUGINS: dict[str, str] = {
-    "fagm": "train.balance.fagm.FAGM",
-    "graph": "train.balance.graph.GraphDistillation",
-    "hvd": "train.balance.hierarchical.HierarchicalDistillation",
-    "margin": "train.balance.margin.Margin",
-    "ogm_ge": "train.balance.strength.OGMGE",
-    "ratio": "train.balance.strength.Ratio",
+    "fagm": "gscon_live.train.balance.fagm.FAGM",
+    "graph": "gscon_live.train.balance.graph.GraphDistillation",
+    "hvd": "gscon_live.train.balance.hierarchical.HierarchicalDistillation",
+    "margin": "gscon_live.train.balance.margin.Margin",
+    "ogm_ge": "gscon_live.train.balance.strength.OGMGE",
+    "ratio": "gscon_live.train.balance.strength.Ratio",
 }
 
 #: Those that networks were published with, by network; GSCon's losses are the objective's own.

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.layers import Standardise
-from model.network import Conversations, Network
-from train.balance.plugin import Plugin, Seen
-from train.scaling import Scaling
+from gscon_live.model.networks.layers.blocks import Standardise
+from gscon_live.model.networks.network import Conversations, Network
+from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.engine.gradient_scaling import Scaling
 
 #: The matrices with which a module reads its input begin with one of these.
 _READING = ("weight_ih", "weight")

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network import Network
-from train.balance.plugin import Plugin, Seen
+from gscon_live.model.networks.network import Network
+from gscon_live.train.balance.plugin import Plugin, Seen
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, Seen
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 

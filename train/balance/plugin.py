@@ -8,9 +8,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from model.network import Answers, Conversations, Network
-from train.objective import Mass, Targets
-from train.scaling import Scaling
+from gscon_live.model.networks.network import Answers, Conversations, Network
+from gscon_live.train.engine.gradient_scaling import Scaling
+from gscon_live.train.engine.losses import Mass, Targets
 
 
 @dataclass(frozen=True)

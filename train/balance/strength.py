@@ -13,9 +13,9 @@ from typing import Annotated
 import msgspec
 import torch
 
-from model.network import Network
-from train.balance.plugin import Plugin, Seen
-from train.scaling import Scaling
+from gscon_live.model.networks.network import Network
+from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.engine.gradient_scaling import Scaling
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 

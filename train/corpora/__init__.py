@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from configs.errors import InputError
+from gscon_live.common.errors import InputError
 
 
 def data_folder() -> Path:

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.labels import EMOTIONS
-from train.corpora import corpus
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.corpora import corpus
 
 #: The corpus' folder names in terms of our emotions.
 _NAMES = {

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from model.labels import SAMPLE_RATE
+from gscon_live.model.labels import SAMPLE_RATE
 
 
 def samples(data: bytes) -> NDArray[np.float32]:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from configs.errors import InputError
-from model.labels import EMOTIONS
-from train.corpora import corpus
-from train.corpora.sheet import rows
-from train.corpora.table import SPLITS
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora.schema import SPLITS
+from gscon_live.train.corpora.sheet import rows
 
 #: The file's names of the splits, in terms of ours.
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}

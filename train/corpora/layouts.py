@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.errors import InputError
-from model.labels import MODALITIES
-from train.corpora import unpickle
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import MODALITIES
+from gscon_live.train.corpora import unpickle
 
 #: A dialogue's name in a file: IEMOCAP's are text, MELD's are numbers.
 Id = str | int

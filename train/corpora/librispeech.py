@@ -6,8 +6,8 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from train.corpora import corpus
-from train.corpora.flac import samples
+from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora.flac import samples
 
 #: Utterances, for progress.
 COUNT = 100

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from train.corpora import tables
+from gscon_live.train.corpora import erc
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,5 @@ def load(split: str) -> list[list[Turn]]:
     """
     return [
         [Turn(one.speaker, one.text, one.label) for one in dialogue.utterances]
-        for dialogue in tables.load("meld").splits[split]
+        for dialogue in erc.load("meld").splits[split]
     ]

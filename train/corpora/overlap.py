@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from train.corpora.table import Dialogue
+from gscon_live.train.corpora.schema import Dialogue
 
 _APOSTROPHES = re.compile("['’‘`´\x92]")
 _WORDS = re.compile(r"[^\W_]+")

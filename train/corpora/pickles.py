@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.conversations import speakers_by_appearance
-from train.corpora import tables
-from train.corpora.layouts import File, Id
-from train.corpora.overlap import words_of
-from train.corpora.table import SPLITS
-from train.featured import FeaturedCorpus, FeaturedDialogue
+from gscon_live.model.conversations import speakers_by_appearance
+from gscon_live.train.corpora import erc
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
+from gscon_live.train.corpora.layouts import File, Id
+from gscon_live.train.corpora.overlap import words_of
+from gscon_live.train.corpora.schema import SPLITS
 
 #: IEMOCAP's validation split as COSMIC has it: of sessions 1 to 4, never of the test session.
 COSMIC_VALIDATION = frozenset(
@@ -63,7 +63,7 @@ def load(path: Path, corpus: str, validation: Collection[Id] | None = None) -> F
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]
     encoders = {m: f"{path.name} {digest} {m}" for m in file.modalities}
-    return FeaturedCorpus(corpus, tables.LABELS[corpus], encoders, made)
+    return FeaturedCorpus(corpus, erc.LABELS[corpus], encoders, made)
 
 
 def repeated(corpus: FeaturedCorpus) -> dict[str, dict[str, float]]:
@@ -125,7 +125,7 @@ def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) ->
         return COSMIC_VALIDATION
     wanted = {
         tuple(words_of(one.text) for one in dialogue.utterances)
-        for dialogue in tables.load("meld").splits["validation"]
+        for dialogue in erc.load("meld").splits["validation"]
     }
     found = [
         name
@@ -141,7 +141,7 @@ def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) ->
 
 
 def _dialogue(file: File, name: Id) -> FeaturedDialogue:
-    labels, most = [], len(tables.LABELS[file.corpus])
+    labels, most = [], len(erc.LABELS[file.corpus])
     for place, label in enumerate(file.of("labels", name)):
         if not isinstance(label, int | np.integer) or not -1 <= label < most:
             raise file.wrong(

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.errors import InputError
-from model.labels import MODALITIES
-from train.corpora import unpickle
-from train.featured import FeaturedCorpus, FeaturedDialogue
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import MODALITIES
+from gscon_live.train.corpora import unpickle
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 
 #: The file's names of splits and modalities, in terms of ours.
 _SPLITS = {"train": "train", "valid": "validation", "test": "test"}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.errors import InputError
+from gscon_live.common.errors import InputError
 
 
 @dataclass(frozen=True)

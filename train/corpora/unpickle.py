@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import InputError
+from gscon_live.common.errors import InputError
 
 #: Larger files are refused (bytes): the largest of the public ones, MOSEI's, has less than half.
 MOST_BYTES = 8 << 30

@@ -7,9 +7,9 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from model.labels import EMOTIONS
-from train.corpora import corpus
-from train.corpora.flac import samples
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora.flac import samples
 
 _RAVDESS = {
     "01": "neutral",

@@ -8,11 +8,11 @@ import pytest
 from devices import camera_server
 from made_media import make, number_of, only
 
-from configs.errors import InputError
-from realtime.capture.camera import CameraSource
-from realtime.capture.devices import _linux_cameras, camera_name, find_camera
-from realtime.messages import Dropped, Mark, Message, VideoFrame
-from realtime.settings import Camera
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.capture.camera import CameraSource
+from gscon_live.realtime.capture.devices import _linux_cameras, camera_name, find_camera
+from gscon_live.realtime.pipeline.messages import Dropped, Mark, Message, VideoFrame
+from gscon_live.realtime.pipeline.settings import Camera
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_the_kernel_lists_cameras_with_their_names(tmp_path: Path) -> None:
 
 
 def test_a_camera_is_found_by_part_of_its_name_or_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    from realtime.capture import devices
+    from gscon_live.realtime.capture import devices
 
     there = [devices.CameraInfo(0, "Front"), devices.CameraInfo(10, "USB Camera")]
     monkeypatch.setattr(devices, "cameras", lambda: there)

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_media import only
 
-from configs.errors import InputError
-from realtime.capture.devices import find_microphone, microphones
-from realtime.capture.microphone import QUEUE_SECONDS, MicrophoneSource
-from realtime.capture.sample_clock import SampleClock
-from realtime.messages import AudioChunk, Dropped, Mark, Message
-from realtime.settings import Microphone
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.capture.devices import find_microphone, microphones
+from gscon_live.realtime.capture.microphone import QUEUE_SECONDS, MicrophoneSource
+from gscon_live.realtime.capture.sample_clock import SampleClock
+from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
+from gscon_live.realtime.pipeline.settings import Microphone
 
 RATE = 16_000
 
@@ -69,7 +69,7 @@ def test_what_is_played_is_heard_complete_and_at_its_time(microphone: VirtualMic
 def test_a_device_of_another_rate_is_resampled(
     microphone: VirtualMicrophone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.capture.microphone._format", lambda *_: (44_100, 2))
+    monkeypatch.setattr("gscon_live.realtime.capture.microphone._format", lambda *_: (44_100, 2))
     source = MicrophoneSource(Microphone(), time.monotonic())
     source.open()
     found = read_until(source, lambda m: bool(only(m, AudioChunk)))

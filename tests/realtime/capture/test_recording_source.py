@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_media import RATE, click, ffmpeg, grid, make, number_of, only, replay, sound
 
-from configs.errors import InputError
-from realtime.capture.recording import RecordingSource
-from realtime.messages import AudioChunk, Dropped, End, Mark, VideoFrame
-from realtime.settings import Recording
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.capture.recording import RecordingSource
+from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, End, Mark, VideoFrame
+from gscon_live.realtime.pipeline.settings import Recording
 
 STEADY = [n / 25 for n in range(100)]  # 4 s
 

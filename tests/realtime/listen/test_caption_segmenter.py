@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.labels import SAMPLE_RATE
-from realtime import messages
-from realtime.listen.caption_segmenter import LONGEST, CaptionSegmenter
-from realtime.settings import Segmentation
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.listen.caption_segmenter import LONGEST, CaptionSegmenter
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Segmentation
 
 law = settings(deadline=None, derandomize=True, max_examples=80)
 BLOCK = 1600

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.labels import SAMPLE_RATE
-from realtime.listen.timeline import JITTER, JUMP, History, Timeline
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.listen.timeline import JITTER, JUMP, History, Timeline
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
 BLOCK = 320

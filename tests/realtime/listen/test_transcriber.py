@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from configs.errors import InputError
-from model.audio import AudioEncoder
-from model.conversation_text import ConversationTextEncoder
-from model.labels import SAMPLE_RATE
-from model.speakers import Speakers
-from realtime import messages
-from realtime.listen.transcriber import Transcriber, Whisper
-from realtime.settings import Transcription
+from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
+from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Transcription
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
 Samples = NDArray[np.float32]

@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model import checkpoint
-from model.face import FaceEncoder
-from model.features import UtteranceFeatures
-from model.labels import EMOTIONS
-from model.recogniser import EmotionRecogniser, Opinion
-from realtime import events, messages
-from realtime.recognise.fusion import Fusion
+from gscon_live.model import checkpoint
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+from gscon_live.model.features import UtteranceFeatures
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.recogniser import EmotionRecogniser, Opinion
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.recognise.fusion import Fusion
 
 law = settings(deadline=None, derandomize=True, max_examples=150)
-MODEL = events.ModelInfo(name="made", version="1")
+MODEL = schema.ModelInfo(name="made", version="1")
 
 
 class Made:
@@ -91,13 +92,13 @@ def faces(time: float, *tracks: int) -> messages.Faces:
     )
 
 
-def run(stage: Fusion, given: Sequence[object], flush: bool = True) -> list[events.AnyEvent]:
+def run(stage: Fusion, given: Sequence[object], flush: bool = True) -> list[schema.AnyEvent]:
     made = [event for message in given for event in stage.process(message)]  # type: ignore[arg-type]
     return made + list(stage.flush()) if flush else made
 
 
-def only(made: Sequence[events.AnyEvent]) -> events.UtteranceEvent:
-    (one,) = (event for event in made if isinstance(event, events.UtteranceEvent))
+def only(made: Sequence[schema.AnyEvent]) -> schema.UtteranceEvent:
+    (one,) = (event for event in made if isinstance(event, schema.UtteranceEvent))
     return one
 
 
@@ -168,7 +169,7 @@ def test_the_order_in_which_words_and_faces_arrive_changes_nothing(
 
     def told(turns: Sequence[bool]) -> list[bytes]:
         stage = fusion(has_video=has_video)
-        return [events.encode(one) for one in run(stage, interleaved(heard, watched, turns))]
+        return [schema.encode(one) for one in run(stage, interleaved(heard, watched, turns))]
 
     words_first = told([True] * len(heard))
     assert told([False] * len(watched)) == words_first
@@ -183,11 +184,11 @@ def test_nothing_seen_after_an_utterance_is_used_for_it(
 ) -> None:
     recogniser = Made()
     made = run(fusion(recogniser), interleaved(heard, watched, turns))
-    answers = [one for one in made if isinstance(one, events.UtteranceEvent | events.Provisional)]
+    answers = [one for one in made if isinstance(one, schema.UtteranceEvent | schema.Provisional)]
     frames = [one for one in watched if isinstance(one, messages.Faces)]
     assert len(answers) == len(recogniser.asked)
     for (kind, features, _), one in zip(recogniser.asked, answers, strict=True):
-        assert (kind == "final") == isinstance(one, events.UtteranceEvent)
+        assert (kind == "final") == isinstance(one, schema.UtteranceEvent)
         begin, end = one.utterance.start, one.utterance.end
         inside = [frame for frame in frames if begin <= frame.time <= end]
         seen = {face.track for frame in inside for face in frame.faces}
@@ -211,22 +212,22 @@ def test_ids_count_up_and_every_utterance_ends_once_or_is_reported(
     heard: list[object], watched: list[object], turns: list[bool], first: int
 ) -> None:
     made = run(fusion(first_id=first), interleaved(heard, watched, turns))
-    started = [one.utterance for one in made if isinstance(one, events.SpeechStarted)]
+    started = [one.utterance for one in made if isinstance(one, schema.SpeechStarted)]
     assert started == list(range(first, first + len(started)))
-    final = [one.utterance.id for one in made if isinstance(one, events.UtteranceEvent)]
+    final = [one.utterance.id for one in made if isinstance(one, schema.UtteranceEvent)]
     assert final == sorted(set(final))
-    gaps = [one for one in made if isinstance(one, events.Gap) and one.what == "utterance"]
+    gaps = [one for one in made if isinstance(one, schema.Gap) and one.what == "utterance"]
     assert len(final) + sum(one.count for one in gaps) == len(started)
     known: set[int] = set()
     for one in made:
-        if isinstance(one, events.SpeechStarted):
+        if isinstance(one, schema.SpeechStarted):
             known.add(one.utterance)
-        elif isinstance(one, events.UtteranceEvent | events.Provisional):
+        elif isinstance(one, schema.UtteranceEvent | schema.Provisional):
             assert one.utterance.id in known
-            if isinstance(one, events.UtteranceEvent):
+            if isinstance(one, schema.UtteranceEvent):
                 known.remove(one.utterance.id)
     lost = [one for one in (*heard, *watched) if isinstance(one, messages.Dropped)]
-    told = [one for one in made if isinstance(one, events.Gap) and one.what != "utterance"]
+    told = [one for one in made if isinstance(one, schema.Gap) and one.what != "utterance"]
     assert len(told) == len(lost)
 
 
@@ -236,7 +237,7 @@ def test_an_answer_is_abstained_from_exactly_below_the_threshold(
     heard: list[object], watched: list[object], threshold: float
 ) -> None:
     for one in run(fusion(abstain_below=threshold), [*heard, *watched]):
-        if isinstance(one, events.UtteranceEvent | events.Provisional):
+        if isinstance(one, schema.UtteranceEvent | schema.Provisional):
             emotion = one.emotion
             assert emotion.abstained == (emotion.confidence < threshold)
             assert list(emotion.probabilities) == list(EMOTIONS)
@@ -265,7 +266,7 @@ def test_an_utterance_waits_for_the_faces_up_to_its_end() -> None:
     assert run(stage, [faces(2.0, 4)], flush=False) == []
     one = only(run(stage, [messages.Mark(2.1, "watch")], flush=False))
     assert (one.modalities.visual.face, one.modalities.visual.faces) == (4, 1)
-    assert (one.session, one.seq, one.schema, one.model) == ("s", 0, events.SCHEMA, MODEL)
+    assert (one.session, one.seq, one.schema, one.model) == ("s", 0, schema.SCHEMA, MODEL)
 
 
 def test_the_end_of_watching_ends_the_waiting_and_the_end_of_listening_does_not() -> None:
@@ -277,7 +278,7 @@ def test_the_end_of_watching_ends_the_waiting_and_the_end_of_listening_does_not(
 
 def test_without_video_nothing_waits() -> None:
     one = only(run(fusion(has_video=False), [utterance()], flush=False))
-    assert one.modalities.visual == events.Modality(present=False, reason="no video")
+    assert one.modalities.visual == schema.Modality(present=False, reason="no video")
 
 
 def test_a_camera_that_is_gone_is_not_waited_for_beyond_the_patience() -> None:
@@ -295,7 +296,7 @@ def test_what_is_missing_is_marked_with_its_reason(modality: str) -> None:
     recogniser = Made()
     given = utterance(**{f"{modality}_features": None, "missing": {modality: "nobody knows"}})
     one = only(run(fusion(recogniser), [given]))
-    assert getattr(one.modalities, modality) == events.Modality(
+    assert getattr(one.modalities, modality) == schema.Modality(
         present=False, reason="nobody knows"
     )
     assert getattr(recogniser.asked[0][1], modality) is None
@@ -320,23 +321,23 @@ def test_what_is_provisional_does_not_change_the_conversation() -> None:
         utterance(2, 3.0, 3.8, final=False),
         plain[1],
     ]
-    final = [one for one in run(fusion(), said) if isinstance(one, events.UtteranceEvent)]
+    final = [one for one in run(fusion(), said) if isinstance(one, schema.UtteranceEvent)]
     assert final == run(fusion(), plain)
 
 
 def test_a_provisional_event_has_the_id_of_the_final_one() -> None:
     made = run(fusion(), [utterance(7, final=False), utterance(7), utterance(8, 3.0, 4.0)])
     assert [(type(one), one.utterance.id) for one in made] == [  # type: ignore[union-attr]
-        (events.Provisional, 1),
-        (events.UtteranceEvent, 1),
-        (events.UtteranceEvent, 2),
+        (schema.Provisional, 1),
+        (schema.UtteranceEvent, 1),
+        (schema.UtteranceEvent, 2),
     ]
 
 
 def test_words_can_be_kept_out_of_the_events() -> None:
     one = only(run(fusion(with_text=False), [utterance(text="a secret", text_source="captions")]))
     assert (one.utterance.text, one.utterance.text_source) == ("", "captions")
-    assert b"secret" not in events.encode(one)
+    assert b"secret" not in schema.encode(one)
     assert one.modalities.text.present
     shown = only(run(fusion(), [utterance(text="no secret")]))
     assert shown.utterance.text == "no secret"
@@ -346,7 +347,7 @@ def test_an_utterance_without_length_is_reported() -> None:
     recogniser = Made()
     made = run(fusion(recogniser), [messages.SpeechStarted(1, 2.0), utterance(1, 2.0, 2.0)])
     gap = made[-1]
-    assert isinstance(gap, events.Gap)
+    assert isinstance(gap, schema.Gap)
     assert (gap.what, gap.count, gap.time) == ("utterance", 1, 2.0)
     assert recogniser.asked == []
 
@@ -362,23 +363,23 @@ def test_what_was_being_worked_on_when_a_stage_died_is_reported() -> None:
         messages.Restarted("transcribe"),
         messages.End("transcribe", 9.0),
     ]
-    (gap,) = (one for one in run(fusion(), given) if isinstance(one, events.Gap))
+    (gap,) = (one for one in run(fusion(), given) if isinstance(one, schema.Gap))
     assert (gap.what, gap.count, gap.time) == ("utterance", 2, 3.5)
     assert "transcribe" in gap.reason
-    assert events.decode(events.encode(gap)) == gap
+    assert schema.decode(schema.encode(gap)) == gap
 
 
 def test_a_watch_that_was_restarted_loses_no_utterance() -> None:
     given = [messages.SpeechStarted(1, 1.0), messages.Restarted("watch"), utterance()]
     made = run(fusion(), given)
-    assert [type(one) for one in made] == [events.SpeechStarted, events.UtteranceEvent]
+    assert [type(one) for one in made] == [schema.SpeechStarted, schema.UtteranceEvent]
 
 
 def test_lost_frames_are_reported_before_the_utterance_they_are_missing_in() -> None:
     lost = messages.Dropped(1.23456, "frames", 3, 0.40049, "the camera was gone")
     gap, one = run(fusion(), [lost, utterance(), messages.End("watch", 3.0)])
-    assert isinstance(gap, events.Gap)
-    assert isinstance(one, events.UtteranceEvent)
+    assert isinstance(gap, schema.Gap)
+    assert isinstance(one, schema.UtteranceEvent)
     assert (gap.what, gap.count, gap.time, gap.seconds) == ("frames", 3, 1.235, 0.4)
 
 
@@ -396,7 +397,7 @@ def test_latency_is_told_where_there_is_a_clock() -> None:
     stage = fusion(has_video=False, clock=lambda: next(ticks), media_clock=lambda: 2.75)
     timing = messages.Timing(transcription=0.1, features=0.02)
     one = only(run(stage, [utterance(timing=timing)]))
-    assert one.latency == events.Latency(
+    assert one.latency == schema.Latency(
         end_of_speech_to_event=0.75,
         segmentation=0.5,
         transcription=0.1,
@@ -426,7 +427,7 @@ def test_the_real_model_answers_with_what_there_is() -> None:
         EmotionRecogniser(loaded),
         FaceEncoder.pool,
         session="s",
-        model=events.ModelInfo(name=loaded.card.name, version=loaded.card.version),
+        model=schema.ModelInfo(name=loaded.card.name, version=loaded.card.version),
         has_video=True,
         abstain_below=0.35,
     )
@@ -444,7 +445,7 @@ def test_the_real_model_answers_with_what_there_is() -> None:
         missing={"text": "no transcriber", "audio": "silence"},
     )
     made = run(stage, [*seen, whole, bare, messages.End("watch", 5.0)])
-    first, second = (one for one in made if isinstance(one, events.UtteranceEvent))
+    first, second = (one for one in made if isinstance(one, schema.UtteranceEvent))
     assert all(getattr(first.modalities, name).present for name in ("text", "audio", "visual"))
     assert [getattr(second.modalities, name).reason for name in ("text", "audio", "visual")] == [
         "no transcriber",
@@ -453,4 +454,4 @@ def test_the_real_model_answers_with_what_there_is() -> None:
     ]
     for one in (first, second):
         assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=5e-4)
-        assert events.decode(events.encode(one)) == one
+        assert schema.decode(schema.encode(one)) == one

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.recognise.smoothing import SPEAKERS, Smoothing
+from gscon_live.realtime.recognise.smoothing import SPEAKERS, Smoothing
 
 
 def answer(best: int, sure: float = 0.7) -> np.ndarray:

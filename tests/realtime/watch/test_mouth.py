@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from skimage import data
 
-from realtime.watch.mouth import Mouths
-from realtime.watch.pooling import STILL
+from gscon_live.realtime.recognise.face_memory import STILL
+from gscon_live.realtime.watch.mouth import Mouths
 
 FACE = cv2.resize(
     cv2.cvtColor(np.ascontiguousarray(data.astronaut()[70:210, 155:295]), cv2.COLOR_RGB2GRAY),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.watch.tracker import FORGET_AFTER, Box, Tracker, overlap
+from gscon_live.realtime.watch.tracker import FORGET_AFTER, Box, Tracker, overlap
 
 law = settings(deadline=None, derandomize=True, max_examples=150)
 FRAME = 0.1

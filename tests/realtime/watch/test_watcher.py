@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.detector import FaceDetector
-from model.face import FaceEncoder
-from realtime import messages, sample
-from realtime.capture.recording import RecordingSource
-from realtime.sample.make import SCRIPT
-from realtime.settings import Recording
-from realtime.watch.watcher import MAX_FACES, SEARCH_ALL_EVERY, Watcher
+from gscon_live.model.encoders.face.face_detector import FaceDetector
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+from gscon_live.realtime import sample
+from gscon_live.realtime.capture.recording import RecordingSource
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Recording
+from gscon_live.realtime.sample.make import SCRIPT
+from gscon_live.realtime.watch.watcher import MAX_FACES, SEARCH_ALL_EVERY, Watcher
 
 Frame = NDArray[np.uint8]
 

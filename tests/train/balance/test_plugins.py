@@ -12,17 +12,18 @@ import torch
 from made_corpus import corpus
 from torch import nn
 
-from configs.errors import InputError
-from model.labels import MODALITIES
-from model.network import NETWORKS
-from train import balance, fusion
-from train.balance import PLUGINS, Training
-from train.balance.plugin import Seen
-from train.compose import Absence
-from train.conversation import ConversationRecipe, plan, resolved
-from train.course import ConversationCourse
-from train.engine import State, fabric, train
-from train.scaling import Scaled, Scaling
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import MODALITIES
+from gscon_live.model.networks.network import NETWORKS
+from gscon_live.train import balance
+from gscon_live.train.balance import PLUGINS, Training
+from gscon_live.train.balance.plugin import Seen
+from gscon_live.train.data.composed import Absence
+from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
+from gscon_live.train.engine.trainer import State, fabric, train
+from gscon_live.train.networks import composed_task
+from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
+from gscon_live.train.networks.task import ConversationCourse
 
 RECIPE = ConversationRecipe(
     epochs=2, batch=4, width=8, heads=2, window=4, patience=None, learning_rate=5e-3,
@@ -207,7 +208,7 @@ def test_a_step_scales_then_clips_then_disturbs_then_updates(
         fitted(changed(plugins={"fagm": {}}), epochs=1)
     else:
         short = msgspec.structs.replace(made_material.RECIPE, epochs=1, compositions=1)
-        fusion.fit(short, made_material.material(), 1, lambda *_: None)
+        composed_task.fit(short, made_material.material(), 1, lambda *_: None)
     one = ["scale", "clip", "disturb", "before the step", "step", "after the step"]
     assert said
     assert said == one * (len(said) // len(one))

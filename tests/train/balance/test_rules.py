@@ -13,14 +13,21 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.labels import MODALITIES
-from model.network import NETWORKS, Answers, Architecture, Conversations, Network, build
-from train.balance import fagm
-from train.balance.graph import GraphDistillation, GraphSettings, pairs, prior
-from train.balance.hierarchical import HierarchicalDistillation, HierarchicalSettings
-from train.balance.margin import Margin, MarginSettings, margin_loss
-from train.balance.plugin import Seen
-from train.balance.strength import (
+from gscon_live.model.labels import MODALITIES
+from gscon_live.model.networks.network import (
+    NETWORKS,
+    Answers,
+    Architecture,
+    Conversations,
+    Network,
+    build,
+)
+from gscon_live.train.balance import fagm
+from gscon_live.train.balance.graph import GraphDistillation, GraphSettings, pairs, prior
+from gscon_live.train.balance.hierarchical import HierarchicalDistillation, HierarchicalSettings
+from gscon_live.train.balance.margin import Margin, MarginSettings, margin_loss
+from gscon_live.train.balance.plugin import Seen
+from gscon_live.train.balance.strength import (
     OGMGE,
     OGMGESettings,
     Ratio,
@@ -30,8 +37,8 @@ from train.balance.strength import (
     slowed,
     strengths,
 )
-from train.objective import Targets, Weighting, mass
-from train.scaling import Scaling
+from gscon_live.train.engine.gradient_scaling import Scaling
+from gscon_live.train.engine.losses import Targets, Weighting, mass
 
 DIMS = {"text": 5, "audio": 3, "visual": 4}
 CLASSES = 3

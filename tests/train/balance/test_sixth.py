@@ -10,9 +10,9 @@ import pytest
 from as_told import ROOT, shown
 from made_corpus import corpus
 
-from train.conversation import ConversationRecipe, plan, resolved
-from train.course import ConversationCourse
-from train.engine import fabric, train
+from gscon_live.train.engine.trainer import fabric, train
+from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
+from gscon_live.train.networks.task import ConversationCourse
 
 HERE = Path(__file__).parent
 
@@ -45,10 +45,12 @@ def test_the_tests_of_networks_and_plugins_hold_those_of_the_readme_to_the_contr
         f"register(Path({str(tmp_path)!r}))",
     ]
     (tmp_path / "registered.py").write_text("\n".join(early))
-    given = [ROOT / "tests/model/test_networks.py", HERE / "test_plugins.py", "-k", "sum or agree"]
+    networks = ROOT / "tests/model/networks/test_networks.py"
+    path = os.pathsep.join((str(tmp_path), str(HERE.parent)))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "registered", "-p", "no:cacheprovider", *given],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(HERE)))},
+        [sys.executable, "-m", "pytest", "-p", "registered", "-p", "no:cacheprovider",
+         networks, HERE / "test_plugins.py", "-k", "sum or agree"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
         capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,187 @@
+"""Configurations that ship with the project, and the one way to read them.
+
+A configuration is a YAML file: a set-up of the live system or a training recipe. It is chosen by
+name (a file of this package) or by path, read into a typed `msgspec.Struct`, and any value can be
+overridden on the command line as `key=value`, with dots for nested keys.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from gscon_live.common.errors import InputError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_HERE = Path(__file__).parent
+
+#: What reading YAML raises: besides its own errors those of values (a thirteenth month, bytes that
+#: are no text) and of brackets without end.
+_UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which `on`, `off`, `yes` and `no` are words and not true and false, and `2e-5` is a
+    number, as in YAML 1.2."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def names(folder: str = "") -> list[str]:
+    """The configurations that ship with the project: set-ups, or those of a folder (`train`)."""
+    return sorted(path.stem for path in (_HERE / folder).glob("*.yaml"))
+
+
+def find(name_or_path: str | Path, folder: str = "") -> Path:
+    """The file of a configuration given by name (`live`) or by path (`my/setup.yaml`).
+
+    Args:
+        name_or_path: names are looked up among the configurations that ship.
+        folder: the part of them to look in: set-ups, or training recipes (`train`).
+
+    Raises:
+        InputError: there is neither.
+    """
+    here = _HERE / folder
+    named = here / f"{name_or_path}.yaml"
+    if named.parent == here and os.path.isfile(named):
+        return named
+    path = Path(name_or_path)
+    if os.path.isfile(path):
+        return path
+    raise InputError(
+        f"configuration {str(name_or_path)!r}: no such file, and not one of "
+        f"{', '.join(names(folder))}; give one of these names or the path of a YAML file"
+    )
+
+
+def load(name_or_path: str | Path, kind: type[T], overrides: Iterable[str] = ()) -> T:
+    """Reads a configuration into `kind`, which must forbid unknown fields.
+
+    Args:
+        name_or_path: as for `find`.
+        kind: the `msgspec.Struct` that states the keys, their types and defaults.
+        overrides: `key=value` strings, later ones win; values are YAML.
+
+    Raises:
+        InputError: the file cannot be read, is no YAML mapping, or a key or value is wrong.
+    """
+    path = find(name_or_path)
+    return build(read(path), kind, overrides, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The plain tree of a configuration file.
+
+    Raises:
+        InputError: the file cannot be read or is no YAML mapping.
+    """
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise InputError(
+            f"configuration {path}: cannot be read ({error.strerror}); give another file"
+        ) from error
+    except _UNREADABLE as error:
+        raise InputError(f"configuration {path}: {_one_line(error)}; mend the YAML") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InputError(f"configuration {path}: expected a mapping of keys to values")
+    return tree
+
+
+def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], where: str) -> T:
+    """Applies `key=value` overrides to a plain tree and checks it against `kind`."""
+    for override in overrides:
+        _apply(tree, override, kind)
+    return convert(tree, kind, where)
+
+
+def convert(tree: Any, kind: type[T], where: str) -> T:
+    """Checks a plain tree against `kind` and builds it. Raises `InputError` naming the key."""
+    try:
+        return msgspec.convert(tree, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            f"configuration {where}: {_one_line(error)}{_expected(error, tree, kind)}"
+        ) from error
+
+
+def override(key: str, value: str | int | bool | None) -> str:
+    """A value as the override `key=value`, whatever characters are in it."""
+    # Quoted, since a word may mean something else in YAML: "HDA Intel: ALC257", "off", "1".
+    style = '"' if isinstance(value, str) else None
+    written = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=math.inf)
+    plain = written.removesuffix("...\n").strip()  # the mark of a document's end
+    return f"{key}={plain}"
+
+
+def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"override {override!r}: expected key=value, for example context=8")
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        # Null stands for nothing said, so that keys below it can be.
+        child = {} if node.get(parent) is None else node[parent]
+        node[parent] = child
+        if not isinstance(child, dict):
+            raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys")
+        node = child
+    _check_key(key, kind)
+    try:
+        node[last] = yaml.load(text, _Loader)
+    except _UNREADABLE as error:
+        raise InputError(f"override {override!r}: the value is not YAML") from error
+
+
+def _check_key(key: str, kind: type[Any]) -> None:
+    """Refuses a dotted key that `kind` does not have, and says which keys there are."""
+    *parents, last = key.split(".")
+    for depth, part in enumerate([*parents, last]):
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            return
+        fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+        if part not in fields:
+            where = ".".join(key.split(".")[:depth])
+            raise InputError(
+                f"unknown key {key!r}: {where or 'the configuration'} has {', '.join(fields)}"
+            )
+        kind = fields[part]
+
+
+def _expected(error: msgspec.ValidationError, tree: Any, kind: type[msgspec.Struct]) -> str:
+    if "unknown field" not in str(error):
+        return ""
+    return f"; the keys are {', '.join(_keys_near(str(error), kind))}"
+
+
+def _keys_near(message: str, kind: Any) -> Sequence[str]:
+    path = message.rpartition("$")[2].strip("`.").split(".") if "$" in message else []
+    for part in path:
+        found = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(part)
+        if isinstance(found, type) and issubclass(found, msgspec.Struct):
+            kind = found
+    return [field.name for field in msgspec.structs.fields(kind)]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""What every room uses: commands, errors, files, tables of names, templates."""

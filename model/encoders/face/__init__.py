@@ -1,0 +1,1 @@
+"""Faces in a picture, and each face as a vector."""

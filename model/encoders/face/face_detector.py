@@ -1,0 +1,181 @@
+"""Where the faces are in a frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from gscon_live.common.errors import InputError
+
+#: Frames wider than this are shrunk for the search; faces are found down to about 5 % of the width.
+SEARCH_WIDTH = 320
+#: How far around a known face it is searched again, in sizes of the face.
+SURROUNDINGS = 0.5
+#: Least score of a YuNet face.
+MIN_SCORE = 0.7
+
+Frame = NDArray[np.uint8]
+
+cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A face in pixels of the frame, and how sure the detector is (0 to 1; 1 where it cannot say).
+
+    Always inside the frame, with width and height of at least one pixel.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    score: float
+
+
+def cached_model() -> Path:
+    """Where the YuNet model is looked for when no file is given."""
+    cache = platformdirs.user_cache_dir("gscon-live")
+    return Path(cache) / "face_detection_yunet_2023mar.onnx"
+
+
+class _Finder(Protocol):
+    identity: str
+
+    def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]: ...
+
+
+class _YuNet:
+    identity = "yunet/2023mar"
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), MIN_SCORE)
+        except cv2.error as error:
+            raise InputError(
+                f"face detector {path}: not a YuNet model; give OpenCV Zoo's "
+                "face_detection_yunet_2023mar.onnx"
+            ) from error
+
+    def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
+        self._net.setInputSize((picture.shape[1], picture.shape[0]))
+        _, rows = self._net.detect(picture)
+        # The binding gives None for no face, whatever its type says.
+        found = np.asarray([] if rows is None else rows, float).reshape(-1, 15)
+        return [(x, y, w, h, score) for x, y, w, h, score in found[:, [0, 1, 2, 3, 14]].tolist()]
+
+
+class _Cascade:
+    identity = "haar/frontalface-alt2"
+
+    def __init__(self) -> None:
+        folder = Path(cv2.__file__).parent / "data"
+        self._net = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_alt2.xml"))
+
+    def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
+        grey = cv2.equalizeHist(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+        least = max(20, round(0.08 * min(grey.shape)))
+        # Six neighbours rather than the usual three: a face that is missed in one frame is found
+        # in the next, one that is not there would be taken for a person.
+        found = self._net.detectMultiScale(grey, 1.1, 6, minSize=(least, least))
+        boxes = []
+        for x, y, width, height in np.asarray(found, float).reshape(-1, 4):
+            # The cascade's squares are wider than the face; make them what YuNet would give.
+            boxes.append((x + 0.1 * width, y + 0.02 * height, 0.8 * width, 0.98 * height, 1.0))
+        return boxes
+
+
+class FaceDetector:
+    """Finds faces with YuNet where its model file is there, otherwise with OpenCV's cascade.
+
+    Args:
+        model_file: the YuNet model; None takes `cached_model()` where it exists.
+
+    Raises:
+        InputError: the given file is missing or no such model.
+    """
+
+    def __init__(self, model_file: str | Path | None = None) -> None:
+        self._finder: _Finder
+        if model_file is not None:
+            path = Path(model_file)
+            if not path.is_file():
+                raise InputError(
+                    f"face detector {path}: no such file; give OpenCV Zoo's "
+                    "face_detection_yunet_2023mar.onnx, or leave it out"
+                )
+            self._finder = _YuNet(path)
+        elif cached_model().is_file():
+            self._finder = _YuNet(cached_model())
+        else:
+            self._finder = _Cascade()
+        #: The detector and its version.
+        self.identity = self._finder.identity
+
+    def detect(self, frame: Frame, near: Sequence[Box] = ()) -> list[Box]:
+        """The faces in a BGR frame uint8 [h, w, 3], largest first.
+
+        `near` are faces of the frame before: then only their surroundings are searched, which is
+        several times cheaper, and a face that has just appeared elsewhere is not found.
+        """
+        height, width = frame.shape[:2]
+        scale = min(1.0, SEARCH_WIDTH / width)
+        picture = frame
+        if scale < 1.0:
+            size = (SEARCH_WIDTH, max(1, round(height * scale)))
+            picture = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+        boxes: list[Box] = []
+        for left, top, right, bottom in _regions(picture, near, scale):
+            region = np.ascontiguousarray(picture[top:bottom, left:right])
+            for x, y, across, down, score in self._finder.find(region):
+                found = _inside(
+                    (left + x) / scale,
+                    (top + y) / scale,
+                    across / scale,
+                    down / scale,
+                    score,
+                    (width, height),
+                )
+                # Regions overlap where faces are close: the same face is found twice.
+                if not any(_same(found, other) for other in boxes):
+                    boxes.append(found)
+        return sorted(boxes, key=lambda box: (-box.width * box.height, box.x, box.y))
+
+
+def _regions(picture: Frame, near: Sequence[Box], scale: float) -> list[tuple[int, int, int, int]]:
+    """Left, top, right, bottom of what is to be searched: all of it, or around some faces."""
+    height, width = picture.shape[:2]
+    if not near:
+        return [(0, 0, width, height)]
+    made = []
+    for box in near:
+        reach = SURROUNDINGS * max(box.width, box.height)
+        left = max(0, int((box.x - reach) * scale))
+        top = max(0, int((box.y - reach) * scale))
+        right = min(width, int((box.x + box.width + reach) * scale) + 1)
+        bottom = min(height, int((box.y + box.height + reach) * scale) + 1)
+        made.append((left, top, right, bottom))
+    return made
+
+
+def _inside(
+    x: float, y: float, across: float, down: float, score: float, size: tuple[int, int]
+) -> Box:
+    """A box in whole pixels that lies inside the frame."""
+    width, height = size
+    left = min(max(round(x), 0), width - 1)
+    top = min(max(round(y), 0), height - 1)
+    right = min(max(round(x + across), left + 1), width)
+    bottom = min(max(round(y + down), top + 1), height)
+    return Box(left, top, right - left, bottom - top, min(max(score, 0.0), 1.0))
+
+
+def _same(one: Box, other: Box) -> bool:
+    across = abs(2 * one.x + one.width - 2 * other.x - other.width)
+    down = abs(2 * one.y + one.height - 2 * other.y - other.height)
+    return across < max(one.width, other.width) and down < max(one.height, other.height)

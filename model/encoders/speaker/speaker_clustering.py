@@ -1,0 +1,158 @@
+"""Who is speaking: voices told apart as the conversation goes on.
+
+The statistics of an utterance's sound are projected to where speakers differ most and one speaker's
+utterances least (linear discriminant analysis), and scaled so that these scatter by one in each
+direction. Speakers scatter by `between` there, both as Gaussians: the two-covariance model of
+probabilistic linear discriminant analysis (Ioffe 2006; Prince and Elder 2007). So the probability
+that an utterance is by one of those heard so far, or by somebody new, can be calculated. A new one
+becomes the less probable the more has been said (the Chinese restaurant process, Aldous 1985), so
+that their number hardly grows with the conversation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gscon_live.model.shipped_weights import FOLDER, load_weights
+
+WEIGHTS = FOLDER / "speaker.safetensors"
+#: Directions in which voices are compared.
+DIRECTIONS = 20
+#: How ready one is to hear somebody new: as if so many utterances had been by people unheard.
+NEW = 0.1
+#: A voice's mean is that of about so many utterances at most, so that it follows slow changes.
+REMEMBERED = 50
+#: Standardised statistics are cut at so many deviations.
+_MOST = 4.0
+
+Vector = NDArray[np.float32]
+
+
+class SpeakerSpace(nn.Module):
+    """Statistics of voices [n, 114] to where they are compared, [n, 20].
+
+    Buffers: `mean` and `deviation` of the statistics, `projection` [114, 20] and `shift` [20], and
+    `between` [20], the variance of speakers' means where one speaker's utterances have variance 1.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    projection: Tensor
+    shift: Tensor
+    between: Tensor
+
+    def __init__(self, statistics: int = 114, directions: int = DIRECTIONS) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(statistics))
+        self.register_buffer("deviation", torch.ones(statistics))
+        self.register_buffer("projection", torch.zeros(statistics, directions))
+        self.register_buffer("shift", torch.zeros(directions))
+        self.register_buffer("between", torch.ones(directions))
+
+    def standardised(self, statistics: Tensor) -> Tensor:
+        """Statistics by mean and deviation, none beyond four."""
+        return ((statistics - self.mean) / self.deviation).clamp(-_MOST, _MOST)
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """See the class."""
+        return self.standardised(statistics) @ self.projection - self.shift
+
+
+@dataclass
+class _Voice:
+    """A speaker: the sum of so many utterances' places, and how many they have been in all."""
+
+    total: NDArray[np.float64]
+    counted: int
+    heard: int
+
+
+class Speakers:
+    """Names the speakers of a conversation S1, S2, ... in order of appearance.
+
+    Deterministic. Memory and cost do not grow with the conversation.
+
+    Args:
+        most: so many are told apart; with 1, everybody is S1.
+        space: where voices are compared; None takes the one that ships.
+
+    Raises:
+        InputError: the weights of the one that ships are missing or damaged.
+    """
+
+    def __init__(self, most: int, space: SpeakerSpace | None = None) -> None:
+        self._most = most
+        self._space = load() if space is None else space
+        self._between = self._space.between.double().numpy()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everybody."""
+        self._voices: list[_Voice] = []
+        self._heard = 0
+
+    def provisional(self, audio: Vector) -> str:
+        """Who an utterance is by, as far as it has been heard; nothing is remembered of it.
+
+        Args:
+            audio: the features of its sound, of which the 114 statistics come first.
+        """
+        return _name(self._by(self._place(audio)))
+
+    def final(self, audio: Vector) -> str:
+        """Who a complete utterance is by, whose voice is then known better."""
+        place = self._place(audio)
+        number = self._by(place)
+        if number == len(self._voices):
+            self._voices.append(_Voice(np.zeros_like(place), 0, 0))
+        voice = self._voices[number]
+        if voice.counted == REMEMBERED:
+            voice.total *= 1 - 1 / REMEMBERED
+            voice.counted -= 1
+        voice.total += place
+        voice.counted += 1
+        voice.heard += 1
+        self._heard += 1
+        return _name(number)
+
+    def _place(self, audio: Vector) -> NDArray[np.float64]:
+        statistics = torch.from_numpy(np.array(audio[: len(self._space.mean)], np.float32))
+        with torch.inference_mode():
+            place: Tensor = self._space(statistics)
+        return place.double().numpy()
+
+    def _by(self, place: NDArray[np.float64]) -> int:
+        """The number of the most probable speaker; that of the next new one if it is that."""
+        if not self._voices or self._most == 1:
+            return 0
+        between = self._between
+        scores = []
+        for voice in self._voices:
+            certainty = voice.counted * between / (voice.counted * between + 1)
+            mean = certainty * voice.total / voice.counted
+            scores.append(_log_density(place - mean, certainty / voice.counted + 1))
+            scores[-1] += float(np.log(voice.heard / (self._heard + NEW)))
+        if len(self._voices) < self._most:
+            new = _log_density(place, between + 1) + float(np.log(NEW / (self._heard + NEW)))
+            scores.append(new)
+        return int(np.argmax(scores))
+
+
+def load(weights: Path | None = None) -> SpeakerSpace:
+    """The space that ships, or that of a file. Raises `InputError` where it cannot be read."""
+    space = SpeakerSpace()
+    load_weights(space, weights or WEIGHTS, "speaker")
+    return space.eval()
+
+
+def _log_density(from_mean: NDArray[np.float64], variance: NDArray[np.float64]) -> float:
+    """That of a Gaussian, but for a constant."""
+    return float(-0.5 * np.sum(from_mean**2 / variance + np.log(variance)))
+
+
+def _name(number: int) -> str:
+    return f"S{number + 1}"

@@ -1,0 +1,1 @@
+"""Words as vectors: alone, and in their conversation."""

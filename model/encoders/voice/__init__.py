@@ -1,0 +1,1 @@
+"""The sound of an utterance as a vector."""

@@ -1,0 +1,43 @@
+"""Audio features: how an utterance sounds, whatever its words and its level."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gscon_live.model.encoders.voice.spectrogram import sound
+from gscon_live.model.encoders.voice.voice_network import Spectrogram, VoiceNet, load
+from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
+
+
+class AudioEncoder:
+    """Statistics of an utterance's frames (see `model.encoders.voice.voice_statistics`), followed
+    by what a network trained on acted voices says of it: the logarithms of the seven emotions'
+    probabilities.
+
+    A constant gain changes nothing.
+
+    Args:
+        net: the network and its identity; None takes the one that ships.
+
+    Raises:
+        InputError: the weights of the one that ships are missing or damaged.
+    """
+
+    def __init__(self, net: tuple[VoiceNet, str] | None = None) -> None:
+        self._net, version = net or load()
+        self._statistics, self._bands = VoiceStatistics(), Spectrogram()
+        #: The encoder and its version; changes with every change of the features.
+        self.identity = f"{VoiceStatistics.identity}|{version}"
+        #: Length of the feature vector.
+        self.dim = len(self.encode(np.zeros(1, np.float32)))
+
+    def encode(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The feature vector of an utterance, float32 [dim].
+
+        Args:
+            samples: mono float32 [n], n > 0, at 16 kHz.
+        """
+        with torch.inference_mode():
+            heard = sound(samples)
+            said = self._net.says(self._bands(heard))
+            return np.asarray(torch.cat([self._statistics(heard), said]), np.float32)

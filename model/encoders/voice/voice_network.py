@@ -1,0 +1,108 @@
+"""The voice: a small convolutional network on the spectrogram of an utterance."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gscon_live.model.encoders.residual_block import Residual
+from gscon_live.model.encoders.voice.spectrogram import Sound
+from gscon_live.model.labels import EMOTIONS, SAMPLE_RATE
+from gscon_live.model.shipped_weights import FOLDER, load_weights
+from gscon_live.model.torchaudio_import import torchaudio
+
+#: Bands of the spectrogram, and frames of 10 ms that are one of its columns.
+MELS, FRAMES = 64, 2
+#: Lowest and highest frequency of the bands in Hz.
+EDGES = (50.0, 7800.0)
+#: Added to power before the logarithm, so that silence has one.
+SILENT = 1e-5
+
+WEIGHTS = FOLDER / "voice.safetensors"
+
+
+class Spectrogram:
+    """Sounds to power in mel bands."""
+
+    def __init__(self) -> None:
+        self._mel = torchaudio.transforms.MelScale(MELS, SAMPLE_RATE, *EDGES, 257)
+
+    def __call__(self, sound: Sound) -> Tensor:
+        """Power in mel bands, float32 [64, columns], a column every 20 ms."""
+        power = self._mel(sound.power)[None]
+        return functional.avg_pool1d(power, FRAMES, FRAMES, ceil_mode=True)[0]
+
+
+class VoiceNet(nn.Module):
+    """Spectrogram of an utterance to logits.
+
+    The columns' representations are pooled by attention to their mean and deviation (Okabe et al.
+    2018, Attentive Statistics Pooling for Deep Speaker Embedding).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, classes: int, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+        widths = (16, 32, 64, 96)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, widths[0], 3, (2, 1), 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.body = nn.Sequential(
+            *(Residual(inside, outside, 2) for inside, outside in pairwise(widths))
+        )
+        self.columns = nn.Sequential(
+            nn.Conv1d(widths[-1] * MELS // 16, 128, 1, bias=False), nn.BatchNorm1d(128), nn.ReLU()
+        )
+        self.attend = nn.Sequential(nn.Conv1d(128, 64, 1), nn.Tanh(), nn.Conv1d(64, 128, 1))
+        self.dropout = nn.Dropout(dropout)
+        self.embed = nn.Linear(256, 64)
+        self.classify = nn.Linear(64, classes)
+
+    def standardise(self, power: Tensor) -> None:
+        """Takes mean and deviation of the logarithm from power of any shape."""
+        log = (power + SILENT).log()
+        self.mean.copy_(log.mean())
+        self.deviation.copy_(log.std())
+
+    def seen(self, power: Tensor) -> Tensor:
+        """Spectrograms in power as the network sees them: logarithmic and standardised."""
+        return ((power + SILENT).log() - self.mean) / self.deviation
+
+    def says(self, power: Tensor) -> Tensor:
+        """Logarithms of the probabilities [classes] of one spectrogram in power, [64, columns]."""
+        logits: Tensor = self(self.seen(power)[None])
+        return logits[0].log_softmax(-1)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Logits [n, classes] of what is seen of spectrograms, [n, 64, columns]."""
+        picture = seen[:, None].contiguous(memory_format=torch.channels_last)
+        columns = self.columns(self.body(self.stem(picture)).flatten(1, 2))
+        weights = self.attend(columns).softmax(-1)
+        mean = (weights * columns).sum(-1)
+        variance = (weights * columns.square()).sum(-1) - mean.square()
+        pooled = self.dropout(torch.cat([mean, variance.clamp(min=1e-5).sqrt()], -1))
+        logits: Tensor = self.classify(self.dropout(torch.relu(self.embed(pooled))))
+        return logits
+
+
+def load(weights: Path | None = None, classes: int = len(EMOTIONS)) -> tuple[VoiceNet, str]:
+    """A network, ready to answer, and its identity.
+
+    Args:
+        weights: a safetensors file of `VoiceNet`; None takes the one that ships.
+        classes: how many it answers with: the seven emotions, if not otherwise trained.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
+    net = VoiceNet(classes)
+    digest = load_weights(net, weights or WEIGHTS, "voice")
+    return net.eval().requires_grad_(False), f"voice-cnn/1:{digest}"

@@ -1,0 +1,1 @@
+"""Networks that read a conversation's features and answer with emotions."""

@@ -1,0 +1,128 @@
+"""Keeping a live session's sound and picture, only where the user asks for it."""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.pipeline import messages
+
+#: Time base of the pictures: milliseconds, since a camera has no constant rate.
+_MILLISECONDS = Fraction(1, 1000)
+#: A cluster a second, and each goes to the disk when it is complete.
+_WHOLE = {"cluster_time_limit": "1000", "flush_packets": "1"}
+
+
+class Recorder:
+    """Stage: writes `session.mkv` (FLAC sound, H.264 pictures), which `replay` reads.
+
+    Matroska is complete up to its last cluster, whatever ends the session. Sound that was lost is
+    silence in the file, so that times stay true.
+
+    Args:
+        folder: where to write.
+        has_audio, has_video: what will come.
+        size: width and height of the pictures in pixels.
+        part: 1, or 2 and more where the recording goes on after a failure (`session-2.mkv`).
+
+    Raises:
+        InputError: the folder cannot be written, or holds a recording already.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        has_audio: bool,
+        has_video: bool,
+        size: tuple[int, int],
+        part: int = 1,
+    ) -> None:
+        path = Path(folder) / ("session.mkv" if part == 1 else f"session-{part}.mkv")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                raise InputError(f"--record {folder}: holds {path.name} already; give a new folder")
+            self._container: Any = av.open(str(path), "w", options=_WHOLE)
+        except OSError as error:
+            raise InputError(f"--record {folder}: cannot write there: {error.strerror}") from error
+        self._audio: Any = None
+        self._video: Any = None
+        if has_audio:
+            self._audio = self._container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+            self._audio.codec_context.format = "s16"
+        if has_video:
+            self._video = self._container.add_stream("libx264", rate=30)
+            self._video.width, self._video.height = (side // 2 * 2 for side in size)
+            self._video.pix_fmt = "yuv420p"
+            self._video.codec_context.time_base = _MILLISECONDS
+            self._video.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "26"}
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts counting anew."""
+        self._position = 0
+        self._last_picture = -1
+        self._pictures = 0
+
+    def gauges(self) -> Mapping[str, float | str | bool]:
+        """What has been kept so far: seconds of sound, pictures."""
+        return {"seconds": self._position / SAMPLE_RATE, "pictures": float(self._pictures)}
+
+    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+        """Keeps `AudioChunk` and `VideoFrame`; gives nothing."""
+        match message:
+            case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:
+                samples = np.frombuffer(raw, np.float32)
+                missing = round(time * SAMPLE_RATE) - self._position
+                # Times waver a little from block to block; only the first sets where sound begins.
+                if missing > (SAMPLE_RATE // 10 if self._position else 0):
+                    self._sound(np.zeros(missing, np.float32))
+                self._sound(samples)
+            case messages.VideoFrame() if self._video is not None:
+                self._picture(message)
+        yield from ()
+
+    def flush(self) -> Iterator[messages.Message]:
+        """Completes the file."""
+        self.close()
+        yield from ()
+
+    def close(self) -> None:
+        """Completes the file; may be called twice."""
+        if self._container is None:
+            return
+        for stream in (self._audio, self._video):
+            if stream is not None:
+                self._container.mux(stream.encode(None))
+        self._container.close()
+        self._container = None
+
+    def _sound(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        for start in range(0, len(samples), SAMPLE_RATE):
+            block = samples[start : start + SAMPLE_RATE]
+            pcm = np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+            frame.sample_rate = SAMPLE_RATE
+            frame.time_base = Fraction(1, SAMPLE_RATE)
+            frame.pts = self._position
+            self._position += len(block)
+            self._container.mux(self._audio.encode(frame))
+
+    def _picture(self, message: messages.VideoFrame) -> None:
+        stamp = round(message.time * 1000)
+        if stamp <= self._last_picture:
+            return
+        self._last_picture = stamp
+        self._pictures += 1
+        pixels = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
+        frame = av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(
+            self._video.width, self._video.height, "yuv420p"
+        )
+        frame.time_base = _MILLISECONDS
+        frame.pts = stamp
+        self._container.mux(self._video.encode(frame))

@@ -1,0 +1,154 @@
+"""What `live` shows in the terminal while people talk."""
+
+from collections import Counter, deque
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.pipeline.control import Status
+
+#: Lines of past utterances that stay on the screen.
+PAST = 8
+#: Silence and full scale of the level meter, in dB.
+_QUIET, _LOUD = -60.0, 0.0
+_COLOURS = {
+    "neutral": "white",
+    "surprise": "cyan",
+    "fear": "magenta",
+    "sadness": "blue",
+    "joy": "yellow",
+    "disgust": "green",
+    "anger": "red",
+}
+
+
+class LiveView:
+    """A screen that is drawn anew as events and readings come in; bounded, whatever happens.
+
+    Args:
+        source: where the signals come from, in words.
+        console: where to draw.
+    """
+
+    def __init__(self, source: str, console: Console) -> None:
+        self._source = source
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=False)
+        self._current: schema.UtteranceEvent | schema.Provisional | None = None
+        self._past: deque[Text] = deque(maxlen=PAST)
+        self._notes: deque[str] = deque(maxlen=3)
+        self._lost: Counter[str] = Counter()
+        self._gauges: dict[str, dict[str, float | str | bool]] = {}
+        self._delay: float | None = None
+        self._time = 0.0
+
+    def write(self, event: schema.AnyEvent) -> None:
+        """Takes an event."""
+        match event:
+            case schema.UtteranceEvent() | schema.Provisional():
+                self._current = event
+                if event.latency is not None:
+                    self._delay = event.latency.end_of_speech_to_event
+                if isinstance(event, schema.UtteranceEvent):
+                    line = sinks.describe(event)
+                    self._past.append(Text(line, style=_COLOURS[event.emotion.label]))
+            case schema.Gap():
+                self._lost[event.what] += max(1, event.count)
+                self._notes.append(sinks.describe(event))
+            case schema.Health():
+                self._notes.append(sinks.describe(event))
+            case _:
+                pass
+
+    def status(self, status: Status) -> None:
+        """Takes a worker's report."""
+        if status.state == "running":
+            self._gauges[status.service] = status.gauges
+
+    def tick(self, time: float) -> None:
+        """Media time has come to `time` seconds: draws."""
+        self._time = time
+        self._live.update(self.render())
+
+    def render(self) -> RenderableType:
+        """The screen as it is now."""
+        parts: list[RenderableType] = [self._header()]
+        if self._current is not None:
+            parts.append(_opinion(self._current))
+        else:
+            parts.append(Text("say something: emotions appear here", style="dim"))
+        if self._past:
+            parts.append(Panel(Group(*self._past), title="utterances", title_align="left"))
+        parts += [Text(note, style="red") for note in self._notes]
+        return Panel(
+            Group(*parts),
+            title=f"gscon-live  {self._source}",
+            subtitle="Ctrl-C ends the session",
+            title_align="left",
+        )
+
+    def _header(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        heard = self._gauges.get("segment", {})
+        level = heard.get("level")
+        speaking = bool(heard.get("speaking"))
+        meter = _bar((float(level) - _QUIET) / (_LOUD - _QUIET), 20) if level is not None else ""
+        table.add_row("voice", Text(meter, style="green" if speaking else "dim"), _yes(speaking))
+        if "watch" in self._gauges or "camera" in self._gauges:
+            faces = int(self._gauges.get("watch", {}).get("faces", 0))
+            gone = self._gauges.get("camera", {}).get("state") == "gone"
+            seen = "camera gone" if gone else f"{faces or 'no'} face{'s' * (faces != 1)} in view"
+            table.add_row("face", Text(seen, style="green" if faces and not gone else "dim"), "")
+        lost = ", ".join(f"{count} {what}" for what, count in sorted(self._lost.items()))
+        table.add_row("dropped", Text(lost or "nothing", style="red" if lost else "dim"), "")
+        delay = "" if self._delay is None else f"{self._delay:.2f} s after the end of speech"
+        table.add_row("delay", Text(delay, style="dim"), sinks.clock(self._time))
+        return table
+
+    def __enter__(self) -> "LiveView":
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+
+def _opinion(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType:
+    final = isinstance(event, schema.UtteranceEvent)
+    table = Table.grid(padding=(0, 1))
+    for name, value in event.emotion.probabilities.items():
+        best = name == event.emotion.label
+        style = _COLOURS[name] if final else f"dim {_COLOURS[name]}"
+        table.add_row(
+            Text(name, style="bold" if best else ""),
+            Text(_bar(value, 30), style=style),
+            f"{value:.0%}",
+        )
+    words = event.utterance.text or "(no words)"
+    state = "" if final else "  … still speaking"
+    doubt = "  not sure" if event.emotion.abstained else ""
+    missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing(event))
+    return Group(
+        Text(sinks.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
+        table,
+        Text(missing, style="dim"),
+    )
+
+
+def _bar(share: float, width: int) -> str:
+    full = round(max(0.0, min(1.0, share)) * width)
+    return "█" * full + "░" * (width - full)
+
+
+def _yes(speaking: bool) -> str:
+    return "speaking" if speaking else ""

@@ -1,0 +1,104 @@
+"""What a subscriber's connection needs: its address, its keys, and whether it is up."""
+
+from pathlib import Path
+from typing import Any
+
+import zmq
+import zmq.auth
+from zmq.utils.monitor import recv_monitor_message
+
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.events.endpoint import DEFAULT, host
+
+#: A wrong server key looks like a publisher that hangs up during the handshake, so only a
+#: repeated failure says that the key is wrong.
+_HANG_UPS = 3
+
+_WATCHED = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_DISCONNECTED
+)
+
+
+class Link:
+    """The state of a socket's one connection; `check` brings it up to date.
+
+    Attributes:
+        connected: whether the publisher is on the other end now.
+        connections: how many connections there have been.
+    """
+
+    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str, secured: bool) -> None:
+        self.connected = False
+        self.connections = 0
+        self._socket = socket
+        self._endpoint = endpoint
+        self._secured = secured
+        self._hang_ups = 0
+        self._monitor: Any = socket.get_monitor_socket(_WATCHED)
+
+    def check(self) -> None:
+        """Reads what has happened to the connection since the last call.
+
+        Raises:
+            InputError: the publisher refuses the keys, or wants some and got none, or the other
+                way round; ZeroMQ does not try again after that.
+        """
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.connected, self._hang_ups = True, 0
+                self.connections += 1
+            elif event == zmq.EVENT_DISCONNECTED:
+                self.connected = False
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                raise InputError(
+                    f"{self._endpoint}: the publisher does not accept this key; "
+                    "put its public part into the publisher's folder of clients"
+                )
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                wrong = "uses no keys; leave them out" if self._secured else "uses keys; give yours"
+                raise InputError(f"{self._endpoint}: the publisher there {wrong}")
+            else:
+                self._hang_ups += 1
+                if self._secured and self._hang_ups >= _HANG_UPS:
+                    raise InputError(
+                        f"{self._endpoint}: the publisher breaks off the handshake; "
+                        "server.key is not its public key, or it uses no keys"
+                    )
+
+    def close(self) -> None:
+        """Ends the watch; before the socket is closed."""
+        self._socket.disable_monitor()
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Raises `InputError` unless `endpoint` is `tcp://HOST:PORT` or `ipc://FILE` of a publisher."""
+    name = host(endpoint)
+    if name == "*" or endpoint.endswith(":0"):
+        raise InputError(f"endpoint {endpoint!r}: names no publisher; give one, such as {DEFAULT}")
+
+
+def load_keys(folder: Path) -> tuple[bytes, bytes, bytes]:
+    """The server's public key, and one's own public and secret key.
+
+    Raises:
+        InputError: a key file is missing or is none.
+    """
+    server, own = folder / "server.key", folder / "client.key_secret"
+    for path in (server, own):
+        if not path.is_file():
+            raise InputError(
+                f"{path}: no such key file; make the keys with python -m realtime.keys"
+            )
+    try:
+        server_public, _ = zmq.auth.load_certificate(server)
+        public, secret = zmq.auth.load_certificate(own)
+    except (OSError, ValueError) as error:
+        raise InputError(f"keys in {folder}: {error}; make them anew") from error
+    if secret is None:
+        raise InputError(f"{own}: holds no secret key; make the keys anew")
+    return server_public, public, secret

@@ -1,0 +1,1 @@
+"""The pipeline's parts: messages, stages, services, sockets, settings."""

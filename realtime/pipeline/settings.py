@@ -1,0 +1,151 @@
+"""The configuration of a live or replay set-up: every key, its type, unit and default.
+
+`configs/live.yaml` is the one that ships. Any key can be overridden on the command line, for
+example `segmentation.hangover=0.4`.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gscon_live.realtime.events.endpoint import DEFAULT
+
+#: No number in a set-up is larger than a day has seconds; infinity is none.
+DAY = 86_400.0
+
+Positive = Annotated[float, Meta(gt=0, le=DAY)]
+NotNegative = Annotated[float, Meta(ge=0, le=DAY)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sound capture: device name or index (None: the system's default), block length in s."""
+
+    device: str | int | None = None
+    block: Positive = 0.02
+
+
+class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Picture capture: index, URL or file (None: no camera), requested size and rate.
+
+    `rate` is the number of pictures per second that are analysed; `retry` the seconds between
+    attempts to reopen a camera that has gone.
+    """
+
+    device: str | int | None = 0
+    width: Annotated[int, Meta(ge=64)] = 640
+    height: Annotated[int, Meta(ge=48)] = 480
+    rate: Positive = 10.0
+    retry: Positive = 1.0
+
+
+class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Reading a media file: which audio track (None: the default one), how wide a frame may be."""
+
+    audio_track: Annotated[int, Meta(ge=0)] | None = None
+    max_width: Annotated[int, Meta(ge=64)] = 640
+
+
+class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Voice activity and utterance bounds; times in seconds.
+
+    Speech starts where the voice probability reaches `threshold` and pauses where it stays below
+    `threshold - 0.15`. After `pause` of it the words so far are worked on ahead; after `hangover`
+    the utterance has ended. `pre_roll` is kept before the first voiced window. Utterances shorter
+    than `min_utterance` (voiced time) are discarded, those reaching `max_utterance` are cut.
+    While speech goes on, a provisional event is made every `provisional_every` (0: never).
+    """
+
+    threshold: Probability = 0.5
+    pause: Positive = 0.16
+    hangover: Positive = 0.5
+    pre_roll: NotNegative = 0.2
+    min_utterance: NotNegative = 0.2
+    max_utterance: Positive = 15.0
+    provisional_every: NotNegative = 2.0
+
+
+class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where words come from: `auto`, `off`, a faster-whisper model name, or its directory.
+
+    `auto` takes captions, then `directory` where one is given, then the model called `name`.
+    `language` None lets the model detect it. `max_no_speech`, `min_log_probability` and
+    `max_compression` are the guards against words invented in silence.
+    """
+
+    transcriber: str = "auto"
+    directory: str | None = None
+    name: str = "small"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "int8"
+    language: str | None = None
+    beam_size: Annotated[int, Meta(ge=1)] = 1
+    max_no_speech: Probability = 0.6
+    min_log_probability: float = -1.0
+    max_compression: Positive = 2.4
+
+
+class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Encoders: a local `transformers` directory for text (None: the shipped MiniLM), the YuNet
+    model file (None: the cached one if there is one, otherwise OpenCV's cascade), and the smallest
+    face in pixels that is used."""
+
+    text_model: str | None = None
+    face_detector: str | None = None
+    min_face: Annotated[int, Meta(ge=16)] = 32
+
+
+class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is speaking, where captions do not say so: at most so many voices are told apart (1: none
+    are, and everybody is S1)."""
+
+    most: Annotated[int, Meta(ge=1, le=64)] = 4
+
+
+class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The emotion model: checkpoint name or path, context length in utterances (None: the one it
+    was trained with), the confidence below which an answer is marked as abstained, how often
+    utterances are neutral in conversations such as this one (None: as where the model was
+    calibrated), and the time constant in seconds of the average over a speaker's answers (0: each
+    utterance is answered for itself)."""
+
+    checkpoint: str = "live"
+    context: Annotated[int, Meta(ge=1)] | None = None
+    abstain_below: Probability = 0.35
+    neutral_prior: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    smoothing: NotNegative = 0.0
+
+
+class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """CURVE key files (made with `python -m realtime.keys DIR`); needed beyond loopback.
+
+    `secret` is this publisher's own secret key file; `clients` the directory of the public keys
+    of those who may subscribe.
+    """
+
+    secret: str
+    clients: str
+
+
+class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The event stream: ZeroMQ endpoint (None: not published), CURVE keys, and whether the words
+    are in the events."""
+
+    endpoint: str | None = DEFAULT
+    curve: Curve | None = None
+    text: bool = True
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole set-up."""
+
+    microphone: Microphone = Microphone()
+    camera: Camera = Camera()
+    recording: Recording = Recording()
+    segmentation: Segmentation = Segmentation()
+    transcription: Transcription = Transcription()
+    features: Features = Features()
+    speakers: Speakers = Speakers()
+    recognition: Recognition = Recognition()
+    publish: Publish = Publish()

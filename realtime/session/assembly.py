@@ -1,0 +1,154 @@
+"""What runs in which process: builds each service's stage or source from the session's plan."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gscon_live.realtime.pipeline.stage import Clock, no_clock
+from gscon_live.realtime.session.session_plan import Worker
+
+#: Seconds of conversation that a live utterance waits for the faces up to its end.
+LIVE_PATIENCE = 1.0
+
+StartTime = Callable[[], float]
+
+
+def build_segment(worker: Worker, t0: StartTime) -> Any:
+    """Sound to utterances: by captions where they are used, else by voice activity."""
+    from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
+    from gscon_live.realtime.listen.segmenter import Segmenter
+
+    plan = worker.plan
+    if plan.words.captions:
+        return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
+    return Segmenter(plan.settings.segmentation)
+
+
+def build_transcribe(worker: Worker, t0: StartTime) -> Any:
+    """Utterances to words and features."""
+    from gscon_live.model import checkpoint
+    from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
+    from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+    from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+    from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
+
+    plan = worker.plan
+    whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
+    text = ConversationTextEncoder(plan.settings.features.text_model)
+    audio = AudioEncoder()
+    card = checkpoint.read_card(plan.settings.recognition.checkpoint)
+    card.require("text", text.identity)
+    card.require("audio", audio.identity)
+    speakers = Speakers(plan.settings.speakers.most)
+    return Transcriber(whisper, text, audio, speakers, _clock(worker))
+
+
+def build_watch(worker: Worker, t0: StartTime) -> Any:
+    """Frames to faces."""
+    from gscon_live.model import checkpoint
+    from gscon_live.model.encoders.face.face_detector import FaceDetector
+    from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+    from gscon_live.realtime.watch.watcher import Watcher
+
+    settings = worker.plan.settings
+    encoder = FaceEncoder()
+    checkpoint.read_card(settings.recognition.checkpoint).require("visual", encoder.identity)
+    detector = FaceDetector(settings.features.face_detector)
+    return Watcher(detector, encoder, settings.features.min_face)
+
+
+def build_recognise(worker: Worker, t0: StartTime) -> Any:
+    """Utterances and faces to events."""
+    from gscon_live.model import checkpoint
+    from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+    from gscon_live.model.recogniser import EmotionRecogniser
+    from gscon_live.realtime.events.schema import ModelInfo
+    from gscon_live.realtime.recognise.fusion import Fusion
+
+    plan, settings = worker.plan, worker.plan.settings
+    loaded = checkpoint.load(settings.recognition.checkpoint)
+    return Fusion(
+        EmotionRecogniser(
+            loaded,
+            settings.recognition.context,
+            neutral_prior=settings.recognition.neutral_prior,
+        ),
+        FaceEncoder.pool,
+        session=plan.session,
+        model=ModelInfo(name=loaded.card.name, version=loaded.card.version),
+        has_video=plan.has_video,
+        abstain_below=settings.recognition.abstain_below,
+        smoothing=settings.recognition.smoothing,
+        with_text=settings.publish.text,
+        first_id=worker.utterances + 1,
+        patience=LIVE_PATIENCE if plan.live else float("inf"),
+        clock=_clock(worker),
+        media_clock=(lambda: time.monotonic() - t0()) if plan.live else None,
+    )
+
+
+def build_recording(worker: Worker, t0: StartTime) -> Any:
+    """A media file."""
+    from gscon_live.realtime.capture.media import BLOCK
+    from gscon_live.realtime.capture.recording import RecordingSource
+
+    plan = worker.plan
+    assert plan.recording is not None
+    return RecordingSource(
+        plan.recording,
+        plan.settings.recording,
+        captions=plan.captions if plan.words.captions else "off",
+        frame_rate=plan.settings.camera.rate,
+        want_audio=plan.has_audio,
+        want_video=plan.has_video,
+        block=plan.settings.microphone.block if plan.live else BLOCK,
+    )
+
+
+def build_microphone(worker: Worker, t0: StartTime) -> Any:
+    """A microphone."""
+    from gscon_live.realtime.capture.microphone import MicrophoneSource
+
+    return MicrophoneSource(worker.plan.settings.microphone, t0())
+
+
+def build_camera(worker: Worker, t0: StartTime) -> Any:
+    """A webcam."""
+    from gscon_live.realtime.capture.camera import CameraSource
+
+    return CameraSource(worker.plan.settings.camera, t0())
+
+
+def build_preview(worker: Worker, t0: StartTime) -> Any:
+    """A window with the camera's picture."""
+    from gscon_live.realtime.display.preview import Preview
+
+    return Preview()
+
+
+def build_record(worker: Worker, t0: StartTime) -> Any:
+    """Keeping sound and picture."""
+    from gscon_live.realtime.capture.recorder import Recorder
+
+    plan = worker.plan
+    assert plan.record is not None
+    size = (plan.settings.camera.width, plan.settings.camera.height)
+    return Recorder(plan.record, plan.has_audio, plan.has_video, size, worker.restarts + 1)
+
+
+#: What builds each service.
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "segment": build_segment,
+    "transcribe": build_transcribe,
+    "watch": build_watch,
+    "recognise": build_recognise,
+    "recording": build_recording,
+    "microphone": build_microphone,
+    "camera": build_camera,
+    "preview": build_preview,
+    "record": build_record,
+}
+
+
+def _clock(worker: Worker) -> Clock:
+    return time.monotonic if worker.plan.live else no_clock

@@ -1,0 +1,145 @@
+"""The public event stream: one XPUB socket, sequence numbers, a hello, CURVE beyond loopback.
+
+A subscriber subscribes to its topics (`emotion `, `speech `, `session `, `health `), then to
+`hello.<any word of its own>`. As soon as that last subscription has arrived, all have, and the
+publisher answers once on that topic with the number of the next event: from there on the
+subscriber misses nothing.
+"""
+
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+import zmq
+import zmq.auth
+from zmq.auth.thread import ThreadAuthenticator
+
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.endpoint import is_local
+from gscon_live.realtime.pipeline import bus
+from gscon_live.realtime.pipeline.services import EVENT_BYTES, EVENTS_QUEUE_BYTES
+from gscon_live.realtime.pipeline.settings import Curve
+
+_HELLO = b"hello."
+
+
+class Publisher:
+    """Numbers events and publishes them; works without an endpoint too, then it only numbers.
+
+    Args:
+        endpoint: for example `tcp://127.0.0.1:5560`, or None.
+        session: the session's name, for the hello.
+        curve: keys; needed for an address that other machines reach.
+
+    Raises:
+        InputError: the endpoint is malformed, taken, or not loopback while keys are missing.
+    """
+
+    def __init__(self, endpoint: str | None, session: str, curve: Curve | None = None) -> None:
+        self._session = session
+        self.next_seq = 0
+        self._socket: zmq.Socket[bytes] | None = None
+        self._authenticator: ThreadAuthenticator | None = None
+        if endpoint is None:
+            return
+        _check_endpoint(endpoint, secured=curve is not None)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        bus.prepare(self._socket, EVENTS_QUEUE_BYTES // EVENT_BYTES, heartbeat=True)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
+        try:
+            if curve is not None:
+                self._secure(curve)
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise InputError(
+                f"cannot publish on {endpoint}: {zmq.strerror(error.errno or 0)}; choose another "
+                "with --publish, for example tcp://127.0.0.1:5561, or --publish off"
+            ) from error
+        except InputError:
+            self.close()
+            raise
+
+    def publish(self, event: schema.AnyEvent) -> schema.AnyEvent:
+        """Gives the event its number, sends it to whoever listens, and returns it."""
+        numbered = msgspec.structs.replace(event, seq=self.next_seq)
+        self.serve()
+        self.next_seq += 1
+        if self._socket is not None:
+            topic = schema.topic(numbered).encode()
+            self._socket.send(topic + b" " + schema.encode(numbered))
+        return numbered
+
+    def serve(self) -> int:
+        """Answers those who have just subscribed. Returns how many said hello."""
+        greeted = 0
+        while self._socket is not None:
+            try:
+                frame = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if frame[:1] == b"\x01" and frame[1:].startswith(_HELLO):
+                hello = {"schema": schema.SCHEMA, "session": self._session, "seq": self.next_seq}
+                self._socket.send(frame[1:] + b" " + msgspec.json.encode(hello))
+                greeted += 1
+        return greeted
+
+    def close(self) -> None:
+        """Sends what is queued, for a moment at most, and closes."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            if self._authenticator is not None:
+                self._authenticator.stop()
+            self._context.term()
+
+    def __enter__(self) -> "Publisher":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _secure(self, curve: Curve) -> None:
+        assert self._socket is not None
+        if not Path(curve.clients).is_dir():
+            raise InputError(
+                f"publish.curve.clients {curve.clients}: no such directory; make keys with "
+                "python -m realtime.keys DIR"
+            )
+        public, secret = read_secret(curve.secret, "publish.curve.secret")
+        self._authenticator = ThreadAuthenticator(self._context)
+        self._authenticator.start()
+        self._authenticator.configure_curve(domain="*", location=curve.clients)
+        self._socket.curve_server = True
+        self._socket.curve_publickey, self._socket.curve_secretkey = public, secret
+
+
+def read_secret(path: str | Path, what: str) -> tuple[bytes, bytes]:
+    """Public and secret key of a CURVE key file. Raises `InputError` naming `what`."""
+    try:
+        public, secret = zmq.auth.load_certificate(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{what} {path}: no CURVE key file; make one with python -m realtime.keys DIR"
+        ) from error
+    if secret is None:
+        raise InputError(f"{what} {path}: holds no secret key; give the file *.key_secret")
+    return public, secret
+
+
+def _check_endpoint(endpoint: str, *, secured: bool) -> None:
+    """Refuses an endpoint that is malformed, or reachable from outside without keys."""
+    if not is_local(endpoint) and not secured:
+        raise InputError(
+            f"endpoint {endpoint}: other machines reach this address, so it needs CURVE keys; make "
+            "them with python -m realtime.keys DIR and set publish.curve.secret and "
+            "publish.curve.clients, or stay on tcp://127.0.0.1"
+        )

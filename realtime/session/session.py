@@ -1,0 +1,305 @@
+"""A session: starts the workers, watches over them, numbers and hands on their events."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import zmq
+
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline import bus, messages
+from gscon_live.realtime.pipeline.control import EndAgain, Start, Status, Stop, Switchboard, Without
+from gscon_live.realtime.pipeline.services import LINKS, SOURCES
+from gscon_live.realtime.session.announcer import Announcer, Listener
+from gscon_live.realtime.session.assembly import BUILDERS
+from gscon_live.realtime.session.drops import Drops
+from gscon_live.realtime.session.interrupts import interrupts
+from gscon_live.realtime.session.lag import Lags
+from gscon_live.realtime.session.processes import Process, limit_threads, start_context
+from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.session_plan import Plan, Worker
+
+#: Seconds: a worker that is not ready by then never will be.
+START_TIMEOUT = 120.0
+#: Seconds that the pipeline has to finish after a stop before it is ended.
+STOP_TIMEOUT = 1.2
+#: A service that fails more often than this within the period is given up.
+MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
+
+
+class Session:
+    """Runs one session from start to end.
+
+    Args:
+        plan: what to run.
+        publisher: numbers the events and publishes them.
+        listeners: get every event, in order.
+        model: name and version of the emotion model, for `session.started`.
+        source: where the signals come from, for `session.started`.
+        started_at: wall-clock time for `session.started`; None leaves it out (replay).
+        on_status: gets every report of a worker.
+        on_tick: called at least ten times a second with the media time so far.
+        builders: what builds each service.
+        start_method: "spawn" or "forkserver"; None chooses.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        publisher: Publisher,
+        listeners: Iterable[Listener],
+        *,
+        model: schema.ModelInfo,
+        source: str,
+        started_at: str | None = None,
+        on_status: Callable[[Status], None] = lambda status: None,
+        on_tick: Callable[[float], None] = lambda time: None,
+        builders: dict[str, Callable[..., Any]] | None = None,
+        start_method: str | None = None,
+    ) -> None:
+        self._plan = plan
+        self._events = Announcer(plan.session, publisher, listeners)
+        self._model = model
+        self._source = source
+        self._started_at = started_at
+        self._on_status = on_status
+        self._on_tick = on_tick
+        self._builders = {**BUILDERS, **(builders or {})}
+        limit_threads()
+        self._processes = start_context(start_method)
+        self._workers: dict[str, Process] = {}
+        self._failures: dict[str, list[float]] = {}
+        self._given_up: set[str] = set()
+        self._drops = Drops()
+        self._lags = Lags()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._t0 = 0.0
+        self._media_time = 0.0
+        self._started = False
+        self._complete = False
+        self._stopping = False
+        self._stop_at: float | None = None
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Process ids of the workers, by service."""
+        return {name: process.pid for name, process in self._workers.items()}
+
+    def stop(self) -> None:
+        """Asks the sources to end; the session ends shortly after, with what it has."""
+        self._stopping = True
+
+    def run(self) -> bool:
+        """Runs to the end. Returns whether the session is complete: everything has been said, and a
+        recording was not stopped before its end.
+
+        Raises:
+            InputError: a worker found the request to be wrong (a device, a model, a file).
+            Failure: a worker failed and the session cannot go on.
+        """
+        services = self._plan.services()
+        with bus.private_endpoints([*sorted(services), "control", "events"]) as self._endpoints:
+            self._switchboard = Switchboard(self._context, self._endpoints.of("control"))
+            self._inbox = self._context.socket(zmq.PULL)
+            bus.prepare(self._inbox, 1024, linger=0)
+            self._inbox.bind(self._endpoints.of("events"))
+            try:
+                for service in sorted(services):
+                    self._spawn(service)
+                self._until_ready()
+                with interrupts(self.stop):
+                    self._begin()
+                    self._follow()
+            finally:
+                self._end()
+        return self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self._complete and (self._plan.live or not self._stopping)
+
+    def _spawn(self, service: str) -> None:
+        worker = Worker(
+            service=service,
+            build=self._builders[service],
+            plan=self._plan,
+            endpoints=self._endpoints,
+            restarts=len(self._failures.get(service, [])),
+            utterances=self._events.last_id,
+        )
+        self._workers[service] = Process(self._processes, worker)
+
+    def _until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while any(process.state == "starting" for process in self._workers.values()):
+            if time.monotonic() > deadline:
+                slow = [n for n, p in self._workers.items() if p.state == "starting"]
+                raise Failure(f"{', '.join(slow)}: not ready after {START_TIMEOUT:.0f} s")
+            self._switchboard.socket.poll(100)
+            self._take_statuses()
+            self._events.serve()
+            self._look_after_workers()
+
+    def _begin(self) -> None:
+        self._t0 = time.monotonic()
+        for name in self._workers:
+            self._switchboard.command(name, Start(self._t0))
+        self._events.started(self._source, self._model, self._started_at)
+        self._started = True
+
+    def _follow(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._inbox, zmq.POLLIN)
+        poller.register(self._switchboard.socket, zmq.POLLIN)
+        while not self._complete:
+            poller.poll(100)
+            self._take_events()
+            self._take_statuses()
+            self._events.serve()
+            if not self._complete:
+                self._look_after_workers()
+            self._say_drops(last=False)
+            self._on_tick(self._media_time)
+            if self._stopping and not self._stopped_in_time():
+                return
+
+    def _stopped_in_time(self) -> bool:
+        """Sees to it that the sources stop; False once the pipeline has had its time to finish."""
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + STOP_TIMEOUT
+            for name in SOURCES & self._workers.keys():
+                self._switchboard.command(name, Stop())
+        return time.monotonic() < self._stop_at
+
+    def _take_events(self) -> None:
+        while True:
+            try:
+                frame = self._inbox.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if not frame.startswith(b"{"):
+                end = bus.decode(frame)
+                assert isinstance(end, messages.End)
+                self._media_time = end.time
+                self._complete = True
+                return
+            self._events.say(schema.decode(frame))
+
+    def _take_statuses(self) -> None:
+        for status in self._switchboard.statuses():
+            process = self._workers.get(status.service)
+            if process is None or process.pid != status.pid:
+                continue
+            if status.state == "failed":
+                process.state = "failed"
+                if status.wrong_input and not process.worker.restarts:
+                    raise InputError(status.detail)
+                self._failed(status.service, status.detail)
+                continue
+            if status.state == "ready" and process.worker.restarts:
+                self._resume(status.service)
+                self._events.health(
+                    self._now(), status.service, "restarted", f"process {status.pid}"
+                )
+            process.state = status.state
+            self._drops.report(status)
+            for late, words in self._lags.report(status):
+                self._events.health(self._now(), status.service, late, words)
+            reached = status.gauges.get("time")
+            if isinstance(reached, float):
+                self._media_time = max(self._media_time, reached)
+            self._on_status(status)
+
+    def _look_after_workers(self) -> None:
+        if not any(process.died() for process in self._workers.values()):
+            return
+        self._take_statuses()  # what a process said last may have come after the last look
+        for name, process in list(self._workers.items()):
+            how = process.died()
+            if how:
+                self._failed(name, how)
+
+    def _failed(self, service: str, how: str) -> None:
+        """A worker has died: in a replay that is the end; live, it is restarted."""
+        if not self._started:
+            raise Failure(f"{service}: stopped while starting ({how}); run with --debug")
+        if not self._plan.live or service == "recording":
+            raise Failure(
+                f"{service}: stopped unexpectedly ({how}); the events up to "
+                f"{self._media_time:.2f} s are complete, run again or with --debug"
+            )
+        self._events.health(self._now(), service, "failed", how)
+        now = time.monotonic()
+        recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
+        self._failures.setdefault(service, []).append(now)
+        if len(recent) >= MAX_RESTARTS:
+            self._give_up(service, how)
+            return
+        self._spawn(service)
+
+    def _resume(self, service: str) -> None:
+        """A worker that was started anew is ready: tells it and the others what it missed."""
+        for lost in self._given_up:
+            self._switchboard.command(service, Without(lost))
+        self._switchboard.command(service, Start(self._t0))
+        for link in LINKS:
+            if link.receiver != service or messages.End not in link.carries:
+                continue
+            if link.sender in self._given_up:
+                self._end_for(link.sender, service)
+            elif link.sender in self._workers:
+                self._switchboard.command(link.sender, EndAgain(service))
+
+    def _give_up(self, service: str, how: str) -> None:
+        if service in ("watch", "camera", "preview"):
+            self._events.health(
+                self._now(),
+                service,
+                "lost",
+                f"failed {MAX_RESTARTS + 1} times; going on without it",
+            )
+            self._workers[service].state = "done"
+            self._given_up.add(service)
+            for name in self._workers:
+                self._switchboard.command(name, Without(service))
+            for link in LINKS:
+                if (
+                    link.sender == service
+                    and link.receiver in self._workers
+                    and messages.End in link.carries
+                ):
+                    self._end_for(service, link.receiver)
+            return
+        raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({how})")
+
+    def _end_for(self, sender: str, receiver: str) -> None:
+        """Says the end to a receiver in the place of a sender that cannot."""
+        with self._context.socket(zmq.PUSH) as socket:
+            bus.prepare(socket, 1)
+            socket.connect(self._endpoints.of(receiver))
+            socket.send(bus.encode(messages.End(sender, self._media_time)))
+
+    def _say_drops(self, last: bool) -> None:
+        for receiver, count in self._drops.due(time.monotonic(), last):
+            self._events.dropped(self._media_time, receiver, count)
+
+    def _now(self) -> float:
+        """Media time; in a live session also while no source is there to tell it."""
+        if not self._plan.live:
+            return self._media_time
+        return max(self._media_time, time.monotonic() - self._t0)
+
+    def _end(self) -> None:
+        if self._started:
+            self._say_drops(last=True)
+            self._events.ended(self._media_time, self._whole)
+        for name in self._workers:
+            self._switchboard.command(name, Stop())
+        for process in self._workers.values():
+            if self._complete:
+                process.join(0.5)
+            process.end()
+        self._switchboard.close()
+        self._inbox.close()
+        self._context.term()

@@ -1,0 +1,286 @@
+"""The one runner: hosts a stage or a source in a process and connects it."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+import zmq
+
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline import bus, messages
+from gscon_live.realtime.pipeline.control import Line
+from gscon_live.realtime.pipeline.services import SOURCES, links_from, links_to
+from gscon_live.realtime.session.lag import known_at
+from gscon_live.realtime.session.session_plan import Worker
+
+#: Seconds that a source may wait for its device before it looks for commands again.
+PATIENCE = 0.1
+#: Seconds between attempts of a restarted source to open a device that is not there.
+RETRY = 1.0
+
+
+def run(worker: Worker) -> None:
+    """Entry point of every worker process; returns when the session or its input has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
+    _one_thread()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    line = Line(context, worker.endpoints.of("control"), worker.service)
+    try:
+        host = (
+            _Source(worker, context, line)
+            if worker.service in SOURCES
+            else _Stage(worker, context, line)
+        )
+        try:
+            host.run()
+        finally:
+            host.close()
+    except bus.Stopped:
+        pass
+    except InputError as error:
+        line.report("failed", detail=str(error), wrong_input=True)
+    except Exception as error:
+        print(f"{worker.service}: {traceback.format_exc()}", file=sys.stderr, end="")
+        line.report("failed", detail=f"{type(error).__name__}: {' '.join(str(error).split())}")
+    finally:
+        line.close()
+        # A host that could not be built leaves its sockets behind; `term` would wait for them.
+        context.destroy(bus.LINGER)
+
+
+class _Host:
+    """What hosting a stage and hosting a source have in common: sending and reporting."""
+
+    def __init__(
+        self, worker: Worker, context: "zmq.Context[zmq.Socket[bytes]]", line: Line
+    ) -> None:
+        running = worker.plan.services()
+        self._worker = worker
+        self._line = line
+        self._handled = 0
+        self._lag = 0.0
+        self._senders = [
+            bus.Sender(
+                context,
+                link,
+                worker.plan.live,
+                worker.endpoints.of(link.receiver),
+                self._check,
+            )
+            for link in links_from(worker.service, running)
+        ]
+        self._events: zmq.Socket[bytes] | None = None
+        if worker.service == "recognise":
+            self._events = context.socket(zmq.PUSH)
+            bus.prepare(self._events, 1024)
+            self._events.connect(worker.endpoints.of("events"))
+
+    def _check(self) -> None:
+        """Called whenever this process waits: stay reachable, and go when the session goes."""
+        self._line.listen()
+        for sender in self._senders:
+            if sender.link.receiver in self._line.without:
+                sender.abandon()
+        if self._line.due():
+            self._report("running")
+
+    def _report(self, state: Any) -> None:
+        gauges = self._gauges()
+        if self._worker.plan.live and state == "running":
+            gauges["lag"] = self._lag
+            self._lag = 0.0
+        self._line.report(state, handled=self._handled, dropped=self._dropped(), gauges=gauges)
+
+    def _dropped(self) -> dict[str, int]:
+        return {one.link.receiver: one.dropped for one in self._senders if one.dropped}
+
+    def _gauges(self) -> dict[str, float | str | bool]:
+        return {}
+
+    def _send(self, outgoing: Iterable[object]) -> None:
+        for message in outgoing:
+            frame = bus.encode(message)
+            for sender in self._senders:
+                if isinstance(message, sender.link.carries):
+                    sender.send(message, frame)
+            if self._events is not None and isinstance(message, schema.Event):
+                self._push_event(frame)
+
+    def _push_event(self, frame: bytes) -> None:
+        assert self._events is not None
+        while True:
+            try:
+                self._events.send(frame, zmq.NOBLOCK)
+                return
+            except zmq.Again:
+                self._check()
+                self._events.poll(50, zmq.POLLOUT)
+
+    def _finish(self, time_: float) -> None:
+        """Says the end, and stays until the session ends: a slow receiver may take long for what is
+        queued here, and ZeroMQ loses what its full queue has not taken when the sender goes."""
+        end = messages.End(self._worker.service, time_)
+        self._line.end_again.clear()
+        self._send([end])
+        if self._events is not None:
+            self._push_event(bus.encode(end))
+        self._report("done")
+        while not self._line.stopping:
+            self._line.socket.poll(200)
+            self._line.listen()
+            for sender in self._senders:
+                if sender.link.receiver in self._line.end_again:
+                    sender.send(end, bus.encode(end))
+            self._line.end_again.clear()
+
+    def _say_restarted(self) -> None:
+        if self._worker.restarts:
+            self._send([messages.Restarted(self._worker.service)])
+
+    def close(self) -> None:
+        """Closes the sockets; what is queued has a moment to go out."""
+        for sender in self._senders:
+            sender.close()
+        if self._events is not None:
+            self._events.close()
+
+
+class _Stage(_Host):
+    def __init__(
+        self, worker: Worker, context: "zmq.Context[zmq.Socket[bytes]]", line: Line
+    ) -> None:
+        super().__init__(worker, context, line)
+        links = links_to(worker.service, worker.plan.services())
+        self._inbox = bus.Inbox(
+            context, worker.endpoints.of(worker.service), links, worker.plan.live
+        )
+        self._stage = worker.build(worker, lambda: line.t0 or 0.0)
+        self._stale = getattr(self._stage, "stale", None) if worker.plan.live else None
+
+    def run(self) -> None:
+        self._report("ready")
+        self._line.wait_for_start()
+        self._say_restarted()
+        ended: set[str] = set()
+        last_time = 0.0
+        while not self._over(ended):
+            message: Any = self._inbox.receive()
+            if message is None:
+                self._inbox.socket.poll(int(PATIENCE * 1000))
+                self._check()
+                continue
+            self._handled += 1
+            self._note_lag(message)
+            if isinstance(message, messages.End):
+                ended.add(message.source)
+                last_time = max(last_time, message.time)
+            if self._stale is None or not self._stale(message, self._inbox.waiting):
+                self._send(self._stage.process(message))
+            if self._line.due():
+                self._check()
+        self._send(self._stage.flush())
+        self._finish(last_time)
+
+    def _note_lag(self, message: object) -> None:
+        known = known_at(message)
+        if known is not None and self._line.t0 is not None:
+            self._lag = max(self._lag, time.monotonic() - self._line.t0 - known)
+
+    def _over(self, ended: set[str]) -> bool:
+        """Whether every sender has said its end; where none ever does, whether to stop."""
+        if not self._inbox.senders:
+            return self._line.stopping
+        return len(ended) >= self._inbox.senders
+
+    def _dropped(self) -> dict[str, int]:
+        own = {self._worker.service: self._inbox.dropped} if self._inbox.dropped else {}
+        return {**super()._dropped(), **own}
+
+    def _gauges(self) -> dict[str, float | str | bool]:
+        return dict(self._stage.gauges())
+
+    def close(self) -> None:
+        super().close()
+        self._inbox.close()
+        with contextlib.suppress(AttributeError):
+            self._stage.close()
+
+
+class _Source(_Host):
+    def run(self) -> None:
+        self._report("ready")
+        t0 = self._line.wait_for_start()
+        self._source = self._worker.build(self._worker, lambda: t0)
+        self._time = 0.0
+        self._say_restarted()
+        self._open()
+        ended = False
+        speed = self._worker.plan.speed
+        while not ended and not self._line.stopping:
+            for message in self._source.read(PATIENCE):
+                self._time = max(self._time, _end_of(message))
+                ended = isinstance(message, messages.End)
+                if ended or self._line.stopping:
+                    break
+                if speed is not None:
+                    self._pace(t0 + self._time / speed)
+                self._handled += 1
+                self._send([message])
+                if self._line.due():
+                    self._check()
+            self._check()
+        self._source.close()
+        self._finish(self._time)
+
+    def _open(self) -> None:
+        """Opens the device. One that has been open before and is not there now is waited for."""
+        while not self._line.stopping:
+            try:
+                self._source.open()
+                return
+            except InputError:
+                if not self._worker.restarts:
+                    raise
+            self._pace(time.monotonic() + RETRY)
+
+    def _pace(self, until: float) -> None:
+        while (left := until - time.monotonic()) > 0 and not self._line.stopping:
+            time.sleep(min(left, PATIENCE))
+            self._check()
+
+    def _gauges(self) -> dict[str, float | str | bool]:
+        if not hasattr(self, "_source"):
+            return {}
+        gauges: dict[str, float | str | bool] = {"time": round(self._time, 3)}
+        state = getattr(self._source, "state", None)
+        if state is not None:
+            gauges["state"] = str(state)
+        return gauges
+
+
+def _end_of(message: object) -> float:
+    """The media time at which a captured message is complete."""
+    time_: float = getattr(message, "time", 0.0)
+    if isinstance(message, messages.AudioChunk):
+        return time_ + len(message.samples) / 4 / 16_000
+    return time_
+
+
+def _one_thread() -> None:
+    """One thread per worker: more of them only get in each other's way."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    with contextlib.suppress(ImportError):
+        import cv2
+
+        cv2.setNumThreads(1)
+    with contextlib.suppress(ImportError):
+        import torch
+
+        torch.set_num_threads(1)

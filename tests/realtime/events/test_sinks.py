@@ -1,0 +1,205 @@
+"""Whatever the events hold, every sink writes what its readers can read back."""
+
+import csv
+import html
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_events import any_event, conversation, utterances
+
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.events.schema import AnyEvent, UtteranceEvent
+
+SHIPPED = json.loads((Path(schema.__file__).parent / "schema.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SHIPPED)
+
+
+def written(kind: type, made: list[AnyEvent]) -> str:
+    stream = io.StringIO(newline="")
+    sink = kind(stream)
+    for event in made:
+        sink.write(event)
+    sink.close()
+    return stream.getvalue()
+
+
+def test_the_schema_that_ships_is_the_one_of_the_code() -> None:
+    assert schema.json_schema() == SHIPPED
+
+
+@given(any_event)
+def test_every_event_satisfies_the_schema_and_is_read_back_equal(event: AnyEvent) -> None:
+    line = schema.encode(event)
+    VALIDATOR.validate(json.loads(line))
+    assert schema.decode(line) == event
+
+
+def test_the_schema_refuses_what_is_no_event() -> None:
+    good = json.loads(schema.encode(next(conversation())))
+    for broken in ({**good, "schema": "gscon.events/2"}, {**good, "seq": "1"}, {}):
+        assert not VALIDATOR.is_valid(broken)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    event = next(conversation())
+    more = {**json.loads(schema.encode(event)), "new": {"field": 1}}
+    assert schema.decode(json.dumps(more)) == event
+
+
+@given(st.lists(any_event, max_size=5))
+def test_json_lines_hold_one_event_a_line(made: list[AnyEvent]) -> None:
+    lines = written(sinks.JsonLines, made).split("\n")
+    assert lines.pop() == ""
+    assert [schema.decode(line) for line in lines] == made
+
+
+@given(st.lists(utterances, max_size=4))
+def test_csv_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
+    rows = list(csv.DictReader(io.StringIO(written(sinks.Csv, made), newline="")))
+    assert len(rows) == len(made)
+    for row, event in zip(rows, made, strict=True):
+        said, felt = event.utterance, event.emotion
+        assert (row["session"], row["speaker"], row["text"]) == (
+            event.session,
+            said.speaker,
+            said.text,
+        )
+        assert (float(row["start"]), float(row["end"])) == (said.start, said.end)
+        assert {name: float(row[f"p_{name}"]) for name in EMOTIONS} == felt.probabilities
+        assert (row["label"], float(row["confidence"])) == (felt.label, felt.confidence)
+        assert row["abstained"] == str(felt.abstained).lower()
+        assert row["visual_present"] == str(event.modalities.visual.present).lower()
+
+
+@given(st.lists(utterances, max_size=4))
+def test_webvtt_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
+    head, *blocks, last = written(sinks.WebVtt, made).split("\n\n") if made else ["", ""]
+    assert last == ""
+    assert len(blocks) == len(made)
+    for block, event in zip(blocks, made, strict=True):
+        name, times, words = block.split("\n")
+        assert name == str(event.utterance.id)
+        start, end = times.split(" --> ")
+        assert "-->" not in words
+        assert start < end or len(start) < len(end)
+        found = re.fullmatch(r"<v ([^<>]*)>\[([^<>\]]*)\]([^<>]*)", words)
+        assert found is not None
+        speaker, verdict, text = (html.unescape(part).split() for part in found.groups())
+        assert speaker == event.utterance.speaker.split() or "&" in block
+        assert " ".join(verdict).startswith(event.emotion.label)
+        assert text == event.utterance.text.split() or "&" in block
+    assert head in ("", "WEBVTT")
+
+
+@pytest.mark.parametrize(("kind", "lines"), [(sinks.Csv, 1), (sinks.WebVtt, 2)])
+def test_a_session_without_utterances_leaves_a_header(kind: type, lines: int) -> None:
+    assert written(kind, [next(conversation())]).count("\n") == lines
+
+
+def test_webvtt_escapes_markup() -> None:
+    event = _with_words("a --> b & <i>c</i>\n\nd")
+    assert written(sinks.WebVtt, [event]).endswith("a --&gt; b &amp; &lt;i&gt;c&lt;/i&gt; d\n\n")
+
+
+@given(st.lists(any_event, max_size=5))
+def test_text_is_one_printable_line_per_event(made: list[AnyEvent]) -> None:
+    lines = written(sinks.Text, made).split("\n")
+    assert lines.pop() == ""
+    shown = [x for x in made if not isinstance(x, schema.Provisional | schema.SpeechStarted)]
+    assert len(lines) == len(shown)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_text_marks_abstention_missing_modalities_gaps_and_health() -> None:
+    shown = written(sinks.Text, list(conversation()))
+    assert "[no visual: no face in view]" in shown
+    assert "gap: 7 x frames" in shown
+    assert "health: watch restarted (no answer for 2 s)" in shown
+    assert "session ended after" in shown
+    event = _with_words("hm", abstained=True)
+    assert f"{event.emotion.label}? " in written(sinks.Text, [event])
+
+
+def test_live_text_draws_provisional_answers_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = io.StringIO()
+    sink = sinks.Text(stream, live=True)
+    for event in conversation(1):
+        sink.write(event)
+    sink.close()
+    final = [line.rpartition("\x1b[2K")[2] for line in stream.getvalue().split("\n")]
+    assert final == written(sinks.Text, list(conversation(1))).split("\n")
+    assert " …" in stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", sinks.FORMATS.values())
+def test_an_existing_file_lives_until_the_session_has_started(kind: type, tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    path.write_text("of yesterday")
+    sink = kind(path)
+    sink.close()
+    assert path.read_text() == "of yesterday"
+    sink = kind(path)
+    for event in conversation(1):
+        sink.write(event)
+    assert path.read_text(encoding="utf-8"), "every line must be on the disk before the end"
+    assert "of yesterday" not in path.read_text(encoding="utf-8")
+    sink.close()
+    with pytest.raises(ValueError, match="closed"):
+        sink.write(next(conversation()))
+
+
+def test_what_a_killed_process_wrote_is_complete_to_its_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    code = (
+        "import os, sys\nfrom made_events import conversation\n"
+        "from gscon_live.realtime.events import sinks\n"
+        "sink = sinks.JsonLines(sys.argv[1])\n"
+        "for event in list(conversation())[:7]: sink.write(event)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, str(path)], env=environment, check=False)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert [schema.decode(line) for line in lines] == list(conversation())[:7]
+    assert lines[-1].endswith(b"\n")
+
+
+def test_a_missing_folder_is_refused_at_once(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing" / "events.jsonl", tmp_path):
+        with pytest.raises(InputError, match=re.escape(str(path))):
+            sinks.JsonLines(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_a_failure_in_one_line() -> None:
+    with pytest.raises(Failure, match="No space left"):
+        sinks.JsonLines("/dev/full").write(next(conversation()))
+
+
+def test_the_ending_chooses_the_sink(tmp_path: Path) -> None:
+    assert isinstance(sinks.for_path(tmp_path / "a.CSV"), sinks.Csv)
+    with pytest.raises(InputError, match="jsonl"):
+        sinks.for_path(tmp_path / "a.doc")
+
+
+def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:
+    event = next(event for event in conversation() if isinstance(event, UtteranceEvent))
+    replace = msgspec.structs.replace
+    return replace(
+        event,
+        utterance=replace(event.utterance, text=text),
+        emotion=replace(event.emotion, abstained=abstained),
+    )

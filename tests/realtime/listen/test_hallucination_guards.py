@@ -1,0 +1,113 @@
+"""Words that a recogniser invents where nobody spoke are not believed, and it is said why."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gscon_live.realtime.listen.hallucination_guards import (
+    INVENTED,
+    INVENTED_LOG_PROBABILITY,
+    MAX_WORDS_PER_SECOND,
+    Piece,
+    believe,
+)
+from gscon_live.realtime.pipeline.settings import Transcription
+
+law = settings(deadline=None, derandomize=True, max_examples=200)
+limits = Transcription()
+SURE = {"log_probability": -0.2, "no_speech": 0.05, "compression": 1.2}
+
+
+def piece(text: str, **values: float) -> Piece:
+    return Piece(text, **{**SURE, **values})
+
+
+pieces = st.lists(
+    st.builds(
+        Piece,
+        st.sampled_from([" Hello there.", " Thank you.", "", " ...", " a b c d e f", " Ja, gut"]),
+        st.floats(-3, 0),
+        st.floats(0, 1),
+        st.floats(0.5, 5),
+    ),
+    max_size=5,
+)
+
+
+@law
+@given(pieces, st.floats(0, 20), st.floats(0, 1), st.floats(-2, 0), st.floats(1, 4))
+def test_what_is_believed_keeps_to_the_limits(
+    pieces: list[Piece], seconds: float, no_speech: float, log_probability: float, ratio: float
+) -> None:
+    settings = Transcription(
+        max_no_speech=no_speech, min_log_probability=log_probability, max_compression=ratio
+    )
+    text, reason = believe(pieces, seconds, settings)
+    assert bool(text) == (reason is None)
+    within = [
+        one.text.strip()
+        for one in pieces
+        if (one.no_speech <= no_speech or one.log_probability >= log_probability)
+        and one.compression <= ratio
+        and any(letter.isalnum() for letter in one.text)
+        and ("Thank you" not in one.text or one.log_probability >= INVENTED_LOG_PROBABILITY)
+    ]
+    words = " ".join(within).split()
+    if len(words) > MAX_WORDS_PER_SECOND * max(seconds, 0.2):
+        assert text == ""
+    else:
+        assert text == " ".join(within)
+
+
+def test_what_is_sure_is_believed_as_it_is_written() -> None:
+    assert believe([piece(" Hello,"), piece(" world.")], 2.0, limits) == ("Hello, world.", None)
+
+
+@pytest.mark.parametrize("phrase", sorted(INVENTED))
+def test_a_phrase_of_silence_is_believed_only_when_sure(phrase: str) -> None:
+    for written in (f" {phrase}.", phrase.upper() + "!", f"  {phrase} "):
+        assert believe([piece(written)], 3.0, limits)[0] == written.strip()
+        text, reason = believe([piece(written, log_probability=-0.6)], 3.0, limits)
+        assert text == ""
+        assert "over silence" in (reason or "")
+
+
+def test_a_sentence_that_holds_such_a_phrase_is_no_such_phrase() -> None:
+    one = piece("Thank you for the letter.", log_probability=-0.6)
+    assert believe([one], 3.0, limits) == ("Thank you for the letter.", None)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"no_speech": 0.9, "log_probability": -1.5}, "heard no speech"),
+        ({"compression": 6.0}, "repeated itself"),
+    ],
+)
+def test_doubt_is_explained(values: dict[str, float], reason: str) -> None:
+    text, said = believe([piece("so so so so", **values)], 3.0, limits)
+    assert text == ""
+    assert reason in (said or "")
+
+
+@pytest.mark.parametrize("values", [{"no_speech": 0.9}, {"log_probability": -1.5}])
+def test_one_doubt_about_speech_alone_is_not_enough(values: dict[str, float]) -> None:
+    assert believe([piece("Hello.", **values)], 3.0, limits) == ("Hello.", None)
+
+
+def test_nobody_speaks_that_fast() -> None:
+    text, reason = believe([piece(" word" * 40)], 2.0, limits)
+    assert (text, reason) == ("", "more words than the time allows")
+    assert believe([piece(" word" * 10)], 2.0, limits)[1] is None
+    # One short word in a very short sound is no invention.
+    assert believe([piece("No!")], 0.01, limits) == ("No!", None)
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["  ", ""], [" ..."], ["-", "♪ ♪"]])
+def test_no_words_are_no_words(texts: list[str]) -> None:
+    assert believe([piece(text) for text in texts], 3.0, limits) == ("", "no words recognised")
+
+
+def test_a_doubtful_piece_does_not_take_the_others_with_it() -> None:
+    made = believe([piece("Hello."), piece("la la la la", compression=9.0)], 3.0, limits)
+    assert made == ("Hello.", None)

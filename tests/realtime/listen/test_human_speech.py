@@ -1,0 +1,133 @@
+"""Real human speech through the real command: every sentence is heard, and in the right words."""
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from spoken import (
+    TWO_SENTENCES,
+    Placed,
+    Sentence,
+    held_out_sentences,
+    join,
+    loud_frames,
+    needs_ravdess,
+    runs,
+    whole,
+    word_error_rate,
+    write_wav,
+)
+
+from gscon_live.realtime.events import schema
+
+#: Seconds between the recordings, which are quiet at both ends themselves.
+GAP = 1.2
+#: Amplitude of the noise under everything: digital silence, the hardest for the detector.
+BACKGROUND = 0.0
+#: A recording with a longer pause in it may well be two utterances; it is left out (seconds).
+LONGEST_PAUSE = 0.35
+
+
+class Replayed(NamedTuple):
+    """Where the sentences lie, the final events, and all events."""
+
+    placed: list[Placed]
+    finals: list[schema.UtteranceEvent]
+    every: list[schema.AnyEvent]
+
+
+def unbroken(sentence: Sentence) -> bool:
+    """Whether it is said in one go."""
+    return len(runs(loud_frames(sentence.samples), LONGEST_PAUSE)) == 1
+
+
+@pytest.fixture(scope="module")
+def said() -> list[Sentence]:
+    """Recordings of four actors whom the recogniser has never heard, in all eight emotions."""
+    return [one for one in held_out_sentences(range(1, 9), each=1) if unbroken(one)]
+
+
+@pytest.fixture(scope="module")
+def replayed(said: list[Sentence], tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    """One replay of all of them, one after another."""
+    folder = tmp_path_factory.mktemp("human")
+    rng = np.random.default_rng(7)
+    sound, placed = join(
+        [whole(one.samples) for one in said], [GAP] * (len(said) + 1), BACKGROUND, rng
+    )
+    write_wav(folder / "joined.wav", sound)
+    line = f"--captions off --transcriber {TWO_SENTENCES} --events out.jsonl"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "gscon_live.realtime.replay",
+            "joined.wav",
+            *line.split(),
+            "--quiet",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    every = [schema.decode(line) for line in (folder / "out.jsonl").read_bytes().splitlines()]
+    finals = [one for one in every if isinstance(one, schema.UtteranceEvent)]
+    return Replayed(placed, finals, every)
+
+
+pytestmark = needs_ravdess
+
+
+def _over(place: Placed, finals: list[schema.UtteranceEvent]) -> list[schema.UtteranceEvent]:
+    return [
+        one for one in finals if one.utterance.start < place.end and one.utterance.end > place.start
+    ]
+
+
+def test_the_recordings_are_many_and_balanced(said: list[Sentence]) -> None:
+    assert len(said) >= 48
+    assert {one.actor for one in said} == {21, 22, 23, 24}
+    assert len({one.words for one in said}) == 2
+
+
+def test_every_sentence_is_one_utterance(
+    replayed: Replayed,
+) -> None:
+    placed, finals, _ = replayed
+    assert [len(_over(place, finals)) for place in placed] == [1] * len(placed)
+    assert len(finals) == len(placed)
+
+
+def test_the_words_are_right(
+    said: list[Sentence],
+    replayed: Replayed,
+) -> None:
+    placed, finals, _ = replayed
+    heard = [" ".join(one.utterance.text for one in _over(place, finals)) for place in placed]
+    rate = word_error_rate((one.words, text) for one, text in zip(said, heard, strict=True))
+    assert rate <= 0.1
+    assert {one.words for one in said} <= set(heard)
+    assert all(one.utterance.text_source == "asr" for one in finals if one.utterance.text)
+
+
+def test_what_is_there_is_said_and_what_is_missing_has_a_reason(replayed: Replayed) -> None:
+    for one in replayed.finals:
+        text, audio, visual = (
+            one.modalities.text,
+            one.modalities.audio,
+            one.modalities.visual,
+        )
+        assert text.present == bool(one.utterance.text)
+        assert text.present or text.reason
+        assert audio.present
+        assert not visual.present
+        assert visual.reason
+    ended = replayed.every[-1]
+    assert isinstance(ended, schema.SessionEnded)
+    assert ended.complete
+    assert ended.utterances == len(replayed.finals)

@@ -1,0 +1,168 @@
+"""Where the words come from is decided once, and what is missing is said with its remedy."""
+
+from pathlib import Path
+
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.listen.transcription_source import Words, choose
+from gscon_live.realtime.pipeline.settings import Transcription
+
+
+class Hub:
+    """The model hub as faster-whisper's client shows it: what is cached, and whether it answers.
+
+    The one thing here that stands in for something real, as that would need a network.
+    """
+
+    def __init__(self, cached: str | None = None, reachable: bool = False) -> None:
+        self.cached = cached
+        self.reachable = reachable
+        self.asked: list[tuple[str, bool]] = []
+
+    def __call__(self, name: str, local_files_only: bool = False) -> str:
+        self.asked.append((name, local_files_only))
+        if name == self.cached or (self.reachable and not local_files_only):
+            return f"/cache/{name}"
+        raise LocalEntryNotFoundError("no\nsuch entry")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A hub with nothing cached that cannot be reached; tests may change it."""
+    made = Hub()
+    monkeypatch.setattr(transcription_source, "download_model", made)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return made
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("model.bin", "config.json"):
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def refusal(transcription: Transcription, has_captions: bool = False) -> str:
+    with pytest.raises(InputError) as caught:
+        choose(transcription, has_captions)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("wanted", ["auto", "off"])
+def test_captions_are_taken_where_there_are_any(wanted: str, hub: Hub, model: Path) -> None:
+    transcription = Transcription(transcriber=wanted, directory=str(model))
+    assert choose(transcription, True) == Words(captions=True)
+    assert hub.asked == []
+
+
+def test_off_is_off(hub: Hub) -> None:
+    assert choose(Transcription(transcriber="off", directory="/nowhere"), False) == Words()
+    assert hub.asked == []
+
+
+def test_a_model_that_is_asked_for_goes_before_captions(hub: Hub, model: Path) -> None:
+    hub.cached = "tiny"
+    assert choose(Transcription(transcriber=str(model)), True) == Words(model=str(model))
+    assert choose(Transcription(transcriber="tiny"), True) == Words(model="/cache/tiny")
+
+
+def test_auto_takes_the_configured_directory_before_the_name(hub: Hub, model: Path) -> None:
+    hub.cached = "small"
+    assert choose(Transcription(directory=str(model)), False) == Words(model=str(model))
+    assert hub.asked == []
+
+
+def test_auto_takes_the_cached_model_of_that_name_without_the_network(hub: Hub) -> None:
+    hub.cached = "base"
+    assert choose(Transcription(name="base"), False) == Words(model="/cache/base")
+    assert hub.asked == [("base", True)]
+
+
+def test_auto_without_anything_goes_on_without_words_and_says_so(hub: Hub) -> None:
+    made = choose(Transcription(), False)
+    assert (made.captions, made.model) == (False, None)
+    assert made.notice is not None
+    assert "\n" not in made.notice
+    for part in ("'small'", "without words", "--transcriber", "--captions"):
+        assert part in made.notice
+
+
+def test_a_download_is_announced_first(hub: Hub) -> None:
+    hub.reachable = True
+    said: list[str] = []
+    assert choose(Transcription(transcriber="tiny"), False, said.append).model == "/cache/tiny"
+    assert len(said) == 1
+    assert "downloading" in said[0]
+    assert "'tiny'" in said[0]
+
+
+@pytest.mark.parametrize("value", ["1", "true", "ON"])
+def test_offline_by_wish_nothing_is_downloaded(
+    value: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+    hub.reachable = True
+    message = refusal(Transcription(transcriber="tiny"))
+    assert "HF_HUB_OFFLINE" in message
+    assert "--transcriber off" in message
+    assert hub.asked == [("tiny", True)]
+    assert choose(Transcription(), False).notice is not None
+
+
+def test_a_model_that_cannot_be_had_is_refused_by_name(hub: Hub) -> None:
+    message = refusal(Transcription(transcriber="tiny"))
+    for part in ("'tiny'", "could not be downloaded", "--transcriber off"):
+        assert part in message
+
+
+def test_the_real_client_is_asked_the_way_it_wants(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = transcription_source.download_model
+
+    def elsewhere(name: str, **options: object) -> object:
+        return real(name, cache_dir=str(tmp_path), **options)
+
+    monkeypatch.setattr(transcription_source, "download_model", elsewhere)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE" in refusal(Transcription(transcriber="tiny.en"))
+    notice = choose(Transcription(name="tiny.en"), False).notice
+    assert notice is not None
+    assert "'tiny.en'" in notice
+
+
+def test_an_unknown_name_is_refused_with_those_there_are(hub: Hub) -> None:
+    message = refusal(Transcription(transcriber="smal"))
+    assert "'smal'" in message
+    assert "small, " in message
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("path", ["./nowhere", "~/nowhere", "/nowhere/at/all", "a/b"])
+def test_a_directory_that_is_not_there_is_refused(path: str, hub: Hub) -> None:
+    for transcription in (Transcription(transcriber=path), Transcription(directory=path)):
+        message = refusal(transcription)
+        assert path in message
+        assert "no such directory" in message
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("missing", ["model.bin", "config.json"])
+def test_a_directory_without_a_model_names_what_it_lacks(
+    missing: str, hub: Hub, model: Path
+) -> None:
+    (model / missing).unlink()
+    for transcription in (
+        Transcription(transcriber=str(model)),
+        Transcription(directory=str(model)),
+    ):
+        message = refusal(transcription)
+        assert f"no {missing}" in message
+        assert str(model) in message

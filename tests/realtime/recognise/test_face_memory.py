@@ -1,0 +1,137 @@
+"""What was seen during an utterance: whose face, how often, and why none."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.recognise.face_memory import FaceMemory
+
+law = settings(deadline=None, derandomize=True, max_examples=100)
+
+
+def face(track: int, size: int = 50, value: float = 0.0, mouth: float = 0.0) -> messages.Face:
+    vector = np.array([track, value], "<f4").tobytes()
+    return messages.Face(track, (0, 0, size, size), vector, mouth)
+
+
+def memory(*frames: tuple[float, list[messages.Face]]) -> FaceMemory:
+    made = FaceMemory()
+    for time, faces in frames:
+        made.add(messages.Faces(time, faces))
+    return made
+
+
+def test_no_frames_is_not_the_same_as_no_face() -> None:
+    empty = memory().look(0.0, 9.0)
+    assert (empty.features, empty.reason, empty.face, empty.faces) == (None, "no frames", None, 0)
+    elsewhere = memory((1.0, [face(1)]), (5.0, [face(1)])).look(2.0, 4.0)
+    assert (elsewhere.features, elsewhere.reason) == (None, "no frames")
+    nobody = memory((1.0, []), (2.0, [])).look(0.0, 9.0)
+    assert (nobody.features, nobody.reason) == (None, "no face in view")
+    assert (nobody.face, nobody.faces) == (None, 0)
+
+
+def test_both_bounds_belong_to_the_utterance() -> None:
+    made = memory(*((float(second), [face(1, value=second)]) for second in range(6)))
+    look = made.look(1.0, 3.0)
+    assert look.features is not None
+    assert look.features.tolist() == [[1, 1], [1, 2], [1, 3]]
+    assert (look.reason, look.face, look.faces) == (None, 1, 1)
+
+
+def test_a_face_that_leaves_counts_for_the_frames_it_was_in() -> None:
+    look = memory((1.0, [face(3, value=1)]), (2.0, []), (3.0, [face(3, value=3)])).look(0, 9)
+    assert look.features is not None
+    assert look.features.tolist() == [[3, 1], [3, 3]]
+
+
+def test_of_several_the_one_that_is_largest_for_longest_is_used() -> None:
+    frames = [(float(n), [face(1, 60), face(2, 90)] if n < 2 else [face(1, 60)]) for n in range(10)]
+    look = memory(*frames).look(0, 9)
+    assert (look.face, look.faces) == (1, 2)
+    assert look.features is not None
+    assert len(look.features) == 10
+    early = memory(*frames).look(0, 1)
+    assert (early.face, early.faces) == (2, 2)
+
+
+def test_of_several_the_one_whose_mouth_moves_is_used() -> None:
+    def used(*mouths: float) -> int | None:
+        faces = [face(number, 90 - number, mouth=one) for number, one in enumerate(mouths, 1)]
+        return memory(*((float(second), faces) for second in range(8))).look(0, 9).face
+
+    assert used(0.2, 6.0) == 2
+    assert used(6.0, 0.2) == 1
+    assert used(0.1, 2.0, 5.0) == 3
+    # Hardly more than the other, or hardly at all: the largest.
+    assert used(5.0, 6.0) == 1
+    assert used(0.1, 0.8) == 1
+
+
+def test_a_mouth_that_is_seen_for_a_moment_is_not_the_speakers() -> None:
+    frames = [(float(n), [face(1, 60), face(2, 40, mouth=9.0)][: 2 if n < 3 else 1])
+              for n in range(10)]  # fmt: skip
+    assert memory(*frames).look(0, 9).face == 1
+
+
+def test_of_equal_ones_the_first_known_is_used() -> None:
+    assert memory((1.0, [face(5), face(2)])).look(0, 9).face == 2
+
+
+def test_what_is_forgotten_is_not_seen_and_takes_no_room() -> None:
+    made = memory(*((float(second), [face(1, value=second)]) for second in range(10)))
+    made.forget(7.0)
+    assert len(made) == 3
+    look = made.look(0.0, 20.0)
+    assert look.features is not None
+    assert look.features[:, 1].tolist() == [7, 8, 9]
+    made.forget(100.0)
+    assert len(made) == 0
+
+
+@law
+@given(
+    frames=st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.dictionaries(st.integers(1, 4), st.integers(1, 90), max_size=3),
+        ),
+        max_size=12,
+    ),
+    bounds=st.tuples(st.integers(-2, 30), st.integers(0, 20)),
+    forgotten=st.integers(-5, 5),
+)
+def test_a_look_is_what_a_plain_search_finds(
+    frames: list[tuple[int, dict[int, int]]], bounds: tuple[int, int], forgotten: int
+) -> None:
+    made, time, seen = FaceMemory(), 0, []
+    start, end = bounds[0], bounds[0] + bounds[1]
+    for later, faces in frames:
+        time += later
+        made.add(messages.Faces(time, [face(track, size, time) for track, size in faces.items()]))
+        seen += [(time, faces)] if start <= time <= end else []
+    if forgotten <= start:
+        made.forget(forgotten)
+    look = made.look(start, end)
+    areas: dict[int, int] = {}
+    for _, faces in seen:
+        for track, size in faces.items():
+            areas[track] = areas.get(track, 0) + size * size
+    if not areas:
+        assert look.features is None
+        assert look.reason == ("no face in view" if seen else "no frames")
+        return
+    used = max(sorted(areas), key=lambda track: areas[track])
+    assert (look.face, look.faces, look.reason) == (used, len(areas), None)
+    assert look.features is not None
+    assert look.features.tolist() == [[used, time] for time, faces in seen if used in faces]
+
+
+def test_a_look_gives_what_was_put_in() -> None:
+    look = memory((1.0, [face(1, value=0.1)])).look(1.0, 1.0)
+    assert look.features is not None
+    assert look.features.dtype == np.float32
+    assert look.features.shape == (1, 2)
+    assert look.features[0, 1] == pytest.approx(0.1)

@@ -1,0 +1,137 @@
+"""The sample conversation is what its README says, and can be made again."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from gscon_live.common import cli
+from gscon_live.realtime import sample
+from gscon_live.realtime.sample import make
+
+Cue = tuple[float, float, str]
+
+
+@pytest.fixture(scope="module")
+def cues() -> list[Cue]:
+    with av.open(str(sample.CONVERSATION)) as media:
+        return [
+            (
+                float(packet.pts * packet.time_base),
+                float((packet.pts + packet.duration) * packet.time_base),
+                bytes(packet).decode(),
+            )
+            for packet in media.demux(media.streams.subtitles[0])
+            if packet.size
+        ]
+
+
+@pytest.fixture(scope="module")
+def sound() -> np.ndarray:
+    resampler = av.AudioResampler("flt", "mono", 16_000)
+    with av.open(str(sample.CONVERSATION)) as media:
+        frames = [made for frame in media.decode(audio=0) for made in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray().ravel() for frame in frames])
+
+
+def test_it_is_small_and_short() -> None:
+    assert sample.CONVERSATION.stat().st_size < 1_500_000
+    with av.open(str(sample.CONVERSATION)) as media:
+        assert 25 < media.duration / av.time_base < 45
+        video, audio = media.streams.video[0], media.streams.audio[0]
+        assert (video.codec_context.name, video.width, video.height) == ("h264", 640, 360)
+        assert audio.codec_context.name == "aac"
+
+
+def test_the_caption_track_names_the_speakers_and_holds_the_script(cues: list[Cue]) -> None:
+    assert [text for _, _, text in cues] == [f"<v {x.speaker}>{x.text}" for x in make.SCRIPT]
+    assert {x.speaker for x in make.SCRIPT} == {"Ada", "Ben"}
+
+
+def test_the_utterances_lie_apart(cues: list[Cue]) -> None:
+    for (_, end, _), (start, _, _) in pairwise(cues):
+        assert 0.9 <= start - end + 0.001 <= 1.51
+
+
+def test_captions_lie_exactly_on_the_speech(cues: list[Cue], sound: np.ndarray) -> None:
+    def loudest(start: float, end: float) -> float:
+        return float(np.abs(sound[int(start * 16_000) : int(end * 16_000)]).max())
+
+    # The codec smears sound by a few milliseconds around an onset.
+    before = 0.0
+    for start, end, _ in cues:
+        assert loudest(start, start + 0.05) > 0.01
+        assert loudest(end - 0.05, end) > 0.005
+        assert loudest(before, start - 0.03) < 0.005
+        before = end + 0.03
+
+
+def test_the_sidecar_holds_the_same_captions(cues: list[Cue]) -> None:
+    blocks = sample.CONVERSATION.with_suffix(".vtt").read_text(encoding="utf-8").split("\n\n")
+    assert blocks[0] == "WEBVTT"
+    for block, (start, end, text) in zip(blocks[1:], cues, strict=True):
+        times, words = block.strip().split("\n")
+        assert words == text
+        stamps = [
+            sum(float(part) * 60**power for power, part in enumerate(reversed(stamp.split(":"))))
+            for stamp in times.split(" --> ")
+        ]
+        assert stamps == pytest.approx([start, end], abs=0.0015)
+
+
+def test_somebody_is_in_the_picture_except_during_the_lines_that_say_so(cues: list[Cue]) -> None:
+    with av.open(str(sample.CONVERSATION)) as media:
+        spread = {
+            float(frame.time): float(frame.to_ndarray(format="gray")[:300].std())
+            for frame in media.decode(video=0)
+        }
+    for line, (start, end, _) in zip(make.SCRIPT, cues, strict=True):
+        inside = [value for time, value in spread.items() if start <= time <= end]
+        assert (min(inside) > 20) if line.face else (max(inside) < 5)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the espeak-ng command")
+def test_it_can_be_made_again_with_the_same_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make, "SCRIPT", make.SCRIPT[:2])
+    monkeypatch.setattr(make, "WIDTH", 160)
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+        assert cli.run(make.main, [str(folder)]) == 0
+    names = sorted(path.name for path in first.iterdir())
+    assert names == ["conversation.mkv", "conversation.vtt"]
+    assert (first / names[1]).read_bytes() == (second / names[1]).read_bytes()
+    one, other = (_contents(folder / names[0]) for folder in (first, second))
+    assert one["audio"] == other["audio"]
+    assert one["subtitle"] == other["subtitle"]
+    pictures = [_pictures(folder / names[0]) for folder in (first, second)]
+    assert pictures[0].shape == pictures[1].shape
+    assert len(pictures[0]) > 50
+    # The encoder spends its bits a little differently each time; in grey levels of 255.
+    assert np.abs(pictures[0].astype(float) - pictures[1]).mean(axis=(1, 2)).max() < 5
+
+
+def _contents(path: Path) -> dict[str, bytes]:
+    """All packets of each kind of stream, in a row."""
+    found: dict[str, bytes] = {}
+    with av.open(str(path)) as media:
+        for packet in media.demux():
+            found[packet.stream.type] = found.get(packet.stream.type, b"") + bytes(packet)
+    return found
+
+
+def _pictures(path: Path) -> np.ndarray:
+    with av.open(str(path)) as media:
+        return np.stack([frame.to_ndarray(format="gray") for frame in media.decode(video=0)])
+
+
+def test_a_missing_folder_is_the_users_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(make.main, [str(tmp_path / "missing")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

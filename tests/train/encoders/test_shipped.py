@@ -1,0 +1,75 @@
+"""The weights that ship do on held-out data what their cards say."""
+
+import msgspec
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from gscon_live.model import checkpoint
+from gscon_live.model.encoders.face.face_encoder import WEIGHTS, FaceEncoder, FaceNet
+from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.features import UtteranceFeatures
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.recogniser import EmotionRecogniser
+from gscon_live.train.corpora import data_folder, fer2013, meld, voices
+from gscon_live.train.encoders import face
+from gscon_live.train.scoring.metrics import score
+
+pytestmark = pytest.mark.skipif(
+    not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA"
+)
+
+
+def test_the_face_encoder_scores_what_its_card_says() -> None:
+    net = FaceNet()
+    net.load_state_dict(load_file(WEIGHTS))
+    card = msgspec.json.decode(WEIGHTS.with_suffix(".json").read_bytes())
+    found = face.evaluate(net, fer2013.load("test"))
+    assert found.accuracy == pytest.approx(card["test"]["accuracy"], abs=2e-3)
+    assert found.accuracy > 0.68
+
+
+def test_words_alone_beat_always_neutral_on_real_dialogues() -> None:
+    """Through the recogniser, one utterance after the other, as live."""
+    text = ConversationTextEncoder()
+    recogniser = EmotionRecogniser(checkpoint.load("live"), encoders={"text": text.identity})
+    probabilities, labels = [], []
+    for turns in meld.load("test")[:25]:
+        recogniser.reset()
+        text.reset()
+        for turn in turns:
+            features = UtteranceFeatures(text=text.final(turn.text, turn.speaker))
+            probabilities.append(recogniser.final(features, turn.speaker).probabilities)
+            labels.append(turn.emotion)
+    found = score(np.stack(probabilities), np.array(labels), EMOTIONS)
+    neutral = np.eye(len(EMOTIONS))[[0] * len(labels)]
+    always = score(neutral, np.array(labels), EMOTIONS)
+    assert found.weighted_f1 > always.weighted_f1 + 0.2
+    assert found.macro_f1 > always.macro_f1 + 0.2
+
+
+def test_voices_and_faces_of_unknown_people_move_the_answer_the_right_way() -> None:
+    """The probability of anger and of joy, when shown against when not."""
+    live = checkpoint.load("live")
+    audio, visual = AudioEncoder(), FaceEncoder()
+    recogniser = EmotionRecogniser(
+        live, encoders={"audio": audio.identity, "visual": visual.identity}
+    )
+    by_voice: dict[bool, list[float]] = {True: [], False: []}
+    anger = EMOTIONS.index("anger")
+    for clip, sound in voices.load():
+        if clip.actor in ("ravdess-21", "ravdess-22") and clip.emotion in (0, anger):
+            given = UtteranceFeatures(audio=audio.encode(sound))
+            chance = recogniser.provisional(given, "S1").probabilities[anger]
+            by_voice[clip.emotion == anger].append(float(chance))
+    assert np.mean(by_voice[True]) > np.mean(by_voice[False]) + 0.15
+
+    by_face: dict[bool, list[float]] = {True: [], False: []}
+    joy = EMOTIONS.index("joy")
+    faces = fer2013.load("test")
+    for pixels, emotion in zip(faces.pixels[::40], faces.labels[::40], strict=True):
+        given = UtteranceFeatures(visual=visual.pool(visual.encode(pixels[None])))
+        chance = recogniser.provisional(given, "S1").probabilities[joy]
+        by_face[emotion == joy].append(float(chance))
+    assert np.mean(by_face[True]) > np.mean(by_face[False]) + 0.15

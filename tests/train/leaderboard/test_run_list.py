@@ -1,0 +1,196 @@
+"""Lists of runs: `train.leaderboard LIST --fit` trains what is not trained, and shows
+all."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from toy import TOY, working_in
+
+from gscon_live.common.cli import run
+from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.leaderboard import __main__ as leaderboard
+from gscon_live.train.leaderboard import run_list
+from gscon_live.train.leaderboard.board import Board
+
+COMMAND = [sys.executable, "-m", "gscon_live.train.leaderboard", "all.yaml", "--fit"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder to work in, with the recipe `toy.yaml`, its features, and the list `all.yaml`."""
+    with working_in(tmp_path, epochs=2) as place:
+        told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp")
+        yield place
+
+
+def told(*lines: str) -> None:
+    Path("all.yaml").write_text(yaml.safe_dump({"runs": list(lines)}))
+
+
+def say(*words: str) -> int:
+    return run(leaderboard.main, list(words))
+
+
+def weights() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path("runs").rglob("model.safetensors")}
+
+
+def test_the_runs_of_a_list_are_trained_once_and_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say("all.yaml", "--fit", "--jobs", "2", "--json") == 0
+    made = msgspec.json.decode(capsys.readouterr().out, type=Board)
+    mine = {row.model: row.seeds for row in made.rows if row.origin == "run"}
+    assert mine == {"one": 2, "two": 1}
+    before = weights()
+    assert len(before) == 3
+    # A seed more, and a run more: what there is stays.
+    told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp seeds=2", "toy.yaml name=three")
+    assert say("all.yaml", "--fit", "--json") == 0
+    made = msgspec.json.decode(capsys.readouterr().out, type=Board)
+    mine = {row.model: row.seeds for row in made.rows if row.origin == "run"}
+    assert mine == {"one": 2, "two": 2, "three": 1}
+    after = weights()
+    assert len(after) == 5
+    assert before.items() <= after.items()
+    # Without --fit the same, as nothing is left to train; and a run beside the list.
+    assert say("all.yaml", "one", "--json") == 0
+    assert msgspec.json.decode(capsys.readouterr().out, type=Board).rows == made.rows
+
+
+def test_a_grid_is_every_network_with_every_balance(folder: Path) -> None:
+    grid = {
+        "name": "all", "every": "toy.yaml seeds=3",
+        "networks": {"mlp": "", "ada2i": "options.rank=2"},
+        "balances": {"none": "plugins={}", "fagm": "plugins.fagm.gamma=0.5"},
+        "cells": {"ada2i fagm": "plugins.fagm.gamma=0.1"},
+    }  # fmt: skip
+    Path("all.yaml").write_text(
+        yaml.safe_dump({"runs": ["toy.yaml name=one"], "grids": [grid]}, sort_keys=False)
+    )
+    made = {one.recipe.name: one.recipe for one in run_list.read("all.yaml")}
+    assert list(made) == ["one", "all-mlp-none", "all-mlp-fagm", "all-ada2i-none", "all-ada2i-fagm"]
+    last = made["all-ada2i-fagm"]
+    assert (last.model, last.seeds, last.options["rank"]) == ("ada2i", 3, 2)
+    assert (last.plugins or {})["fagm"]["gamma"] == 0.1
+    assert (made["all-mlp-fagm"].plugins or {})["fagm"]["gamma"] == 0.5
+    assert made["all-mlp-none"].plugins == made["one"].plugins == {}
+    Path("all.yaml").write_text(yaml.safe_dump({"grids": [{**grid, "cells": {"mlp ratio": ""}}]}))
+    with pytest.raises(InputError, match=r"'all'.*'mlp ratio'"):
+        run_list.read("all.yaml")
+
+
+def test_trainings_are_stopped_with_the_command(folder: Path) -> None:
+    (folder / "toy.yaml").write_text(yaml.safe_dump({**TOY, "epochs": 10_000}))
+    process = subprocess.Popen([*COMMAND, "--jobs", "2"], stderr=subprocess.DEVNULL)
+    histories = [Path("runs") / name / "seed-1" / "history.jsonl" for name in ("one", "two")]
+    try:
+        while not all(path.is_file() for path in histories):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
+        process.wait()
+    sizes = [path.stat().st_size for path in histories]
+    time.sleep(1)
+    assert [path.stat().st_size for path in histories] == sizes
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "mention"),
+    [
+        (["toy.yaml"], [], "--fit"),
+        (["toy.yaml name=a", "toy.yaml name=a seeds=2"], ["--fit"], "two runs are named 'a'"),
+        (["nonesuch"], ["--fit"], "nonesuch"),
+        (["toy.yaml epoch=1"], ["--fit"], "epoch"),
+        (["face"], ["--fit"], "kind face"),
+        (["toy.yaml name='a"], ["--fit"], "quotes"),
+        ([""], ["--fit"], "an empty run"),
+        ([], ["--fit"], "no runs"),
+        (["toy.yaml"], ["--fit", "--jobs", "0"], "--jobs 0"),
+        (["toy.yaml features=none.pkl"], ["--fit"], "none.pkl"),
+    ],
+)
+def test_wrong_lists_are_one_line_and_exit_2(
+    folder: Path,
+    lines: list[str],
+    words: list[str],
+    mention: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told(*lines)
+    assert say("all.yaml", *words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert mention in said[0]
+    assert not list(Path().glob("runs/*/seed-*/model.*"))
+
+
+def test_a_list_has_no_keys_but_runs_and_fit_needs_a_list(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("all.yaml").write_text("runs: []\nseeds: 3\n")
+    assert say("all.yaml", "--fit") == 2
+    assert "seeds" in capsys.readouterr().err
+    assert say("one", "--fit") == 2
+    assert "one" in capsys.readouterr().err
+
+
+def test_the_run_of_another_recipe_is_not_trained_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told("toy.yaml name=one")
+    assert say("all.yaml", "--fit", "--json") == 0
+    before = weights()
+    told("toy.yaml name=one width=32")
+    capsys.readouterr()
+    assert say("all.yaml", "--fit") == 2
+    assert "width=16" in capsys.readouterr().err
+    assert weights() == before
+
+
+def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, start in (("base", None), ("mine", "base.yaml"), ("other", None)):
+        Path(f"{name}.yaml").write_text(yaml.safe_dump({"kind": "text", "name": name} | (
+            {"start": start} if start else {}
+        )))  # fmt: skip
+    told(
+        "iemocap name=a text=mine.yaml seeds=3 text_seeds=2",
+        "iemocap name=b text=mine.yaml seeds=1",
+        "iemocap name=c text=other.yaml seeds=2 first_seed=2",
+        "iemocap name=d text=frozen",
+        "toy.yaml text=other.yaml",
+    )
+    there = {("mine", 1)}
+    monkeypatch.setattr(text_cache, "is_trained", lambda made, seed: (made.name, seed) in there)
+
+    def found() -> list[tuple[str, ...]]:
+        return [one.words for one in run_list.text_encoders(run_list.read("all.yaml"))]
+
+    base, mine = ("base.yaml", "first_seed=1", "seeds=1"), ("mine.yaml", "first_seed=2", "seeds=1")
+    other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (2, 3)]
+    assert sorted(found()) == sorted([base, mine, *other])
+    assert found()[-1] == mine
+    there.add(("base", 1))
+    assert base not in found()
+    there |= {("mine", 2), ("other", 2), ("other", 3)}
+    assert found() == []
+
+
+@pytest.mark.parametrize("name", loader.names(run_list.FOLDER))
+def test_the_lists_that_ship_can_be_read(name: str) -> None:
+    made = run_list.read(name)
+    assert len({one.folder for one in made}) == len(made) > 1

@@ -1,0 +1,265 @@
+"""Recipes of training on conversations: what follows from what, and what is refused."""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from made_corpus import DIMS, LABELS, corpus
+
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import MODALITIES
+from gscon_live.model.networks.network import build
+from gscon_live.train import fit
+from gscon_live.train.corpora import erc
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
+from gscon_live.train.engine.trainer import fabric
+from gscon_live.train.networks.recipe import (
+    ConversationRecipe,
+    architecture,
+    check,
+    material,
+    resolved,
+)
+from gscon_live.train.networks.task import ConversationCourse, class_weights, standardise
+
+RECIPE = ConversationRecipe(width=8, heads=2)
+
+
+def with_dialogue(split: str, **values: object) -> FeaturedCorpus:
+    """The made corpus with one dialogue changed."""
+    made = corpus()
+    first, second, *rest = made.splits[split]
+    splits = {**made.splits, split: (first, dataclasses.replace(second, **values), *rest)}
+    return dataclasses.replace(made, splits=splits)
+
+
+@pytest.mark.parametrize("name", erc.TABLES)
+def test_every_table_has_a_recipe_of_its_name(name: str) -> None:
+    made = fit.recipe(name, [])
+    assert isinstance(made, ConversationRecipe)
+    assert (made.corpus, made.name) == (name, f"{name}-gscon-causal")
+
+
+def test_the_command_of_the_documentation_is_understood() -> None:
+    made = fit.recipe("iemocap", ["model=gscon", "context=causal", "seeds=5"])
+    assert isinstance(made, ConversationRecipe)
+    assert (made.model, made.context, made.seeds) == ("gscon", "causal", 5)
+    assert fit.recipe("iemocap", ["absence.window=0.5"]).absence.window == 0.5
+
+
+def test_what_is_left_open_follows_from_the_rest() -> None:
+    made = resolved(RECIPE)
+    assert (made.gdc, made.ssc, made.batch) == (0.5, 1.0, 8)
+    windows = resolved(msgspec.structs.replace(RECIPE, context="buffer", gdc=0.0, model="gscon"))
+    assert (windows.gdc, windows.ssc, windows.batch) == (0.0, 1.0, 128)
+    plain = resolved(msgspec.structs.replace(RECIPE, model="mlp", name="mine", batch=3))
+    assert (plain.gdc, plain.ssc, plain.batch, plain.name) == (0.0, 0.0, 3, "mine")
+    assert resolved(made) == made
+
+
+@pytest.mark.parametrize(
+    ("values", "direct"),
+    [
+        ({"text": "text-iemocap"}, True),
+        ({"text": "text-iemocap", "direct": False}, False),
+        ({"text": "text-iemocap", "modalities": ("audio",)}, False),
+        ({"text": "text-iemocap", "features": "some.pkl"}, False),
+        ({}, False),
+    ],
+)
+def test_a_direct_head_is_for_a_text_encoder_that_was_trained_before(
+    values: dict[str, Any], direct: bool
+) -> None:
+    made = msgspec.structs.replace(RECIPE, **values)
+    assert resolved(made).direct is direct
+    assert architecture(resolved(made), corpus()).direct == (DIMS["text"] // 2 if direct else 0)
+    if not direct and "direct" not in values:
+        with pytest.raises(InputError, match=r"direct=true.*text=<recipe>"):
+            resolved(msgspec.structs.replace(made, direct=True))
+
+
+@pytest.mark.parametrize("key", ["gdc", "ssc"])
+def test_consistency_losses_put_a_shared_encoder_beside_networks_that_have_none(key: str) -> None:
+    for model, beside in (("mlp", True), ("ada2i", True), ("gscon", False), ("dmd", False)):
+        made = resolved(msgspec.structs.replace(RECIPE, model=model, plugins={}, **{key: 0.5}))
+        assert architecture(made, corpus()).projector is beside
+    plain = resolved(msgspec.structs.replace(RECIPE, model="mlp"))
+    assert (plain.gdc, plain.ssc) == (0, 0)
+    assert not architecture(plain, corpus()).projector
+
+
+def test_networks_come_with_the_plugins_that_they_were_published_with() -> None:
+    for model, wanted in (
+        ("gscon", []), ("mlp", []), ("ada2i", ["ratio"]), ("cmath", ["hvd"]),
+        ("dmd", ["graph", "margin"]),
+    ):  # fmt: skip
+        made = resolved(msgspec.structs.replace(RECIPE, model=model))
+        assert list(made.plugins or {}) == wanted
+        alone = resolved(msgspec.structs.replace(RECIPE, model=model, modalities=("text",)))
+        assert alone.plugins == {}
+        none = resolved(msgspec.structs.replace(RECIPE, model=model, plugins={}))
+        assert none.plugins == {}
+
+
+def test_what_a_recipe_does_not_say_of_options_and_plugins_is_in_it_when_it_is_resolved() -> None:
+    made = fit.recipe("meld", ["model=ada2i", "options.rank=11", "plugins.fagm.gamma=0.1"])
+    assert isinstance(made, ConversationRecipe)
+    assert made.options == {"rank": 11, "residual": 0.55, "weightings": 2, "scale": 7.0}
+    assert made.plugins == {"fagm": {"gamma": 0.1, "beta": 0.5, "every": 1}}
+    assert resolved(made) == made
+    assert architecture(made, corpus()).options["rank"] == 11
+
+
+def test_consistency_losses_of_one_modality_are_refused() -> None:
+    alone = corpus(modalities=("text",))
+    with pytest.raises(InputError, match=r"text alone.*gdc=0 ssc=0"):
+        ConversationCourse(resolved(RECIPE), alone, 1, fabric("cpu"))
+    without = msgspec.structs.replace(RECIPE, gdc=0.0, ssc=0.0)
+    ConversationCourse(resolved(without), alone, 1, fabric("cpu"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "epochs=0", "dropout=1", "dropout=.nan", "learning_rate=0", "learning_rate=.inf",
+        "tau=0", "tau=.nan", "rows=0", "balance=2", "context=past", "precision=8", "model=3",
+        "threads=0", "first_seed=-1", "warm_up=1", "label_smoothing=-0.1", "absence.often=1",
+        "absence.window=1.5", "absence.utterance=.nan", "weight_decay=.inf", "gdc=-1",
+        "options.kernel=3", "options=[1]", "plugins.fagm.gama=1",
+        "plugins.fagm.gamma=0", "plugins.fagm.gamma=.nan", "plugins.hvd.low=-1", "plugins=fagm",
+        "plugins.graph.prior=mine", "scaled=loss",
+    ],
+)  # fmt: skip
+def test_values_that_make_no_sense_are_refused(override: str) -> None:
+    with pytest.raises(InputError, match=override.partition("=")[0].rpartition(".")[2]) as caught:
+        fit.recipe("iemocap", [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match="gscon, ada2i, cmath, dmd, mlp"):
+        fit.recipe("iemocap", ["model=nonesuch"])
+
+
+def test_a_good_corpus_is_let_through_whatever_stands_where_nothing_is() -> None:
+    check(corpus())
+    missing = corpus().splits["train"][1]
+    features = {m: x.clone() for m, x in missing.features.items()}
+    present = missing.present.clone()
+    present[:, 0], features["text"][:] = False, float("nan")
+    check(with_dialogue("train", features=features, present=present))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_features_that_are_not_finite_are_refused_with_their_place(
+    split: str, value: float
+) -> None:
+    one = corpus().splits[split][1]
+    features = {m: x.clone() for m, x in one.features.items()}
+    features["audio"][-1, 2] = value
+    present = torch.ones_like(one.present)
+    wrong = with_dialogue(split, features=features, present=present)
+    place = len(one.labels) - 1
+    with pytest.raises(InputError, match=rf"{split}.*'{split} 1'.*utterance {place}.*audio"):
+        check(wrong)
+
+
+def test_a_dialogue_without_a_label_is_refused() -> None:
+    labels = torch.full_like(corpus().splits["train"][1].labels, -1)
+    with pytest.raises(InputError, match=r"'train 1'.*no utterance has a label"):
+        check(with_dialogue("train", labels=labels))
+
+
+def test_a_label_that_there_is_not_is_refused() -> None:
+    labels = torch.full_like(corpus().splits["train"][1].labels, 3)
+    with pytest.raises(InputError, match="label 3"):
+        check(with_dialogue("train", labels=labels))
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_an_empty_split_is_refused(split: str) -> None:
+    made = corpus()
+    with pytest.raises(InputError, match=f"{split}.*empty"):
+        check(dataclasses.replace(made, splits={**made.splits, split: ()}))
+
+
+def test_the_network_is_that_of_recipe_and_corpus() -> None:
+    made = architecture(
+        msgspec.structs.replace(RECIPE, model="mlp", context="buffer", window=5, memory=9), corpus()
+    )
+    assert made.dims == DIMS
+    assert (made.network, made.mode, made.context, made.memory) == ("mlp", "buffer", 5, 9)
+    assert (made.width, made.heads, made.classes) == (8, 2, len(LABELS))
+
+
+def test_features_are_standardised_by_those_of_training_that_are_there() -> None:
+    made = corpus()
+    network = build(architecture(RECIPE, made))
+    standardise(network, made.splits["train"])
+    for place, m in enumerate(MODALITIES):
+        rows = torch.cat([one.features[m][one.present[:, place]] for one in made.splits["train"]])
+        layer = network.standardise[m]
+        assert torch.allclose(layer.mean, rows.mean(0), atol=1e-6)
+        assert torch.allclose(layer.deviation, rows.var(0, correction=0).sqrt(), atol=1e-5)
+        assert torch.allclose(layer(rows).mean(0), torch.zeros(DIMS[m]), atol=0.1)
+
+
+def test_a_modality_that_no_utterance_has_is_refused() -> None:
+    made = corpus()
+    gone = tuple(
+        dataclasses.replace(one, present=one.present & torch.tensor([True, False, True]))
+        for one in made.splits["train"]
+    )
+    with pytest.raises(InputError, match="audio"):
+        standardise(build(architecture(RECIPE, made)), gone)
+
+
+def test_classes_weigh_as_much_as_the_balance_says() -> None:
+    def dialogue(labels: list[int]) -> FeaturedDialogue:
+        return dataclasses.replace(corpus().splits["train"][0], labels=torch.tensor(labels))
+
+    made = dataclasses.replace(
+        corpus(), splits={"train": (dialogue([0, 0, 0, 0, -1]), dialogue([1, 2, 2, 1, 0, 0, 0, 0]))}
+    )
+    assert class_weights(made, 0.0).tolist() == [1, 1, 1]
+    # Eight, two and two: all classes together weigh alike.
+    weight = class_weights(made, 1.0)
+    assert (weight * torch.tensor([8, 2, 2])).tolist() == pytest.approx([float(weight[0]) * 8] * 3)
+    assert float(weight.mean()) == pytest.approx(1)
+    half = class_weights(made, 0.5)
+    assert float(half[1] / half[0]) == pytest.approx(2)
+
+
+def test_modalities_that_were_not_asked_for_are_left_out() -> None:
+    whole_corpus = corpus()
+    less = restricted(whole_corpus, ("visual", "text"))
+    assert less.modalities == ("text", "visual")
+    one, whole = less.splits["train"][0], whole_corpus.splits["train"][0]
+    assert set(one.features) == {"text", "visual"}
+    assert torch.equal(one.present, whole.present[:, [0, 2]])
+    assert torch.equal(one.labels, whole.labels)
+    with pytest.raises(InputError, match="audio"):
+        restricted(less, ("audio",))
+    with pytest.raises(InputError, match="none"):
+        restricted(less, ())
+
+
+def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
+    alone = resolved(ConversationRecipe(modalities=("audio",)))
+    assert (alone.gdc, alone.ssc) == (0.0, 0.0)
+
+
+def test_networks_take_the_text_encoders_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def featured(name: str, words: str, seed: int, report: object) -> FeaturedCorpus:
+        asked.append(seed)
+        return corpus()
+
+    monkeypatch.setattr("gscon_live.train.encoders.text.corpus_features.featured", featured)
+    for seed in (1, 2, 3, 4, 7):
+        material(ConversationRecipe(text_seeds=3), seed, lambda *_: None)
+    assert asked == [1, 2, 3, 1, 1]

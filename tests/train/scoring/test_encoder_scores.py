@@ -1,0 +1,47 @@
+"""The encoders' own scores are those of the cards that ship."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gscon_live.common.errors import InputError
+from gscon_live.model.shipped_weights import FOLDER
+from gscon_live.train.scoring.encoder_scores import encoder_scores
+
+
+def test_the_scores_are_those_of_the_cards() -> None:
+    found = encoder_scores()
+    face = msgspec.json.decode((FOLDER / "face.json").read_bytes())
+    assert found["face: FER2013 PrivateTest"]["accuracy"] == face["test"]["accuracy"]
+    voice = msgspec.json.decode((FOLDER / "voice.json").read_bytes())
+    name = "voice: RAVDESS, eight emotions, six folds, telephone band"
+    assert found[name]["macro_f1"] == voice["folds"]["telephone band"]["macro_f1"]
+    speaker = msgspec.json.decode((FOLDER / "speaker.json").read_bytes())
+    two = found["speakers: LibriSpeech, 2 of them"]
+    assert two["confusion"] == speaker["confusion"]["read"]["2"]["confusion"]
+
+
+def test_the_encoders_that_ship_reach_what_is_asked_of_them() -> None:
+    found = encoder_scores()
+    assert found["face: FER2013 PrivateTest"]["accuracy"] > 0.68
+    folds = "voice: RAVDESS, eight emotions, six folds"
+    recorded = found[f"{folds}, as recorded"]["balanced_accuracy"]
+    assert recorded > 0.6
+    for level in ("12 dB louder", "12 dB softer"):
+        assert abs(found[f"{folds}, {level}"]["balanced_accuracy"] - recorded) < 0.02
+    for count in (2, 3):
+        assert found[f"speakers: LibriSpeech, {count} of them"]["confusion"] < 0.15
+
+
+def test_all_weights_together_are_at_most_40_mb() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 40e6
+
+
+def test_a_damaged_card_is_named(tmp_path: Path) -> None:
+    for name in ("face", "voice", "speaker"):
+        shutil.copy(FOLDER / f"{name}.json", tmp_path)
+    (tmp_path / "voice.json").write_text("{")
+    with pytest.raises(InputError, match=r"voice\.json"):
+        encoder_scores(tmp_path)

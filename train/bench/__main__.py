@@ -1,0 +1,102 @@
+"""`python -m train.bench`: what the consistency losses and an answer cost, as ratios in one run."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gscon_live.common.cli import parser, run
+from gscon_live.model import checkpoint
+from gscon_live.train.bench import cost
+from gscon_live.train.runs.provenance import provenance
+
+EXAMPLES = """
+python -m train.bench
+python -m train.bench --json > bench.json
+python -m train.bench --quick      (seconds, at sizes that show that it works and no more)
+"""
+
+MEANING = {
+    "gdc_step_overhead": "training step with GDC and SSC / without",
+    "gdc_vs_per_sample": "step with GDC as released, sample by sample / ours",
+    "gdc_vs_per_sample_same_encoder": "the same, with our shared encoder / ours",
+    "step_ms": "training step without GDC and SSC, processor time",
+    "inference_p95_ms": "answer late in a conversation, 95th percentile",
+    "inference_p50_ms": "the same, median",
+    "inference_growth": "answer late in a conversation / early",
+    "face_p95_ms": "one face, 95th percentile",
+}
+
+
+def main(words: Sequence[str]) -> None:
+    """The command; see the module."""
+    arguments = parser(
+        "python -m train.bench",
+        "Measures what GDC and SSC add to a training step, what an answer costs as a "
+        "conversation goes on, and what a face costs. On one core, with random weights and "
+        "features (of the face encoder, random faces).",
+        EXAMPLES,
+    )
+    arguments.add_argument("--json", action="store_true", help="machine-readable")
+    arguments.add_argument("--quick", action="store_true", help="small sizes, in seconds")
+    arguments.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
+    given = arguments.parse_args(words)
+    figures = measured(cost.QUICK if given.quick else cost.Settings(), given.seed)
+    if given.json:
+        print(msgspec.json.encode(figures).decode())
+        return
+    table = Table("figure", "value", "what it is")
+    for key, meaning in MEANING.items():
+        table.add_row(key, f"{figures[key]:.3g}", meaning)
+    console = Console()
+    console.print(table)
+    s = figures["settings"]
+    console.print(
+        f"Training: GSCon at d = {s['width']}, {s['dialogues']} dialogues of {s['utterances']} "
+        f"utterances; sample by sample, {s['windows']} windows of {s['context']}. Answers: the "
+        f"size that ships, causal, utterances {s['early']} and {s['late']}. {figures['date']}; "
+        f"{figures['machine']}; seed {figures['seed']}.",
+        highlight=False,
+    )
+
+
+def measured(settings: cost.Settings, seed: int) -> dict[str, Any]:
+    """All figures, by the names of `MEANING`, and what they were measured on."""
+    torch.set_num_threads(1)
+    shipped = checkpoint.read_card("live").architecture
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        figures: dict[str, Any] = {}
+        for what, measurement, ticks in (
+            ("training steps", cost.gdc_step_overhead, settings.repetitions),
+            ("gradients of single samples", cost.gdc_vs_per_sample, settings.slow_repetitions),
+            ("a long conversation", cost.inference, settings.late + settings.answers),
+        ):
+            tick = partial(bar.advance, bar.add_task(what, total=ticks))
+            figures |= measurement(shipped, settings, seed, tick)
+        tick = partial(bar.advance, bar.add_task("faces", total=settings.answers))
+        figures |= cost.face(settings, seed, tick)
+    here = provenance()
+    return {
+        **{key: figures[key] for key in MEANING},
+        "settings": msgspec.to_builtins(settings),
+        "shipped": msgspec.to_builtins(msgspec.structs.replace(shipped, mode="causal")),
+        "date": here["created"],
+        "machine": f"{here['machine']}, 1 thread",
+        "seed": seed,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

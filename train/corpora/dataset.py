@@ -1,0 +1,97 @@
+"""A corpus as networks see it: features, speakers and labels of every dialogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from gscon_live.common.errors import InputError
+from gscon_live.model.networks.network import Conversations
+
+
+@dataclass(frozen=True)
+class FeaturedDialogue:
+    """One dialogue of N utterances.
+
+    `features[m]` float32 [N, dim of m]; `present` bool [N, modalities], in the corpus' order;
+    `speakers` int64 [N], numbered from 0 in order of appearance; `labels` int64 [N], -1 where an
+    utterance has none. `soft` float32 [N, C] are the probabilities that a network in training
+    learns in the labels' place; None: it learns the labels. All dialogues of a split have it, or
+    none.
+    """
+
+    name: str
+    features: dict[str, Tensor]
+    present: Tensor
+    speakers: Tensor
+    labels: Tensor
+    soft: Tensor | None = None
+
+    def with_text(self, rows: Tensor) -> "FeaturedDialogue":
+        """The same with other rows [N, ...] for its words."""
+        return replace(self, features={**self.features, "text": rows})
+
+
+@dataclass(frozen=True)
+class FeaturedCorpus:
+    """A corpus: `encoders` are the identities of what made the features, by modality, in the order
+    of `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`."""
+
+    name: str
+    labels: tuple[str, ...]
+    encoders: dict[str, str]
+    splits: dict[str, tuple[FeaturedDialogue, ...]]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that the corpus has at all."""
+        return tuple(self.encoders)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Lengths of the feature vectors, by modality."""
+        first = self.splits["train"][0]
+        return {m: first.features[m].shape[1] for m in self.modalities}
+
+
+def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCorpus:
+    """The corpus with some of its modalities, the others as if they had never been there.
+
+    Raises:
+        InputError: it lacks one of them.
+    """
+    lacking = [m for m in modalities if m not in corpus.modalities]
+    if lacking or not modalities:
+        raise InputError(
+            f"modalities {', '.join(modalities) or 'none'}: corpus {corpus.name} has "
+            f"{', '.join(corpus.modalities)}; give some of these"
+        )
+    kept = [m for m in corpus.modalities if m in modalities]
+    places = [corpus.modalities.index(m) for m in kept]
+
+    def less(one: FeaturedDialogue) -> FeaturedDialogue:
+        features = {m: one.features[m] for m in kept}
+        return replace(one, features=features, present=one.present[:, places])
+
+    return replace(
+        corpus,
+        encoders={m: corpus.encoders[m] for m in kept},
+        splits={name: tuple(map(less, rows)) for name, rows in corpus.splits.items()},
+    )
+
+
+def batch(dialogues: Sequence[FeaturedDialogue]) -> tuple[Conversations, Tensor]:
+    """Dialogues side by side, padded at the end, and their labels [B, N] (-1 on padding)."""
+
+    def padded(rows: Sequence[Tensor], value: float = 0) -> Tensor:
+        return pad_sequence(list(rows), batch_first=True, padding_value=value)
+
+    made = Conversations(
+        features={m: padded([one.features[m] for one in dialogues]) for m in dialogues[0].features},
+        present=padded([one.present for one in dialogues]),
+        speakers=padded([one.speakers for one in dialogues]),
+        valid=padded([torch.ones(len(one.labels), dtype=torch.bool) for one in dialogues]),
+    )
+    return made, padded([one.labels for one in dialogues], -1)

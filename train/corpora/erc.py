@@ -1,0 +1,143 @@
+"""IEMOCAP, MELD and EmoryNLP as tables of conversations."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora.schema import PROSODY, SPLITS, Dialogue, Table, Utterance
+from gscon_live.train.corpora.sheet import Row, rows
+
+#: The files' names of the splits, in terms of ours.
+_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+def _named_speaker(row: Row) -> str:
+    return row.words("speaker")
+
+
+def _listed_speakers(row: Row) -> str:
+    """EmoryNLP lists the names of all who speak: together they are a speaker of their own."""
+    found = row.words("Speaker")
+    try:
+        names = ast.literal_eval(found)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        names = None
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise row.wrong(f"column 'Speaker' has {found!r}, not a list of names")
+    return ", ".join(names)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a file says what an utterance is: its labels, in our order, and its columns."""
+
+    file: str
+    labels: tuple[str, ...]
+    dialogue: tuple[str, ...] = ("dialogue",)
+    turn: str = "turn"
+    text: str = "text"
+    emotion: str = "emotion"
+    speaker: str = "speaker"
+    speaker_of: Callable[[Row], str] = _named_speaker
+    prosody: tuple[str, ...] = PROSODY
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        parts = ("split", *self.dialogue, self.turn, self.speaker, self.emotion, self.text)
+        return (*parts, *self.prosody)
+
+
+_LAYOUTS = {
+    "iemocap": _Layout(
+        "erc/iemocap.csv", ("happy", "sad", "neutral", "angry", "excited", "frustrated")
+    ),
+    "meld": _Layout("erc/meld.csv", EMOTIONS),
+    "emorynlp": _Layout(
+        "erc/emorynlp.csv",
+        ("Joyful", "Mad", "Peaceful", "Neutral", "Sad", "Powerful", "Scared"),
+        dialogue=("Season", "Episode", "Scene_ID"),
+        turn="Utterance_ID",
+        text="Utterance",
+        emotion="Emotion",
+        speaker="Speaker",
+        speaker_of=_listed_speakers,
+        prosody=(),
+    ),
+}
+
+#: The names of the tables.
+TABLES = tuple(_LAYOUTS)
+#: Their labels, in the order of the numbers that stand for them.
+LABELS = {name: layout.labels for name, layout in _LAYOUTS.items()}
+
+
+def load(name: str) -> Table:
+    """A table: "iemocap", "meld" or "emorynlp".
+
+    Dialogues are in the order of the file, utterances in the order of their turns; turns may have
+    gaps, where an utterance was given no label. IEMOCAP's validation split are the twelve
+    dialogues of COSMIC, of sessions 1 to 4; its test split is session 5. EmoryNLP's dialogues are
+    scenes, named `<season>-<episode>-<scene>`; it has no prosody.
+
+    Prosody is None where all its cells are empty. In an utterance without a voiced sound (no mean
+    pitch, deviation and range 0) the mean pitch is 0 Hz, and where no syllable was found (no
+    articulation rate) the rate is 0: neither value occurs otherwise.
+
+    Raises:
+        InputError: there is no such table or file, or something in it is wrong: a column or cell
+            is missing, a split or emotion unknown, a number not finite, a turn there twice, a
+            dialogue in two splits, a split empty.
+    """
+    if name not in _LAYOUTS:
+        raise InputError(f"table {name!r}: unknown; there are {', '.join(TABLES)}")
+    layout = _LAYOUTS[name]
+    path = corpus(layout.file)
+    turns: dict[str, dict[str, dict[int, Utterance]]] = {split: {} for split in SPLITS}
+    home: dict[str, str] = {}
+    for row in rows(path, layout.columns):
+        split = _SPLITS[row.one_of("split", tuple(_SPLITS))]
+        dialogue = "-".join(row.words(column) for column in layout.dialogue)
+        if home.setdefault(dialogue, split) != split:
+            raise row.wrong(f"dialogue {dialogue!r} is in {home[dialogue]} and in {split}")
+        turn, there = row.whole(layout.turn), turns[split].setdefault(dialogue, {})
+        if turn in there:
+            raise row.wrong(f"dialogue {dialogue!r} has turn {turn} twice")
+        there[turn] = Utterance(
+            speaker=layout.speaker_of(row),
+            text=row.words(layout.text),
+            label=layout.labels.index(row.one_of(layout.emotion, layout.labels)),
+            prosody=_prosody(row) if layout.prosody else None,
+        )
+    for split, dialogues in turns.items():
+        if not dialogues:
+            raise InputError(f"{path}: the split {split!r} is empty")
+    return Table(
+        name,
+        layout.labels,
+        {
+            split: tuple(
+                Dialogue(dialogue, tuple(there[turn] for turn in sorted(there)))
+                for dialogue, there in dialogues.items()
+            )
+            for split, dialogues in turns.items()
+        },
+    )
+
+
+def _prosody(row: Row) -> tuple[float, ...] | None:
+    found = {column: row.number(column) for column in PROSODY}
+    if all(value is None for value in found.values()):
+        return None
+    if found["avg_pitch"] is None and found["pitch_std"] == found["pitch_range"] == 0:
+        found["avg_pitch"] = 0.0
+    if found["articulation_rate"] is None:
+        found["articulation_rate"] = 0.0
+    values = []
+    for column, value in found.items():
+        if value is None:
+            raise row.wrong(f"column {column!r} is empty, and other prosody is there")
+        values.append(value)
+    return tuple(values)

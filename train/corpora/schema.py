@@ -1,0 +1,37 @@
+"""Conversations as they are written down: who said what, how it sounded, and the emotion."""
+
+from dataclasses import dataclass
+
+from gscon_live.model.encoders.voice.prosody import PROSODY as PROSODY
+
+#: Our names of the splits.
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance; `label` is an index of the table's labels, `prosody` has the length of
+    `PROSODY`, all finite, or is None where it was not measured. Its mean pitch is 0 where no sound
+    was voiced, its articulation rate 0 where no syllable was found."""
+
+    speaker: str
+    text: str
+    label: int
+    prosody: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A conversation, in order."""
+
+    name: str
+    utterances: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A corpus: its labels, and its dialogues by split (see `SPLITS`)."""
+
+    name: str
+    labels: tuple[str, ...]
+    splits: dict[str, tuple[Dialogue, ...]]

@@ -1,0 +1,1 @@
+"""What is put before a network: batches, composed conversations, features, recognition errors."""

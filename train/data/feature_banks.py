@@ -1,0 +1,191 @@
+"""Features of the corpora, made by the encoders of `model`, and kept in the user's cache.
+
+A cache file's name contains the identity of the encoder and of what was put into it, so that
+features of another encoder or corpus are never taken for these.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gscon_live.common.files import replacing
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.train.corpora import corpus, fer2013, voices
+from gscon_live.train.data import cache
+
+#: Told (done, in all, what).
+Report = Callable[[int, int, str], None]
+
+#: Versions of each clip and face: the first as it is, the others disturbed.
+VARIANTS = 3
+#: Pictures of a face in one version: those of the frames of an utterance.
+FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Features to draw from: float32 [n, VARIANTS, dim], emotions int64 [n], and whose they are
+    (the actor of a clip; nothing for faces)."""
+
+    vectors: NDArray[np.float32]
+    emotions: NDArray[np.int64]
+    owners: NDArray[np.str_]
+
+
+def text_vectors(
+    identity: str, load: Callable[[], TextEncoder], texts: Sequence[str], report: Report
+) -> NDArray[np.float32]:
+    """Features of texts, float32 [n, dim], by the encoder of that identity, which is loaded where
+    they are not in the cache; every text has words."""
+    unique = sorted(set(texts))
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        encoder, rows = load(), []
+        for index, text in enumerate(unique):
+            rows.append(encoder.encode(text))
+            report(index + 1, len(unique), "words")
+        return {"vectors": np.stack(rows)}
+
+    found = cached("text", f"{identity}\n" + "\n".join(unique), make)["vectors"]
+    place = {text: index for index, text in enumerate(unique)}
+    return np.asarray(found[[place[text] for text in texts]], np.float32)
+
+
+def voice_bank(
+    encoder: AudioEncoder, unheard: Mapping[str, AudioEncoder], split: str, report: Report
+) -> Bank:
+    """The clips of a split's actors; of an actor that `unheard` names, by the encoder given
+    there."""
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        random = np.random.default_rng(7)
+        rows, emotions, actors = [], [], []
+        for index, (clip, sound) in enumerate(voices.load()):
+            versions = [sound, *(_disturbed(sound, random) for _ in range(VARIANTS - 1))]
+            mine = unheard.get(clip.actor, encoder)
+            rows.append(np.stack([mine.encode(one) for one in versions]))
+            emotions.append(clip.emotion)
+            actors.append(clip.actor)
+            report(index + 1, voices.COUNT, "voices")
+        return {
+            "vectors": np.stack(rows),
+            "emotions": np.asarray(emotions, np.int64),
+            "owners": np.asarray(actors),
+        }
+
+    others = [f"{actor} {unheard[actor].identity}" for actor in sorted(unheard)]
+    key = "\n".join([encoder.identity, *others, str(VARIANTS), *voice_sources()])
+    found = cached("voices", key, make)
+    mine = np.asarray([voices.split_of(str(actor)) == split for actor in found["owners"]])
+    return Bank(
+        np.asarray(found["vectors"][mine], np.float32),
+        np.asarray(found["emotions"][mine], np.int64),
+        np.asarray(found["owners"][mine], np.str_),
+    )
+
+
+def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
+    """The faces of a split: none that the face encoder was trained on.
+
+    Its training faces would look clearer to it than any that it will meet. So the training faces
+    of the fusion are two thirds of PublicTest, its validation faces the other third; its test
+    faces are PrivateTest.
+    """
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        random = np.random.default_rng(11)
+        faces = fer2013.load("test" if split == "test" else "validation")
+        rows = []
+        for index, face in enumerate(faces.pixels):
+            versions = [
+                encoder.pool(encoder.encode(np.stack([_moved(face, how, random) for how in moves])))
+                for moves in _strengths()
+            ]
+            rows.append(np.stack(versions))
+            report(index + 1, len(faces.labels), "faces")
+        return {"vectors": np.stack(rows), "emotions": faces.labels}
+
+    official = "test" if split == "test" else "validation"
+    source = _fingerprint(corpus("face/fer2013.zip"))
+    key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
+    found = cached("faces", key, make)
+    mine = np.ones(len(found["emotions"]), bool)
+    if split != "test":
+        order = np.random.default_rng(3).permutation(len(mine))
+        mine[order] = np.arange(len(mine)) * 3 < len(mine) * 2
+        mine = mine if split == "train" else ~mine
+    return Bank(
+        np.asarray(found["vectors"][mine], np.float32),
+        np.asarray(found["emotions"][mine], np.int64),
+        np.asarray([""] * int(mine.sum()), np.str_),
+    )
+
+
+def _strengths() -> list[list[float]]:
+    """How much each picture of each version is disturbed; the first version's first not at all."""
+    return [[0.0] + [0.5] * (FRAMES - 1), *([1.0] * FRAMES for _ in range(VARIANTS - 1))]
+
+
+def _moved(
+    face: NDArray[np.uint8], strength: float, random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A face as a moving head and another camera would give it."""
+    angle, size = random.normal(0, 6) * strength, 1 + random.normal(0, 0.05) * strength
+    matrix = np.asarray(cv2.getRotationMatrix2D((24, 24), angle, size), np.float64)
+    matrix[:, 2] += random.normal(0, 1.5, 2) * strength
+    moved = cv2.warpAffine(face, matrix, (48, 48), borderMode=cv2.BORDER_REPLICATE)
+    if random.random() < 0.5 * strength:
+        moved = cv2.GaussianBlur(moved, (3, 3), random.uniform(0.3, 1.0))
+    light = moved.astype(np.float32) * (1 + random.normal(0, 0.15) * strength)
+    noise = random.normal(0, 3 * strength, face.shape) + random.normal(0, 10) * strength
+    return np.asarray(np.clip(light + noise, 0, 255), np.uint8)
+
+
+def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    """A clip through another microphone in a noisier room, cut a little differently."""
+    start, end = (random.random(2) * 0.1 * len(sound)).astype(int)
+    cut = sound[start : len(sound) - end]
+    spectrum = np.fft.rfft(cut)
+    octaves = np.log2(np.fft.rfftfreq(len(cut), 1 / 16_000) / 1000 + 0.02)
+    curve = random.normal(0, 2.0) * octaves + random.normal(0, 2.0) * np.cos(
+        octaves * random.uniform(0.5, 2.0) + random.uniform(0, 6.3)
+    )
+    coloured = np.fft.irfft(spectrum * 10 ** (curve / 20), len(cut))
+    noise = np.fft.irfft(
+        np.fft.rfft(random.normal(size=len(cut))) * 2.0 ** (-random.uniform(0, 0.8) * octaves),
+        len(cut),
+    )
+    ratio = 10 ** (-random.uniform(8, 35) / 20)
+    level = np.sqrt(np.mean(coloured**2) / (np.mean(noise**2) + 1e-12))
+    return np.asarray(coloured + noise * level * ratio, np.float32)
+
+
+def voice_sources() -> list[str]:
+    """What the voices are, for the keys of what is made of them. Raises `InputError` where they are
+    not there."""
+    return [_fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
+
+
+def _fingerprint(path: Path) -> str:
+    return f"{path.name} {path.stat().st_size}"
+
+
+def cached(
+    kind: str, key: str, make: Callable[[], dict[str, NDArray[np.generic]]]
+) -> dict[str, NDArray[np.generic]]:
+    """Arrays of a kind from the user's cache, made and kept where they are not there. `key` names
+    all that they depend on. Raises `InputError` where the file is damaged."""
+    path = cache.folder("features") / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
+    if not path.is_file():
+        made = make()
+        with replacing(path, alone=False) as unfinished:
+            np.savez(unfinished, **made)  # type: ignore[arg-type]
+    with cache.reading(path), np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

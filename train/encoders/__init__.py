@@ -1,0 +1,1 @@
+"""Training of the encoders of words, voice, face and speaker."""

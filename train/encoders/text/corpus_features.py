@@ -1,0 +1,130 @@
+"""From tables of conversations to features: words by an encoder, voices by their prosody."""
+
+import hashlib
+from dataclasses import replace
+from itertools import islice
+
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gscon_live.common.files import replacing
+from gscon_live.model.conversations import speakers_by_appearance
+from gscon_live.model.encoders.text.context_encoder import digest, tokeniser
+from gscon_live.model.encoders.text.sentence_encoder import TextEncoder, identity
+from gscon_live.train.corpora import erc
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
+from gscon_live.train.corpora.schema import Dialogue, Table, Utterance
+from gscon_live.train.data import cache
+from gscon_live.train.data.feature_banks import Report, text_vectors
+from gscon_live.train.encoders.text import text_cache as encoders
+from gscon_live.train.encoders.text import training
+from gscon_live.train.encoders.text.text_data import sounds
+from gscon_live.train.encoders.text.training import TextRecipe
+
+#: The tables' prosody, each value beside its difference from the speaker's mean so far.
+_PROSODY = "table-prosody/1+speaker-relative"
+
+
+def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorpus:
+    """The features of a table's conversations.
+
+    Args:
+        corpus: a name of `train.corpora.erc`.
+        words: `frozen` for the sentence encoder as it is, or the recipe of a text encoder (a name
+            or a path), which is trained first where it has not been.
+        seed: that of the text encoder's training; the one that it starts from always has seed 1.
+
+    Raises:
+        InputError: the corpus or the recipe is not there or wrong.
+    """
+    table = erc.load(corpus)
+    if words == "frozen":
+        frozen = identity()
+        every = text_vectors(frozen, TextEncoder, [one.text for one in _utterances(table)], report)
+        return _corpus(table, frozen, torch.from_numpy(every))
+    return _corpus(table, *_in_context(table, encoders.recipe(words), seed, report))
+
+
+def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:
+    """A corpus whose vectors of words are those of the first one, followed by the second one's."""
+    identity = f"{sentences.encoders['text']}|{contexts.encoders['text']}"
+    splits = {
+        split: tuple(
+            one.with_text(torch.cat([one.features["text"], other.features["text"]], -1))
+            for one, other in zip(rows, contexts.splits[split], strict=True)
+        )
+        for split, rows in sentences.splits.items()
+    }
+    encoders = {**sentences.encoders, "text": identity}
+    return replace(sentences, encoders=encoders, splits=splits)
+
+
+def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tuple[str, Tensor]:
+    """The identity of a recipe's encoder, and its vectors of all utterances; from the cache where
+    they are there."""
+    said = "\n".join(f"{u.speaker}\t{u.text}" for u in _utterances(table))
+    end = hashlib.sha256(f"{encoders.key(made, seed)}\n{said}".encode()).hexdigest()[:20]
+    path = encoders.kept() / f"words-{table.name}-{made.name}-{seed}-{end}.safetensors"
+    # Of several trainings that need the same features, the first makes them and the others wait.
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            model, tokenise = encoders.encoder(made, seed, report), tokeniser(made.context)
+            named = {"identity": f"{made.name}:{digest(model)}"}
+            model.to("cuda" if torch.cuda.is_available() else "cpu")
+            found = {}
+            for split, dialogues in table.splits.items():
+                rows = []
+                for place, dialogue in enumerate(dialogues):
+                    ids = tokenise([one.text for one in dialogue.utterances])
+                    rows.append(training.vectors(model, ids, _speakers(dialogue)))
+                    report(place + 1, len(dialogues), f"words of {table.name}, {split}")
+                found[split] = torch.cat(rows)
+            with replacing(path, alone=False) as unfinished:
+                save_file(found, unfinished, metadata=named)
+    with cache.reading(path), safe_open(path, "pt") as stored:
+        every = torch.cat([stored.get_tensor(split) for split in table.splits])
+        return stored.metadata()["identity"], every
+
+
+def _corpus(table: Table, identity: str, every: Tensor) -> FeaturedCorpus:
+    """A table with the vectors of all utterances, see `_utterances`."""
+    heard = any(one.prosody is not None for one in _utterances(table))
+    dialogues = [one for rows in table.splits.values() for one in rows]
+    parts = iter(torch.split(every, [len(one.utterances) for one in dialogues]))
+    return FeaturedCorpus(
+        name=table.name,
+        labels=table.labels,
+        encoders={"text": identity} | ({"audio": _PROSODY} if heard else {}),
+        splits={
+            name: tuple(
+                _featured(dialogue, vectors, heard)
+                for dialogue, vectors in zip(rows, islice(parts, len(rows)), strict=True)
+            )
+            for name, rows in table.splits.items()
+        },
+    )
+
+
+def _featured(dialogue: Dialogue, words: Tensor, heard: bool) -> FeaturedDialogue:
+    features, there = {"text": words}, [torch.ones(len(words), dtype=torch.bool)]
+    if heard:
+        features["audio"] = sounds(dialogue)
+        there.append(torch.tensor([one.prosody is not None for one in dialogue.utterances]))
+    return FeaturedDialogue(
+        name=dialogue.name,
+        features=features,
+        present=torch.stack(there, -1),
+        speakers=torch.tensor(_speakers(dialogue)),
+        labels=torch.tensor([one.label for one in dialogue.utterances]),
+    )
+
+
+def _speakers(dialogue: Dialogue) -> list[int]:
+    return speakers_by_appearance([one.speaker for one in dialogue.utterances])
+
+
+def _utterances(table: Table) -> list[Utterance]:
+    return [one for rows in table.splits.values() for d in rows for one in d.utterances]

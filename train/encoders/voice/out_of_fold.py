@@ -1,0 +1,53 @@
+"""Encoders for those that they have not learned from.
+
+An encoder says too much of what it was trained on, and a network that reads it there would rely on
+it. So of training actors and dialogues the fusion reads what encoders say that were trained without
+them (Wolpert 1992, Stacked Generalization).
+"""
+
+import numpy as np
+
+from gscon_live.configs import loader
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.encoders.voice.voice_network import load
+from gscon_live.train.corpora import voices
+from gscon_live.train.data import cache
+from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.encoders.voice.voice_cache import VoiceNets
+
+#: In so many parts are the training actors left out.
+PARTS = 4
+
+
+def recipe(name_or_path: str) -> VoiceRecipe:
+    """The recipe of a voice encoder. Raises `InputError` naming what is wrong in it."""
+    path = loader.find(name_or_path, "train")
+    return loader.build(loader.read(path), VoiceRecipe, [], str(path))
+
+
+def audio_encoders(made: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]:
+    """For each training actor an audio encoder whose network has not heard that actor, trained or
+    from the user's cache. Raises `InputError` where the voices are not there."""
+    nets = VoiceNets(made, report)
+    found: dict[str, AudioEncoder] = {}
+    for number, left_out in enumerate(parts()):
+        line = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
+        path = nets.weights((*left_out, *voices.HELD_OUT), line)
+        with cache.reading(path):
+            encoder = AudioEncoder(load(path))
+        found |= dict.fromkeys(left_out, encoder)
+    return found
+
+
+def parts() -> list[tuple[str, ...]]:
+    """The training actors in `PARTS` parts, of each corpus about as many; pairs of a man and a
+    woman of RAVDESS are together."""
+    ravdess = [f"ravdess-{number:02}" for number in range(1, 25)]
+    emodb = [f"emodb-{number:02}" for number in (3, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
+    made: list[tuple[str, ...]] = [()] * PARTS
+    for actors in (ravdess, emodb):
+        training = np.array([one for one in actors if voices.split_of(one) == "train"])
+        chunks = np.array_split(training, PARTS)
+        made = [(*part, *map(str, more)) for part, more in zip(made, chunks, strict=True)]
+    return made

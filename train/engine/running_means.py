@@ -1,0 +1,58 @@
+"""The figures of an epoch in training: means of losses and of what else is measured."""
+
+from collections.abc import Mapping
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from gscon_live.train.engine.losses import Terms
+
+
+class Means:
+    """Sums of the terms of an epoch, kept on the device until somebody asks."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._measured: dict[str, int] = {}
+        self._steps = 0
+
+    def add(self, terms: Terms) -> None:
+        """Adds the terms of a part of a step."""
+        named = {"loss": terms.total.detach()}
+        named |= {f"loss_{name}": one for name, one in terms.parts.items()}
+        for name, one in named.items():
+            self._sums[name] = self._sums.get(name, 0) + one
+        self.measured({f"cosine_{name}": one for name, one in terms.cosines.items()})
+
+    def measured(self, found: Mapping[str, Tensor | float]) -> None:
+        """Adds what is not found in every step."""
+        for name, one in found.items():
+            self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + one)
+            self._measured[name] = self._measured.get(name, 0) + 1
+
+    def stepped(self) -> None:
+        """A step is complete."""
+        self._steps += 1
+
+    def now(self) -> dict[str, float]:
+        """Means so far, of this device."""
+        return {
+            name: float(value) / self._measured.get(name, self._steps)
+            for name, value in self._sums.items()
+        }
+
+    def over(self, on: Fabric) -> dict[str, float]:
+        """Means over all devices: losses are sums of their shares, cosines are averaged."""
+        if on.world_size == 1:
+            return self.now()
+        everywhere: list[dict[str, float]] = [{} for _ in range(on.world_size)]
+        torch.distributed.all_gather_object(everywhere, self.now())
+        gathered: dict[str, list[float]] = {}
+        for one in everywhere:
+            for name, value in one.items():
+                gathered.setdefault(name, []).append(value)
+        return {
+            name: sum(values) / (len(values) if name in self._measured else 1)
+            for name, values in gathered.items()
+        }

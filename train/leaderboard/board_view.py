@@ -1,0 +1,233 @@
+"""The leaderboard in words: cells of tables, Markdown, and one self-contained HTML page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gscon_live.common.templates import rendered
+from gscon_live.train.leaderboard import plots
+from gscon_live.train.leaderboard.board import Board, Row
+from gscon_live.train.leaderboard.comparisons import Comparison
+from gscon_live.train.leaderboard.grid import Crossing
+from gscon_live.train.scoring.figures import Evaluation, Spread
+
+#: The columns of the table of models, and of that of ablations.
+COLUMNS = (
+    "model",
+    "network",
+    "balance",
+    "corpus",
+    "context",
+    "modalities",
+    "selected on",
+    "seeds",
+    "weighted F1",
+    "95 % over dialogues",
+    "accuracy",
+    "macro F1",
+    "ECE",
+    "each modality alone",
+    "validation F1",
+    "best on test (not for comparison)",
+    "parameters",
+    "answer",
+    "training",
+)
+PAIRS = (
+    "corpus",
+    "from",
+    "to",
+    "what changed",
+    "seeds",
+    "difference",
+    "95 %",
+    "p",
+    "dialogues 95 %",
+    "dialogues p",
+    "q",
+)
+
+#: What a reader has to know, whatever the form.
+REMARKS = (
+    "Figures are in percent, on test, as trained, with all modalities of the model: mean ± "
+    "standard deviation over seeds. The 95 % interval is over dialogues, drawn with replacement.",
+    "Runs are selected on validation alone, and stand in the order of their validation scores.",
+    "Published figures are as stated by their sources, with other features than ours. Those "
+    "selected on test are too high, by an unknown amount; “leaking” means that the released code "
+    "lets some of the future through. All use gold transcripts, turns and speakers; none is a "
+    "figure for live speech.",
+    "“Best on test” is the score of whichever epoch was the best on test. It shows how much such a "
+    "selection flatters, and is not to be compared with anything.",
+    "A window limits what the network sees; features that were made in context keep theirs.",
+    "“Balance” are the consistency losses and plug-ins that a network was trained with. “Answer” "
+    "is the median processor time of the next answer, on one thread; with full context, that of a "
+    "dialogue over its utterances.",
+)
+PAIRED = (
+    "Runs of one recipe but for what balances the modalities, where the second only adds to it; "
+    "and GSCon against other networks, each as it was published; over the seeds that both have. p "
+    "is two-sided: of the paired t test over seeds, which says nothing of other test sets, and of "
+    "the paired bootstrap over dialogues. q is the larger of the two, corrected for the number of "
+    "comparisons: of all that are called different at q up to 0.05, 5 % are expected not to be "
+    "(Benjamini & Hochberg)."
+)
+CROSSED = (
+    "Weighted F1 on test of networks by the consistency losses and plug-ins that they were trained "
+    "with, of runs that have all else in common. Where several differ in settings alone, all are "
+    "in one cell. The last column is the mean difference from the same networks without any, and "
+    "its standard deviation over networks."
+)
+
+
+class Line(NamedTuple):
+    """A line of a table; `css` names its styles on the page, if it has any."""
+
+    cells: tuple[str, ...]
+    css: str = ""
+
+
+class Corpus(NamedTuple):
+    """The page's part on one corpus; `unplotted` runs are in its tables alone, since no more can be
+    told apart by colour."""
+
+    name: str
+    rows: list[Row]
+    table: list[Line]
+    bars: plots.Bars
+    contexts: plots.Chart
+    modalities: plots.Chart
+    diagrams: list[plots.Diagram]
+    unplotted: int
+
+
+class Table(NamedTuple):
+    """A table on the page, or elsewhere."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: list[Line]
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
+    return (
+        row.model,
+        row.network or "–",
+        row.balance or "–",
+        row.corpus,
+        row.context,
+        row.modalities,
+        row.selection,
+        "–" if row.seeds is None else str(row.seeds),
+        _percent(row.weighted_f1),
+        "–" if row.interval is None else _between(row.interval.low, row.interval.high),
+        _percent(row.accuracy),
+        _percent(row.macro_f1),
+        _percent(row.ece),
+        ", ".join(f"{m} {_percent(one)}" for m, one in row.alone.items()) or "–",
+        _percent(row.validation),
+        _percent(row.best_on_test),
+        "–" if row.parameters is None else f"{row.parameters:,}",
+        "–" if row.answer_ms is None else f"{row.answer_ms:.2f} ms",
+        "–" if row.training_seconds is None else f"{row.training_seconds.mean / 60:.1f} min",
+    )
+
+
+def pair_cells(pair: Comparison) -> tuple[str, ...]:
+    """A comparison in words, in the order of `PAIRS`."""
+    seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
+    sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
+    return (
+        pair.corpus,
+        pair.first,
+        pair.second,
+        pair.changed,
+        str(seeds.n),
+        f"{100 * seeds.mean:+z.2f}{sd}",
+        "–" if seeds.interval is None else _between(seeds.interval.low, seeds.interval.high, "+"),
+        "–" if seeds.p is None else f"{seeds.p:.3f}",
+        _between(dialogues.low, dialogues.high, "+"),
+        f"{pair.over_dialogues.p:.3f}",
+        "–" if pair.q is None else f"{pair.q:.3f}",
+    )
+
+
+def crossed(one: Crossing) -> Table:
+    """A crossing in words, a column for each network."""
+    lines = []
+    for balance, gain, *row in zip(one.balances, one.gains, *one.cells, strict=True):
+        told = (" / ".join(map(_percent, cell)) or "–" for cell in row)
+        lines.append(Line((balance, *told, _percent(gain, "+"))))
+    title = f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}"
+    return Table(title, ("balance", *one.networks, "mean gain"), lines)
+
+
+def markdown(made: Board) -> str:
+    """The leaderboard in Markdown."""
+    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in made.rows])]
+    lines += ["", *(f"- {remark}" for remark in REMARKS), "", "## Sources", ""]
+    lines += dict.fromkeys(
+        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
+    )
+    if made.crossings:
+        lines += ["", "## Networks by what balances them", "", CROSSED]
+    for table in map(crossed, made.crossings):
+        rows = [line.cells for line in table.lines]
+        lines += ["", f"### {table.title}", "", *_markdown(table.columns, rows)]
+    if made.comparisons:
+        pairs = [pair_cells(pair) for pair in made.comparisons]
+        lines += ["", "## Ablations", "", *_markdown(PAIRS, pairs), "", PAIRED]
+    return "\n".join(lines) + "\n"
+
+
+def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
+    """The leaderboard as one page that needs no network. All that comes from outside is escaped."""
+    corpora = []
+    for name in dict.fromkeys(one.corpus for one in evaluations):
+        rows = [row for row in made.rows if row.corpus == name]
+        order = [row.model for row in rows]
+        mine = sorted(
+            (one for one in evaluations if one.corpus == name), key=lambda one: order.index(one.run)
+        )
+        plotted = mine[: plots.COLOURS]
+        corpora.append(
+            Corpus(
+                name,
+                rows,
+                [Line(_less_corpus(cells(row)), f"{row.origin} {row.selection}") for row in rows],
+                plots.bars([row for row in rows if row.selection != "none"]),
+                plots.by_context(plotted),
+                plots.by_modalities(plotted),
+                [plots.reliability(one) for one in plotted],
+                len(mine) - len(plotted),
+            )
+        )
+    return rendered(
+        Path(__file__).with_name("leaderboard.html.j2"),
+        corpora=corpora,
+        columns=_less_corpus(COLUMNS),
+        crossings=[crossed(one) for one in made.crossings],
+        crossed=CROSSED,
+        comparisons=[Line(pair_cells(pair)) for pair in made.comparisons],
+        pairs=PAIRS,
+        remarks=REMARKS,
+        paired=PAIRED,
+    )
+
+
+def _less_corpus(line: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a row but for its corpus."""
+    return tuple(cell for name, cell in zip(COLUMNS, line, strict=True) if name != "corpus")
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _percent(spread: Spread | None, sign: str = "") -> str:
+    return "–" if spread is None else plots.percent(spread.mean, spread.sd, sign)
+
+
+def _between(low: float, high: float, sign: str = "") -> str:
+    return f"{100 * low:{sign}z.2f} to {100 * high:{sign}z.2f}"

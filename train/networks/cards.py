@@ -1,0 +1,136 @@
+"""What the checkpoint of a training on conversations says about itself."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Card
+from gscon_live.model.networks.network import Network
+from gscon_live.train.corpora.dataset import FeaturedCorpus
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.engine.trainer import State
+from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.runs.provenance import provenance
+from gscon_live.train.scoring.measure import calibrate, measure
+
+_DATA = {
+    "iemocap": "IEMOCAP: acted conversations of two in English, six emotions.",
+    "meld": "MELD: conversations of the series Friends, seven emotions.",
+    "emorynlp": "EmoryNLP: conversations of the series Friends, seven emotions of its own.",
+}
+_SPLIT = {
+    "iemocap": "Test is Session 5, whose two speakers are in no other split; validation are 12 "
+    "dialogues of Sessions 1 to 4, those of COSMIC, so that its speakers are seen in training.",
+    "meld": "The corpus' own train, dev and test; dialogues are disjoint, speakers are not.",
+    "emorynlp": "The corpus' own train, dev and test; scenes are disjoint, speakers are not.",
+}
+_NOTES = [
+    "Turns, speakers and words are the corpus' own: scores say nothing of speech that must first "
+    "be cut into turns and recognised.",
+    "A set is named after the modalities that are there; the others are missing throughout.",
+]
+
+_DIRECT = (
+    " Its vectors are the direct head's; the network reads those of the general sentence encoder, "
+    "utterance by utterance."
+)
+
+
+def save(
+    network: Network,
+    state: State,
+    recipe: ConversationRecipe,
+    corpus: FeaturedCorpus,
+    seed: int,
+    stem: Path,
+) -> None:
+    """Calibrates a trained network on validation, scores it, and writes weights and card.
+
+    Args:
+        network: with the weights of the best epoch.
+        state: the end of its training.
+        recipe: what it was trained by.
+        corpus: what it was trained on.
+        seed: the seed of the training.
+        stem: where to write, without a suffix.
+    """
+    found = calibrate(network, corpus.splits["validation"])
+    measured = measure(network, corpus, ("as_trained",))
+    scores: dict[str, Any] = {
+        split: {
+            subset: msgspec.to_builtins(one.scores)
+            for subset, one in measured[split]["as_trained"].items()
+        }
+        for split in ("validation", "test")
+    }
+    best = state.history[state.best_epoch - 1]
+    last = recipe.keep == "last"
+    kept = _last(state) if last else _best(state, best)
+    card = Card(
+        name=str(recipe.name),
+        version=datetime.now(UTC).strftime("%Y.%m.%d"),
+        emotions=list(corpus.labels),
+        encoders=corpus.encoders,
+        architecture=network.architecture,
+        temperature=found.overall,
+        by_presence=found.by_presence,
+        shifts=found.shifts,
+        prior=found.prior,
+        temperatures=found.own,
+        data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"
+        f"{_labels(recipe)}",
+        split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "
+        f"{'Temperatures' if last else 'Epoch and temperatures'} are chosen on validation; test "
+        "chooses nothing.",
+        seeds=[seed],
+        scores={**scores["test"], "validation": scores["validation"]},
+        notes=[
+            *_NOTES,
+            f"{kept}: weighted F1 {best['validation_weighted_f1']:.4f}.",
+        ],
+        recipe=msgspec.to_builtins(recipe),
+        **provenance(),
+    )
+    checkpoint.save(stem, network, card)
+
+
+def _last(state: State) -> str:
+    return f"The last of {state.epoch} epochs was kept, whatever its score on validation"
+
+
+def _best(state: State, epoch: Mapping[str, float]) -> str:
+    """Which epoch was the best, and by what, where it is not weighted F1 alone."""
+    alone = any(name.startswith("validation_weighted_f1_") for name in epoch)
+    by = ", by the mean of all modalities and of each alone" if alone else ""
+    ran = f"Epoch {state.best_epoch} of the {state.epoch} that were run"
+    return f"{ran} was the best on validation{by}"
+
+
+def _labels(recipe: ConversationRecipe) -> str:
+    """What was learned, where it is not the corpus' labels alone."""
+    if not recipe.distillation:
+        return ""
+    return (
+        f" Of each training label, {recipe.distillation:.0%} is what networks say that were "
+        "trained without its dialogue."
+    )
+
+
+def _features(recipe: ConversationRecipe) -> str:
+    """Where the features came from."""
+    if recipe.features is not None:
+        return f"The features are those of the file {Path(recipe.features).name}."
+    said = "The words are the corpus' transcripts, prosody was measured on its recordings. "
+    if recipe.text == "frozen":
+        return said + "The words' encoder is a general one, not trained on conversations."
+    chain, made = [], text_cache.recipe(recipe.text)
+    while True:
+        chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
+        if made.start is None:
+            said += f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
+            return said + (_DIRECT if recipe.direct else "")
+        made = text_cache.recipe(made.start)

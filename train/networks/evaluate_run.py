@@ -1,0 +1,271 @@
+"""The evaluation of a run: all its seeds, measured anew from their checkpoints and features.
+
+The result is `evaluation.json` in the run's folder.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.files import write_whole
+from gscon_live.model import checkpoint
+from gscon_live.model.checkpoint import Checkpoint, presence
+from gscon_live.train.corpora.dataset import FeaturedCorpus
+from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.runs.provenance import provenance
+from gscon_live.train.scoring import agreement, figures
+from gscon_live.train.scoring.agreement import Structures
+from gscon_live.train.scoring.figures import (
+    FORMAT,
+    Answers,
+    BestOnTest,
+    Evaluation,
+    Figure,
+    figure,
+    over_seeds,
+)
+from gscon_live.train.scoring.measure import CONTEXTS, Context, Measurements, answer_ms, measure
+
+#: SSC's defaults, the same for all runs so that their structures can be compared.
+_ROWS, _TAU = 32, 0.07
+
+#: Gives the features of a run, by its recipe and one of its seeds.
+Material = Callable[[Mapping[str, Any], int, Report], FeaturedCorpus]
+
+
+def conversation_material(recipe: Mapping[str, Any], seed: int, report: Report) -> FeaturedCorpus:
+    """The features for the networks of a run of kind `conversation`."""
+    # Brings the text encoders along, which a run that is already evaluated does not need.
+    from gscon_live.train.networks import recipe as conversation
+
+    made = msgspec.convert(recipe, conversation.ConversationRecipe)
+    return conversation.material(made, seed, report)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run that can be measured anew: of kind `conversation`."""
+    return (folder / "recipe.json").is_file() and _recipe(folder).get("kind") == "conversation"
+
+
+def evaluate(
+    folder: Path,
+    report: Report,
+    material: Material = conversation_material,
+    contexts: Sequence[Context] = CONTEXTS,
+) -> Evaluation:
+    """Measures all seeds of a run and writes `evaluation.json` into its folder.
+
+    `report` is told (done, in all, what) as it goes on; `contexts` begin with `as_trained`.
+
+    Raises:
+        InputError: the run is unfinished, or its checkpoints are for other features or labels than
+            the corpus has; an evaluation from before stays as it was.
+    """
+    recipe, weights = _recipe(folder), finished(folder)
+    # All that may be wrong is read before anything is measured.
+    best_on_test, training_seconds = _best_on_test(weights), _training_seconds(weights)
+    loaded = {seed: checkpoint.load(path) for seed, path in weights.items()}
+    cosines = [agreement.cosines(_kept(path.parent)) for path in weights.values()]
+    measured: dict[int, Measurements] = {}
+    found: list[Structures] = []
+    labels: list[list[int]] = []
+    for seed, path in weights.items():
+        corpus = material(recipe, seed, report)
+        _require(path, loaded[seed], corpus)
+        labels = [one.labels.tolist() for one in corpus.splits["test"]]
+        measured[seed] = measure(
+            loaded[seed].model, corpus, contexts, partial(_tell, report, f"measuring seed {seed}")
+        )
+        made = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
+        found += [made] if made else []
+    card, a = loaded[min(loaded)].card, loaded[min(loaded)].card.architecture
+    everything = presence(a.modalities)
+    evaluated = Evaluation(
+        run=folder.resolve().name,
+        corpus=corpus.name,
+        labels=list(card.emotions),
+        network=a.network,
+        mode=a.mode,
+        context=a.context if a.mode == "buffer" else None,
+        modalities=list(a.modalities),
+        parameters=sum(one.numel() for one in loaded[min(loaded)].model.parameters()),
+        seeds=list(weights),
+        selection="validation",
+        recipe=dict(recipe),
+        checkpoints=_digests(weights),
+        splits=_figures(list(measured.values())),
+        best_on_test=best_on_test,
+        training_seconds=training_seconds,
+        agreement=figures.agreement(found, cosines),
+        answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
+        answers=Answers(
+            labels,
+            {
+                str(seed): [rows.tolist() for rows in one["test"]["as_trained"][everything].answers]
+                for seed, one in measured.items()
+            },
+        ),
+        **provenance(),
+    )
+    write(folder / "evaluation.json", msgspec.json.encode(evaluated) + b"\n")
+    return evaluated
+
+
+def of_run(folder: Path, report: Report, material: Material = conversation_material) -> Evaluation:
+    """The evaluation of a run: as it was written, or made now where there is none that belongs to
+    the checkpoints. Raises `InputError` as `evaluate` does."""
+    weights = finished(folder)
+    try:
+        found = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
+    except (OSError, msgspec.DecodeError):
+        return evaluate(folder, report, material)
+    if found.format == FORMAT and found.checkpoints == _digests(weights):
+        return found
+    return evaluate(folder, report, material)
+
+
+def finished(folder: Path) -> dict[int, Path]:
+    """The weights of a run by seed.
+
+    Raises:
+        InputError: there is no such run, or one of its seeds is unfinished.
+    """
+    # Needs the extra `train`, which the card of a checkpoint does not.
+    from gscon_live.train.runs.run_folder import Run
+
+    recipe = _recipe(folder)
+    first, count = recipe.get("first_seed", 1), recipe.get("seeds")
+    if not isinstance(first, int) or not isinstance(count, int) or count < 1:
+        raise InputError(f"run {folder}: its recipe.json does not say which seeds; train it again")
+    folders = {seed: Run(folder).seed(seed) for seed in range(first, first + count)}
+    missing = [str(seed) for seed, one in folders.items() if not one.finished]
+    if missing:
+        raise InputError(
+            f"run {folder}: unfinished, no checkpoint of seed {', '.join(missing)}; "
+            "finish it with python -m train.fit"
+        )
+    return {seed: one.folder / "model.safetensors" for seed, one in folders.items()}
+
+
+def writable(path: Path) -> None:
+    """Refuses a place for a file that cannot be one, with `InputError`."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+        InputError: the folder is missing.
+        Failure: the file cannot be written; what was there before is left as it was.
+    """
+    writable(path)
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    path = folder / "recipe.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise InputError(
+            f"run {folder}: no recipe.json there; give the folder of a run of train.fit"
+        ) from error
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path}: {error}; train the run again") from error
+
+
+def _require(path: Path, found: Checkpoint, corpus: FeaturedCorpus) -> None:
+    """Refuses features or labels other than those that a checkpoint was trained with."""
+    card = found.card
+    if tuple(card.emotions) != corpus.labels:
+        raise InputError(
+            f"checkpoint {path}: made for the labels {', '.join(card.emotions)}; corpus "
+            f"{corpus.name} has {', '.join(corpus.labels)}; train the run again"
+        )
+    if found.model.modalities != corpus.modalities or card.dims != corpus.dims:
+        raise InputError(
+            f"checkpoint {path}: made for features of lengths {_lengths(card.dims)}; those of "
+            f"corpus {corpus.name} are {_lengths(corpus.dims)}; train the run again"
+        )
+    for modality, identity in corpus.encoders.items():
+        card.require(modality, identity)
+
+
+def _lengths(dims: Mapping[str, int]) -> str:
+    return ", ".join(f"{m} {dim}" for m, dim in dims.items())
+
+
+def _tell(report: Report, what: str, done: int, total: int) -> None:
+    report(done, total, what)
+
+
+def _figures(measured: Sequence[Measurements]) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        split: {
+            context: {
+                subset: over_seeds([one[split][context][subset] for one in measured])
+                for subset in by_subset
+            }
+            for context, by_subset in by_context.items()
+        }
+        for split, by_context in measured[0].items()
+    }
+
+
+def _digests(weights: Mapping[int, Path]) -> dict[str, str]:
+    return {
+        str(seed): hashlib.sha256(path.read_bytes()).hexdigest() for seed, path in weights.items()
+    }
+
+
+def _best_on_test(weights: Mapping[int, Path]) -> BestOnTest | None:
+    best = [_history(path.parent, "test_weighted_f1") for path in weights.values()]
+    return BestOnTest(figure([max(one) for one in best])) if all(best) else None
+
+
+def _kept(folder: Path) -> dict[str, float]:
+    """The figures of the epoch whose weights were kept; none where there is no history."""
+    # Needs the extra `train`, as above.
+    from gscon_live.train.engine.trainer import SELECTS
+
+    epochs = _epochs(folder)
+    numbers = [
+        {name: one for name, one in epoch.items() if isinstance(one, float | int)}
+        for epoch in epochs
+    ]
+    return max(numbers, key=lambda one: one.get(SELECTS, 0.0), default={})
+
+
+def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
+    spent = [_history(path.parent, "seconds") for path in weights.values()]
+    return figure([sum(one) for one in spent]) if all(spent) else None
+
+
+def _history(folder: Path, name: str) -> list[float]:
+    """One figure of all epochs of a training; empty where it was not kept."""
+    epochs = _epochs(folder)
+    return [float(one[name]) for one in epochs if isinstance(one.get(name), float | int)]
+
+
+def _epochs(folder: Path) -> list[dict[str, Any]]:
+    """The history of a training; empty where it was not kept."""
+    path = folder / "history.jsonl"
+    if not path.is_file():
+        return []
+    try:
+        return [
+            msgspec.json.decode(line, type=dict[str, Any])
+            for line in path.read_bytes().splitlines()
+        ]
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path}: {error}; train the run again") from error
