@@ -1,1 +1,41 @@
-"""Emotions in conversations, in real time."""
+"""Emotions in conversations, in real time.
+
+    import gscon_live
+
+    for event in gscon_live.recognise("interview.mp4"):
+        if event.type == "utterance":
+            print(event.utterance.text, event.emotion.label, event.emotion.confidence)
+
+`recognise` reads a recording, `Live` hears and sees people talk, and `Subscriber` receives the
+events of a session that runs elsewhere. Importing this package loads none of them before it is
+used, so that a subscriber needs neither torch nor OpenCV.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gscon_live.realtime.events.client import Subscriber
+    from gscon_live.recognition import Live, recognise
+
+__version__ = "0.2.0"
+
+__all__ = ["Live", "Subscriber", "__version__", "recognise"]
+
+#: Where the public names are defined.
+_HOME = {
+    "Live": "gscon_live.recognition",
+    "Subscriber": "gscon_live.realtime.events.client",
+    "recognise": "gscon_live.recognition",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -99,7 +99,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if not self.prior:
             raise InputError(
                 f"checkpoint {self.name!r} does not tell its prior; leave "
-                "recognition.neutral_prior out, or train it anew with `python -m train.fit`"
+                "recognition.neutral_prior out, or train it anew with `gscon-live fit`"
             )
 
 

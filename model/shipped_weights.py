@@ -32,7 +32,7 @@ def load_weights(net: nn.Module, path: Path, what: str, recipe: str | None = Non
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(
             f"{what} encoder {path}: {_reason(error, what)}; give the file {what}.safetensors that "
-            f"ships with the project, or train one with `python -m train.fit {recipe or what}`"
+            f"ships with the project, or train one with `gscon-live fit {recipe or what}`"
         ) from error
 
 

@@ -1,7 +1,11 @@
-"""`python -m realtime.doctor`: devices, models and files found or missing, and the remedies."""
+"""`gscon-live doctor`: devices, models and files found or missing, and the remedies."""
 
 import sys
 from collections.abc import Callable, Sequence
+
+from gscon_live.common import extras
+
+extras.require("live", __name__)
 
 import msgspec
 from rich.console import Console
@@ -15,9 +19,9 @@ from gscon_live.realtime.doctor_checks import CHECKS, Missing
 from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
-python -m realtime.doctor
-python -m realtime.doctor --json
-python -m realtime.doctor transcription.directory=models/whisper-small
+gscon-live doctor
+gscon-live doctor --json
+gscon-live doctor transcription.directory=models/whisper-small
 """
 
 
@@ -55,7 +59,7 @@ def _safely(name: str, needed: bool, remedy: str, check: Callable[[], str]) -> F
 def main(arguments: Sequence[str]) -> int:
     """Entry point: 0, or 1 where something is missing without which nothing works."""
     parser = cli.parser(
-        "python -m realtime.doctor",
+        "gscon-live doctor",
         "Says which devices, models and files are found or missing, and the remedy for each.",
         EXAMPLES,
     )

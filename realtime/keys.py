@@ -1,4 +1,4 @@
-"""`python -m realtime.keys DIR`: CURVE keys for an event stream that leaves this machine."""
+"""`gscon-live keys DIR`: CURVE keys for an event stream that leaves this machine."""
 
 import sys
 from collections.abc import Sequence
@@ -43,11 +43,11 @@ def make(folder: Path, clients: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     parser = cli.parser(
-        "python -m realtime.keys",
+        "gscon-live keys",
         "Makes CURVE keys, so that events can be published beyond this machine.",
         """
-        python -m realtime.keys keys
-        python -m realtime.keys keys --clients robot dashboard
+        gscon-live keys keys
+        gscon-live keys keys --clients robot dashboard
         """,
     )
     parser.add_argument("folder", type=Path, help="where to put them; must be new or empty")

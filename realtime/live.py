@@ -1,13 +1,18 @@
-"""`python -m realtime.live`: the emotions of a conversation while it is being held."""
+"""`gscon-live live`: the emotions of a conversation while it is being held."""
 
 import argparse
 import contextlib
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from gscon_live.common import extras
+
+extras.require("live", __name__)
 
 from rich.console import Console
 
@@ -29,23 +34,23 @@ from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
 
 EXAMPLES = """
-python -m realtime.live
-python -m realtime.live --microphone "USB Audio" --camera 1
-python -m realtime.live --camera off
-python -m realtime.live --camera http://10.0.0.7:8080/video --preview
-python -m realtime.live --record my-session --events my-session.jsonl
-python -m realtime.subscribe        (in another terminal, while it runs)
+gscon-live live
+gscon-live live --microphone "USB Audio" --camera 1
+gscon-live live --camera off
+gscon-live live --camera http://10.0.0.7:8080/video --preview
+gscon-live live --record my-session --events my-session.jsonl
+gscon-live subscribe        (in another terminal, while it runs)
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
-        "python -m realtime.live",
+        "gscon-live live",
         "Recognises the emotion of every utterance while people talk.",
         EXAMPLES,
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
-    parser.add_argument("--microphone", metavar="NAME|INDEX", help="see python -m realtime.doctor")
+    parser.add_argument("--microphone", metavar="NAME|INDEX", help="see gscon-live doctor")
     parser.add_argument("--camera", metavar="INDEX|URL|FILE|off", help="default: 0")
     parser.add_argument("--publish", metavar="ENDPOINT|off", help="default: tcp://127.0.0.1:5560")
     parser.add_argument("--record", metavar="DIR", help="keep sound, picture and events there")
@@ -58,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         "--headless", action="store_true", help="plain lines instead of a screen that is redrawn"
     )
     parser.add_argument("--seconds", type=float, metavar="N", help="end after so many seconds")
+    parser.add_argument(
+        "--stop-with-input",
+        action="store_true",
+        help="end when standard input is closed: for programs that start this one",
+    )
     return parser
 
 
@@ -90,6 +100,7 @@ def main(arguments: Sequence[str]) -> int:
         record=chosen.record,
     )
     model = model_info(settings.recognition)
+    input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
         publisher = stack.enter_context(
             Publisher(settings.publish.endpoint, plan.session, settings.publish.curve)
@@ -116,6 +127,8 @@ def main(arguments: Sequence[str]) -> int:
                 view.tick(reached)
             if chosen.seconds is not None and reached >= chosen.seconds:
                 session.stop()
+            if input_ended is not None and input_ended.is_set():
+                session.stop()
 
         session = Session(
             plan,
@@ -129,6 +142,19 @@ def main(arguments: Sequence[str]) -> int:
         )
         session.run()
     return cli.OK
+
+
+def _input_ended() -> threading.Event:
+    """An event that is set once standard input has been closed."""
+    ended = threading.Event()
+
+    def read() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        ended.set()
+
+    threading.Thread(target=read, name="standard-input", daemon=True).start()
+    return ended
 
 
 def _overrides(chosen: argparse.Namespace) -> list[str]:

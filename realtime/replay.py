@@ -1,4 +1,4 @@
-"""`python -m realtime.replay VIDEO...`: the emotions of recorded conversations.
+"""`gscon-live replay VIDEO...`: the emotions of recorded conversations.
 
 The same file gives the same events, byte for byte, on every run.
 """
@@ -10,6 +10,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from gscon_live.common import extras
+
+extras.require("live", __name__)
 
 from gscon_live.common import cli
 from gscon_live.common.errors import Failure, InputError
@@ -26,17 +30,17 @@ from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
 
 EXAMPLES = """
-python -m realtime.replay interview.mp4
-python -m realtime.replay interview.mp4 --events out.jsonl --report out.html
-python -m realtime.replay interview.mp4 --captions interview.srt
-python -m realtime.replay interview.mp4 --captions off --transcriber ~/models/whisper-small
-python -m realtime.replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
+gscon-live replay interview.mp4
+gscon-live replay interview.mp4 --events out.jsonl --report out.html
+gscon-live replay interview.mp4 --captions interview.srt
+gscon-live replay interview.mp4 --captions off --transcriber ~/models/whisper-small
+gscon-live replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
-        "python -m realtime.replay",
+        "gscon-live replay",
         "Recognises the emotion of every utterance of recorded conversations.",
         EXAMPLES,
     )

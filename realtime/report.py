@@ -1,4 +1,4 @@
-"""A session as one self-contained HTML page: `python -m realtime.report EVENTS.jsonl OUT.html`.
+"""A session as one self-contained HTML page: `gscon-live report EVENTS.jsonl OUT.html`.
 
 The page needs no network and no knowledge of the project. `read` and `render` are pure; only
 `write_report` touches the disk.
@@ -8,6 +8,10 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from gscon_live.common import extras
+
+extras.require("live", __name__)
 
 import msgspec
 
@@ -69,10 +73,10 @@ def read(path: Path) -> list[AnyEvent]:
 
 def main(arguments: Sequence[str]) -> None:
     parser = cli.parser(
-        "python -m realtime.report",
+        "gscon-live report",
         "Turns a file of events into one HTML page to look at.",
         """
-        python -m realtime.report session.jsonl session.html
+        gscon-live report session.jsonl session.html
         """,
     )
     parser.add_argument("events", type=Path, metavar="EVENTS.jsonl", help="events of one session")

@@ -1,4 +1,4 @@
-"""`python -m realtime.subscribe`: prints the events of a running session as they come."""
+"""`gscon-live subscribe`: prints the events of a running session as they come."""
 
 import argparse
 import io
@@ -17,12 +17,12 @@ from gscon_live.realtime.events.schema import SessionEnded, event_type
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
-        "python -m realtime.subscribe",
+        "gscon-live subscribe",
         "Prints the events of a running session as they come.",
         """
-        python -m realtime.subscribe
-        python -m realtime.subscribe --format jsonl --once > session.jsonl
-        python -m realtime.subscribe tcp://192.168.1.20:5560 --keys keys/
+        gscon-live subscribe
+        gscon-live subscribe --format jsonl --once > session.jsonl
+        gscon-live subscribe tcp://192.168.1.20:5560 --keys keys/
         """,
     )
     parser.add_argument("endpoint", nargs="?", default=ENDPOINT, metavar="ENDPOINT",

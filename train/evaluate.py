@@ -1,10 +1,14 @@
-"""`python -m train.evaluate`: what a trained model is worth, measured anew or by its card."""
+"""`gscon-live evaluate`: what a trained model is worth, measured anew or by its card."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from gscon_live.common import extras
+
+extras.require("train", __name__)
 
 import msgspec
 import torch
@@ -24,10 +28,10 @@ from gscon_live.train.scoring.encoder_scores import EncoderScores
 from gscon_live.train.scoring.figures import Agreement, Evaluation, Figure, Figures
 
 EXAMPLES = """
-python -m train.evaluate runs/iemocap          a run of train.fit: measures all its seeds
-python -m train.evaluate runs/iemocap --json
-python -m train.evaluate runs/iemocap/seed-1   one checkpoint: what its card says
-python -m train.evaluate live                  the model that ships: what its card says
+gscon-live evaluate runs/iemocap          a run of train.fit: measures all its seeds
+gscon-live evaluate runs/iemocap --json
+gscon-live evaluate runs/iemocap/seed-1   one checkpoint: what its card says
+gscon-live evaluate live                  the model that ships: what its card says
 """
 
 _FIGURES = ("weighted_f1", "accuracy", "macro_f1", "ece")
@@ -37,7 +41,7 @@ _FROM_CARD = "These figures are from the checkpoint's card; nothing was measured
 def main(words: Sequence[str], material: Material = conversation_material) -> None:
     """The command; see the module. `material` gives the features of a run."""
     arguments = parser(
-        "python -m train.evaluate",
+        "gscon-live evaluate",
         "Measures a run on conversations anew, from its checkpoints and the corpus: on validation "
         "and test, with all sets of modalities and in several contexts, over all seeds; and writes "
         "evaluation.json into the run's folder. Of a single checkpoint, and of a run on composed "

@@ -1,9 +1,13 @@
-"""`python -m train.fit`: trains a model by a recipe, into `runs/<name>/`."""
+"""`gscon-live fit`: trains a model by a recipe, into `runs/<name>/`."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from gscon_live.common import extras
+
+extras.require("train", __name__)
 
 import torch
 from rich.console import Console
@@ -28,16 +32,16 @@ from gscon_live.train.recipes import recipe, seeds
 from gscon_live.train.runs.run_folder import Run
 
 EXAMPLES = """
-python -m train.fit                          the model that ships (recipe live), into runs/live
-python -m train.fit live seeds=3 name=three  three seeds, into runs/three
-python -m train.fit face ship=true           the face encoder, installed into model/weights
-python -m train.fit voice ship=true          the voice encoder, likewise
-python -m train.fit text-spoken ship=true    the text encoder, likewise
-python -m train.fit speaker ship=true        what tells speakers apart, likewise
-python -m train.fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
-python -m train.fit meld model=mlp seeds=5   a baseline on MELD, five seeds
-python -m train.fit text-iemocap seeds=5     text encoders, into the cache
-python -m train.fit my/recipe.yaml epochs=5  a recipe of your own
+gscon-live fit                          the model that ships (recipe live), into runs/live
+gscon-live fit live seeds=3 name=three  three seeds, into runs/three
+gscon-live fit face ship=true           the face encoder, installed into model/weights
+gscon-live fit voice ship=true          the voice encoder, likewise
+gscon-live fit text-spoken ship=true    the text encoder, likewise
+gscon-live fit speaker ship=true        what tells speakers apart, likewise
+gscon-live fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
+gscon-live fit meld model=mlp seeds=5   a baseline on MELD, five seeds
+gscon-live fit text-iemocap seeds=5     text encoders, into the cache
+gscon-live fit my/recipe.yaml epochs=5  a recipe of your own
 """
 
 #: The names that the encoders of the model that ships have among the weights.
@@ -73,7 +77,7 @@ class _Display:
 def main(words: Sequence[str]) -> None:
     """The command; see the module."""
     arguments = parser(
-        "python -m train.fit",
+        "gscon-live fit",
         "Trains a model by a recipe. Corpora are read from the folder GSCON_DATA "
         "(default ../shared/data); features are kept in the user's cache; results go to "
         "runs/<name>/. With ship=true they also become the weights in model/weights.",

@@ -1,9 +1,13 @@
-"""`python -m train.shares`: what each modality contributes, over the training of a fusion."""
+"""`gscon-live shares`: what each modality contributes, over the training of a fusion."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from gscon_live.common import extras
+
+extras.require("train", __name__)
 
 import msgspec
 import numpy as np
@@ -21,8 +25,8 @@ from gscon_live.train.evaluate import find, show
 from gscon_live.train.networks.evaluate_run import writable, write
 
 EXAMPLES = """
-python -m train.fit live name=plain gdc=0 ssc=0
-python -m train.shares runs/live runs/plain --svg shares.svg
+gscon-live fit live name=plain gdc=0 ssc=0
+gscon-live shares runs/live runs/plain --svg shares.svg
 """
 
 #: Of a run: weighted F1 on validation by subset of modalities, by seed and epoch.
@@ -40,7 +44,7 @@ class Contribution(NamedTuple):
 def main(words: Sequence[str]) -> None:
     """The command; see the module."""
     arguments = parser(
-        "python -m train.shares",
+        "gscon-live shares",
         "What each modality contributes to the answers of a fusion on composed conversations, over "
         "its training: the points of weighted F1 that erasing it costs on validation. Reads the "
         "history that train.fit leaves in the run's folder.",
@@ -158,7 +162,7 @@ def _history(name: str) -> History:
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(
             f"{path}: no history of a fusion ({' '.join(str(error).split())}); give the folder of "
-            "a run that `python -m train.fit live` made"
+            "a run that `gscon-live fit live` made"
         ) from error
     wanted = {presence(MODALITIES), *(presence({*MODALITIES} - {m}) for m in MODALITIES)}
     if not found or any(not wanted <= epoch.keys() for one in found.values() for epoch in one):

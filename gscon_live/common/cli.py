@@ -22,18 +22,31 @@ def parser(program: str, summary: str, examples: str) -> argparse.ArgumentParser
     """An argument parser in the project's manner: a summary, examples, and `--debug`.
 
     Args:
-        program: what the user types, for example `python -m realtime.replay`.
+        program: the command by its name, for example `gscon-live replay`.
         summary: one sentence on what the command does.
-        examples: lines to copy, shown under `--help`.
+        examples: lines to copy, shown under `--help`, that begin with `program`.
     """
-    made = _Parser(
-        prog=program,
+    typed = as_typed(program)
+    lines = textwrap.dedent(examples).strip().replace(program, typed)
+    parser = _Parser(
+        prog=typed,
         description=summary,
-        epilog="examples:\n" + textwrap.indent(textwrap.dedent(examples).strip(), "  "),
+        epilog="examples:\n" + textwrap.indent(lines, "  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return made
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def as_typed(program: str) -> str:
+    """How the user started this command: `gscon-live replay`, or with `python -m`."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    module = spec.name.removesuffix(".__main__") if spec is not None else ""
+    if module == "gscon_live":
+        return program.replace("gscon-live", "python -m gscon_live", 1)
+    if module.removeprefix("gscon_live.").startswith(("realtime.", "train.")):
+        return f"python -m {module}"
+    return program
 
 
 def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | None = None) -> int:

@@ -1,1 +1,1 @@
-"""How fast the pipeline is, as ratios in one run: `python -m realtime.bench`."""
+"""How fast the pipeline is, as ratios in one run: `gscon-live bench`."""

@@ -1,6 +1,11 @@
-"""`python -m realtime.bench`: the pipeline's speed and memory, measured in real sessions."""
+"""`gscon-live bench`: the pipeline's speed and memory, measured in real sessions."""
 
 import argparse
+
+from gscon_live.common import extras
+
+extras.require("live", __name__)
+
 import platform
 import sys
 import tempfile
@@ -20,9 +25,9 @@ from gscon_live.realtime.bench import measure, media
 from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
-python -m realtime.bench
-python -m realtime.bench --json > bench.json
-python -m realtime.bench --minutes 60      (memory over an hour of conversation)
+gscon-live bench
+gscon-live bench --json > bench.json
+gscon-live bench --minutes 60      (memory over an hour of conversation)
 """
 
 MEANING = {
@@ -41,9 +46,7 @@ MEANING = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = cli.parser(
-        "python -m realtime.bench", "Measures speed and memory of the pipeline.", EXAMPLES
-    )
+    parser = cli.parser("gscon-live bench", "Measures speed and memory of the pipeline.", EXAMPLES)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     parser.add_argument(

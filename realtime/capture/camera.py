@@ -61,7 +61,7 @@ class CameraSource:
         if not self._connect():
             raise InputError(
                 f"camera {self._name}: cannot be opened; check that it is there and that no other "
-                "program uses it, or see python -m realtime.doctor"
+                "program uses it, or see gscon-live doctor"
             )
         self._said = self._clock() - self._t0
 

@@ -72,7 +72,7 @@ def find_microphone(device: str | int | None) -> MicrophoneInfo:
     if not there:
         raise InputError(
             "microphone: no sound input found; plug one in, or on Linux start the sound server, "
-            "and see python -m realtime.doctor"
+            "and see gscon-live doctor"
         )
     ranked = sorted(there, key=lambda info: not info.default)
     wanted = _as_index(device)

@@ -151,7 +151,7 @@ class Subscriber:
                 return hello
         raise Failure(
             f"{self.endpoint}: no publisher answered within {limit:g} s; "
-            "start one with python -m realtime.live, or mend the endpoint"
+            "start one with gscon-live live, or mend the endpoint"
         )
 
     def _greet(self, wait: float) -> Hello | None:

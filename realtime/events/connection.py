@@ -91,9 +91,7 @@ def load_keys(folder: Path) -> tuple[bytes, bytes, bytes]:
     server, own = folder / "server.key", folder / "client.key_secret"
     for path in (server, own):
         if not path.is_file():
-            raise InputError(
-                f"{path}: no such key file; make the keys with python -m realtime.keys"
-            )
+            raise InputError(f"{path}: no such key file; make the keys with gscon-live keys")
     try:
         server_public, _ = zmq.auth.load_certificate(server)
         public, secret = zmq.auth.load_certificate(own)

@@ -92,6 +92,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
     session: str = msgspec.field()
     seq: int = msgspec.field()
 
+    @property
+    def type(self) -> str:
+        """What happened: "utterance", "session.started", and so on; see `TOPICS`."""
+        return str(self.__struct_config__.tag)
+
 
 class SessionStarted(Event, frozen=True, kw_only=True, tag="session.started"):
     """`source` describes where the signals come from; `emotions` is the order of the labels."""

@@ -118,7 +118,7 @@ class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """CURVE key files (made with `python -m realtime.keys DIR`); needed beyond loopback.
+    """CURVE key files (made with `gscon-live keys DIR`); needed beyond loopback.
 
     `secret` is this publisher's own secret key file; `clients` the directory of the public keys
     of those who may subscribe.

@@ -112,7 +112,7 @@ class Publisher:
         if not Path(curve.clients).is_dir():
             raise InputError(
                 f"publish.curve.clients {curve.clients}: no such directory; make keys with "
-                "python -m realtime.keys DIR"
+                "gscon-live keys DIR"
             )
         public, secret = read_secret(curve.secret, "publish.curve.secret")
         self._authenticator = ThreadAuthenticator(self._context)
@@ -128,7 +128,7 @@ def read_secret(path: str | Path, what: str) -> tuple[bytes, bytes]:
         public, secret = zmq.auth.load_certificate(path)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{what} {path}: no CURVE key file; make one with python -m realtime.keys DIR"
+            f"{what} {path}: no CURVE key file; make one with gscon-live keys DIR"
         ) from error
     if secret is None:
         raise InputError(f"{what} {path}: holds no secret key; give the file *.key_secret")
@@ -140,6 +140,6 @@ def _check_endpoint(endpoint: str, *, secured: bool) -> None:
     if not is_local(endpoint) and not secured:
         raise InputError(
             f"endpoint {endpoint}: other machines reach this address, so it needs CURVE keys; make "
-            "them with python -m realtime.keys DIR and set publish.curve.secret and "
+            "them with gscon-live keys DIR and set publish.curve.secret and "
             "publish.curve.clients, or stay on tcp://127.0.0.1"
         )

@@ -1,9 +1,13 @@
-"""`python -m train.bench`: what the consistency losses and an answer cost, as ratios in one run."""
+"""`gscon-live bench-train`: what the consistency losses and an answer cost, as ratios."""
 
 import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+
+from gscon_live.common import extras
+
+extras.require("train", __name__)
 
 import msgspec
 import torch
@@ -17,9 +21,9 @@ from gscon_live.train.bench import cost
 from gscon_live.train.runs.provenance import provenance
 
 EXAMPLES = """
-python -m train.bench
-python -m train.bench --json > bench.json
-python -m train.bench --quick      (seconds, at sizes that show that it works and no more)
+gscon-live bench-train
+gscon-live bench-train --json > bench.json
+gscon-live bench-train --quick      (seconds, at sizes that show that it works and no more)
 """
 
 MEANING = {
@@ -37,7 +41,7 @@ MEANING = {
 def main(words: Sequence[str]) -> None:
     """The command; see the module."""
     arguments = parser(
-        "python -m train.bench",
+        "gscon-live bench-train",
         "Measures what GDC and SSC add to a training step, what an answer costs as a "
         "conversation goes on, and what a face costs. On one core, with random weights and "
         "features (of the face encoder, random faces).",

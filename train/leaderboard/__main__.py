@@ -1,6 +1,11 @@
-"""`python -m train.leaderboard`: runs beside each other and beside published figures."""
+"""`gscon-live leaderboard`: runs beside each other and beside published figures."""
 
 import sys
+
+from gscon_live.common import extras
+
+extras.require("train", __name__)
+
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,10 +47,10 @@ from gscon_live.train.networks.evaluate_run import (
 )
 
 EXAMPLES = """
-python -m train.leaderboard runs/iemocap-*
-python -m train.leaderboard gscon mlp --html board.html --markdown board.md
-python -m train.leaderboard runs/* --json
-python -m train.leaderboard iemocap --fit --jobs 2     a list of runs, trained where they are not
+gscon-live leaderboard runs/iemocap-*
+gscon-live leaderboard gscon mlp --html board.html --markdown board.md
+gscon-live leaderboard runs/* --json
+gscon-live leaderboard iemocap --fit --jobs 2     a list of runs, trained where they are not
 """
 
 #: What is printed of all rows, and of the runs: a terminal is too narrow for everything at once.
@@ -56,7 +61,7 @@ _MEASURED = ("model", "network", "balance", *COLUMNS[COLUMNS.index("macro F1") :
 def main(words: Sequence[str], material: Material = conversation_material) -> None:
     """The command; see the module. `material` gives the features of a run not yet evaluated."""
     arguments = parser(
-        "python -m train.leaderboard",
+        "gscon-live leaderboard",
         "One table of runs of train.fit on conversations, beside published figures and what is "
         "known of how these came about. Runs without an evaluation are evaluated first.",
         EXAMPLES,

@@ -147,7 +147,7 @@ def finished(folder: Path) -> dict[int, Path]:
     if missing:
         raise InputError(
             f"run {folder}: unfinished, no checkpoint of seed {', '.join(missing)}; "
-            "finish it with python -m train.fit"
+            "finish it with gscon-live fit"
         )
     return {seed: one.folder / "model.safetensors" for seed, one in folders.items()}
 

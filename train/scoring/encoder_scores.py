@@ -46,5 +46,5 @@ def _card(path: Path) -> dict[str, Any]:
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(
             f"card {path}: cannot be read ({' '.join(str(error).split())}); train the encoder with "
-            "`python -m train.fit` and ship=true"
+            "`gscon-live fit` and ship=true"
         ) from error

@@ -1,0 +1,82 @@
+"""`gscon-live COMMAND ...`: every command of the project by its name."""
+
+import difflib
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from gscon_live import __version__
+from gscon_live.common import cli
+from gscon_live.common.errors import InputError
+
+
+class Command(NamedTuple):
+    """A command: the module whose `main` it is, and what it does."""
+
+    module: str
+    summary: str
+
+
+#: The commands by name, in the order in which people meet them.
+COMMANDS: dict[str, Command] = {
+    "live": Command("realtime.live", "emotions from microphone and camera, as people talk"),
+    "replay": Command("realtime.replay", "emotions of recorded conversations"),
+    "subscribe": Command("realtime.subscribe", "the events of a running session"),
+    "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
+    "doctor": Command("realtime.doctor", "devices, models and files: found or missing, and why"),
+    "keys": Command("realtime.keys", "keys for events that leave this machine"),
+    "bench": Command("realtime.bench.__main__", "how fast the pipeline is on this machine"),
+    "fit": Command("train.fit", "trains a model by a recipe"),
+    "evaluate": Command("train.evaluate", "what a trained model is worth"),
+    "leaderboard": Command("train.leaderboard.__main__", "trained models beside each other"),
+    "shares": Command("train.shares", "what words, voice and face contribute"),
+    "bench-train": Command("train.bench.__main__", "what training and an answer cost"),
+}
+
+
+def main(words: Sequence[str]) -> int | None:
+    """Runs the command that the first word names with the other words.
+
+    Raises:
+        InputError: there is no such command, or its extra is not installed.
+    """
+    name, rest = (words[0], words[1:]) if words else ("--help", words)
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return cli.OK
+    if name == "--version":
+        print(f"gscon-live {__version__}")
+        return cli.OK
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(
+            f"{name!r}: no such command; {hint}The commands are {', '.join(COMMANDS)}; "
+            f"see {cli.as_typed('gscon-live')} --help"
+        )
+    module = import_module(f"gscon_live.{COMMANDS[name].module}")
+    code: int | None = module.main(rest)
+    return code
+
+
+def console() -> int:
+    """Entry point of the console script."""
+    return cli.run(main)
+
+
+def _help() -> str:
+    program = cli.as_typed("gscon-live")
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {program} COMMAND ...",
+            "",
+            "Recognises the emotions of a conversation while it runs, or from its recording.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            f"{program} COMMAND --help says more; {program} --version gives the version.",
+        ]
+    )

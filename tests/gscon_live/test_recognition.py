@@ -1,0 +1,85 @@
+"""The public API: recordings and live sessions in five lines, with the pipeline's own events."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+from sessions import CONVERSATION, run
+
+import gscon_live
+from gscon_live.common.errors import InputError
+from gscon_live.realtime.events import schema
+
+
+def test_the_events_of_a_recording_are_those_of_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    done = run("gscon_live.realtime.replay", CONVERSATION, "--events", path, "--quiet")
+    assert done.returncode == 0, done.stderr
+    events = list(gscon_live.recognise(CONVERSATION))
+    assert b"".join(schema.encode(event) + b"\n" for event in events) == path.read_bytes()
+
+
+def test_leaving_the_loop_ends_the_session() -> None:
+    events = gscon_live.recognise(CONVERSATION, captions="off", transcriber="off")
+    for event in events:
+        if event.type == "utterance":
+            break
+    else:
+        pytest.fail("there was no utterance")
+    me = psutil.Process()
+    assert me.children(recursive=True)
+    events.close()  # type: ignore[attr-defined] - what the end of its life does to a generator
+    assert [child for child in me.children(recursive=True) if "gscon" in " ".join(child.cmdline())
+            ] == []  # fmt: skip
+
+
+def test_a_program_needs_no_particular_form(tmp_path: Path) -> None:
+    """Five lines without a guard, from a file and from standard input."""
+    program = (
+        "import gscon_live\n"
+        f"for event in gscon_live.recognise({str(CONVERSATION)!r}):\n"
+        "    if event.type == 'utterance':\n"
+        "        print(event.emotion.label)\n"
+    )
+    path = tmp_path / "program.py"
+    path.write_text(program)
+    by_file = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    assert by_file.returncode == 0, by_file.stderr
+    assert by_file.stderr == ""
+    assert len(by_file.stdout.splitlines()) > 5
+    by_input = subprocess.run(
+        [sys.executable], input=program, capture_output=True, text=True, check=False
+    )
+    assert by_input.stdout == by_file.stdout
+
+
+def test_settings_reach_the_pipeline() -> None:
+    events = gscon_live.recognise(CONVERSATION, settings=["publish.text=false"])
+    said = [event.utterance.text for event in events if event.type == "utterance"]
+    assert said
+    assert set(said) == {""}
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "words"),
+    [
+        ("missing.mkv", {}, "missing.mkv"),
+        (CONVERSATION, {"captions": "missing.vtt"}, "missing.vtt"),
+        (CONVERSATION, {"settings": ["unknown.key=1"]}, "unknown.key"),
+        (CONVERSATION, {"config": "nowhere"}, "nowhere"),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line(
+    path: str, more: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        next(gscon_live.recognise(path, **more))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_every_type_of_event_has_its_name() -> None:
+    for kind in msgspec.inspect.type_info(schema.AnyEvent).types:  # type: ignore[attr-defined]
+        assert kind.tag in schema.TOPICS
