@@ -17,7 +17,7 @@ from gscon_live.realtime.pipeline.settings import Settings
 EXAMPLES = """
 python -m realtime.doctor
 python -m realtime.doctor --json
-python -m realtime.doctor transcription.directory=models/whisper-small
+python -m realtime.doctor transcription.transcriber=auto:models/whisper-small
 """
 
 

@@ -4,7 +4,6 @@ Needs the `espeak-ng` command and scikit-image. The same versions of the tools g
 """
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from gscon_live.common import cli
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.files import replacing, write_whole
 
 WIDTH, HEIGHT, FPS, RATE = 640, 360, 15, 22_050
 
@@ -219,15 +219,11 @@ def make(folder: Path) -> Path:
     if shutil.which("espeak-ng") is None:
         raise InputError("espeak-ng: no such command; install the package espeak-ng")
     samples, spoken = soundtrack(SCRIPT)
-    made = folder / "conversation.mkv"
-    partial = made.with_suffix(".mkv.part")
-    try:
-        encode(partial, samples, spoken)
-        made.with_suffix(".vtt").write_text(webvtt(spoken), encoding="utf-8")
-        os.replace(partial, made)
-    finally:
-        partial.unlink(missing_ok=True)
-    return made
+    conversation = folder / "conversation.mkv"
+    with replacing(conversation) as unfinished:
+        encode(unfinished, samples, spoken)
+        write_whole(conversation.with_suffix(".vtt"), webvtt(spoken).encode())
+    return conversation
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -241,8 +237,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("out", nargs="?", type=Path, default=Path(__file__).parent, metavar="OUT",
                         help="folder to write into (default: beside this script)")  # fmt: skip
-    made = make(parser.parse_args(arguments).out)
-    print(f"{made} ({made.stat().st_size / 1e6:.2f} MB)")
+    conversation = make(parser.parse_args(arguments).out)
+    print(f"{conversation} ({conversation.stat().st_size / 1e6:.2f} MB)")
 
 
 if __name__ == "__main__":

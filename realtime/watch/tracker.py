@@ -38,7 +38,7 @@ class Tracker:
         Returns:
             An identity for each box, in their order.
         """
-        self._tracks = [one for one in self._tracks if time - one.seen <= FORGET_AFTER]
+        self._tracks = [track for track in self._tracks if time - track.seen <= FORGET_AFTER]
         pairs = sorted(
             (
                 (-score, place, number)

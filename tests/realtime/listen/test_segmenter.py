@@ -177,7 +177,7 @@ def test_nothing_starts_before_a_watermark_that_was_given_out(
     for one in heard(script, options):
         if isinstance(one, messages.Mark):
             assert one.time >= mark
-            assert one.source == "listen"
+            assert one.source == "segment"
             mark = one.time
         elif isinstance(one, messages.SpeechStarted | messages.Segment):
             assert one.start >= mark
@@ -347,21 +347,21 @@ def test_media_time_that_goes_on_without_sound_ends_the_utterance() -> None:
     samples = sound(speech((0.5, 0.0), (1.0, 0.9)))
     now = len(samples) / SAMPLE_RATE
     run(segmenter, cut(samples, [320] * 60), flush=False)
-    early = list(segmenter.process(messages.Mark(now + 0.3)))
+    early = list(segmenter.process(messages.Mark(now + 0.3, "microphone")))
     assert not segments(early)
-    final, mark = segmenter.process(messages.Mark(now + 0.6))
+    final, mark = segmenter.process(messages.Mark(now + 0.6, "microphone"))
     assert isinstance(final, messages.Segment)
     assert final.final
     assert final.end == pytest.approx(now, abs=0.04)
     assert final.at == pytest.approx(now + 0.6, abs=0.002)
-    assert mark == messages.Mark(now + 0.6, "listen")
+    assert mark == messages.Mark(now + 0.6, "segment")
     assert not list(segmenter.flush())
 
 
 def test_without_any_sound_marks_pass() -> None:
     segmenter = Segmenter(Segmentation(), Scripted())  # type: ignore[arg-type]
-    made = run(segmenter, [messages.Mark(float(second)) for second in range(1, 5)])
-    assert made == [messages.Mark(float(second), "listen") for second in range(1, 5)]
+    made = run(segmenter, [messages.Mark(float(second), "recording") for second in range(1, 5)])
+    assert made == [messages.Mark(float(second), "segment") for second in range(1, 5)]
 
 
 def test_the_end_of_the_sound_ends_the_last_utterance() -> None:

@@ -10,11 +10,11 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-import stubs
 from devices import VirtualMicrophone, camera_server, virtual_microphone
 from sessions import (
     HERE,
     Play,
+    built_by,
     check,
     cut,
     of,
@@ -132,7 +132,7 @@ def test_a_stage_that_fails_again_and_again_is_given_up_where_it_can_be_missed(
     tmp_path: Path,
 ) -> None:
     plan = plan_for(cut(tmp_path / "clip.mkv", 17.0), live=True, speed=1.0)
-    play = Play(plan, builders={"watch": stubs.broken})
+    play = Play(plan, services=built_by(watch="stubs:broken"))
     assert play.go()
     watch = [one.status for one in of(schema.Health, play.found) if one.stage == "watch"]
     assert watch.count("failed") == 4
@@ -149,7 +149,7 @@ def test_a_stage_that_cannot_be_missed_ends_the_session_when_it_fails_again_and_
     tmp_path: Path,
 ) -> None:
     plan = plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0, has_video=False)
-    play = Play(plan, builders={"segment": stubs.broken})
+    play = Play(plan, services=built_by(segment="stubs:broken"))
     with pytest.raises(Failure, match=r"segment: failed 4 times in a minute .*broken for a test"):
         play.go()
     check(play.found)
@@ -171,7 +171,7 @@ def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     plan = plan_for(
         cut(tmp_path / "clip.mkv", 13.0), captions="off", live=True, speed=2.0, has_video=False
     )
-    play = Play(plan, builders={"recording": stubs.jumping})
+    play = Play(plan, services=built_by(recording="stubs:jumping"))
     assert play.go()
     found = utterances(play.found)
     starts = [one.utterance.start for one in found]
