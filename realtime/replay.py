@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gscon_live.common import cli
-from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_output
 from gscon_live.configs import loader
 from gscon_live.realtime.capture.recording import RecordingSource
@@ -213,10 +213,7 @@ def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
 
     with kept.open("rb") as lines:
         title = ", ".join(Path(video).name for video in videos)
-        try:
-            report.write_report((schema.decode(line) for line in lines), path, title)
-        except OSError as error:
-            raise Failure(f"{path}: cannot write the report: {error.strerror}") from error
+        report.write_report((schema.decode(line) for line in lines), path, title)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,16 @@ from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent
 
 
+_TEMPLATE = Path(__file__).parent / "display" / "report.html.j2"
+
+
 def render(events: Iterable[AnyEvent], title: str) -> str:
     """The page on the first session among the events; it says so where there are more.
 
     A session without utterances gives a page that says that. Everything that came from outside
     (words, names, reasons) is escaped.
     """
-    return rendered(Path(__file__).with_name("report.html.j2"), title=title, page=view(events))
+    return rendered(_TEMPLATE, title=title, page=view(events))
 
 
 def write_report(events: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:
