@@ -18,7 +18,6 @@ from gscon_live.realtime.display.report_view import view
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent
 
-
 _TEMPLATE = Path(__file__).parent / "display" / "report.html.j2"
 
 

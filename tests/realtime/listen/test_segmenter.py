@@ -282,6 +282,30 @@ def test_provisional_segments_come_while_speech_goes_on() -> None:
     assert len(segments(silent, final=False)) == 1
 
 
+class Numbed(Scripted):
+    """A detector that hears nothing any more after so many windows without a reset."""
+
+    def __init__(self, windows: int) -> None:
+        self._windows = windows
+        self._since = 0
+
+    def reset(self) -> None:
+        self._since = 0
+
+    def __call__(self, samples: Samples) -> Samples:
+        self._since += 1
+        return super().__call__(samples) * np.float32(self._since <= self._windows)
+
+
+def test_speech_after_a_long_silence_is_heard_by_a_detector_that_goes_numb_in_silence() -> None:
+    numb_after = round(5.0 / WINDOW_SECONDS)
+    samples = sound(speech((60.0, 0.0), (2.0, 0.9), (1.0, 0.0)))
+    segmenter = Segmenter(Segmentation(), Numbed(numb_after))  # type: ignore[arg-type]
+    (segment,) = segments(run(segmenter, [chunk(0.0, samples)]))
+    assert segment.start == pytest.approx(60.0, abs=WINDOW_SECONDS)
+    assert segment.end == pytest.approx(62.0, abs=2 * WINDOW_SECONDS)
+
+
 def test_an_hour_of_silence_gives_nothing_and_takes_no_memory() -> None:
     segmenter = Segmenter(Segmentation(), Scripted())  # type: ignore[arg-type]
     silence = np.zeros(SAMPLE_RATE, np.float32)

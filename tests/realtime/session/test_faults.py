@@ -5,6 +5,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
@@ -27,7 +28,10 @@ from sound import recorded
 from gscon_live.common.errors import Failure
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.listen.transcription_source import Words
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.services import MEBIBYTE, Input, Service
 from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session_plan import Plan
 
 #: Seconds from a failure to the new process being ready: promised, on a machine that is not busy.
@@ -143,6 +147,35 @@ def test_a_stage_that_fails_again_and_again_is_given_up_where_it_can_be_missed(
         assert one.modalities.text.present
         assert one.modalities.audio.present
         assert not one.modalities.visual.present
+
+
+def test_a_restarted_stage_does_not_wait_for_one_that_was_given_up(tmp_path: Path) -> None:
+    clip = cut(tmp_path / "clip.mkv", 28.0)
+    plan = plan_for(clip, live=True, speed=1.0, has_video=False)
+    aside = Service(
+        name="aside",
+        build="stubs:broken",
+        runs=lambda plan: True,
+        # A queue of two: who goes on sending waits at the third message.
+        takes=(
+            Input("transcribe", (messages.SpeechStarted, messages.Control), message_bytes=MEBIBYTE),
+        ),
+        needed=False,
+    )
+    play = Play(plan, services=(aside, *SERVICES))
+    ended: list[float] = []
+
+    def health() -> dict[tuple[str, str], float]:
+        return {(one.stage, one.status): one.time for one in of(schema.Health, play.found)}
+
+    play.when(lambda: ("aside", "lost") in health(), lambda: play.kill("transcribe"))
+    play.at(28.0, lambda: ended.append(time.monotonic()))
+    # A stage that waits for the one that is gone would do so for ever.
+    play.when(lambda: bool(ended) and time.monotonic() > ended[0] + 60, lambda: play.session.stop())
+    assert play.go()
+    back = health()["transcribe", "restarted"]
+    assert health()["aside", "lost"] < back
+    assert [one for one in utterances(play.found) if one.utterance.start > back]
 
 
 def test_a_stage_that_cannot_be_missed_ends_the_session_when_it_fails_again_and_again(
