@@ -187,10 +187,8 @@ class Session:
 
     def _await_others(self) -> None:
         """Everything has been said; stages beside the answers (a recorder) finish what they have
-        been sent. A replay waits for them, a live session no longer than a stop may take."""
-        until = inf
-        if self._plan.live:
-            until = self._stop_at or time.monotonic() + STOP_TIMEOUT
+        been sent. A replay waits for them, a live session or a stop no longer than a stop takes."""
+        until = self._stop_at or (time.monotonic() + STOP_TIMEOUT if self._plan.live else inf)
         ending = {link.receiver for link in self._links if link.carries_end}
         while time.monotonic() < until:
             if all(self._workers[name].state in ("done", "failed") for name in ending):
