@@ -118,11 +118,11 @@ class RecordingSource(Source):
             for stream, track in ((audio, self._audio), (video, self._video))
             if stream is not None and track is not None
         }
-        found = caption_reader.find(self.path, self._captions)
-        self.has_captions = bool(found.cues)
-        self.captions_path = found.path
-        self.notices += found.notices
-        self._cues = caption_reader.within(found.messages, self.duration)
+        captions = caption_reader.find(self.path, self._captions)
+        self.has_captions = bool(captions.cues)
+        self.captions_path = captions.path
+        self.notices += captions.notices
+        self._cues = caption_reader.within(captions.messages, self.duration)
         self._next_cue = 0
         self._mark = 0.0
         self._ended = False
@@ -153,14 +153,14 @@ class RecordingSource(Source):
 
     def digest(self) -> str:
         """blake2b (16 bytes, hex) of the bytes of the recording and of the sidecar in use."""
-        made = hashlib.blake2b(digest_size=16)
+        digest = hashlib.blake2b(digest_size=16)
         for path in (self.path, self.captions_path):
             if path is not None:
-                made.update(path.stat().st_size.to_bytes(8, "little"))
+                digest.update(path.stat().st_size.to_bytes(8, "little"))
                 with path.open("rb") as file:
                     while block := file.read(1 << 20):
-                        made.update(block)
-        return made.hexdigest()
+                        digest.update(block)
+        return digest.hexdigest()
 
     def _feed(self, packet: Any, out: list[Message]) -> None:
         track = self._tracks[packet.stream.index]

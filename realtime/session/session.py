@@ -17,10 +17,11 @@ from gscon_live.realtime.session.announcer import Announcer
 from gscon_live.realtime.session.drops import Drops
 from gscon_live.realtime.session.interrupts import interrupts
 from gscon_live.realtime.session.lag import Lags
-from gscon_live.realtime.session.processes import Process, limit_threads, start_context
+from gscon_live.realtime.session.processes import Process, start_context
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.service_table import SERVICES, running
 from gscon_live.realtime.session.session_plan import Plan, Worker
+from gscon_live.realtime.session.threads import limit_children
 
 #: Seconds: a worker that is not ready by then never will be.
 START_TIMEOUT = 120.0
@@ -71,7 +72,7 @@ class Session:
         self._on_tick = on_tick
         self._services = running(plan, services)
         self._links = links(list(self._services.values()))
-        limit_threads()
+        limit_children()
         self._processes = start_context(start_method)
         self._workers: dict[str, Process] = {}
         self._failures: dict[str, list[float]] = {}

@@ -1,7 +1,6 @@
 """The one runner: hosts a stage or a source in a process and connects it."""
 
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from gscon_live.realtime.pipeline.control import Line, State
 from gscon_live.realtime.pipeline.stage import Outgoing, Source, Stage
 from gscon_live.realtime.session.lag import known_at
 from gscon_live.realtime.session.session_plan import Builder, Worker
+from gscon_live.realtime.session.threads import limit_this_process
 
 #: Seconds that a source may wait for its device before it looks for commands again.
 PATIENCE = 0.1
@@ -30,7 +30,7 @@ _EVENTS_QUEUE = 1024
 def run(worker: Worker) -> None:
     """Entry point of every worker process; returns when the session or its input has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
-    _one_thread()
+    limit_this_process()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     line = Line(context, worker.endpoints.of("control"), worker.service)
     try:
@@ -275,17 +275,3 @@ def _builder(name: str) -> Builder:
     module, _, function = name.partition(":")
     builder: Builder = getattr(import_module(module), function)
     return builder
-
-
-def _one_thread() -> None:
-    """One thread per worker: more of them only get in each other's way."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    with contextlib.suppress(ImportError):
-        import cv2
-
-        cv2.setNumThreads(1)
-    with contextlib.suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
