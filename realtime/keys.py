@@ -8,6 +8,7 @@ import zmq.auth
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import check_new_folder, write_whole
 
 
 def make(folder: Path, clients: Sequence[str]) -> None:
@@ -23,10 +24,7 @@ def make(folder: Path, clients: Sequence[str]) -> None:
     for client in clients:
         if not client or Path(client).name != client or list(clients).count(client) > 1:
             raise InputError(f"--clients {client!r}: give each client a different plain name")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a new folder")
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder}: not empty, and keys are never overwritten; give a new folder")
+    check_new_folder(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     accepted = folder / "clients"
     accepted.mkdir()
@@ -36,7 +34,7 @@ def make(folder: Path, clients: Sequence[str]) -> None:
         own.mkdir(mode=0o700)
         public, _ = zmq.auth.create_certificates(own, "client")
         Path(public).replace(accepted / f"{client}.key")
-        (own / "server.key").write_bytes((folder / "server.key").read_bytes())
+        write_whole(own / "server.key", (folder / "server.key").read_bytes())
     for secret in folder.rglob("*.key_secret"):
         secret.chmod(0o600)
 

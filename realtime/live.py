@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import check_new_folder
 from gscon_live.configs import loader
 from gscon_live.realtime.capture import devices
 from gscon_live.realtime.capture.camera import CameraSource
@@ -27,7 +28,6 @@ from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.session.announcer import Listener
 from gscon_live.realtime.session.model_info import model_info
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
@@ -75,6 +75,9 @@ def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
     chosen = _parser().parse_intermixed_args(arguments)
     settings = loader.load(chosen.config, Settings, _overrides(chosen))
+    if chosen.record:
+        check_new_folder(chosen.record)
+    events_file = sinks.for_path(chosen.events) if chosen.events else None
     cli.terminate_like_interrupt()
     notices = Notices()
     heard = _microphone(settings)
@@ -107,20 +110,21 @@ def main(arguments: Sequence[str]) -> int:
         )
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
+        outputs: list[sinks.Sink] = [events_file] if events_file is not None else []
         if chosen.record:
-            stack.callback(_remove_if_empty, Path(chosen.record))
-        listeners: list[Listener] = [
-            stack.enter_context(contextlib.closing(sinks.for_path(path)))
-            for path in _event_files(chosen)
-        ]
+            folder = _new_folder(Path(chosen.record))
+            stack.callback(_remove_if_empty, folder)
+            outputs.append(sinks.JsonLines(folder / "events.jsonl"))
+        for output in outputs:
+            stack.enter_context(contextlib.closing(output))
         notices.say("loading the models; say something when the screen appears")
         console = Console()
         view: LiveView | None = None
         if chosen.headless or not console.is_terminal:
-            listeners.append(sinks.Text(sys.stdout, live=False))
+            outputs.append(sinks.Text(sys.stdout, live=False))
         else:
             view = stack.enter_context(LiveView(source, console))
-            listeners.append(view)
+            outputs.append(view)
 
         def tick(reached: float) -> None:
             if view is not None:
@@ -133,7 +137,7 @@ def main(arguments: Sequence[str]) -> int:
         session = Session(
             plan,
             publisher,
-            listeners,
+            outputs,
             model=model,
             source=source,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,20 +162,20 @@ def _input_ended() -> threading.Event:
 
 
 def _overrides(chosen: argparse.Namespace) -> list[str]:
-    made: list[str] = list(chosen.overrides)
+    overrides: list[str] = list(chosen.overrides)
     if chosen.microphone is not None:
-        made.append(loader.override("microphone.device", _device(chosen.microphone)))
+        overrides.append(loader.override("microphone.device", _device(chosen.microphone)))
     if chosen.camera is not None:
         camera = None if chosen.camera == "off" else _device(chosen.camera)
-        made.append(loader.override("camera.device", camera))
+        overrides.append(loader.override("camera.device", camera))
     if chosen.transcriber is not None:
-        made.append(loader.override("transcription.transcriber", chosen.transcriber))
+        overrides.append(loader.override("transcription.transcriber", chosen.transcriber))
     if chosen.publish is not None:
         endpoint = None if chosen.publish == "off" else chosen.publish
-        made.append(loader.override("publish.endpoint", endpoint))
+        overrides.append(loader.override("publish.endpoint", endpoint))
     if chosen.no_text:
-        made.append(loader.override("publish.text", False))
-    return made
+        overrides.append(loader.override("publish.text", False))
+    return overrides
 
 
 def _device(word: str) -> str | int:
@@ -205,20 +209,13 @@ def _camera(settings: Settings, asked: bool, notices: Notices) -> str | None:
         return None
 
 
-def _event_files(chosen: argparse.Namespace) -> list[Path]:
-    found = []
-    if chosen.events:
-        found.append(Path(chosen.events))
-    if chosen.record:
-        folder = Path(chosen.record)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--record {folder}: {error.strerror}; give another folder") from error
-        if any(folder.iterdir()):
-            raise InputError(f"--record {folder}: not empty; give a new folder")
-        found.append(folder / "events.jsonl")
-    return found
+def _new_folder(folder: Path) -> Path:
+    """Makes the folder of a recording. Raises `InputError` where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--record {folder}: {error.strerror}; give another folder") from error
+    return folder
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -16,14 +16,14 @@ from gscon_live.common import extras
 extras.require("live", __name__)
 
 from gscon_live.common import cli
-from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.errors import InputError
+from gscon_live.common.files import check_output
 from gscon_live.configs import loader
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.display.terminal import Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.session.announcer import Listener
 from gscon_live.realtime.session.model_info import model_info
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
@@ -92,25 +92,26 @@ def main(arguments: Sequence[str]) -> int:
     speed = _speed(chosen.speed)
     cli.terminate_like_interrupt()
     notices = Notices(quiet=chosen.quiet)
+    if chosen.report:
+        check_output(chosen.report)
+    events_file = sinks.for_path(chosen.events) if chosen.events not in (None, "-") else None
     plans = [plan_for(video, settings, chosen.captions, speed, notices) for video in videos]
-    _check_output(chosen.events)
-    _check_output(chosen.report)
     model = model_info(settings.recognition)
     complete = True
     with contextlib.ExitStack() as stack:
-        listeners: list[Listener] = []
+        outputs: list[sinks.Sink] = []
         if chosen.events == "-":
-            listeners.append(sinks.JsonLines(sys.stdout))
-        elif chosen.events:
-            listeners.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
+            outputs.append(sinks.JsonLines(sys.stdout))
+        elif events_file is not None:
+            outputs.append(stack.enter_context(contextlib.closing(events_file)))
         if not chosen.quiet and chosen.events != "-":
-            listeners.append(sinks.Text(sys.stdout))
+            outputs.append(sinks.Text(sys.stdout))
         kept = stack.enter_context(_kept_events()) if chosen.report else None
         if kept is not None:
-            listeners.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
+            outputs.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
         try:
             for plan, duration in plans:
-                complete = _replay(plan, duration, listeners, chosen, settings, model) and complete
+                complete = _replay(plan, duration, outputs, chosen, settings, model) and complete
                 if not complete:
                     break
         finally:
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
 def _replay(
     plan: Plan,
     duration: float,
-    listeners: list[Listener],
+    outputs: list[sinks.Sink],
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
@@ -139,7 +140,7 @@ def _replay(
         ReplayProgress(name, duration, shown=not chosen.quiet) as progress,
     ):
         session = Session(
-            plan, publisher, listeners, model=model, source=name, on_tick=progress.reach
+            plan, publisher, outputs, model=model, source=name, on_tick=progress.reach
         )
         return session.run()
 
@@ -204,17 +205,6 @@ def _speed(text: str) -> float | None:
     return factor
 
 
-def _check_output(path: str | None) -> None:
-    """Refuses an output path before any work is done."""
-    if path in (None, "-"):
-        return
-    assert path is not None
-    if Path(path).is_dir():
-        raise InputError(f"{path}: is a folder; give the path of a file")
-    if not Path(path).resolve().parent.is_dir():
-        raise InputError(f"{path}: its folder does not exist; create it or give another path")
-
-
 @contextlib.contextmanager
 def _kept_events() -> Iterator[Path]:
     """A temporary file for the events that the report is made of, however many there are."""
@@ -227,10 +217,7 @@ def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
 
     with kept.open("rb") as lines:
         title = ", ".join(Path(video).name for video in videos)
-        try:
-            report.write_report((schema.decode(line) for line in lines), path, title)
-        except OSError as error:
-            raise Failure(f"{path}: cannot write the report: {error.strerror}") from error
+        report.write_report((schema.decode(line) for line in lines), path, title)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ The page needs no network and no knowledge of the project. `read` and `render` a
 `write_report` touches the disk.
 """
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,58 +16,57 @@ import msgspec
 
 from gscon_live.common import cli
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.files import check_output, write_whole
 from gscon_live.common.templates import rendered
 from gscon_live.realtime.display.report_view import view
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent
 
+_TEMPLATE = Path(__file__).parent / "display" / "report.html.j2"
 
-def render(made: Iterable[AnyEvent], title: str) -> str:
+
+def render(events: Iterable[AnyEvent], title: str) -> str:
     """The page on the first session among the events; it says so where there are more.
 
     A session without utterances gives a page that says that. Everything that came from outside
     (words, names, reasons) is escaped.
     """
-    return rendered(Path(__file__).with_name("report.html.j2"), title=title, page=view(made))
+    return rendered(_TEMPLATE, title=title, page=view(events))
 
 
-def write_report(made: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:
+def write_report(events: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:
     """Writes the page; `title` is the file's name where none is given.
 
     Raises:
-        InputError: the folder is missing.
+        InputError: the folder is missing, or the path is one.
         Failure: the file cannot be written; what was there before is left as it was.
     """
     path = Path(path)
-    if not path.parent.is_dir() or path.is_dir():
-        raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
-    page = render(made, title or path.stem)
-    partial = path.with_name(f".{path.name}.part")
+    check_output(path)
+    page = render(events, title or path.stem)
     try:
-        partial.write_text(page, encoding="utf-8", errors="replace")
-        os.replace(partial, path)
+        # Words may hold what UTF-8 cannot: a lone surrogate becomes a question mark.
+        write_whole(path, page.encode("utf-8", errors="replace"))
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> list[AnyEvent]:
     """The events of a JSON lines file. Raises `InputError` naming the line that is none."""
-    made: list[AnyEvent] = []
+    events: list[AnyEvent] = []
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a file of events") from error
     for number, line in enumerate(lines, 1):
         try:
-            made.append(schema.decode(line))
+            events.append(schema.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{path} line {number}: no event of {schema.SCHEMA} ({error}); "
                 "give a file made with --events"
             ) from error
-    return made
+    return events
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -83,6 +81,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("out", type=Path, metavar="OUT.html", help="the page to write")
     parser.add_argument("--title", help="heading of the page (default: the name of the events)")
     options = parser.parse_args(arguments)
+    check_output(options.out)
     write_report(read(options.events), options.out, options.title or options.events.stem)
     print(options.out)
 

@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("endpoint", nargs="?", default=ENDPOINT, metavar="ENDPOINT",
                         help=f"where the publisher is (default: {ENDPOINT})")  # fmt: skip
-    parser.add_argument("--format", choices=tuple(sinks.FORMATS), default="text",
+    parser.add_argument("--format", choices=sinks.names(), default="text",
                         help="text for people, or jsonl, csv, vtt (default: text)")  # fmt: skip
     parser.add_argument("--topics", default=",".join(TOPICS), metavar="A,B",
                         help=f"which events (default: {','.join(TOPICS)})")  # fmt: skip
@@ -48,11 +48,9 @@ def main(arguments: Sequence[str]) -> None:
     wanted = {*topics, "session"} if options.once else {*topics}
     with Subscriber(options.endpoint, sorted(wanted), options.keys) as subscriber:
         _await_publisher(subscriber)
-        sink: sinks.Sink
-        if options.format == "text":
-            sink = sinks.Text(sys.stdout, live=sys.stdout.isatty())
-        else:
-            sink = sinks.FORMATS[options.format](sys.stdout)
+        sink = sinks.of_name(options.format)(sys.stdout)
+        if isinstance(sink, sinks.Text):
+            sink.live = sys.stdout.isatty()
         shown = {kind for kind, topic in TOPIC_OF.items() if topic in topics}
         try:
             _print(subscriber, sink, shown, options.once)

@@ -5,6 +5,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gscon_live.common.errors import InputError
+
+
+def check_output(path: Path | str) -> None:
+    """Refuses a path that no file can be written to. Call it before any work is done.
+
+    Raises:
+        InputError: the path is a folder, or its folder is not there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the path of a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist; create it or give another path")
+
+
+def check_new_folder(path: Path | str) -> None:
+    """Refuses a folder in which something may be overwritten. Call it before any work is done.
+
+    Raises:
+        InputError: the path is a file, or a folder that is not empty.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; give a new folder")
+    if path.is_dir() and any(path.iterdir()):
+        raise InputError(f"{path}: not empty, and nothing is overwritten; give a new folder")
+
 
 @contextmanager
 def replacing(path: Path, alone: bool = True) -> Iterator[Path]:

@@ -58,6 +58,10 @@ class Run:
         if not isinstance(event, schema.Provisional):
             self.events.append((now, event))
 
+    def close(self) -> None:
+        """Nothing is held open."""
+        return
+
     def go(self, on_tick: Callable[[Session], None] = lambda session: None) -> "Run":
         """Runs the session to its end, or until `on_tick` stops it."""
         model = model_info(self._plan.settings.recognition)
@@ -86,7 +90,9 @@ class Run:
 
     def utterances(self) -> list[tuple[float, schema.UtteranceEvent]]:
         """The final events, with the wall time of each."""
-        return [(at, one) for at, one in self.events if isinstance(one, schema.UtteranceEvent)]
+        return [
+            (at, event) for at, event in self.events if isinstance(event, schema.UtteranceEvent)
+        ]
 
     def _watch(self) -> None:
         while not self._stop.wait(self._every):
@@ -125,20 +131,20 @@ def replay_factor(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
 def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
     """From the end of speech to the event, live, by stage: median and 95th percentile in s."""
     run = Run(plan_for(path, settings, captions="off", live=True)).go()
-    found = [one.latency for _, one in run.utterances() if one.latency is not None]
-    made: dict[str, float] = {}
+    latencies = [event.latency for _, event in run.utterances() if event.latency is not None]
+    figures: dict[str, float] = {}
     for part in schema.Latency.__struct_fields__:
-        values = [getattr(one, part) for one in found]
-        made[f"{part}_p50_s"] = float(np.percentile(values, 50))
-        made[f"{part}_p95_s"] = float(np.percentile(values, 95))
-    made["utterances"] = len(found)
-    return made
+        values = [getattr(latency, part) for latency in latencies]
+        figures[f"{part}_p50_s"] = float(np.percentile(values, 50))
+        figures[f"{part}_p95_s"] = float(np.percentile(values, 95))
+    figures["utterances"] = len(latencies)
+    return figures
 
 
 def idle(settings: Settings, path: Path) -> dict[str, float]:
     """Processor use while nobody speaks, camera off, in percent of one core."""
     run = Run(plan_for(path, settings, captions="off", live=True)).go()
-    warm = [one for one in run.processor if one[0] > run.started + 2]
+    warm = [reading for reading in run.processor if reading[0] > run.started + 2]
     (begin, before), (end, after) = warm[0], warm[-2]
     return {"idle_cpu_percent": 100 * (after - before) / (end - begin)}
 

@@ -4,7 +4,7 @@ import math
 import time as system_time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 
@@ -12,12 +12,13 @@ from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.devices import camera_name, find_camera, silence_opencv
 from gscon_live.realtime.pipeline.messages import Dropped, Mark, Message, VideoFrame
 from gscon_live.realtime.pipeline.settings import Camera
+from gscon_live.realtime.pipeline.stage import Source
 
 _PATIENCE_MS = 1000  # a dead network stream must not hold up a stop for two seconds
 _MARK = 0.5  # seconds
 
 
-class CameraSource:
+class CameraSource(Source):
     """Live pictures, stamped when they are grabbed, at most `settings.rate` a second.
 
     `state` is "open", "gone" (being waited for) or "ended" (a file used as a camera has come to
@@ -35,7 +36,7 @@ class CameraSource:
     def __init__(
         self, settings: Camera, t0: float, *, clock: Callable[[], float] = system_time.monotonic
     ) -> None:
-        self.state: Literal["open", "gone", "ended"] = "gone"
+        self.state = "gone"
         self.description = "camera"
         self._settings = settings
         self._t0 = t0
@@ -155,7 +156,7 @@ class CameraSource:
         if now - self._said < _MARK:
             return []
         self._said = now
-        return [Mark(now)]
+        return [Mark(now, "camera")]
 
     def _gone(self) -> list[Message]:
         now = self._clock()

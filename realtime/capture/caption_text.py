@@ -61,8 +61,8 @@ def parse(payload: str, speaker: str | None = None) -> tuple[str, str | None]:
 def _label(text: str) -> tuple[str | None, str]:
     """Splits `NAME: words` and `[Name] words`, where the label looks like a name."""
     for pattern in (_LABEL, _BRACKET_LABEL):
-        if (found := pattern.match(text)) and _is_name(found[1]):
-            return _one_line(found[1]), text[found.end() :]
+        if (label := pattern.match(text)) and _is_name(label[1]):
+            return _one_line(label[1]), text[label.end() :]
     return None, text
 
 

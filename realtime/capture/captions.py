@@ -59,7 +59,7 @@ def find(recording: Path, choice: str | Path) -> Captions:
     sidecars = _sidecars(recording)
     for path in sidecars:
         try:
-            found = read_file(path)
+            items = read_file(path)
         except InputError as error:
             notices.append(f"not used: {error}")
             continue
@@ -68,7 +68,7 @@ def find(recording: Path, choice: str | Path) -> Captions:
                 f"{recording.name}: {len(sidecars)} caption files beside it, using {path.name}; "
                 "choose with --captions"
             )
-        return Captions(found, path, notices)
+        return Captions(items, path, notices)
     return Captions(messages, None, notices)
 
 
@@ -130,14 +130,14 @@ def within(messages: Iterable[Item], duration: float) -> list[Item]:
 def _sidecars(recording: Path) -> list[Path]:
     """Caption files with the recording's stem: the plain name first, .vtt before .srt."""
     stem = recording.stem
-    found = [
+    beside = [
         path
         for path in recording.parent.iterdir()
         if path.suffix.lower() in _FORMATS
         and path.is_file()
         and (path.stem == stem or re.fullmatch(re.escape(stem) + r"\.[\w-]{2,15}", path.stem))
     ]
-    return sorted(found, key=lambda p: (p.stem != stem, p.suffix.lower() != ".vtt", p.name))
+    return sorted(beside, key=lambda p: (p.stem != stem, p.suffix.lower() != ".vtt", p.name))
 
 
 def _read_tracks(recording: Path) -> tuple[list[Item], list[str]]:
@@ -171,17 +171,17 @@ def _read_tracks(recording: Path) -> tuple[list[Item], list[str]]:
 
 def _packets(container: Any, track: Any, start: Fraction) -> list[tuple[float, float, bytes]]:
     """Start and end in seconds, and payload, of every cue that can be read."""
-    found = []
+    packets = []
     try:
         for packet in container.demux(track):
             if packet.pts is None:
                 continue
             first = packet.pts * packet.time_base - start
             last = first + (packet.duration or 0) * packet.time_base
-            found.append((float(first), float(last), bytes(packet)))
+            packets.append((float(first), float(last), bytes(packet)))
     except av.error.FFmpegError:
         pass  # a truncated recording: its captions end where it ends
-    return found
+    return packets
 
 
 def _embedded(payload: bytes, codec: str) -> tuple[str, str | None] | None:
@@ -208,13 +208,13 @@ def _item(start: float, end: float, text: str, speaker: str | None) -> Item:
 
 def _timings(text: str) -> list[tuple[int, tuple[int, int] | None]]:
     """The timing lines of a caption file: line number, start and end in ms where they are clear."""
-    found = []
+    timings = []
     for number, line in enumerate(text.splitlines(), 1):
         if "-->" in line:
             timing = _TIMING.match(line)
             both = (_milliseconds(timing[1]), _milliseconds(timing[2])) if timing else None
-            found.append((number, both))
-    return found
+            timings.append((number, both))
+    return timings
 
 
 def _stated_end(start: float, end: float, ends: dict[int, set[int]]) -> float:

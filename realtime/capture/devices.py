@@ -155,7 +155,7 @@ def _as_index(device: str | int | None) -> str | int | None:
 
 
 def _linux_cameras(listed: Path, nodes: Path) -> list[CameraInfo]:
-    found = []
+    infos = []
     for node in nodes.glob("video*"):
         number = node.name.removeprefix("video")
         if not number.isdecimal():
@@ -168,18 +168,18 @@ def _linux_cameras(listed: Path, nodes: Path) -> list[CameraInfo]:
         except OSError:
             index, name = "0", node.name
         if index == "0":
-            found.append(CameraInfo(int(number), name))
-    return sorted(found, key=lambda info: info.index)
+            infos.append(CameraInfo(int(number), name))
+    return sorted(infos, key=lambda info: info.index)
 
 
 def _probed_cameras() -> list[CameraInfo]:
     import cv2
 
     silence_opencv()
-    found = []
+    infos = []
     for index in range(_PROBED):
         capture = cv2.VideoCapture(index)
         if capture.isOpened():
-            found.append(CameraInfo(index, f"camera {index}"))
+            infos.append(CameraInfo(index, f"camera {index}"))
         capture.release()
-    return found
+    return infos

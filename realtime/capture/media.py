@@ -270,7 +270,7 @@ class VideoTrack(Track):
         width, height = frame.width * self._aspect, float(frame.height)
         scale = min(1.0, self._max_width / (height if turns % 2 else width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        made = frame.reformat(
+        pixels = frame.reformat(
             width=size[0], height=size[1], format="bgr24", interpolation="AREA"
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(made, turns))
+        return np.ascontiguousarray(np.rot90(pixels, turns))

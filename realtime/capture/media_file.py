@@ -68,8 +68,8 @@ def survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any
                     continue
                 broken = packet.is_corrupt  # of the last packet: the file ends inside it
                 index = packet.stream.index
-                found = packet_time(packet, start)
-                time = (times.get(index) or [0.0])[-1] if found is None else found
+                stamp = packet_time(packet, start)
+                time = (times.get(index) or [0.0])[-1] if stamp is None else stamp
                 end = time + float((packet.duration or 0) * (packet.time_base or 0))
                 reach = max(reach, end)
                 if index in wanted:
@@ -84,4 +84,4 @@ def survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any
         missing = short
     else:
         missing = math.nan if broken else 0.0
-    return {index: np.array(found) for index, found in times.items()}, length, missing
+    return {index: np.array(stamps) for index, stamps in times.items()}, length, missing

@@ -3,7 +3,7 @@
 import queue
 import time as system_time
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -15,6 +15,7 @@ from gscon_live.realtime.capture.devices import MicrophoneInfo, find_microphone,
 from gscon_live.realtime.capture.sample_clock import SampleClock
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
 from gscon_live.realtime.pipeline.settings import Microphone
+from gscon_live.realtime.pipeline.stage import Source
 
 QUEUE_SECONDS = 30.0
 _FIRST = 4.0  # seconds to wait for the first block; sound servers take up to two to start
@@ -32,7 +33,7 @@ class _Block(NamedTuple):
     overflow: bool  # the device lost samples before this block
 
 
-class MicrophoneSource:
+class MicrophoneSource(Source):
     """Live sound. A device that goes away is reported, waited for and taken up again.
 
     `state` is "open" or "gone"; `description` names the device. What is lost comes as `Dropped`:
@@ -54,7 +55,7 @@ class MicrophoneSource:
         stream_factory: Callable[..., Any] | None = None,
         clock: Callable[[], float] = system_time.monotonic,
     ) -> None:
-        self.state: Literal["open", "gone"] = "gone"
+        self.state = "gone"
         self.description = "microphone"
         self._settings = settings
         self._t0 = t0
@@ -185,8 +186,8 @@ class MicrophoneSource:
             self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
         frame = av.AudioFrame.from_ndarray(samples[None, :], format="flt", layout="mono")
         frame.sample_rate = self._rate
-        made = [one.to_ndarray()[0] for one in self._resampler.resample(frame)]
-        return np.concatenate(made) if made else np.zeros(0, np.float32)
+        parts = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def _dropped(self, time: float | None, seconds: float, reason: str) -> Dropped:
         return Dropped(
@@ -217,7 +218,7 @@ class MicrophoneSource:
         if now - self._marked < _MARK:
             return []
         self._marked = now
-        return [Mark(now - self._t0)]
+        return [Mark(now - self._t0, "microphone")]
 
     def _reopen(self) -> bool:
         try:

@@ -1,6 +1,6 @@
 """Keeping a live session's sound and picture, only where the user asks for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
 #: Time base of the pictures: milliseconds, since a camera has no constant rate.
 _MILLISECONDS = Fraction(1, 1000)
@@ -18,7 +19,7 @@ _MILLISECONDS = Fraction(1, 1000)
 _WHOLE = {"cluster_time_limit": "1000", "flush_packets": "1"}
 
 
-class Recorder:
+class Recorder(Stage):
     """Stage: writes `session.mkv` (FLAC sound, H.264 pictures), which `replay` reads.
 
     Matroska is complete up to its last cluster, whatever ends the session. Sound that was lost is
@@ -69,11 +70,11 @@ class Recorder:
         self._last_picture = -1
         self._pictures = 0
 
-    def gauges(self) -> Mapping[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """What has been kept so far: seconds of sound, pictures."""
         return {"seconds": self._position / SAMPLE_RATE, "pictures": float(self._pictures)}
 
-    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+    def process(self, message: Incoming) -> Iterator[messages.Message]:
         """Keeps `AudioChunk` and `VideoFrame`; gives nothing."""
         match message:
             case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:

@@ -20,11 +20,13 @@ from gscon_live.realtime.capture.media import BLOCK, AudioTrack, Track, VideoTra
 from gscon_live.realtime.capture.media_file import open_media, survey
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, End, Mark, Message
 from gscon_live.realtime.pipeline.settings import Recording
+from gscon_live.realtime.pipeline.stage import Source
 
+_NAME = "recording"  # of the service, in marks and in the end
 _STEP = 0.5  # seconds of media time between two marks, at most
 
 
-class RecordingSource:
+class RecordingSource(Source):
     """Reads one recording from start to end as fast as it is asked to.
 
     Known after `open`: `duration` in seconds; `has_audio`, `has_video`, `has_captions`;
@@ -38,7 +40,6 @@ class RecordingSource:
             of a .vtt or .srt file.
         frame_rate: greatest number of frames a second.
         want_audio, want_video: a medium that is not wanted is not decoded.
-        name: the service name in the final `End`.
         block: seconds of sound per `AudioChunk`; about a microphone's where the recording stands
             in for one.
     """
@@ -52,7 +53,6 @@ class RecordingSource:
         frame_rate: float = 10.0,
         want_audio: bool = True,
         want_video: bool = True,
-        name: str = "capture",
         block: float = BLOCK,
     ) -> None:
         self.path = Path(path)
@@ -66,7 +66,6 @@ class RecordingSource:
         self._captions = captions
         self._frame_rate = frame_rate
         self._want = {"audio": want_audio, "video": want_video}
-        self._name = name
         self._block = block
         self._container: Any = None
         self._audio: AudioTrack | None = None
@@ -119,11 +118,11 @@ class RecordingSource:
             for stream, track in ((audio, self._audio), (video, self._video))
             if stream is not None and track is not None
         }
-        found = caption_reader.find(self.path, self._captions)
-        self.has_captions = bool(found.cues)
-        self.captions_path = found.path
-        self.notices += found.notices
-        self._cues = caption_reader.within(found.messages, self.duration)
+        captions = caption_reader.find(self.path, self._captions)
+        self.has_captions = bool(captions.cues)
+        self.captions_path = captions.path
+        self.notices += captions.notices
+        self._cues = caption_reader.within(captions.messages, self.duration)
         self._next_cue = 0
         self._mark = 0.0
         self._ended = False
@@ -154,14 +153,14 @@ class RecordingSource:
 
     def digest(self) -> str:
         """blake2b (16 bytes, hex) of the bytes of the recording and of the sidecar in use."""
-        made = hashlib.blake2b(digest_size=16)
+        digest = hashlib.blake2b(digest_size=16)
         for path in (self.path, self.captions_path):
             if path is not None:
-                made.update(path.stat().st_size.to_bytes(8, "little"))
+                digest.update(path.stat().st_size.to_bytes(8, "little"))
                 with path.open("rb") as file:
                     while block := file.read(1 << 20):
-                        made.update(block)
-        return made.hexdigest()
+                        digest.update(block)
+        return digest.hexdigest()
 
     def _feed(self, packet: Any, out: list[Message]) -> None:
         track = self._tracks[packet.stream.index]
@@ -192,7 +191,7 @@ class RecordingSource:
         while self._mark + _STEP <= reached + 1e-9:
             self._mark = min(self._mark + _STEP, reached)
             self._put_cues(self._mark, out)
-            out.append(Mark(self._mark))
+            out.append(Mark(self._mark, _NAME))
 
     def _finish(self, out: list[Message]) -> None:
         for track in self._tracks.values():
@@ -201,10 +200,10 @@ class RecordingSource:
         self._put_cues(math.inf, out)
         out += self._broken_off()
         if self._mark < self.duration:
-            out.append(Mark(self.duration))
+            out.append(Mark(self.duration, _NAME))
         # A codec's padding can make the sound some milliseconds longer than the container says.
         sound = self._audio.position if self._audio is not None else 0.0
-        out.append(End(self._name, max(self.duration, sound)))
+        out.append(End(_NAME, max(self.duration, sound)))
         self._ended = True
 
     def _broken_off(self) -> list[Message]:

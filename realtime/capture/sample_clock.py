@@ -30,10 +30,10 @@ class SampleClock:
             self._next = measured
         late = measured - self._next
         self._late.append((late, length))
-        while sum(one for _, one in self._late) - self._late[0][1] >= 1.0:
+        while sum(length for _, length in self._late) - self._late[0][1] >= 1.0:
             self._late.popleft()
-        whole = sum(one for _, one in self._late) >= 1.0
-        steady = min(one for one, _ in self._late)
+        whole = sum(length for _, length in self._late) >= 1.0
+        steady = min(lateness for lateness, _ in self._late)
         if announced and late > 0:
             missing = late
         elif whole and steady > self.LATE:

@@ -110,8 +110,12 @@ class LiveView:
         table.add_row("delay", Text(delay, style="dim"), sinks.clock(self._time))
         return table
 
+    def close(self) -> None:
+        """Leaves the screen as it was drawn last."""
+        self._live.stop()
+
     def __enter__(self) -> "LiveView":
-        self._live.__enter__()
+        self._live.start()
         return self
 
     def __exit__(
@@ -120,7 +124,7 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._live.__exit__(kind, error, trace)
+        self.close()
 
 
 def _opinion(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType:

@@ -1,6 +1,6 @@
 """A window with the camera's picture, the faces' boxes, and the emotion of the used face."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -9,12 +9,13 @@ import numpy as np
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
 WINDOW = "gscon-live"
 _LINE, _TEXT = (80, 200, 120), (255, 255, 255)
 
 
-class Preview:
+class Preview(Stage):
     """Stage: frames, faces and emotion events in, pictures on the screen; gives nothing.
 
     Raises:
@@ -37,11 +38,11 @@ class Preview:
         self._verdict: tuple[int | None, str] = (None, "")
         self._shown = 0
 
-    def gauges(self) -> Mapping[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """How many pictures have been shown."""
         return {"shown": float(self._shown)}
 
-    def process(self, message: messages.Any | schema.AnyEvent) -> Iterator[messages.Message]:
+    def process(self, message: Incoming) -> Iterator[messages.Message]:
         """See the class."""
         match message:
             case messages.VideoFrame():

@@ -139,12 +139,12 @@ def _fused(event: UtteranceEvent, scale: float) -> Block:
 
 def _opinion_block(event: UtteranceEvent, name: str, scale: float) -> Block:
     left, width = _place(event, scale)
-    one: Modality = getattr(event.modalities, name)
-    if not one.present:
-        tip = f"{NAMES[name]} missing: {one.reason or 'no reason given'}"
+    opinion: Modality = getattr(event.modalities, name)
+    if not opinion.present:
+        tip = f"{NAMES[name]} missing: {opinion.reason or 'no reason given'}"
         return Block(left, width, "other", "", 0.0, False, True, tip)
-    label, confidence = best(one.probabilities)
-    tip = f"{NAMES[name]} alone: {listing(one.probabilities)}"
-    if one.faces is not None:
-        tip += f"\nface {one.face} of {one.faces} in view"
+    label, confidence = best(opinion.probabilities)
+    tip = f"{NAMES[name]} alone: {listing(opinion.probabilities)}"
+    if opinion.faces is not None:
+        tip += f"\nface {opinion.face} of {opinion.faces} in view"
     return Block(left, width, css(label), label, confidence, False, False, tip)

@@ -75,9 +75,9 @@ class Page(NamedTuple):
     remarks: list[str]
 
 
-def view(made: Iterable[AnyEvent]) -> Page:
+def view(events: Iterable[AnyEvent]) -> Page:
     """Everything the page shows of the first session among the events."""
-    everything = list(made)
+    everything = list(events)
     name = everything[0].session if everything else ""
     of_session = [event for event in everything if event.session == name]
     said = [event for event in of_session if isinstance(event, UtteranceEvent)]
@@ -174,8 +174,8 @@ def _line(event: UtteranceEvent) -> Line:
     reasons = dict(missing(event))
     opinions = []
     for name in MODALITIES:
-        one: Modality = getattr(event.modalities, name)
-        label, confidence = best(one.probabilities) if one.present else ("", 0.0)
+        opinion: Modality = getattr(event.modalities, name)
+        label, confidence = best(opinion.probabilities) if opinion.present else ("", 0.0)
         opinions.append(
             Opinion(NAMES[name], css(label), label, round(100 * confidence), reasons.get(name, ""))
         )

@@ -21,10 +21,11 @@ import msgspec
 import zmq
 
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.realtime.events import schema as events
-from gscon_live.realtime.events.connection import Link, check_endpoint, load_keys
+from gscon_live.realtime.events import curve, schema
+from gscon_live.realtime.events.connection import Connection, check_endpoint
 from gscon_live.realtime.events.endpoint import DEFAULT as ENDPOINT
 from gscon_live.realtime.events.schema import AnyEvent
+from gscon_live.realtime.events.sockets import SUBSCRIBER, prepare
 
 __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
 
@@ -37,7 +38,7 @@ HIGH_WATER_MARK = 1000
 _HELLO_AGAIN = 1.0
 
 #: Seconds between two looks at the connection while nothing comes.
-_LOOK_AT_LINK = 0.25
+_LOOK_AT_CONNECTION = 0.25
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -100,11 +101,15 @@ class Subscriber:
         self._early: deque[Received] = deque()
         self._expected: dict[str, int] = {}
         self._greeted = False
-        pair = load_keys(Path(keys)) if keys is not None else None
+        own_keys = curve.read_client(keys) if keys is not None else None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
-        self._configure(pair)
-        self._link = Link(self._socket, endpoint, secured=pair is not None)
+        prepare(self._socket, SUBSCRIBER, HIGH_WATER_MARK)
+        if own_keys is not None:
+            curve.secure_client(self._socket, own_keys)
+        for topic in TOPICS:
+            self._socket.subscribe(f"{topic} ")
+        self._connection = Connection(self._socket, endpoint, secured=own_keys is not None)
         try:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -112,18 +117,6 @@ class Subscriber:
             raise InputError(
                 f"{endpoint}: {error.strerror}; give an endpoint such as {ENDPOINT}"
             ) from error
-
-    def _configure(self, pair: tuple[bytes, bytes, bytes] | None) -> None:
-        socket = self._socket
-        socket.linger = 0
-        socket.rcvhwm = HIGH_WATER_MARK
-        socket.ipv6 = True
-        socket.heartbeat_ivl, socket.heartbeat_ttl, socket.heartbeat_timeout = 2000, 6000, 6000
-        socket.reconnect_ivl, socket.reconnect_ivl_max = 100, 2000
-        if pair is not None:
-            socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = pair
-        for topic in TOPICS:
-            socket.subscribe(f"{topic} ")
 
     def ready(self, timeout: float | None = None) -> Hello:
         """Waits until the publisher has confirmed the subscription.
@@ -140,9 +133,9 @@ class Subscriber:
         while (left := give_up - time.monotonic()) > 0:
             hello = self._greet(min(left, _HELLO_AGAIN))
             if hello is not None:
-                if hello.schema != events.SCHEMA:
+                if hello.schema != schema.SCHEMA:
                     raise Failure(
-                        f"{self.endpoint}: publishes {hello.schema}, not {events.SCHEMA}; "
+                        f"{self.endpoint}: publishes {hello.schema}, not {schema.SCHEMA}; "
                         "use the same version of the project on both sides"
                     )
                 if hello.session is not None and hello.seq is not None:
@@ -167,7 +160,7 @@ class Subscriber:
                 return None
             self._keep(min(0.02, wait))
         self._socket.poll(0)  # lets the socket finish what the connection set off
-        connection = self._link.connections
+        before = self._connection.connections
         name = f"hello.{secrets.token_hex(8)}".encode()
         self._socket.subscribe(name)
         try:
@@ -175,11 +168,11 @@ class Subscriber:
                 answer = self._keep(left, name)
                 if answer is not None:
                     hello = msgspec.json.decode(answer, type=Hello)
-                    self._link.check()
-                    return hello if self._link.connections == connection else None
+                    self._connection.check()
+                    return hello if self._connection.connections == before else None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Failure(
-                f"{self.endpoint}: not a publisher of {events.SCHEMA} ({error})"
+                f"{self.endpoint}: not a publisher of {schema.SCHEMA} ({error})"
             ) from error
         finally:
             self._socket.unsubscribe(name)
@@ -228,17 +221,17 @@ class Subscriber:
         until = time.monotonic() + wait
         while True:
             left = max(until - time.monotonic(), 0.0)
-            if self._socket.poll(math.ceil(min(left, _LOOK_AT_LINK) * 1000)):
+            if self._socket.poll(math.ceil(min(left, _LOOK_AT_CONNECTION) * 1000)):
                 return self._socket.recv()
-            self._link.check()
-            if left <= _LOOK_AT_LINK:
+            self._connection.check()
+            if left <= _LOOK_AT_CONNECTION:
                 return None
 
     @property
     def connected(self) -> bool:
         """Whether the publisher is there now; a lost network shows after seconds."""
-        self._link.check()
-        return self._link.connected
+        self._connection.check()
+        return self._connection.connected
 
     def _read(self, topic: bytes, line: bytes) -> Received | None:
         """Counts the event in; None where nobody asked for it or it cannot be read."""
@@ -257,14 +250,14 @@ class Subscriber:
         if topic.decode(errors="replace") not in self._topics:
             return None
         try:
-            return Received(events.decode(line), line.decode())
+            return Received(schema.decode(line), line.decode())
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.unreadable += 1
             return None
 
     def close(self) -> None:
         """Ends the connection; events that were not read are gone."""
-        self._link.close()
+        self._connection.close()
         self._context.destroy(linger=0)
 
     def __enter__(self) -> "Subscriber":

@@ -1,10 +1,8 @@
-"""What a subscriber's connection needs: its address, its keys, and whether it is up."""
+"""What a subscriber's connection needs: its address, and whether it is up."""
 
-from pathlib import Path
 from typing import Any
 
 import zmq
-import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from gscon_live.common.errors import InputError
@@ -23,7 +21,7 @@ _WATCHED = (
 )
 
 
-class Link:
+class Connection:
     """The state of a socket's one connection; `check` brings it up to date.
 
     Attributes:
@@ -80,23 +78,3 @@ def check_endpoint(endpoint: str) -> None:
     name = host(endpoint)
     if name == "*" or endpoint.endswith(":0"):
         raise InputError(f"endpoint {endpoint!r}: names no publisher; give one, such as {DEFAULT}")
-
-
-def load_keys(folder: Path) -> tuple[bytes, bytes, bytes]:
-    """The server's public key, and one's own public and secret key.
-
-    Raises:
-        InputError: a key file is missing or is none.
-    """
-    server, own = folder / "server.key", folder / "client.key_secret"
-    for path in (server, own):
-        if not path.is_file():
-            raise InputError(f"{path}: no such key file; make the keys with gscon-live keys")
-    try:
-        server_public, _ = zmq.auth.load_certificate(server)
-        public, secret = zmq.auth.load_certificate(own)
-    except (OSError, ValueError) as error:
-        raise InputError(f"keys in {folder}: {error}; make them anew") from error
-    if secret is None:
-        raise InputError(f"{own}: holds no secret key; make the keys anew")
-    return server_public, public, secret

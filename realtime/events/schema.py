@@ -188,12 +188,12 @@ def decode(line: bytes | str) -> AnyEvent:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of one event."""
-    made = msgspec.json.schema(AnyEvent)
+    schema = msgspec.json.schema(AnyEvent)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SCHEMA,
         "description": f"One event. Emotions, in order: {', '.join(EMOTIONS)}.",
-        **made,
+        **schema,
     }
 
 

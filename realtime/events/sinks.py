@@ -8,11 +8,13 @@ arrives, not earlier: a session that never starts destroys nothing.
 import csv
 import io
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from gscon_live.common import registry
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.files import check_output
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, Modality, Provisional, UtteranceEvent
@@ -22,15 +24,57 @@ Target = Path | str | TextIO
 
 
 class Sink(Protocol):
-    """Takes events one by one.
+    """Takes events one by one."""
 
-    `write` raises `Failure` where the disk is full or the file cannot be written; nothing may be
-    written after `close`.
+    def write(self, event: AnyEvent) -> None:
+        """Takes the next event. Raises `Failure` where the disk is full or nothing can be
+        written."""
+
+    def close(self) -> None:
+        """Completes what was written; nothing may be written after it."""
+
+
+class SinkType(Protocol):
+    """A class of sinks that write to a file, or to a text stream, which stays open."""
+
+    def __call__(self, target: Target, /) -> Sink: ...
+
+
+#: Sinks by name, each with its module and class. A file's ending is the name of its sink; those
+#: with an ending of their own are in `_ENDINGS`.
+SINKS: dict[str, str] = {
+    "text": f"{__name__}.Text",
+    "jsonl": f"{__name__}.JsonLines",
+    "csv": f"{__name__}.Csv",
+    "vtt": f"{__name__}.WebVtt",
+}
+_ENDINGS = {"txt": "text"}
+
+
+def names() -> list[str]:
+    """The names of all sinks."""
+    return list(SINKS)
+
+
+def of_name(name: str) -> SinkType:
+    """The class of a sink. Raises `InputError` where there is none of this name."""
+    kind: SinkType = registry.member("sink", name, SINKS)
+    return kind
+
+
+def for_path(path: Path | str) -> Sink:
+    """The sink that the file's ending asks for; nothing is written before its first event.
+
+    Raises:
+        InputError: the ending is unknown, or no file can be there.
     """
-
-    def write(self, event: AnyEvent) -> None: ...
-
-    def close(self) -> None: ...
+    ending = Path(path).suffix.lower().removeprefix(".")
+    name = _ENDINGS.get(ending, ending)
+    if name not in names():
+        own = {sink: end for end, sink in _ENDINGS.items()}
+        endings = ", ".join(f".{own.get(sink, sink)}" for sink in names())
+        raise InputError(f"{path}: events are written as {endings}; choose one ending")
+    return of_name(name)(Path(path))
 
 
 class _Output:
@@ -43,10 +87,7 @@ class _Output:
         self._closed = False
         if isinstance(target, (Path, str)):
             self._path = Path(target)
-            if not self._path.parent.is_dir():
-                raise InputError(f"{self._path}: no folder {self._path.parent}; create it first")
-            if self._path.is_dir():
-                raise InputError(f"{self._path}: is a folder; give the name of a file")
+            check_output(self._path)
         else:
             self._stream = target
 
@@ -160,14 +201,14 @@ class Text:
     """
 
     def __init__(self, target: Target, live: bool = False) -> None:
+        self.live = live
         self._output = _Output(target)
-        self._live = live
         self._drawn = False
 
     def write(self, event: AnyEvent) -> None:
         clear = "\r\x1b[2K" if self._drawn else ""
         if isinstance(event, Provisional):
-            if self._live:
+            if self.live:
                 width = shutil.get_terminal_size().columns - 1
                 self._output.put(clear + describe(event)[:width])
                 self._drawn = True
@@ -197,7 +238,9 @@ def missing(event: UtteranceEvent | Provisional) -> list[tuple[str, str]]:
     by: list[tuple[str, Modality]] = [
         (name, getattr(event.modalities, name)) for name in MODALITIES
     ]
-    return [(name, one.reason or "not available") for name, one in by if not one.present]
+    return [
+        (name, opinion.reason or "not available") for name, opinion in by if not opinion.present
+    ]
 
 
 def _sentence(event: AnyEvent) -> str:
@@ -229,24 +272,6 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     rest = f"{minutes:02}:{hundredths // 100:02}.{hundredths % 100:02}"
     return f"{hours}:{rest}" if hours else rest
-
-
-FORMATS = {"text": Text, "jsonl": JsonLines, "csv": Csv, "vtt": WebVtt}
-
-_SUFFIXES: dict[str, Callable[[Path], Sink]] = {
-    ".jsonl": JsonLines,
-    ".csv": Csv,
-    ".vtt": WebVtt,
-    ".txt": Text,
-}
-
-
-def for_path(path: Path | str) -> Sink:
-    """The sink that the file's ending asks for. Raises `InputError` for an unknown ending."""
-    made = _SUFFIXES.get(Path(path).suffix.lower())
-    if made is None:
-        raise InputError(f"{path}: events are written as {', '.join(_SUFFIXES)}; choose one ending")
-    return made(Path(path))
 
 
 def _row(cells: Iterable[object]) -> str:

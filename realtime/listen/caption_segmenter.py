@@ -9,6 +9,7 @@ from gscon_live.realtime.listen.segmenter import level_in_db
 from gscon_live.realtime.listen.timeline import History, Timeline
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Segmentation
+from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
 #: Longest caption whose sound is remembered whole, in seconds; of a longer one, its end is used.
 LONGEST = 60.0
@@ -23,7 +24,7 @@ class _Open:
         self.last_provisional = cue.start
 
 
-class CaptionSegmenter:
+class CaptionSegmenter(Stage):
     """Stage: sound and captions in, utterances out, one per caption.
 
     The same messages as `Segmenter`; captions give bounds, words and, where they name one, the
@@ -47,11 +48,11 @@ class CaptionSegmenter:
         self._last_key = -1
         self._marked = 0.0
 
-    def gauges(self) -> dict[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """Input level in dB of full scale, and whether somebody speaks."""
         return {"level": self._level, "speaking": bool(self._open)}
 
-    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+    def process(self, message: Incoming) -> Iterator[messages.Message]:
         """See the class."""
         match message:
             case messages.Cue():
@@ -65,7 +66,7 @@ class CaptionSegmenter:
                     if jump:
                         yield self._timeline.report(jump)
                     self._history.append(self._timeline.position, samples)
-                    self._timeline.position += len(samples)
+                    self._timeline.advance(len(samples))
                     yield from self._reach(self._timeline.now)
             case messages.Mark(time=time):
                 if not self._has_audio or time > self._timeline.now:
@@ -80,7 +81,9 @@ class CaptionSegmenter:
     def _reach(self, now: float) -> Iterator[messages.Message]:
         """Media time has come to `now`: starts and ends what starts and ends by then, in order."""
         while True:
-            ending = min(self._open, key=lambda one: (one.cue.end, one.key), default=None)
+            ending = min(
+                self._open, key=lambda caption: (caption.cue.end, caption.key), default=None
+            )
             starts = self._waiting[0][0] if self._waiting else float("inf")
             ends = ending.cue.end if ending else float("inf")
             if min(starts, ends) > now or (starts == ends == float("inf")):
@@ -93,14 +96,14 @@ class CaptionSegmenter:
         if now == float("inf"):
             return
         every = self._settings.provisional_every
-        for one in self._open:
-            if every and now - one.last_provisional >= every:
-                one.last_provisional += every
-                yield self._segment(one, one.last_provisional, final=False)
+        for caption in self._open:
+            if every and now - caption.last_provisional >= every:
+                caption.last_provisional += every
+                yield self._segment(caption, caption.last_provisional, final=False)
         # Marks of the capture and the sound's own time may differ by their jitter.
-        reached = round(min([now, *(one.cue.start for one in self._open)]), 3)
+        reached = round(min([now, *(caption.cue.start for caption in self._open)]), 3)
         self._marked = max(self._marked, reached)
-        yield messages.Mark(self._marked, "listen")
+        yield messages.Mark(self._marked, "segment")
 
     def _start(self, cue: messages.Cue) -> Iterator[messages.Message]:
         key = max(self._last_key + 1, round(cue.start * 1000))
@@ -108,18 +111,18 @@ class CaptionSegmenter:
         self._open.append(_Open(key, cue))
         yield messages.SpeechStarted(key, round(cue.start, 3))
 
-    def _segment(self, one: _Open, end: float, *, final: bool) -> messages.Segment:
+    def _segment(self, caption: _Open, end: float, *, final: bool) -> messages.Segment:
         sound = None
         if self._has_audio:
-            start_position = self._timeline.sample(one.cue.start - self._settings.pre_roll)
+            start_position = self._timeline.sample(caption.cue.start - self._settings.pre_roll)
             sound = self._history.slice(start_position, self._timeline.sample(end)).tobytes()
         return messages.Segment(
-            one.key,
-            round(one.cue.start, 3),
+            caption.key,
+            round(caption.cue.start, 3),
             round(end, 3),
             round(end, 3),
             final,
             sound,
-            one.cue.text if final else "",
-            one.cue.speaker,
+            caption.cue.text if final else "",
+            caption.cue.speaker,
         )

@@ -10,6 +10,7 @@ from gscon_live.realtime.listen.timeline import JUMP, History, Timeline
 from gscon_live.realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Segmentation
+from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
 #: How far below the threshold the voice probability must fall before speech counts as paused.
 HYSTERESIS = 0.15
@@ -51,7 +52,7 @@ class _Speech:
         return self.begin + (position - self.start) / SAMPLE_RATE
 
 
-class Segmenter:
+class Segmenter(Stage):
     """Stage: sound in, utterances out.
 
     Takes `AudioChunk`, `Mark`, `Dropped` and `End`; gives `SpeechStarted` once speech is long
@@ -82,11 +83,11 @@ class Segmenter:
         self._earliest = 0
         self._marked = self._mark_sent = 0.0
 
-    def gauges(self) -> dict[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """Input level in dB of full scale, and whether somebody speaks."""
         return {"level": self._level, "speaking": self._speech is not None}
 
-    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+    def process(self, message: Incoming) -> Iterator[messages.Message]:
         """See the class."""
         match message:
             case messages.AudioChunk(time=time, samples=samples):
@@ -127,7 +128,7 @@ class Segmenter:
             self._pending_position = position
         joined = np.concatenate([self._pending, samples])
         whole = len(joined) // WINDOW * WINDOW
-        self._timeline.position = position + len(samples)
+        self._timeline.advance(len(samples))
         self._pending = joined[whole:].copy()
         yield from self._windows(joined[:whole])
 
@@ -147,7 +148,7 @@ class Segmenter:
             yield from self._finish(self._timeline.sample(time))
             self._earliest = max(self._earliest, self._timeline.position)
             self._marked = max(self._marked, time)
-            yield messages.Mark(self._marked, "listen")
+            yield messages.Mark(self._marked, "segment")
         else:
             yield self._mark()
 
@@ -155,7 +156,7 @@ class Segmenter:
         speech = self._speech
         begin = speech.begin if speech else self._timeline.time(self._pending_position)
         self._marked = max(self._marked, round(begin - self._settings.pre_roll, 3))
-        return messages.Mark(self._marked, "listen")
+        return messages.Mark(self._marked, "segment")
 
     def _windows(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         # One by one: the end of an utterance resets the detector, wherever a chunk ends.

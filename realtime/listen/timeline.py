@@ -22,15 +22,20 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        self.position = 0
+        self._position = 0
         self._offset = 0.0
         self._clock_shift = 0.0
         self._started = False
 
     @property
+    def position(self) -> int:
+        """The position of the next sample."""
+        return self._position
+
+    @property
     def now(self) -> float:
         """Media time in seconds of the next sample."""
-        return self.time(self.position)
+        return self.time(self._position)
 
     def time(self, position: int) -> float:
         """Media time in seconds of a sample position."""
@@ -44,6 +49,7 @@ class Timeline:
         """Takes note of a chunk of `count` samples that was captured at `time`.
 
         Call before the samples are used; `position` is then that of the chunk's first sample.
+        `advance` goes on from there.
 
         Returns:
             Seconds by which the clock jumped: positive where sound is missing, negative where the
@@ -51,11 +57,11 @@ class Timeline:
         """
         if not self._started:
             self._started = True
-            self.position = max(0, round(time * SAMPLE_RATE))
+            self._position = max(0, round(time * SAMPLE_RATE))
             return 0.0
         deviation = time + self._clock_shift - self.now
         if deviation > JUMP:
-            self.position += round(deviation * SAMPLE_RATE)
+            self._position += round(deviation * SAMPLE_RATE)
             return deviation
         if deviation < -JUMP:
             # Times given out must not come again: from here on the samples are the clock.
@@ -64,6 +70,10 @@ class Timeline:
         if abs(deviation) > JITTER:
             self._offset += FOLLOW * deviation
         return 0.0
+
+    def advance(self, count: int) -> None:
+        """So many samples have been used."""
+        self._position += count
 
     def report(self, jump: float) -> messages.Dropped:
         """What a jump that `arrive` has just noticed means for whoever listens."""

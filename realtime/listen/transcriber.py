@@ -1,6 +1,6 @@
 """Words and features of an utterance."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.hallucination_guards import Piece, believe
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Transcription
-from gscon_live.realtime.pipeline.stage import Clock, no_clock
+from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
 
 #: A decoder that goes on and on is stopped: fast speech has some six tokens a second.
 TOKENS_PER_SECOND, MOST_TOKENS = 12, 224
@@ -94,13 +94,13 @@ class Whisper:
             max_new_tokens=min(MOST_TOKENS, round(16 + TOKENS_PER_SECOND * seconds)),
         )
         pieces = [
-            Piece(one.text, one.avg_logprob, one.no_speech_prob, one.compression_ratio)
-            for one in segments
+            Piece(part.text, part.avg_logprob, part.no_speech_prob, part.compression_ratio)
+            for part in segments
         ]
         return believe(pieces, seconds, self._settings)
 
 
-class Transcriber:
+class Transcriber(Stage):
     """Stage: segments in, utterances with words and features out.
 
     A segment that was worked on ahead (`final` false, at a pause) is not worked on again when it
@@ -138,11 +138,11 @@ class Transcriber:
         self._busy = 0.0
         self._reused = 0
 
-    def gauges(self) -> Mapping[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """Seconds of work on the last utterance, and how often work ahead paid."""
         return {"busy": round(self._busy, 3), "reused": float(self._reused)}
 
-    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+    def process(self, message: Incoming) -> Iterator[Outgoing]:
         """See the class."""
         if isinstance(message, messages.End):
             return
@@ -161,11 +161,7 @@ class Transcriber:
             self._ahead = message, utterance
         yield utterance
 
-    def flush(self) -> Iterator[messages.Message]:
-        """Nothing is held back."""
-        yield from ()
-
-    def stale(self, message: messages.Any, waiting: Sequence[messages.Any]) -> bool:
+    def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
         """Whether a provisional segment is not worth the work: its successor is here already."""
         return (
             isinstance(message, messages.Segment)

@@ -11,10 +11,17 @@ from faster_whisper.utils import download_model
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.pipeline.settings import Transcription
 
+#: The faster-whisper model that `auto` takes.
+DEFAULT_MODEL = "small"
+
 _REMEDY = (
     "give a faster-whisper model directory or name with --transcriber, captions with --captions, "
     "or go without words with --transcriber off"
 )
+
+
+class _NotToBeHad(InputError):
+    """The model is known by name, and neither on this machine nor to be downloaded now."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -34,8 +41,8 @@ def choose(
     """Decides where words come from, by `settings.transcriber` and what there is.
 
     Args:
-        settings: `transcriber` is `auto`, `off`, a model name, or a model directory. A model that
-            is asked for by name or directory goes before captions, nothing else does.
+        settings: see `Transcription.transcriber`. A model that is asked for without `auto:` goes
+            before captions, nothing else does.
         has_captions: the recording comes with captions that may be used.
         say: is told before something takes long (a download).
 
@@ -43,21 +50,26 @@ def choose(
         InputError: a directory or name was asked for, and it is not there.
     """
     wanted = settings.transcriber
-    if has_captions and wanted in ("auto", "off"):
+    automatic = wanted == "auto" or wanted.startswith("auto:")
+    if not automatic and wanted != "off":
+        return Words(model=_find(wanted, say))
+    if has_captions:
         return Words(captions=True)
-    if wanted == "off":
+    if not automatic:
         return Words()
-    if wanted != "auto":
-        return Words(model=_directory(wanted) or _by_name(wanted, say))
-    if settings.directory:
-        return Words(model=_directory(settings.directory) or _refuse(settings.directory))
+    model = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
     try:
-        return Words(model=_by_name(settings.name, say))
-    except InputError:
+        return Words(model=_find(model, say))
+    except _NotToBeHad:
         return Words(
-            notice=f"no captions and no faster-whisper model {settings.name!r} here: going on "
+            notice=f"no captions and no faster-whisper model {model!r} here: going on "
             f"with voice and face, without words; {_REMEDY}"
         )
+
+
+def _find(wanted: str, say: Callable[[str], None]) -> str:
+    """The directory of a model that is given by directory or name."""
+    return _directory(wanted) or _by_name(wanted, say)
 
 
 def _directory(path: str) -> str | None:
@@ -90,13 +102,15 @@ def _by_name(name: str, say: Callable[[str], None]) -> str:
     except Exception:  # the hub's client has many ways to say that it is not cached
         pass
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        raise InputError(f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}")
+        raise _NotToBeHad(
+            f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}"
+        )
     say(f"downloading the faster-whisper model {name!r} (once)")
     try:
         return str(download_model(name))
     except Exception as error:  # likewise, and each kind of network has its own
         first = " ".join(str(error).split())[:120]
-        raise InputError(
+        raise _NotToBeHad(
             f"transcriber {name!r}: not on this machine, and it could not be downloaded "
             f"({type(error).__name__}: {first}); {_REMEDY}"
         ) from error

@@ -1,4 +1,4 @@
-"""ZeroMQ between the processes of a session: one place for every socket option.
+"""ZeroMQ between the processes of a session.
 
 Messages are single-part MessagePack frames. Inside a session, sockets are files in a private
 directory (or loopback ports where there are no such files); nothing is reachable from outside.
@@ -10,63 +10,40 @@ import socket
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 import zmq
 
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.services import DROPPABLE, Link, Policy
-
-#: Milliseconds: a peer is dead after this silence; reconnection starts fast and slows down.
-HEARTBEAT, HEARTBEAT_TIMEOUT = 2_000, 6_000
-RECONNECT, RECONNECT_MAX = 50, 1_000
-#: How long a closing socket may try to deliver what it still holds.
-LINGER = 1_500
+from gscon_live.realtime.pipeline.services import Link, Policy
+from gscon_live.realtime.pipeline.stage import Incoming, Outgoing
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(messages.Any)
+_decoder = msgspec.msgpack.Decoder(messages.AnyMessage)
 
 
 class Stopped(Exception):
     """The session ends: give up what you are waiting for."""
 
 
-def encode(message: object) -> bytes:
+def encode(message: Outgoing) -> bytes:
     """A pipeline message or public event as one frame."""
-    if isinstance(message, schema.Event):
-        return schema.encode(message)  # type: ignore[arg-type]
-    return _encoder.encode(message)
+    return schema.encode(message) if is_event(message) else _encoder.encode(message)
 
 
-def decode(frame: bytes) -> messages.Any | schema.AnyEvent:
+def is_event(message: Outgoing) -> TypeGuard[schema.AnyEvent]:
+    """Whether it is a public event, and not a message of the pipeline."""
+    return isinstance(message, schema.Event)
+
+
+def decode(frame: bytes) -> Incoming:
     """Reads what `encode` made. Raises `msgspec.DecodeError` where it is none."""
     return schema.decode(frame) if frame.startswith(b"{") else _decoder.decode(frame)
-
-
-def prepare(
-    socket_: "zmq.Socket[bytes]",
-    high_water_mark: int,
-    linger: int = LINGER,
-    heartbeat: bool = False,
-) -> None:
-    """Sets the options that every socket of the project has.
-
-    Heartbeats are for sockets that cross machines. Inside a session the system tells at once when a
-    peer has gone; besides, libzmq 4.3 aborts when a heartbeat falls due on a connection whose peer
-    has gone while the queue behind it is full.
-    """
-    socket_.setsockopt(zmq.SNDHWM, high_water_mark)
-    socket_.setsockopt(zmq.RCVHWM, high_water_mark)
-    socket_.setsockopt(zmq.LINGER, linger)
-    socket_.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
-    socket_.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX)
-    if heartbeat:
-        socket_.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT)
-        socket_.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
-        socket_.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT)
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -91,12 +68,12 @@ def private_endpoints(names: list[str]) -> Iterator[Endpoints]:
 
 def _free_ports(names: list[str]) -> list[tuple[str, int]]:
     with contextlib.ExitStack() as stack:
-        found = []
+        ports = []
         for name in names:
             held = stack.enter_context(socket.socket())
             held.bind(("127.0.0.1", 0))
-            found.append((name, held.getsockname()[1]))
-        return found
+            ports.append((name, held.getsockname()[1]))
+        return ports
 
 
 class Sender:
@@ -124,14 +101,14 @@ class Sender:
         self._check = check
         self._abandoned = False
         self._socket = context.socket(zmq.PUSH)
-        prepare(self._socket, link.high_water_mark(live))
+        prepare(self._socket, PIPELINE, link.high_water_mark(live))
         # Pictures are not kept for a receiver that is away; everything else is.
         self._socket.setsockopt(zmq.IMMEDIATE, 1 if self._policy == "latest" else 0)
         self._socket.connect(address)
 
-    def send(self, message: object, frame: bytes) -> None:
+    def send(self, message: Outgoing, frame: bytes) -> None:
         """Sends by the link's policy: waits (`lossless`), or drops and counts (`latest`)."""
-        if self._policy == "latest" and isinstance(message, DROPPABLE):
+        if self._policy == "latest" and not isinstance(message, messages.Control):
             try:
                 self._socket.send(frame, zmq.NOBLOCK)
             except zmq.Again:
@@ -171,18 +148,20 @@ class Inbox:
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
         address: str,
-        links: list[Link],
+        links: Sequence[Link],
         live: bool,
     ) -> None:
         self.dropped = 0
-        self.senders = len({link.sender for link in links if messages.End in link.carries})
-        self.waiting: deque[messages.Any | schema.AnyEvent] = deque()
+        self.senders = len({link.sender for link in links if link.carries_end})
+        self.waiting: deque[Incoming] = deque()
         self._latest = any(link.policy(live) == "latest" for link in links)
         self.socket = context.socket(zmq.PULL)
-        prepare(self.socket, max(link.high_water_mark(live) for link in links))
+        prepare(
+            self.socket, PIPELINE, max((link.high_water_mark(live) for link in links), default=2)
+        )
         self.socket.bind(address)
 
-    def receive(self) -> messages.Any | schema.AnyEvent | None:
+    def receive(self) -> Incoming | None:
         """The next message, or None where there is none now."""
         while len(self.waiting) < self.AHEAD:
             try:
@@ -191,11 +170,11 @@ class Inbox:
                 break
         return self.waiting.popleft() if self.waiting else None
 
-    def _take(self, message: messages.Any | schema.AnyEvent) -> None:
+    def _take(self, message: Incoming) -> None:
         if self._latest and isinstance(message, messages.VideoFrame):
-            older = [one for one in self.waiting if isinstance(one, messages.VideoFrame)]
-            for one in older:
-                self.waiting.remove(one)
+            older = [frame for frame in self.waiting if isinstance(frame, messages.VideoFrame)]
+            for frame in older:
+                self.waiting.remove(frame)
             self.dropped += len(older)
         self.waiting.append(message)
 

@@ -8,12 +8,16 @@ from typing import Literal
 import msgspec
 import zmq
 
+from gscon_live.realtime.events.sockets import CONTROL, PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus
 
 #: Seconds between two reports of a worker.
 REPORT_EVERY = 0.1
 #: Messages that either side of the line may hold.
 _QUEUE = 256
+
+
+State = Literal["ready", "running", "done", "failed"]
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):
@@ -26,7 +30,7 @@ class Status(msgspec.Struct, frozen=True, tag=True):
 
     service: str
     pid: int
-    state: Literal["ready", "running", "done", "failed"]
+    state: State
     handled: int = 0
     dropped: dict[str, int] = {}
     gauges: dict[str, float | str | bool] = {}
@@ -77,7 +81,7 @@ class Line:
         self, context: "zmq.Context[zmq.Socket[bytes]]", address: str, service: str
     ) -> None:
         self.socket = context.socket(zmq.DEALER)
-        bus.prepare(self.socket, _QUEUE)
+        prepare(self.socket, PIPELINE, _QUEUE)
         self.socket.setsockopt(zmq.IDENTITY, service.encode())
         self.socket.connect(address)
         self.t0: float | None = None
@@ -89,7 +93,7 @@ class Line:
 
     def report(
         self,
-        state: Literal["ready", "running", "done", "failed"],
+        state: State,
         *,
         handled: int = 0,
         dropped: dict[str, int] | None = None,
@@ -157,20 +161,20 @@ class Switchboard:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
         self.socket = context.socket(zmq.ROUTER)
-        bus.prepare(self.socket, _QUEUE, linger=200)
+        prepare(self.socket, CONTROL, _QUEUE)
         # A restarted worker comes back under its own name.
         self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.socket.bind(address)
 
     def statuses(self) -> list[Status]:
         """What the workers have reported since the last call."""
-        found: list[Status] = []
+        statuses: list[Status] = []
         while True:
             try:
                 _, frame = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return found
-            found.append(_status_decoder.decode(frame))
+                return statuses
+            statuses.append(_status_decoder.decode(frame))
 
     def command(self, service: str, command: Command) -> None:
         """Sends a command; one to a worker that is not there is lost."""

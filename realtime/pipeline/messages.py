@@ -7,12 +7,19 @@ MessagePack frame and decodes without a copy. Public events are in `realtime.eve
 
 import msgspec
 
+from gscon_live.model.labels import SAMPLE_RATE
+
 #: The speaker of an utterance whose speaker nobody names.
 UNNAMED = "S1"
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of all pipeline messages."""
+
+
+class Control(Message, frozen=True):
+    """Base of what holds the stream together. It travels on every link unless the link says
+    otherwise, and no link drops it."""
 
 
 class AudioChunk(Message, frozen=True):
@@ -40,17 +47,17 @@ class Cue(Message, frozen=True):
     speaker: str | None = None
 
 
-class Mark(Message, frozen=True):
+class Mark(Control, frozen=True):
     """A watermark: nothing with an earlier time follows on this link.
 
-    From capture it speaks of sound and pictures both; `source` names the stage that sent it on.
+    `source` names the service that says it. A source's mark is about all media that it captures.
     """
 
     time: float
-    source: str = "capture"
+    source: str
 
 
-class Dropped(Message, frozen=True):
+class Dropped(Control, frozen=True):
     """Something was lost at `time`: `what` (as in `events.Gap`), how many, how long, and why."""
 
     time: float
@@ -60,14 +67,14 @@ class Dropped(Message, frozen=True):
     reason: str
 
 
-class End(Message, frozen=True):
+class End(Control, frozen=True):
     """The sender has nothing more to send; `source` is its service name."""
 
     source: str
     time: float
 
 
-class Restarted(Message, frozen=True):
+class Restarted(Control, frozen=True):
     """The stage `source` was restarted: what it was working on is lost."""
 
     source: str
@@ -142,7 +149,7 @@ class Faces(Message, frozen=True):
     faces: list[Face]
 
 
-Any = (
+AnyMessage = (
     AudioChunk
     | VideoFrame
     | Cue
@@ -155,3 +162,13 @@ Any = (
     | Utterance
     | Faces
 )
+
+
+def complete_at(message: object) -> float:
+    """The media time in seconds at which a captured message is complete; 0 where it has none."""
+    match message:
+        case AudioChunk(time=time, samples=samples):
+            return time + len(samples) / 4 / SAMPLE_RATE
+        case VideoFrame(time=time) | Mark(time=time) | Dropped(time=time) | End(time=time):
+            return time
+    return 0.0

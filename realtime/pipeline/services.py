@@ -1,42 +1,50 @@
-"""The one table of services: what each takes and sends, and how messages are delivered.
+"""What a service is: one record says what it takes, from whom, how, and what builds it.
 
 Delivery policies, by name:
 
 - `lossless`: a full queue blocks the sender. Nothing is lost; the sender has to wait.
 - `latest`: pictures, and what is only for show, never wait: the newest is kept and what is dropped
-  on the way is counted. Marks, losses and ends are still delivered.
+  on the way is counted. `Control` messages (marks, losses, ends) are still delivered.
 - `events`: published with sequence numbers; a subscriber that does not keep up loses the newest
   events and can count them. Nothing else slows down.
 """
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
 
 Policy = Literal["lossless", "latest", "events"]
 
-_ALWAYS: tuple[type, ...] = (messages.Mark, messages.Dropped, messages.End, messages.Restarted)
+PlanT = TypeVar("PlanT")
 
 MEBIBYTE = 1 << 20
 
+#: The event stream to subscribers: policy `events`.
+EVENTS_QUEUE_BYTES, EVENT_BYTES = MEBIBYTE, 2 << 10
 
-class Link(msgspec.Struct, frozen=True):
-    """What one service sends to another.
 
-    `queue_bytes` bounds the memory of the link on either side; ZeroMQ counts messages, so the
-    high-water mark is `queue_bytes / message_bytes`, with `message_bytes` the size of the largest
-    ordinary message. `replay` is the policy when every message counts.
+class Input(msgspec.Struct, frozen=True):
+    """What a service takes from another one.
+
+    Args:
+        sender: the service that sends it.
+        carries: the types of message. A `Control` among them lets marks, losses, restarts and the
+            end through; without it, the receiver does not wait for the sender's end.
+        live: the delivery policy in a live session.
+        queue_bytes: bounds the memory of the link on either side. ZeroMQ counts messages, so the
+            high-water mark is `queue_bytes / message_bytes`.
+        message_bytes: size of the largest ordinary message.
+        replay: the policy when every message counts.
     """
 
     sender: str
-    receiver: str
     carries: tuple[type, ...]
-    live: Policy
-    queue_bytes: int
-    message_bytes: int
+    live: Policy = "lossless"
+    queue_bytes: int = MEBIBYTE
+    message_bytes: int = 4 << 10
     replay: Policy = "lossless"
 
     def policy(self, live: bool) -> Policy:
@@ -49,68 +57,54 @@ class Link(msgspec.Struct, frozen=True):
             return 1
         return max(2, self.queue_bytes // self.message_bytes)
 
-
-#: What a `latest` link may drop.
-DROPPABLE: tuple[type, ...] = (
-    messages.VideoFrame,
-    messages.Faces,
-    schema.Provisional,
-    schema.UtteranceEvent,
-)
-
-_FRAME = 640 * 480 * 3
-_SOUND = (messages.AudioChunk, messages.Cue, *_ALWAYS)
-_PICTURES = (messages.VideoFrame, *_ALWAYS)
-
-LINKS: tuple[Link, ...] = (
-    Link("recording", "segment", _SOUND, "lossless", 2 * MEBIBYTE, 16 << 10),
-    Link("recording", "watch", _PICTURES, "latest", 8 * MEBIBYTE, _FRAME),
-    Link("microphone", "segment", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
-    Link("camera", "watch", _PICTURES, "latest", 2 * MEBIBYTE, _FRAME),
-    Link("microphone", "record", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
-    Link("camera", "record", _PICTURES, "lossless", 16 * MEBIBYTE, _FRAME),
-    # Nothing waits for a window on the screen, so it is not told the end either: it is stopped.
-    Link("camera", "preview", (messages.VideoFrame,), "latest", 2 * MEBIBYTE, _FRAME),
-    Link(
-        "segment",
-        "transcribe",
-        (messages.SpeechStarted, messages.Segment, *_ALWAYS),
-        "lossless",
-        16 * MEBIBYTE,
-        MEBIBYTE,
-    ),
-    Link(
-        "transcribe",
-        "recognise",
-        (messages.SpeechStarted, messages.Utterance, *_ALWAYS),
-        "lossless",
-        MEBIBYTE,
-        4 << 10,
-    ),
-    Link("watch", "recognise", (messages.Faces, *_ALWAYS), "lossless", MEBIBYTE, 2 << 10),
-    Link("watch", "preview", (messages.Faces,), "latest", MEBIBYTE, 2 << 10),
-    Link(
-        "recognise",
-        "preview",
-        (schema.UtteranceEvent, schema.Provisional),
-        "latest",
-        MEBIBYTE,
-        4 << 10,
-    ),
-)
-
-#: Services that read a device or a file, and so have nothing to take.
-SOURCES = frozenset({"recording", "microphone", "camera"})
-
-#: The event stream to subscribers: policy `events`.
-EVENTS_QUEUE_BYTES, EVENT_BYTES = MEBIBYTE, 2 << 10
+    @property
+    def carries_end(self) -> bool:
+        """Whether the receiver is told when the sender has ended."""
+        return issubclass(messages.End, self.carries)
 
 
-def links_from(sender: str, running: frozenset[str]) -> list[Link]:
-    """The links on which a service sends, to receivers that are running."""
-    return [one for one in LINKS if one.sender == sender and one.receiver in running]
+class Link(Input, frozen=True, kw_only=True):
+    """An `Input` together with the service that takes it."""
+
+    receiver: str
 
 
-def links_to(receiver: str, running: frozenset[str]) -> list[Link]:
-    """The links on which a service receives, from senders that are running."""
-    return [one for one in LINKS if one.receiver == receiver and one.sender in running]
+class Service(msgspec.Struct, Generic[PlanT], frozen=True, kw_only=True):
+    """One stage or source: all that the session has to know of it.
+
+    Args:
+        name: in endpoints, events and messages (`Mark.source`, `End.source`).
+        build: `module:function`, imported in the service's own process. The function takes the
+            worker and a function that gives the session's time zero, and returns a `Stage`, or a
+            `Source` where `takes` is empty.
+        runs: whether the service is part of a session, by the session's plan.
+        takes: what it takes from other services; senders that do not run are left out.
+        answers: whether the events that it gives are those of the session. One service does.
+        restarts: whether it is started again when it fails in a live session.
+        needed: whether a live session ends when it fails again and again; if not, the session goes
+            on without it.
+    """
+
+    name: str
+    build: str
+    runs: Callable[[PlanT], bool]
+    takes: tuple[Input, ...] = ()
+    answers: bool = False
+    restarts: bool = True
+    needed: bool = True
+
+    @property
+    def source(self) -> bool:
+        """Whether it reads a device or a file, and so takes nothing from other services."""
+        return not self.takes
+
+
+def links(services: Sequence[Service[PlanT]]) -> list[Link]:
+    """The links among services that run."""
+    running = {service.name for service in services}
+    return [
+        Link(receiver=service.name, **msgspec.structs.asdict(taken))
+        for service in services
+        for taken in service.takes
+        if taken.sender in running
+    ]

@@ -4,11 +4,13 @@
 example `segmentation.hangover=0.4`.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gscon_live.configs.loader import Renamed
 from gscon_live.realtime.events.endpoint import DEFAULT
 
 #: No number in a set-up is larger than a day has seconds; infinity is none.
@@ -66,17 +68,32 @@ class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provisional_every: NotNegative = 2.0
 
 
-class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where words come from: `auto`, `off`, a faster-whisper model name, or its directory.
+def _after_captions(model: str | None, transcriber: Any) -> Any:
+    """The transcriber that takes captions first and this model where there are none."""
+    if model is None or not (transcriber is None or str(transcriber).startswith("auto")):
+        return "auto" if transcriber is None else transcriber
+    return f"auto:{model}"
 
-    `auto` takes captions, then `directory` where one is given, then the model called `name`.
+
+class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where words come from.
+
+    `transcriber` is one of
+    - `auto`: captions, else the faster-whisper model `small`, else no words;
+    - `auto:MODEL`: the same with another model, by name or directory;
+    - `MODEL`: this model, by name or directory, also where there are captions;
+    - `off`: captions, else no words.
+
     `language` None lets the model detect it. `max_no_speech`, `min_log_probability` and
     `max_compression` are the guards against words invented in silence.
     """
 
+    deprecated: ClassVar[Mapping[str, Renamed]] = {
+        "name": Renamed("transcriber", _after_captions),
+        "directory": Renamed("transcriber", _after_captions),
+    }
+
     transcriber: str = "auto"
-    directory: str | None = None
-    name: str = "small"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "int8"
     language: str | None = None
@@ -100,7 +117,9 @@ class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who is speaking, where captions do not say so: at most so many voices are told apart (1: none
     are, and everybody is S1)."""
 
-    most: Annotated[int, Meta(ge=1, le=64)] = 4
+    deprecated: ClassVar[Mapping[str, str]] = {"most": "max_speakers"}
+
+    max_speakers: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
 class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

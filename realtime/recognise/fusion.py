@@ -1,7 +1,7 @@
 """Joining words, voice and face of an utterance, and saying what they mean."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import Opinion
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.stage import Clock, no_clock
+from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Stage, no_clock
 from gscon_live.realtime.recognise.face_memory import FaceMemory, Look
 from gscon_live.realtime.recognise.smoothing import Smoothing
 
@@ -27,7 +27,7 @@ class Recogniser(Protocol):
     def reset(self) -> None: ...
 
 
-class Fusion:
+class Fusion(Stage):
     """Stage: utterances and faces in, public events out (with `seq` 0: the publisher counts).
 
     Utterances wait for the faces up to their end, by media time. Where `patience` is finite, an
@@ -86,16 +86,16 @@ class Fusion:
         self._watched = 0.0 if self._has_video else inf
         self._heard = 0.0
         self._said = 0.0
-        self._waiting: deque[messages.Any] = deque()
+        self._waiting: deque[Incoming] = deque()
         self._lost_frames: deque[messages.Dropped] = deque()
         self._open: dict[int, int] = {}
         self._next_id = self._first_id
 
-    def gauges(self) -> Mapping[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """Utterances that wait for faces, and frames that are remembered."""
         return {"waiting": float(len(self._waiting)), "frames": float(len(self._faces))}
 
-    def process(self, message: messages.Any) -> Iterator[schema.AnyEvent]:
+    def process(self, message: Incoming) -> Iterator[schema.AnyEvent]:
         """See the class."""
         match message:
             case messages.Faces():
@@ -131,7 +131,7 @@ class Fusion:
             self._said = max(self._said, due)
             yield from self._handle(self._waiting.popleft())
 
-    def _handle(self, message: messages.Any) -> Iterator[schema.AnyEvent]:
+    def _handle(self, message: Incoming) -> Iterator[schema.AnyEvent]:
         match message:
             case messages.SpeechStarted(key=key, start=start):
                 yield schema.SpeechStarted(
@@ -253,7 +253,7 @@ class Fusion:
         self._open.clear()
 
 
-def _due(message: messages.Any) -> float:
+def _due(message: Incoming) -> float:
     """The media time up to which faces must be known before a message is handled."""
     match message:
         case messages.Utterance(end=end):

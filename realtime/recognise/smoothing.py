@@ -43,15 +43,15 @@ class Smoothing:
         """
         if not self._seconds:
             return probabilities
-        made = probabilities
+        smoothed = probabilities
         if speaker in self._last:
             before, last = self._last[speaker]
             kept = math.exp(-max(0.0, end - before) / self._seconds)
             mixed = kept * last.astype(np.float64) + (1 - kept) * probabilities
-            made = np.asarray(mixed / mixed.sum(), np.float32)
+            smoothed = np.asarray(mixed / mixed.sum(), np.float32)
         if final:
-            self._last[speaker] = end, made
+            self._last[speaker] = end, smoothed
             self._last.move_to_end(speaker)
             if len(self._last) > SPEAKERS:
                 self._last.popitem(last=False)
-        return made
+        return smoothed

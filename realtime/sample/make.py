@@ -4,7 +4,6 @@ Needs the `espeak-ng` command and scikit-image. The same versions of the tools g
 """
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from gscon_live.common import cli
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.files import replacing, write_whole
 
 WIDTH, HEIGHT, FPS, RATE = 640, 360, 15, 22_050
 
@@ -85,14 +85,14 @@ def speak(line: Line) -> Samples:
     words = ["espeak-ng", "-v", VOICES[line.speaker], "-s", str(line.speed), "-p", str(line.pitch)]
     words += ["-a", str(line.amplitude), "--stdout", line.text]
     try:
-        made = subprocess.run(words, capture_output=True, check=True).stdout
+        output = subprocess.run(words, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise Failure(f"espeak-ng: {error}; install the package espeak-ng") from error
-    with wave.open(io.BytesIO(made)) as sound:
+    with wave.open(io.BytesIO(output)) as sound:
         if sound.getframerate() != RATE:
             raise Failure(f"espeak-ng: voice at {sound.getframerate()} Hz, expected {RATE} Hz")
         # espeak-ng cannot know the length when it writes to a pipe, so the header's is no guide.
-        raw = made[made.index(b"data") + 8 :]
+        raw = output[output.index(b"data") + 8 :]
     samples = np.frombuffer(raw[: len(raw) // 2 * 2], np.int16).astype(np.float32) / np.float32(
         32768
     )
@@ -141,9 +141,9 @@ def picture(portrait: Pixels, time: float, away: float) -> Pixels:
 def absence(spoken: Sequence[Spoken], time: float) -> float:
     """How far the person has left the picture at `time`: 0 there, 1 gone; half a second a way."""
     gone = 0.0
-    for one in spoken:
-        if not one.line.face:
-            beside = max(one.start - 0.2 - time, time - one.end - 0.2, 0.0)
+    for said in spoken:
+        if not said.line.face:
+            beside = max(said.start - 0.2 - time, time - said.end - 0.2, 0.0)
             gone = max(gone, 1 - beside / 0.5)
     return gone
 
@@ -155,7 +155,7 @@ def webvtt(spoken: Sequence[Spoken]) -> str:
         minutes, rest = divmod(round(seconds * 1000), 60_000)
         return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
 
-    cues = [f"{stamp(one.start)} --> {stamp(one.end)}\n{payload(one.line)}\n" for one in spoken]
+    cues = [f"{stamp(said.start)} --> {stamp(said.end)}\n{payload(said.line)}\n" for said in spoken]
     return "\n".join(["WEBVTT\n", *cues])
 
 
@@ -203,9 +203,9 @@ def encode(path: Path, samples: Samples, spoken: Sequence[Spoken]) -> None:
         out.mux(sound.encode(None))
 
 
-def _cue(one: Spoken, stream: Any) -> av.Packet:
-    packet = av.Packet(payload(one.line).encode())
-    start, end = round(one.start * 1000), round(one.end * 1000)
+def _cue(said: Spoken, stream: Any) -> av.Packet:
+    packet = av.Packet(payload(said.line).encode())
+    start, end = round(said.start * 1000), round(said.end * 1000)
     packet.stream, packet.time_base = stream, Fraction(1, 1000)
     packet.pts = packet.dts = start
     packet.duration = end - start
@@ -219,15 +219,11 @@ def make(folder: Path) -> Path:
     if shutil.which("espeak-ng") is None:
         raise InputError("espeak-ng: no such command; install the package espeak-ng")
     samples, spoken = soundtrack(SCRIPT)
-    made = folder / "conversation.mkv"
-    partial = made.with_suffix(".mkv.part")
-    try:
-        encode(partial, samples, spoken)
-        made.with_suffix(".vtt").write_text(webvtt(spoken), encoding="utf-8")
-        os.replace(partial, made)
-    finally:
-        partial.unlink(missing_ok=True)
-    return made
+    conversation = folder / "conversation.mkv"
+    with replacing(conversation) as unfinished:
+        encode(unfinished, samples, spoken)
+        write_whole(conversation.with_suffix(".vtt"), webvtt(spoken).encode())
+    return conversation
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -241,8 +237,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("out", nargs="?", type=Path, default=Path(__file__).parent, metavar="OUT",
                         help="folder to write into (default: beside this script)")  # fmt: skip
-    made = make(parser.parse_args(arguments).out)
-    print(f"{made} ({made.stat().st_size / 1e6:.2f} MB)")
+    conversation = make(parser.parse_args(arguments).out)
+    print(f"{conversation} ({conversation.stat().st_size / 1e6:.2f} MB)")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,12 @@
-"""What a session says: numbered, published, and handed to whoever listens, in one order."""
+"""What a session says: numbered, published, and handed to the sinks, in one order."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.sinks import Sink
 from gscon_live.realtime.session.publisher import Publisher
-
-
-class Listener(Protocol):
-    """Whoever wants to see the events: a file, a terminal."""
-
-    def write(self, event: schema.AnyEvent) -> None: ...
 
 
 class Announcer:
@@ -24,15 +19,15 @@ class Announcer:
     Args:
         session: the session's name.
         publisher: numbers the events and publishes them.
-        listeners: get every event, in order.
+        sinks: get every event, in order.
     """
 
-    def __init__(self, session: str, publisher: Publisher, listeners: Iterable[Listener]) -> None:
+    def __init__(self, session: str, publisher: Publisher, sinks: Iterable[Sink]) -> None:
         self.utterances = 0
         self.last_id = 0
         self._header: dict[str, Any] = {"schema": schema.SCHEMA, "session": session, "seq": 0}
         self._publisher = publisher
-        self._listeners = list(listeners)
+        self._sinks = list(sinks)
 
     def say(self, event: schema.AnyEvent) -> None:
         """Says an event of the pipeline."""
@@ -44,8 +39,8 @@ class Announcer:
             self.last_id = max(self.last_id, event.utterance.id)
         if isinstance(event, schema.SpeechStarted):
             self.last_id = max(self.last_id, event.utterance)
-        for listener in self._listeners:
-            listener.write(numbered)
+        for sink in self._sinks:
+            sink.write(numbered)
 
     def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
         """The session begins; `at` is the wall-clock time, None in a replay."""

@@ -1,19 +1,18 @@
-"""What runs in which process: builds each service's stage or source from the session's plan."""
+"""Builds each service's stage or source from the session's plan, in the service's own process.
+
+What a stage needs is imported when it is built: a process loads nothing for the others.
+"""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
-from gscon_live.realtime.pipeline.stage import Clock, no_clock
-from gscon_live.realtime.session.session_plan import Worker
+from gscon_live.realtime.pipeline.stage import Clock, Source, Stage, no_clock
+from gscon_live.realtime.session.session_plan import StartTime, Worker
 
 #: Seconds of conversation that a live utterance waits for the faces up to its end.
 LIVE_PATIENCE = 1.0
 
-StartTime = Callable[[], float]
 
-
-def build_segment(worker: Worker, t0: StartTime) -> Any:
+def build_segment(worker: Worker, t0: StartTime) -> Stage:
     """Sound to utterances: by captions where they are used, else by voice activity."""
     from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
     from gscon_live.realtime.listen.segmenter import Segmenter
@@ -24,7 +23,7 @@ def build_segment(worker: Worker, t0: StartTime) -> Any:
     return Segmenter(plan.settings.segmentation)
 
 
-def build_transcribe(worker: Worker, t0: StartTime) -> Any:
+def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     """Utterances to words and features."""
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
@@ -39,11 +38,11 @@ def build_transcribe(worker: Worker, t0: StartTime) -> Any:
     card = checkpoint.read_card(plan.settings.recognition.checkpoint)
     card.require("text", text.identity)
     card.require("audio", audio.identity)
-    speakers = Speakers(plan.settings.speakers.most)
+    speakers = Speakers(plan.settings.speakers.max_speakers)
     return Transcriber(whisper, text, audio, speakers, _clock(worker))
 
 
-def build_watch(worker: Worker, t0: StartTime) -> Any:
+def build_watch(worker: Worker, t0: StartTime) -> Stage:
     """Frames to faces."""
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.face.face_detector import FaceDetector
@@ -57,7 +56,7 @@ def build_watch(worker: Worker, t0: StartTime) -> Any:
     return Watcher(detector, encoder, settings.features.min_face)
 
 
-def build_recognise(worker: Worker, t0: StartTime) -> Any:
+def build_recognise(worker: Worker, t0: StartTime) -> Stage:
     """Utterances and faces to events."""
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.face.face_encoder import FaceEncoder
@@ -87,7 +86,7 @@ def build_recognise(worker: Worker, t0: StartTime) -> Any:
     )
 
 
-def build_recording(worker: Worker, t0: StartTime) -> Any:
+def build_recording(worker: Worker, t0: StartTime) -> Source:
     """A media file."""
     from gscon_live.realtime.capture.media import BLOCK
     from gscon_live.realtime.capture.recording import RecordingSource
@@ -105,28 +104,28 @@ def build_recording(worker: Worker, t0: StartTime) -> Any:
     )
 
 
-def build_microphone(worker: Worker, t0: StartTime) -> Any:
+def build_microphone(worker: Worker, t0: StartTime) -> Source:
     """A microphone."""
     from gscon_live.realtime.capture.microphone import MicrophoneSource
 
     return MicrophoneSource(worker.plan.settings.microphone, t0())
 
 
-def build_camera(worker: Worker, t0: StartTime) -> Any:
+def build_camera(worker: Worker, t0: StartTime) -> Source:
     """A webcam."""
     from gscon_live.realtime.capture.camera import CameraSource
 
     return CameraSource(worker.plan.settings.camera, t0())
 
 
-def build_preview(worker: Worker, t0: StartTime) -> Any:
+def build_preview(worker: Worker, t0: StartTime) -> Stage:
     """A window with the camera's picture."""
     from gscon_live.realtime.display.preview import Preview
 
     return Preview()
 
 
-def build_record(worker: Worker, t0: StartTime) -> Any:
+def build_record(worker: Worker, t0: StartTime) -> Stage:
     """Keeping sound and picture."""
     from gscon_live.realtime.capture.recorder import Recorder
 
@@ -134,20 +133,6 @@ def build_record(worker: Worker, t0: StartTime) -> Any:
     assert plan.record is not None
     size = (plan.settings.camera.width, plan.settings.camera.height)
     return Recorder(plan.record, plan.has_audio, plan.has_video, size, worker.restarts + 1)
-
-
-#: What builds each service.
-BUILDERS: dict[str, Callable[..., Any]] = {
-    "segment": build_segment,
-    "transcribe": build_transcribe,
-    "watch": build_watch,
-    "recognise": build_recognise,
-    "recording": build_recording,
-    "microphone": build_microphone,
-    "camera": build_camera,
-    "preview": build_preview,
-    "record": build_record,
-}
 
 
 def _clock(worker: Worker) -> Clock:

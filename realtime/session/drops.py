@@ -33,6 +33,8 @@ class Drops:
         if not last and now - self._said_at < EVERY:
             return []
         self._said_at = now
-        found = [(receiver, count) for receiver, count in sorted(self._unsaid.items()) if count > 0]
+        receivers = [
+            (receiver, count) for receiver, count in sorted(self._unsaid.items()) if count > 0
+        ]
         self._unsaid.clear()
-        return found
+        return receivers

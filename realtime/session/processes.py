@@ -1,7 +1,6 @@
 """Starting worker processes, and starting them again."""
 
 import multiprocessing
-import os
 import signal
 import sys
 from multiprocessing.context import BaseContext
@@ -53,9 +52,3 @@ class Process:
         if self._process.is_alive():
             self._process.kill()
         self._process.join(1.0)
-
-
-def limit_threads() -> None:
-    """Libraries read these when they are imported, in this process's children."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")

@@ -6,18 +6,16 @@ publisher answers once on that topic with the number of the next event: from the
 subscriber misses nothing.
 """
 
-from pathlib import Path
 from types import TracebackType
 
 import msgspec
 import zmq
-import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.events import schema
+from gscon_live.realtime.events import curve, schema
 from gscon_live.realtime.events.endpoint import is_local
-from gscon_live.realtime.pipeline import bus
+from gscon_live.realtime.events.sockets import PUBLISHER, PUBLISHER_IPV6, prepare
 from gscon_live.realtime.pipeline.services import EVENT_BYTES, EVENTS_QUEUE_BYTES
 from gscon_live.realtime.pipeline.settings import Curve
 
@@ -30,28 +28,28 @@ class Publisher:
     Args:
         endpoint: for example `tcp://127.0.0.1:5560`, or None.
         session: the session's name, for the hello.
-        curve: keys; needed for an address that other machines reach.
+        keys: its CURVE key files; needed for an address that other machines reach.
 
     Raises:
         InputError: the endpoint is malformed, taken, or not loopback while keys are missing.
     """
 
-    def __init__(self, endpoint: str | None, session: str, curve: Curve | None = None) -> None:
+    def __init__(self, endpoint: str | None, session: str, keys: Curve | None = None) -> None:
         self._session = session
         self.next_seq = 0
         self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: ThreadAuthenticator | None = None
         if endpoint is None:
             return
-        _check_endpoint(endpoint, secured=curve is not None)
+        _check_endpoint(endpoint, secured=keys is not None)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
-        bus.prepare(self._socket, EVENTS_QUEUE_BYTES // EVENT_BYTES, heartbeat=True)
+        profile = PUBLISHER_IPV6 if "[" in endpoint else PUBLISHER
+        prepare(self._socket, profile, EVENTS_QUEUE_BYTES // EVENT_BYTES)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
         try:
-            if curve is not None:
-                self._secure(curve)
+            if keys is not None:
+                self._secure(keys)
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
             self.close()
@@ -107,32 +105,14 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _secure(self, curve: Curve) -> None:
+    def _secure(self, keys: Curve) -> None:
         assert self._socket is not None
-        if not Path(curve.clients).is_dir():
-            raise InputError(
-                f"publish.curve.clients {curve.clients}: no such directory; make keys with "
-                "gscon-live keys DIR"
-            )
-        public, secret = read_secret(curve.secret, "publish.curve.secret")
+        curve.check_clients(keys.clients, "publish.curve.clients")
+        own = curve.read_pair(keys.secret, "publish.curve.secret")
         self._authenticator = ThreadAuthenticator(self._context)
         self._authenticator.start()
-        self._authenticator.configure_curve(domain="*", location=curve.clients)
-        self._socket.curve_server = True
-        self._socket.curve_publickey, self._socket.curve_secretkey = public, secret
-
-
-def read_secret(path: str | Path, what: str) -> tuple[bytes, bytes]:
-    """Public and secret key of a CURVE key file. Raises `InputError` naming `what`."""
-    try:
-        public, secret = zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{what} {path}: no CURVE key file; make one with gscon-live keys DIR"
-        ) from error
-    if secret is None:
-        raise InputError(f"{what} {path}: holds no secret key; give the file *.key_secret")
-    return public, secret
+        self._authenticator.configure_curve(domain="*", location=keys.clients)
+        curve.secure_server(self._socket, own)
 
 
 def _check_endpoint(endpoint: str, *, secured: bool) -> None:

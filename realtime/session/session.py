@@ -2,23 +2,26 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from math import inf
 
 import zmq
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.sinks import Sink
+from gscon_live.realtime.events.sockets import EVENTS_IN, PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import EndAgain, Start, Status, Stop, Switchboard, Without
-from gscon_live.realtime.pipeline.services import LINKS, SOURCES
-from gscon_live.realtime.session.announcer import Announcer, Listener
-from gscon_live.realtime.session.assembly import BUILDERS
+from gscon_live.realtime.pipeline.services import Service, links
+from gscon_live.realtime.session.announcer import Announcer
 from gscon_live.realtime.session.drops import Drops
 from gscon_live.realtime.session.interrupts import interrupts
 from gscon_live.realtime.session.lag import Lags
-from gscon_live.realtime.session.processes import Process, limit_threads, start_context
+from gscon_live.realtime.session.processes import Process, start_context
 from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.service_table import SERVICES, running
 from gscon_live.realtime.session.session_plan import Plan, Worker
+from gscon_live.realtime.session.threads import limit_children
 
 #: Seconds: a worker that is not ready by then never will be.
 START_TIMEOUT = 120.0
@@ -26,6 +29,8 @@ START_TIMEOUT = 120.0
 STOP_TIMEOUT = 1.2
 #: A service that fails more often than this within the period is given up.
 MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
+#: Events that may wait for the session.
+_EVENTS_QUEUE = 1024
 
 
 class Session:
@@ -34,13 +39,13 @@ class Session:
     Args:
         plan: what to run.
         publisher: numbers the events and publishes them.
-        listeners: get every event, in order.
+        sinks: get every event, in order.
         model: name and version of the emotion model, for `session.started`.
         source: where the signals come from, for `session.started`.
         started_at: wall-clock time for `session.started`; None leaves it out (replay).
         on_status: gets every report of a worker.
         on_tick: called at least ten times a second with the media time so far.
-        builders: what builds each service.
+        services: the table of services; those that the plan asks for run.
         start_method: "spawn" or "forkserver"; None chooses.
     """
 
@@ -48,25 +53,26 @@ class Session:
         self,
         plan: Plan,
         publisher: Publisher,
-        listeners: Iterable[Listener],
+        sinks: Iterable[Sink],
         *,
         model: schema.ModelInfo,
         source: str,
         started_at: str | None = None,
         on_status: Callable[[Status], None] = lambda status: None,
         on_tick: Callable[[float], None] = lambda time: None,
-        builders: dict[str, Callable[..., Any]] | None = None,
+        services: Iterable[Service[Plan]] = SERVICES,
         start_method: str | None = None,
     ) -> None:
         self._plan = plan
-        self._events = Announcer(plan.session, publisher, listeners)
+        self._events = Announcer(plan.session, publisher, sinks)
         self._model = model
         self._source = source
         self._started_at = started_at
         self._on_status = on_status
         self._on_tick = on_tick
-        self._builders = {**BUILDERS, **(builders or {})}
-        limit_threads()
+        self._services = running(plan, services)
+        self._links = links(list(self._services.values()))
+        limit_children()
         self._processes = start_context(start_method)
         self._workers: dict[str, Process] = {}
         self._failures: dict[str, list[float]] = {}
@@ -98,19 +104,21 @@ class Session:
             InputError: a worker found the request to be wrong (a device, a model, a file).
             Failure: a worker failed and the session cannot go on.
         """
-        services = self._plan.services()
-        with bus.private_endpoints([*sorted(services), "control", "events"]) as self._endpoints:
+        services = sorted(self._services)
+        with bus.private_endpoints([*services, "control", "events"]) as self._endpoints:
             self._switchboard = Switchboard(self._context, self._endpoints.of("control"))
             self._inbox = self._context.socket(zmq.PULL)
-            bus.prepare(self._inbox, 1024, linger=0)
+            prepare(self._inbox, EVENTS_IN, _EVENTS_QUEUE)
             self._inbox.bind(self._endpoints.of("events"))
             try:
-                for service in sorted(services):
+                for service in services:
                     self._spawn(service)
                 self._until_ready()
                 with interrupts(self.stop):
                     self._begin()
                     self._follow()
+                    if self._complete:
+                        self._await_others()
             finally:
                 self._end()
         return self._whole
@@ -119,16 +127,21 @@ class Session:
     def _whole(self) -> bool:
         return self._complete and (self._plan.live or not self._stopping)
 
-    def _spawn(self, service: str) -> None:
+    def _spawn(self, name: str) -> None:
+        service = self._services[name]
         worker = Worker(
-            service=service,
-            build=self._builders[service],
+            service=name,
+            build=service.build,
+            source=service.source,
+            answers=service.answers,
+            takes=tuple(link for link in self._links if link.receiver == name),
+            sends=tuple(link for link in self._links if link.sender == name),
             plan=self._plan,
             endpoints=self._endpoints,
-            restarts=len(self._failures.get(service, [])),
+            restarts=len(self._failures.get(name, [])),
             utterances=self._events.last_id,
         )
-        self._workers[service] = Process(self._processes, worker)
+        self._workers[name] = Process(self._processes, worker)
 
     def _until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -168,9 +181,22 @@ class Session:
         """Sees to it that the sources stop; False once the pipeline has had its time to finish."""
         if self._stop_at is None:
             self._stop_at = time.monotonic() + STOP_TIMEOUT
-            for name in SOURCES & self._workers.keys():
-                self._switchboard.command(name, Stop())
+            for service in self._services.values():
+                if service.source:
+                    self._switchboard.command(service.name, Stop())
         return time.monotonic() < self._stop_at
+
+    def _await_others(self) -> None:
+        """Everything has been said; stages beside the answers (a recorder) finish what they have
+        been sent. A replay waits for them, a live session or a stop no longer than a stop takes."""
+        until = self._stop_at or (time.monotonic() + STOP_TIMEOUT if self._plan.live else inf)
+        ending = {link.receiver for link in self._links if link.carries_end}
+        while time.monotonic() < until:
+            if all(self._workers[name].state in ("done", "failed") for name in ending):
+                return
+            self._switchboard.socket.poll(50)
+            self._take_statuses()
+            self._look_after_workers()
 
     def _take_events(self) -> None:
         while True:
@@ -224,7 +250,7 @@ class Session:
         """A worker has died: in a replay that is the end; live, it is restarted."""
         if not self._started:
             raise Failure(f"{service}: stopped while starting ({how}); run with --debug")
-        if not self._plan.live or service == "recording":
+        if not self._plan.live or not self._services[service].restarts:
             raise Failure(
                 f"{service}: stopped unexpectedly ({how}); the events up to "
                 f"{self._media_time:.2f} s are complete, run again or with --debug"
@@ -243,8 +269,8 @@ class Session:
         for lost in self._given_up:
             self._switchboard.command(service, Without(lost))
         self._switchboard.command(service, Start(self._t0))
-        for link in LINKS:
-            if link.receiver != service or messages.End not in link.carries:
+        for link in self._links:
+            if link.receiver != service or not link.carries_end:
                 continue
             if link.sender in self._given_up:
                 self._end_for(link.sender, service)
@@ -252,31 +278,27 @@ class Session:
                 self._switchboard.command(link.sender, EndAgain(service))
 
     def _give_up(self, service: str, how: str) -> None:
-        if service in ("watch", "camera", "preview"):
-            self._events.health(
-                self._now(),
-                service,
-                "lost",
-                f"failed {MAX_RESTARTS + 1} times; going on without it",
-            )
-            self._workers[service].state = "done"
-            self._given_up.add(service)
-            for name in self._workers:
-                self._switchboard.command(name, Without(service))
-            for link in LINKS:
-                if (
-                    link.sender == service
-                    and link.receiver in self._workers
-                    and messages.End in link.carries
-                ):
-                    self._end_for(service, link.receiver)
-            return
-        raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({how})")
+        """A live session goes on without a service that fails again and again, or ends."""
+        if self._services[service].needed:
+            raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({how})")
+        self._events.health(
+            self._now(),
+            service,
+            "lost",
+            f"failed {MAX_RESTARTS + 1} times; going on without it",
+        )
+        self._workers[service].state = "done"
+        self._given_up.add(service)
+        for name in self._workers:
+            self._switchboard.command(name, Without(service))
+        for link in self._links:
+            if link.sender == service and link.carries_end:
+                self._end_for(service, link.receiver)
 
     def _end_for(self, sender: str, receiver: str) -> None:
         """Says the end to a receiver in the place of a sender that cannot."""
         with self._context.socket(zmq.PUSH) as socket:
-            bus.prepare(socket, 1)
+            prepare(socket, PIPELINE, 1)
             socket.connect(self._endpoints.of(receiver))
             socket.send(bus.encode(messages.End(sender, self._media_time)))
 

@@ -1,13 +1,14 @@
 """What a session is made of: everything a worker process needs to know, in one value."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from gscon_live.realtime.listen.transcription_source import Words
 from gscon_live.realtime.pipeline.bus import Endpoints
+from gscon_live.realtime.pipeline.services import Link
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.stage import Source, Stage
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,35 +34,36 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     record: str | None = None
     speed: float | None = None
 
-    def services(self) -> frozenset[str]:
-        """The services that run in this session."""
-        names = {"segment", "transcribe", "recognise"}
-        if self.recording is not None:
-            names.add("recording")
-        if self.microphone:
-            names.add("microphone")
-        if self.camera:
-            names.add("camera")
-        if self.has_video:
-            names.add("watch")
-        if self.preview:
-            names.add("preview")
-        if self.record is not None:
-            names.add("record")
-        return frozenset(names)
-
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """One process: the service, what builds it, and where it finds the others.
+    """One process: its service, what it takes and sends, and where it finds the others.
 
-    `build` is a module-level function `(worker, t0) -> Stage` or, for sources, `-> Source`.
-    `restarts` counts how often the service has been restarted; `utterances` how many have been
-    numbered in the session so far.
+    Args:
+        service: the service's name.
+        build: `module:function` that makes the stage or the source.
+        source: whether it is a source.
+        answers: whether its events are those of the session.
+        takes: the links on which it receives.
+        sends: the links on which it sends.
+        plan: the session.
+        endpoints: the addresses of the others.
+        restarts: how often the service has been restarted.
+        utterances: how many utterances have been numbered in the session so far.
     """
 
     service: str
-    build: Callable[..., Any]
+    build: str
+    source: bool
+    answers: bool
+    takes: tuple[Link, ...]
+    sends: tuple[Link, ...]
     plan: Plan
     endpoints: Endpoints
     restarts: int = 0
     utterances: int = 0
+
+
+#: Gives the session's time zero on the monotonic clock; 0 before the session has started.
+StartTime = Callable[[], float]
+#: What `Worker.build` names: makes the stage or the source in its own process.
+Builder = Callable[[Worker, StartTime], Stage | Source]

@@ -1,46 +1,42 @@
 """The one runner: hosts a stage or a source in a process and connects it."""
 
 import contextlib
-import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterable
-from typing import Any
+from importlib import import_module
 
 import zmq
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
-from gscon_live.realtime.pipeline.control import Line
-from gscon_live.realtime.pipeline.services import SOURCES, links_from, links_to
+from gscon_live.realtime.pipeline.control import Line, State
+from gscon_live.realtime.pipeline.stage import Outgoing, Source, Stage
 from gscon_live.realtime.session.lag import known_at
-from gscon_live.realtime.session.session_plan import Worker
+from gscon_live.realtime.session.session_plan import Builder, Worker
+from gscon_live.realtime.session.threads import limit_this_process
 
 #: Seconds that a source may wait for its device before it looks for commands again.
 PATIENCE = 0.1
 #: Seconds between attempts of a restarted source to open a device that is not there.
 RETRY = 1.0
+#: Events that wait for the supervisor.
+_EVENTS_QUEUE = 1024
 
 
 def run(worker: Worker) -> None:
     """Entry point of every worker process; returns when the session or its input has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
-    _one_thread()
+    limit_this_process()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     line = Line(context, worker.endpoints.of("control"), worker.service)
     try:
-        host = (
-            _Source(worker, context, line)
-            if worker.service in SOURCES
-            else _Stage(worker, context, line)
-        )
-        try:
+        kind = _SourceHost if worker.source else _StageHost
+        with contextlib.closing(kind(worker, context, line)) as host:
             host.run()
-        finally:
-            host.close()
     except bus.Stopped:
         pass
     except InputError as error:
@@ -51,7 +47,7 @@ def run(worker: Worker) -> None:
     finally:
         line.close()
         # A host that could not be built leaves its sockets behind; `term` would wait for them.
-        context.destroy(bus.LINGER)
+        context.destroy(PIPELINE.linger)
 
 
 class _Host:
@@ -60,7 +56,6 @@ class _Host:
     def __init__(
         self, worker: Worker, context: "zmq.Context[zmq.Socket[bytes]]", line: Line
     ) -> None:
-        running = worker.plan.services()
         self._worker = worker
         self._line = line
         self._handled = 0
@@ -73,13 +68,17 @@ class _Host:
                 worker.endpoints.of(link.receiver),
                 self._check,
             )
-            for link in links_from(worker.service, running)
+            for link in worker.sends
         ]
         self._events: zmq.Socket[bytes] | None = None
-        if worker.service == "recognise":
+        if worker.answers:
             self._events = context.socket(zmq.PUSH)
-            bus.prepare(self._events, 1024)
+            prepare(self._events, PIPELINE, _EVENTS_QUEUE)
             self._events.connect(worker.endpoints.of("events"))
+
+    def run(self) -> None:
+        """Works until the session or the input has ended."""
+        raise NotImplementedError
 
     def _check(self) -> None:
         """Called whenever this process waits: stay reachable, and go when the session goes."""
@@ -90,7 +89,7 @@ class _Host:
         if self._line.due():
             self._report("running")
 
-    def _report(self, state: Any) -> None:
+    def _report(self, state: State) -> None:
         gauges = self._gauges()
         if self._worker.plan.live and state == "running":
             gauges["lag"] = self._lag
@@ -98,23 +97,22 @@ class _Host:
         self._line.report(state, handled=self._handled, dropped=self._dropped(), gauges=gauges)
 
     def _dropped(self) -> dict[str, int]:
-        return {one.link.receiver: one.dropped for one in self._senders if one.dropped}
+        return {sender.link.receiver: sender.dropped for sender in self._senders if sender.dropped}
 
     def _gauges(self) -> dict[str, float | str | bool]:
         return {}
 
-    def _send(self, outgoing: Iterable[object]) -> None:
+    def _send(self, outgoing: Iterable[Outgoing]) -> None:
         for message in outgoing:
             frame = bus.encode(message)
             for sender in self._senders:
                 if isinstance(message, sender.link.carries):
                     sender.send(message, frame)
-            if self._events is not None and isinstance(message, schema.Event):
+            if bus.is_event(message):
                 self._push_event(frame)
 
     def _push_event(self, frame: bytes) -> None:
-        assert self._events is not None
-        while True:
+        while self._events is not None:
             try:
                 self._events.send(frame, zmq.NOBLOCK)
                 return
@@ -128,8 +126,7 @@ class _Host:
         end = messages.End(self._worker.service, time_)
         self._line.end_again.clear()
         self._send([end])
-        if self._events is not None:
-            self._push_event(bus.encode(end))
+        self._push_event(bus.encode(end))
         self._report("done")
         while not self._line.stopping:
             self._line.socket.poll(200)
@@ -151,17 +148,18 @@ class _Host:
             self._events.close()
 
 
-class _Stage(_Host):
+class _StageHost(_Host):
     def __init__(
         self, worker: Worker, context: "zmq.Context[zmq.Socket[bytes]]", line: Line
     ) -> None:
         super().__init__(worker, context, line)
-        links = links_to(worker.service, worker.plan.services())
         self._inbox = bus.Inbox(
-            context, worker.endpoints.of(worker.service), links, worker.plan.live
+            context, worker.endpoints.of(worker.service), worker.takes, worker.plan.live
         )
-        self._stage = worker.build(worker, lambda: line.t0 or 0.0)
-        self._stale = getattr(self._stage, "stale", None) if worker.plan.live else None
+        stage = _builder(worker.build)(worker, lambda: line.t0 or 0.0)
+        if not isinstance(stage, Stage):
+            raise TypeError(f"{worker.build} builds no Stage; a service without inputs is a Source")
+        self._stage = stage
 
     def run(self) -> None:
         self._report("ready")
@@ -170,7 +168,7 @@ class _Stage(_Host):
         ended: set[str] = set()
         last_time = 0.0
         while not self._over(ended):
-            message: Any = self._inbox.receive()
+            message = self._inbox.receive()
             if message is None:
                 self._inbox.socket.poll(int(PATIENCE * 1000))
                 self._check()
@@ -180,7 +178,7 @@ class _Stage(_Host):
             if isinstance(message, messages.End):
                 ended.add(message.source)
                 last_time = max(last_time, message.time)
-            if self._stale is None or not self._stale(message, self._inbox.waiting):
+            if not (self._worker.plan.live and self._stage.stale(message, self._inbox.waiting)):
                 self._send(self._stage.process(message))
             if self._line.due():
                 self._check()
@@ -208,23 +206,37 @@ class _Stage(_Host):
     def close(self) -> None:
         super().close()
         self._inbox.close()
-        with contextlib.suppress(AttributeError):
-            self._stage.close()
+        self._stage.close()
 
 
-class _Source(_Host):
+class _SourceHost(_Host):
+    def __init__(
+        self, worker: Worker, context: "zmq.Context[zmq.Socket[bytes]]", line: Line
+    ) -> None:
+        super().__init__(worker, context, line)
+        self._source: Source | None = None
+        self._time = 0.0
+
     def run(self) -> None:
         self._report("ready")
         t0 = self._line.wait_for_start()
-        self._source = self._worker.build(self._worker, lambda: t0)
-        self._time = 0.0
+        # Built when the session starts, since its times count from there.
+        source = _builder(self._worker.build)(self._worker, lambda: t0)
+        if not isinstance(source, Source):
+            raise TypeError(f"{self._worker.build} builds no Source; a Stage takes from a service")
+        self._source = source
         self._say_restarted()
-        self._open()
+        with contextlib.closing(source):
+            self._open(source)
+            self._read(source, t0)
+        self._finish(self._time)
+
+    def _read(self, source: Source, t0: float) -> None:
         ended = False
         speed = self._worker.plan.speed
         while not ended and not self._line.stopping:
-            for message in self._source.read(PATIENCE):
-                self._time = max(self._time, _end_of(message))
+            for message in source.read(PATIENCE):
+                self._time = max(self._time, messages.complete_at(message))
                 ended = isinstance(message, messages.End)
                 if ended or self._line.stopping:
                     break
@@ -235,14 +247,12 @@ class _Source(_Host):
                 if self._line.due():
                     self._check()
             self._check()
-        self._source.close()
-        self._finish(self._time)
 
-    def _open(self) -> None:
+    def _open(self, source: Source) -> None:
         """Opens the device. One that has been open before and is not there now is waited for."""
         while not self._line.stopping:
             try:
-                self._source.open()
+                source.open()
                 return
             except InputError:
                 if not self._worker.restarts:
@@ -255,32 +265,13 @@ class _Source(_Host):
             self._check()
 
     def _gauges(self) -> dict[str, float | str | bool]:
-        if not hasattr(self, "_source"):
+        if self._source is None:
             return {}
-        gauges: dict[str, float | str | bool] = {"time": round(self._time, 3)}
-        state = getattr(self._source, "state", None)
-        if state is not None:
-            gauges["state"] = str(state)
-        return gauges
+        return {"time": round(self._time, 3), "state": self._source.state}
 
 
-def _end_of(message: object) -> float:
-    """The media time at which a captured message is complete."""
-    time_: float = getattr(message, "time", 0.0)
-    if isinstance(message, messages.AudioChunk):
-        return time_ + len(message.samples) / 4 / 16_000
-    return time_
-
-
-def _one_thread() -> None:
-    """One thread per worker: more of them only get in each other's way."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    with contextlib.suppress(ImportError):
-        import cv2
-
-        cv2.setNumThreads(1)
-    with contextlib.suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
+def _builder(name: str) -> Builder:
+    """The function that `module:function` names."""
+    module, _, function = name.partition(":")
+    builder: Builder = getattr(import_module(module), function)
+    return builder

@@ -25,14 +25,14 @@ class Mouths:
             tracks: identities of the faces.
             crops: the faces, uint8 [n, side, side], each of one mean grey level or another.
         """
-        made, seen = list[float](), dict[int, NDArray[np.float32]]()
+        movements, seen = list[float](), dict[int, NDArray[np.float32]]()
         for track, crop in zip(tracks, crops, strict=True):
             face = crop.astype(np.float32) - np.float32(crop.mean())
             before = self._last.get(track)
-            made.append(0.0 if before is None else _moved(np.abs(face - before)))
+            movements.append(0.0 if before is None else _moved(np.abs(face - before)))
             seen[track] = face
         self._last = seen
-        return made
+        return movements
 
 
 def _moved(change: NDArray[np.float32]) -> float:

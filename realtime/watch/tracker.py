@@ -38,7 +38,7 @@ class Tracker:
         Returns:
             An identity for each box, in their order.
         """
-        self._tracks = [one for one in self._tracks if time - one.seen <= FORGET_AFTER]
+        self._tracks = [track for track in self._tracks if time - track.seen <= FORGET_AFTER]
         pairs = sorted(
             (
                 (-score, place, number)
@@ -64,14 +64,14 @@ class Tracker:
         return identities
 
 
-def overlap(one: Box, other: Box) -> float:
+def overlap(box: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0 to 1."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    width = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
+    height = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
     if width <= 0 or height <= 0:
         return 0.0
     common = width * height
-    return common / (one[2] * one[3] + other[2] * other[3] - common)
+    return common / (box[2] * box[3] + other[2] * other[3] - common)
 
 
 def _likeness(track: _Track, box: Box, time: float) -> float:

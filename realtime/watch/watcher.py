@@ -1,12 +1,13 @@
 """Faces in frames: detection, identity, features."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 from gscon_live.realtime.watch.mouth import Mouths
 from gscon_live.realtime.watch.tracker import Box, Tracker
 
@@ -44,7 +45,7 @@ class FaceFeatures(Protocol):
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
-class Watcher:
+class Watcher(Stage):
     """Stage: frames in, faces with identity and features out; `Mark`s pass as the watch's own.
 
     Args:
@@ -66,11 +67,11 @@ class Watcher:
         self._count = 0
         self._seen: list[Detected] = []
 
-    def gauges(self) -> Mapping[str, float | str | bool]:
+    def gauges(self) -> Gauges:
         """How many faces are in view, and how many frames have been analysed."""
         return {"faces": float(len(self._seen)), "frames": float(self._count)}
 
-    def process(self, message: messages.Any) -> Iterator[messages.Message]:
+    def process(self, message: Incoming) -> Iterator[messages.Message]:
         """See the class."""
         match message:
             case messages.VideoFrame():
@@ -80,17 +81,13 @@ class Watcher:
             case messages.Dropped():
                 yield message
 
-    def flush(self) -> Iterator[messages.Message]:
-        """Nothing is held back."""
-        yield from ()
-
     def _look(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
-        found = [one for one in self._search(frame) if one.width >= self._min_face][:MAX_FACES]
-        boxes: list[Box] = [(one.x, one.y, one.width, one.height) for one in found]
+        faces = [face for face in self._search(frame) if face.width >= self._min_face][:MAX_FACES]
+        boxes: list[Box] = [(face.x, face.y, face.width, face.height) for face in faces]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
-        self._seen = found
+        self._seen = faces
         if not boxes:
             return messages.Faces(message.time, [])
         crops = np.stack([self._encoder.crop(frame, box) for box in boxes])
@@ -106,7 +103,7 @@ class Watcher:
     def _search(self, frame: Frame) -> Sequence[Detected]:
         """The faces in a frame, searched near the last ones where that is enough."""
         if self._seen and self._count % SEARCH_ALL_EVERY:
-            found = self._detector.detect(frame, self._seen)
-            if len(found) >= len(self._seen):
-                return found
+            faces = self._detector.detect(frame, self._seen)
+            if len(faces) >= len(self._seen):
+                return faces
         return self._detector.detect(frame)

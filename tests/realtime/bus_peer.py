@@ -21,7 +21,7 @@ QUEUE = 4 * MEBIBYTE
 def link(policy: str, name: str = "sender") -> Link:
     """From `name` to the test, with a queue of 4 MiB for pictures of 192 KiB."""
     carries = (messages.VideoFrame, messages.Mark, messages.End)
-    return Link(name, "test", carries, policy, QUEUE, SIZE)  # type: ignore[arg-type]
+    return Link(name, carries, policy, QUEUE, SIZE, receiver="test")  # type: ignore[arg-type]
 
 
 def picture(number: int) -> messages.VideoFrame:

@@ -19,10 +19,12 @@ from gscon_live.configs import loader
 from gscon_live.realtime import replay
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.pipeline.services import Service
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.sample import CONVERSATION
 from gscon_live.realtime.session.model_info import model_info
 from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
 
@@ -196,6 +198,8 @@ class Play:
     def write(self, event: schema.AnyEvent) -> None:
         self.found.append(event)
 
+    def close(self) -> None: ...
+
     @property
     def pids(self) -> dict[str, int | None]:
         return self.session.pids
@@ -228,6 +232,14 @@ class Play:
         self._todo = [one for one in self._todo if one not in due]
         for _, action in due:
             action()
+
+
+def built_by(**builders: str) -> tuple[Service[Plan], ...]:
+    """The table of services, some built by another function: `watch="stubs:broken"`."""
+    return tuple(
+        msgspec.structs.replace(service, build=builders.get(service.name, service.build))
+        for service in SERVICES
+    )
 
 
 def tail(path: Path) -> Iterator[schema.AnyEvent]:

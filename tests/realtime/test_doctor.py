@@ -65,5 +65,5 @@ def test_a_whisper_model_in_the_configured_directory_or_the_cache_is_found(
     (snapshot / "model.bin").touch()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.bin").touch()
-    settings = Settings(transcription=Transcription(directory=str(tmp_path / "mine")))
+    settings = Settings(transcription=Transcription(transcriber=f"auto:{tmp_path / 'mine'}"))
     assert doctor_checks._whisper(settings) == f"{tmp_path / 'mine'}, tiny.en"

@@ -7,7 +7,7 @@ import pytest
 
 from gscon_live.common import cli
 from gscon_live.realtime import keys
-from gscon_live.realtime.session.publisher import read_secret
+from gscon_live.realtime.events.curve import read_pair
 
 
 def test_a_publisher_and_each_client_get_what_they_need_and_no_more(
@@ -16,12 +16,12 @@ def test_a_publisher_and_each_client_get_what_they_need_and_no_more(
     folder = tmp_path / "deep" / "keys"
     assert cli.run(keys.main, [str(folder), "--clients", "robot", "dashboard"]) == 0
     assert f"publish.curve.secret={folder}/server.key_secret" in capsys.readouterr().out
-    server, secret = read_secret(folder / "server.key_secret", "key")
+    server, secret = read_pair(folder / "server.key_secret", "key")
     assert (len(server), len(secret)) == (40, 40)
     for client in ("robot", "dashboard"):
         own = folder / f"for-{client}"
         assert sorted(one.name for one in own.iterdir()) == ["client.key_secret", "server.key"]
-        public, _ = read_secret(own / "client.key_secret", "key")
+        public, _ = read_pair(own / "client.key_secret", "key")
         assert public in (folder / "clients" / f"{client}.key").read_bytes()
         assert server in (own / "server.key").read_bytes()
     assert sorted(one.name for one in (folder / "clients").iterdir()) == [
@@ -56,7 +56,7 @@ def test_keys_are_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtur
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert cli.run(keys.main, [str(folder)]) == 2
-    assert "never overwritten" in capsys.readouterr().err
+    assert "nothing is overwritten" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

@@ -5,16 +5,16 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import psutil
 import pytest
-import stubs
 from sessions import (
     WAIT,
     Family,
     Play,
+    built_by,
     cut,
     of,
     plan_for,
@@ -110,11 +110,11 @@ def test_a_second_run_gives_the_same_bytes(sample: Replayed, tmp_path: Path) -> 
     assert (again.output, again.errors) == ("", "")
 
 
-@pytest.mark.parametrize("builder", [stubs.delayed_once, stubs.delayed_otherwise])
+@pytest.mark.parametrize("builder", ["stubs:delayed_once", "stubs:delayed_otherwise"])
 def test_workers_that_take_their_time_give_the_same_bytes(
-    builder: Any, clip: Path, short: Replayed, tmp_path: Path
+    builder: str, clip: Path, short: Replayed, tmp_path: Path
 ) -> None:
-    play = Play(plan_for(clip), builders=dict.fromkeys(STAGES, builder))
+    play = Play(plan_for(clip), services=built_by(**dict.fromkeys(STAGES, builder)))
     assert play.go(keep=tmp_path / "events.jsonl")
     assert (tmp_path / "events.jsonl").read_bytes() == short.events
 
@@ -317,7 +317,7 @@ def test_a_wrong_request_costs_the_user_one_line(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_fails_ends_the_replay_with_its_reason(clip: Path) -> None:
-    play = Play(plan_for(clip), builders={"transcribe": stubs.broken})
+    play = Play(plan_for(clip), services=built_by(transcribe="stubs:broken"))
     with pytest.raises(Exception, match=r"transcribe: stopped unexpectedly .*broken for a test"):
         play.go()
     ended = play.found[-1]
@@ -326,11 +326,11 @@ def test_a_stage_that_fails_ends_the_replay_with_its_reason(clip: Path) -> None:
     assert not [one for one in psutil.Process().children() if one.pid in play.pids.values()]
 
 
-@pytest.mark.parametrize("builder", [stubs.unbuildable, stubs.dying])
+@pytest.mark.parametrize("builder", ["stubs:unbuildable", "stubs:dying"])
 def test_a_stage_that_cannot_start_is_a_failure_before_anything_is_said(
-    builder: Any, clip: Path
+    builder: str, clip: Path
 ) -> None:
-    play = Play(plan_for(clip), builders={"transcribe": builder})
+    play = Play(plan_for(clip), services=built_by(transcribe=builder))
     with pytest.raises(Exception, match="transcribe: stopped while starting"):
         play.go()
     assert play.found == []

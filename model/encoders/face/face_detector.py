@@ -21,8 +21,6 @@ MIN_SCORE = 0.7
 
 Frame = NDArray[np.uint8]
 
-cv2.setNumThreads(1)
-
 
 @dataclass(frozen=True)
 class Box:
@@ -101,6 +99,9 @@ class FaceDetector:
     """
 
     def __init__(self, model_file: str | Path | None = None) -> None:
+        # With several threads the cascade finds its candidates in any order, and the boxes depend
+        # on it; pictures this small are not searched faster either.
+        cv2.setNumThreads(1)
         self._finder: _Finder
         if model_file is not None:
             path = Path(model_file)

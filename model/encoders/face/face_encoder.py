@@ -24,10 +24,6 @@ MARGIN = 1.05
 
 WEIGHTS = FOLDER / "face.safetensors"
 
-# The expression needs few pixels and every frame is encoded: threads would only compete with the
-# other stages.
-cv2.setNumThreads(1)
-
 
 class FaceNet(nn.Module):
     """Residual network: grey faces [n, 1, 48, 48], values 0 to 1, to a representation and logits.

@@ -144,8 +144,9 @@ def test_live_text_draws_provisional_answers_in_place(monkeypatch: pytest.Monkey
     assert " …" in stream.getvalue()
 
 
-@pytest.mark.parametrize("kind", sinks.FORMATS.values())
-def test_an_existing_file_lives_until_the_session_has_started(kind: type, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", sinks.names())
+def test_an_existing_file_lives_until_the_session_has_started(name: str, tmp_path: Path) -> None:
+    kind = sinks.of_name(name)
     path = tmp_path / "events"
     path.write_text("of yesterday")
     sink = kind(path)
@@ -191,8 +192,40 @@ def test_a_full_disk_is_a_failure_in_one_line() -> None:
 
 def test_the_ending_chooses_the_sink(tmp_path: Path) -> None:
     assert isinstance(sinks.for_path(tmp_path / "a.CSV"), sinks.Csv)
-    with pytest.raises(InputError, match="jsonl"):
-        sinks.for_path(tmp_path / "a.doc")
+    assert isinstance(sinks.for_path(tmp_path / "a.txt"), sinks.Text)
+    for name in ("a.doc", "a", "jsonl"):
+        with pytest.raises(InputError, match=r"\.txt, \.jsonl, \.csv, \.vtt"):
+            sinks.for_path(tmp_path / name)
+
+
+class Labels:
+    """A sink of another's making: the labels of utterances, a line each."""
+
+    def __init__(self, target: sinks.Target) -> None:
+        assert isinstance(target, Path)
+        self._path = target
+        self._labels: list[str] = []
+
+    def write(self, event: AnyEvent) -> None:
+        if isinstance(event, UtteranceEvent):
+            self._labels.append(event.emotion.label)
+
+    def close(self) -> None:
+        self._path.write_text("\n".join(self._labels), encoding="utf-8")
+
+
+def test_a_sink_that_is_in_the_table_is_chosen_by_name_and_by_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sinks.SINKS, "labels", f"{__name__}.Labels")
+    assert "labels" in sinks.names()
+    assert sinks.of_name("labels") is Labels
+    sink = sinks.for_path(tmp_path / "session.labels")
+    said = [event for event in conversation(3) if isinstance(event, UtteranceEvent)]
+    for event in conversation(3):
+        sink.write(event)
+    sink.close()
+    assert (tmp_path / "session.labels").read_text().split() == [one.emotion.label for one in said]
 
 
 def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:

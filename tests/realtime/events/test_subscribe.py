@@ -123,6 +123,35 @@ def test_events_lost_right_after_the_hello_are_counted(remote: Remote) -> None:
         assert subscriber.missed == 2
 
 
+def test_events_lost_at_the_head_of_a_later_session_are_counted(remote: Remote) -> None:
+    second = [msgspec.structs.replace(event, session="second") for event in SESSION]
+    with Subscriber(remote.endpoint) as subscriber:
+        subscriber.ready()
+        remote.publish(*SESSION)
+        take(subscriber, len(SESSION))
+        assert subscriber.missed == 0
+        remote.publish(*second[3:])
+        assert take(subscriber, len(second) - 3) == second[3:]
+        assert subscriber.missed == 3
+
+
+def test_a_subscriber_needs_pyzmq_and_msgspec_alone() -> None:
+    code = (
+        "import sys, zmq, zmq.auth, zmq.utils.monitor, msgspec\nbefore = set(sys.modules)\n"
+        "import gscon_live.realtime.events.client, gscon_live.realtime.subscribe\n"
+        "print(*set(sys.modules) - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HERE
+    )
+    loaded = done.stdout.split()
+    roots = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names
+    assert roots == {"gscon_live"}
+    assert [name for name in loaded if name.startswith("gscon_live.model.")] == [
+        "gscon_live.model.labels"
+    ]
+
+
 def test_coming_late_is_no_loss(remote: Remote) -> None:
     remote.publish(*SESSION[:4])
     remote.tell("say done")

@@ -72,7 +72,7 @@ cues = st.lists(
 def test_every_caption_is_one_utterance_in_order_of_their_ends(
     cues: list[messages.Cue], has_audio: bool
 ) -> None:
-    marks: list[object] = [messages.Mark(second / 4) for second in range(1, 40)]
+    marks: list[object] = [messages.Mark(second / 4, "recording") for second in range(1, 40)]
     waiting = sorted(cues, key=lambda cue: cue.start)
     made = run(with_cues(cues, sound(0, 6))) if has_audio else run([*waiting, *marks], None, False)
     final = segments(made)
@@ -98,7 +98,7 @@ def test_nothing_starts_before_a_watermark_that_was_given_out(cues: list[message
     for one in run(with_cues(cues, sound(0, 8))):
         if isinstance(one, messages.Mark):
             assert one.time >= mark
-            assert one.source == "listen"
+            assert one.source == "segment"
             mark = one.time
         elif isinstance(one, messages.SpeechStarted | messages.Segment):
             assert one.start >= mark
@@ -109,7 +109,10 @@ def test_watermarks_hold_where_the_sound_lags_behind_the_capture() -> None:
     given: list[object] = [first]
     for one in rest:
         # A little sound was lost, less than counts as a loss.
-        given += [messages.Mark(one.time + 0.2), messages.AudioChunk(one.time + 0.2, one.samples)]
+        given += [
+            messages.Mark(one.time + 0.2, "recording"),
+            messages.AudioChunk(one.time + 0.2, one.samples),
+        ]
     marks = [one.time for one in run(given) if isinstance(one, messages.Mark)]
     assert marks == sorted(marks)
     assert marks[-1] == pytest.approx(3.1, abs=0.1)
@@ -157,12 +160,12 @@ def test_a_caption_without_an_audio_track_ends_when_media_time_reaches_its_end()
     segmenter = CaptionSegmenter(Segmentation(), has_audio=False)
     cue = messages.Cue(1.0, 2.0, "Hello.")
     assert list(segmenter.process(cue)) == []
-    started, mark = segmenter.process(messages.Mark(1.5))
-    assert (started, mark) == (messages.SpeechStarted(1000, 1.0), messages.Mark(1.0, "listen"))
-    final, mark = segmenter.process(messages.Mark(2.5))
+    started, mark = segmenter.process(messages.Mark(1.5, "recording"))
+    assert (started, mark) == (messages.SpeechStarted(1000, 1.0), messages.Mark(1.0, "segment"))
+    final, mark = segmenter.process(messages.Mark(2.5, "recording"))
     assert isinstance(final, messages.Segment)
     assert (final.final, final.text, final.audio) == (True, "Hello.", None)
-    assert mark == messages.Mark(2.5, "listen")
+    assert mark == messages.Mark(2.5, "segment")
 
 
 def test_of_a_caption_longer_than_the_memory_its_end_is_heard() -> None:

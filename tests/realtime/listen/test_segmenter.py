@@ -177,7 +177,7 @@ def test_nothing_starts_before_a_watermark_that_was_given_out(
     for one in heard(script, options):
         if isinstance(one, messages.Mark):
             assert one.time >= mark
-            assert one.source == "listen"
+            assert one.source == "segment"
             mark = one.time
         elif isinstance(one, messages.SpeechStarted | messages.Segment):
             assert one.start >= mark
@@ -282,6 +282,30 @@ def test_provisional_segments_come_while_speech_goes_on() -> None:
     assert len(segments(silent, final=False)) == 1
 
 
+class Numbed(Scripted):
+    """A detector that hears nothing any more after so many windows without a reset."""
+
+    def __init__(self, windows: int) -> None:
+        self._windows = windows
+        self._since = 0
+
+    def reset(self) -> None:
+        self._since = 0
+
+    def __call__(self, samples: Samples) -> Samples:
+        self._since += 1
+        return super().__call__(samples) * np.float32(self._since <= self._windows)
+
+
+def test_speech_after_a_long_silence_is_heard_by_a_detector_that_goes_numb_in_silence() -> None:
+    numb_after = round(5.0 / WINDOW_SECONDS)
+    samples = sound(speech((60.0, 0.0), (2.0, 0.9), (1.0, 0.0)))
+    segmenter = Segmenter(Segmentation(), Numbed(numb_after))  # type: ignore[arg-type]
+    (segment,) = segments(run(segmenter, [chunk(0.0, samples)]))
+    assert segment.start == pytest.approx(60.0, abs=WINDOW_SECONDS)
+    assert segment.end == pytest.approx(62.0, abs=2 * WINDOW_SECONDS)
+
+
 def test_an_hour_of_silence_gives_nothing_and_takes_no_memory() -> None:
     segmenter = Segmenter(Segmentation(), Scripted())  # type: ignore[arg-type]
     silence = np.zeros(SAMPLE_RATE, np.float32)
@@ -347,21 +371,21 @@ def test_media_time_that_goes_on_without_sound_ends_the_utterance() -> None:
     samples = sound(speech((0.5, 0.0), (1.0, 0.9)))
     now = len(samples) / SAMPLE_RATE
     run(segmenter, cut(samples, [320] * 60), flush=False)
-    early = list(segmenter.process(messages.Mark(now + 0.3)))
+    early = list(segmenter.process(messages.Mark(now + 0.3, "microphone")))
     assert not segments(early)
-    final, mark = segmenter.process(messages.Mark(now + 0.6))
+    final, mark = segmenter.process(messages.Mark(now + 0.6, "microphone"))
     assert isinstance(final, messages.Segment)
     assert final.final
     assert final.end == pytest.approx(now, abs=0.04)
     assert final.at == pytest.approx(now + 0.6, abs=0.002)
-    assert mark == messages.Mark(now + 0.6, "listen")
+    assert mark == messages.Mark(now + 0.6, "segment")
     assert not list(segmenter.flush())
 
 
 def test_without_any_sound_marks_pass() -> None:
     segmenter = Segmenter(Segmentation(), Scripted())  # type: ignore[arg-type]
-    made = run(segmenter, [messages.Mark(float(second)) for second in range(1, 5)])
-    assert made == [messages.Mark(float(second), "listen") for second in range(1, 5)]
+    made = run(segmenter, [messages.Mark(float(second), "recording") for second in range(1, 5)])
+    assert made == [messages.Mark(float(second), "segment") for second in range(1, 5)]
 
 
 def test_the_end_of_the_sound_ends_the_last_utterance() -> None:

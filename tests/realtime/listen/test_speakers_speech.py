@@ -16,7 +16,7 @@ from gscon_live.realtime.pipeline.settings import Settings
 #: Around the bounds of speech, so many seconds are not judged (NIST's Rich Transcription).
 COLLAR = 0.25
 STEP = 0.01
-MOST = Settings().speakers.most
+MOST = Settings().speakers.max_speakers
 
 STATISTICS = VoiceStatistics()
 

@@ -33,7 +33,7 @@ def test_positions_never_go_back_and_chunks_never_overlap(
         jump = timeline.arrive(max(clock, 0.0), count)
         assert timeline.position >= reached
         assert jump == 0 or abs(jump) > JUMP
-        timeline.position += count
+        timeline.advance(count)
         reached = timeline.position
         clock += count / SAMPLE_RATE
 
@@ -47,7 +47,7 @@ def test_jitter_of_a_steady_clock_leaves_times_alone(start: float, jitters: list
     timeline = Timeline()
     for number, jitter in enumerate(jitters):
         assert timeline.arrive(max(0.0, start + number * 0.02 + jitter), BLOCK) == 0
-        timeline.position += BLOCK
+        timeline.advance(BLOCK)
     first = max(0.0, start + jitters[0])
     assert timeline.now == pytest.approx(first + len(jitters) * 0.02, abs=1e-4)
 
@@ -58,7 +58,7 @@ def test_an_hour_of_drift_is_followed_without_a_jump(parts_per_million: int) -> 
     for number in range(3600 * 50):
         captured = number * 0.02 * (1 + parts_per_million * 1e-6)
         assert timeline.arrive(captured, BLOCK) == 0
-        timeline.position += BLOCK
+        timeline.advance(BLOCK)
         now = timeline.now
         assert abs(now - captured - 0.02) < 0.1
         assert now > before
@@ -71,7 +71,7 @@ def test_an_hour_of_drift_is_followed_without_a_jump(parts_per_million: int) -> 
 def test_lost_sound_leaves_a_gap_of_its_length(lost: float) -> None:
     timeline = Timeline()
     timeline.arrive(1.0, BLOCK)
-    timeline.position += BLOCK
+    timeline.advance(BLOCK)
     jump = timeline.arrive(1.02 + lost, BLOCK)
     assert jump == pytest.approx(lost)
     assert timeline.now == pytest.approx(1.02 + lost, abs=1e-4)
@@ -85,14 +85,14 @@ def test_lost_sound_leaves_a_gap_of_its_length(lost: float) -> None:
 def test_a_clock_set_back_is_reported_once_and_time_goes_on(back: float, chunks: int) -> None:
     timeline = Timeline()
     timeline.arrive(2e6, BLOCK)
-    timeline.position += BLOCK
+    timeline.advance(BLOCK)
     jump = timeline.arrive(2e6 + 0.02 - back, BLOCK)
     assert jump == pytest.approx(-back)
     assert timeline.report(jump).count == 0
     assert "jumped back" in timeline.report(jump).reason
     for number in range(chunks):
         assert timeline.now == pytest.approx(2e6 + 0.02 * (number + 1), abs=1e-3)
-        timeline.position += BLOCK
+        timeline.advance(BLOCK)
         assert timeline.arrive(2e6 + 0.02 * (number + 2) - back, BLOCK) == 0
 
 

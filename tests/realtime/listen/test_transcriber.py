@@ -270,7 +270,7 @@ def test_working_ahead_changes_no_final_answer(script: list[tuple[int, int, bool
 def test_what_is_no_segment_passes_in_order_except_the_end() -> None:
     others = [
         messages.SpeechStarted(7, 1.0),
-        messages.Mark(1.0, "listen"),
+        messages.Mark(1.0, "segment"),
         messages.Dropped(1.0, "audio", 1, 0.5, "overflow"),
         messages.Restarted("segment"),
     ]
@@ -284,14 +284,14 @@ def test_what_is_no_segment_passes_in_order_except_the_end() -> None:
 def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
     stale = Parts().stage.stale
     ahead, longer = segment(final=False), segment(end=3.0)
-    assert stale(ahead, [messages.Mark(2.2), longer])
+    assert stale(ahead, [messages.Mark(2.2, "segment"), longer])
     # The same end: the work will be used for the final one.
     assert not stale(ahead, [segment()])
     assert not stale(ahead, [])
     assert not stale(ahead, [segment(end=3.0, key=8)])
     # What is final is never left out, nor what is no segment.
     assert not stale(segment(), [longer])
-    assert not stale(messages.Mark(1.0), [longer])
+    assert not stale(messages.Mark(1.0, "segment"), [longer])
 
 
 def test_work_is_timed_by_the_clock_that_is_given() -> None:

@@ -6,9 +6,10 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.listen.transcription_source import Words, choose
-from gscon_live.realtime.pipeline.settings import Transcription
+from gscon_live.realtime.pipeline.settings import Settings, Transcription
 
 
 class Hub:
@@ -55,15 +56,14 @@ def refusal(transcription: Transcription, has_captions: bool = False) -> str:
     return message
 
 
-@pytest.mark.parametrize("wanted", ["auto", "off"])
-def test_captions_are_taken_where_there_are_any(wanted: str, hub: Hub, model: Path) -> None:
-    transcription = Transcription(transcriber=wanted, directory=str(model))
-    assert choose(transcription, True) == Words(captions=True)
+@pytest.mark.parametrize("wanted", ["auto", "off", "auto:tiny", "auto:/nowhere"])
+def test_captions_are_taken_where_there_are_any(wanted: str, hub: Hub) -> None:
+    assert choose(Transcription(transcriber=wanted), True) == Words(captions=True)
     assert hub.asked == []
 
 
 def test_off_is_off(hub: Hub) -> None:
-    assert choose(Transcription(transcriber="off", directory="/nowhere"), False) == Words()
+    assert choose(Transcription(transcriber="off"), False) == Words()
     assert hub.asked == []
 
 
@@ -73,16 +73,18 @@ def test_a_model_that_is_asked_for_goes_before_captions(hub: Hub, model: Path) -
     assert choose(Transcription(transcriber="tiny"), True) == Words(model="/cache/tiny")
 
 
-def test_auto_takes_the_configured_directory_before_the_name(hub: Hub, model: Path) -> None:
+def test_auto_takes_the_directory_that_is_given_with_it(hub: Hub, model: Path) -> None:
     hub.cached = "small"
-    assert choose(Transcription(directory=str(model)), False) == Words(model=str(model))
+    assert choose(Transcription(transcriber=f"auto:{model}"), False) == Words(model=str(model))
     assert hub.asked == []
 
 
 def test_auto_takes_the_cached_model_of_that_name_without_the_network(hub: Hub) -> None:
     hub.cached = "base"
-    assert choose(Transcription(name="base"), False) == Words(model="/cache/base")
-    assert hub.asked == [("base", True)]
+    assert choose(Transcription(transcriber="auto:base"), False) == Words(model="/cache/base")
+    hub.cached = "small"
+    assert choose(Transcription(), False) == Words(model="/cache/small")
+    assert hub.asked == [("base", True), ("small", True)]
 
 
 def test_auto_without_anything_goes_on_without_words_and_says_so(hub: Hub) -> None:
@@ -133,21 +135,25 @@ def test_the_real_client_is_asked_the_way_it_wants(
     monkeypatch.setattr(transcription_source, "download_model", elsewhere)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "HF_HUB_OFFLINE" in refusal(Transcription(transcriber="tiny.en"))
-    notice = choose(Transcription(name="tiny.en"), False).notice
+    notice = choose(Transcription(transcriber="auto:tiny.en"), False).notice
     assert notice is not None
     assert "'tiny.en'" in notice
 
 
 def test_an_unknown_name_is_refused_with_those_there_are(hub: Hub) -> None:
-    message = refusal(Transcription(transcriber="smal"))
-    assert "'smal'" in message
-    assert "small, " in message
+    for wanted in ("smal", "auto:smal"):
+        message = refusal(Transcription(transcriber=wanted))
+        assert "'smal'" in message
+        assert "small, " in message
     assert hub.asked == []
 
 
 @pytest.mark.parametrize("path", ["./nowhere", "~/nowhere", "/nowhere/at/all", "a/b"])
 def test_a_directory_that_is_not_there_is_refused(path: str, hub: Hub) -> None:
-    for transcription in (Transcription(transcriber=path), Transcription(directory=path)):
+    for transcription in (
+        Transcription(transcriber=path),
+        Transcription(transcriber=f"auto:{path}"),
+    ):
         message = refusal(transcription)
         assert path in message
         assert "no such directory" in message
@@ -161,8 +167,36 @@ def test_a_directory_without_a_model_names_what_it_lacks(
     (model / missing).unlink()
     for transcription in (
         Transcription(transcriber=str(model)),
-        Transcription(directory=str(model)),
+        Transcription(transcriber=f"auto:{model}"),
     ):
         message = refusal(transcription)
         assert f"no {missing}" in message
         assert str(model) in message
+
+
+@pytest.mark.parametrize(
+    ("old", "now"),
+    [
+        (["name=base"], "auto:base"),
+        (["directory=/models/mine"], "auto:/models/mine"),
+        (["directory=null"], "auto"),
+        (["name=base", "directory=/models/mine"], "auto:/models/mine"),
+        (["transcriber=tiny", "name=base"], "tiny"),
+        (["transcriber=off", "directory=/models/mine"], "off"),
+    ],
+)
+@pytest.mark.parametrize("place", ["file", "command line"])
+def test_the_old_settings_of_the_model_mean_what_they_meant(
+    old: list[str], now: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    lines = [f"  {setting.replace('=', ': ')}" for setting in old] if place == "file" else []
+    path.write_text("\n".join(["transcription:", *lines]), encoding="utf-8")
+    overrides = [] if lines else [f"transcription.{setting}" for setting in old]
+    made = loader.load(path, Settings, overrides)
+    assert made.transcription.transcriber == now
+    notices = capsys.readouterr().err.splitlines()
+    assert len(notices) == sum("transcriber" not in setting for setting in old)
+    for notice in notices:
+        assert "deprecated" in notice
+    assert notices[-1].endswith(f"use transcription.transcriber={now}")

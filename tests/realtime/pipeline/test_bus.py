@@ -17,11 +17,13 @@ import stubs
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
-from sessions import HERE, cut, plan_for
+from sessions import HERE, built_by, cut, plan_for
 
+from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import bus, messages, services
-from gscon_live.realtime.pipeline.services import LINKS, MEBIBYTE, SOURCES
+from gscon_live.realtime.pipeline.services import MEBIBYTE
 from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
 
@@ -148,7 +150,7 @@ def test_a_receiver_that_is_behind_gets_the_newest_picture_that_has_come(address
     inbox = bus.Inbox(context, address, [bus_peer.link("latest")], live=True)
     socket = context.socket(zmq.PUSH)
     socket.connect(address)
-    sent = [bus_peer.picture(1), messages.Mark(1.0), bus_peer.picture(2), bus_peer.picture(3)]
+    sent = [bus_peer.picture(1), messages.Mark(1.0, "x"), bus_peer.picture(2), bus_peer.picture(3)]
     for one in sent:
         socket.send(bus.encode(one))
     found: list[Any] = []
@@ -193,7 +195,7 @@ def test_nothing_waits_for_a_receiver_that_was_given_up(address: str) -> None:
 
     sender = bus.Sender(context, bus_peer.link("latest"), True, address, check)
     for number in range(20):  # nobody listens there, and a mark is nothing to be dropped
-        sender.send(mark := messages.Mark(float(number)), bus.encode(mark))
+        sender.send(mark := messages.Mark(float(number), "sender"), bus.encode(mark))
     assert len(calls) == 3
     sender.close()
     context.destroy(0)
@@ -214,8 +216,11 @@ def test_a_private_folder_is_ours_alone_and_gone_afterwards() -> None:
 
 
 def test_every_link_leads_from_a_service_to_one_that_takes_and_is_bounded() -> None:
-    for link in LINKS:
-        assert link.receiver not in SOURCES
+    names = [service.name for service in SERVICES]
+    assert len(set(names)) == len(names)
+    assert [service.name for service in SERVICES if service.answers] == ["recognise"]
+    assert sum(len(service.takes) for service in SERVICES) == len(services.links(SERVICES))
+    for link in services.links(SERVICES):
         for live in (True, False):
             assert link.high_water_mark(live) * link.message_bytes <= max(
                 link.queue_bytes, 2 * link.message_bytes
@@ -229,14 +234,17 @@ def test_links_carry_only_what_the_table_says(tmp_path: Path) -> None:
     source = cut(tmp_path / "clip.mkv", 1.0)
     plan: Plan = plan_for(source)
     stages = ("segment", "transcribe", "watch", "recognise")
-    builders = {**dict.fromkeys(stages, stubs.chatty), "recording": stubs.everything_once}
+    builders = {**dict.fromkeys(stages, "stubs:chatty"), "recording": "stubs:everything_once"}
+    table = built_by(**builders)
     with Publisher(None, "s") as publisher:
-        model = stubs.events.ModelInfo(name="none", version="0")
-        assert Session(plan, publisher, [], model=model, source="stub", builders=builders).run()
+        model = schema.ModelInfo(name="none", version="0")
+        assert Session(plan, publisher, [], model=model, source="stub", services=table).run()
+    links = services.links([service for service in table if service.runs(plan)])
     for stage in stages:
         got = set(Path(f"{source}.{stage}").read_text(encoding="utf-8").split())
-        links = services.links_to(stage, plan.services())
-        assert got == {kind.__name__ for link in links for kind in link.carries}
+        carried = tuple(kind for link in links if link.receiver == stage for kind in link.carries)
+        sent = [*stubs.everything("x"), messages.End("x", 1.0)]
+        assert got == {type(one).__name__ for one in sent if isinstance(one, carried)}
 
 
 messages_of_all_kinds = st.sampled_from(

@@ -114,7 +114,7 @@ def listening(draw: st.DrawFn) -> list[object]:
     now = 0.0
     for key in range(draw(st.integers(0, 5))):
         if draw(st.booleans()):
-            said.append(messages.Mark(now, "listen"))
+            said.append(messages.Mark(now, "segment"))
         if draw(st.booleans()):
             said.append(messages.Dropped(now, "audio", 1, 0.1, "no sound arrived"))
         start = round(now + draw(ticks), 1)
@@ -128,7 +128,7 @@ def listening(draw: st.DrawFn) -> list[object]:
         if draw(st.integers(0, 5)) == 0:
             said += [messages.SpeechStarted(key + 100, end), messages.Restarted("segment")]
         now = end
-    return [*said, messages.Mark(now, "listen"), messages.End("transcribe", now)]
+    return [*said, messages.Mark(now, "segment"), messages.End("transcribe", now)]
 
 
 @st.composite
@@ -283,8 +283,8 @@ def test_without_video_nothing_waits() -> None:
 
 def test_a_camera_that_is_gone_is_not_waited_for_beyond_the_patience() -> None:
     stage = fusion(patience=1.0)
-    assert run(stage, [utterance(), messages.Mark(2.9, "listen")], flush=False) == []
-    one = only(run(stage, [messages.Mark(3.1, "listen")], flush=False))
+    assert run(stage, [utterance(), messages.Mark(2.9, "segment")], flush=False) == []
+    one = only(run(stage, [messages.Mark(3.1, "segment")], flush=False))
     assert one.modalities.visual.reason == "no frames"
     waiting = run(stage, [utterance(2, 3.2, 4.0)], flush=False)
     assert waiting == []
@@ -386,7 +386,7 @@ def test_lost_frames_are_reported_before_the_utterance_they_are_missing_in() -> 
 def test_faces_that_no_utterance_can_need_are_forgotten() -> None:
     stage = fusion()
     for second in range(1000):
-        given = [faces(second + 0.5, 1), messages.Mark(float(second), "listen")]
+        given = [faces(second + 0.5, 1), messages.Mark(float(second), "segment")]
         assert run(stage, given, flush=False) == []
         assert stage.gauges()["frames"] <= 3
         assert stage.gauges()["waiting"] <= 2

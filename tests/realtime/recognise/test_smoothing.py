@@ -58,6 +58,15 @@ def test_an_answer_keeps_of_the_last_one_what_the_time_between_leaves() -> None:
     np.testing.assert_array_equal(smooth(answer(2), "A", 12.5, False), answer(2))
 
 
+def test_what_is_provisional_is_not_remembered() -> None:
+    smooth = Smoothing(5.0)
+    smooth(answer(1), "A", 10.0, True)
+    smooth(answer(3), "A", 11.0, False)
+    kept = math.exp(-2.5 / 5.0)
+    expected = kept * answer(1) + (1 - kept) * answer(2)
+    np.testing.assert_allclose(smooth(answer(2), "A", 12.5, True), expected, atol=1e-6)
+
+
 def test_a_label_that_flickers_settles_and_a_lasting_change_comes_through() -> None:
     flicker = [0, 0, 3, 0, 0, 4, 0, 3, 0, 0]
     assert changes(flicker, 0) == 6

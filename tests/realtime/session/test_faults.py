@@ -5,16 +5,17 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-import stubs
 from devices import VirtualMicrophone, camera_server, virtual_microphone
 from sessions import (
     HERE,
     Play,
+    built_by,
     check,
     cut,
     of,
@@ -27,7 +28,10 @@ from sound import recorded
 from gscon_live.common.errors import Failure
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.listen.transcription_source import Words
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.services import MEBIBYTE, Input, Service
 from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session_plan import Plan
 
 #: Seconds from a failure to the new process being ready: promised, on a machine that is not busy.
@@ -132,7 +136,7 @@ def test_a_stage_that_fails_again_and_again_is_given_up_where_it_can_be_missed(
     tmp_path: Path,
 ) -> None:
     plan = plan_for(cut(tmp_path / "clip.mkv", 17.0), live=True, speed=1.0)
-    play = Play(plan, builders={"watch": stubs.broken})
+    play = Play(plan, services=built_by(watch="stubs:broken"))
     assert play.go()
     watch = [one.status for one in of(schema.Health, play.found) if one.stage == "watch"]
     assert watch.count("failed") == 4
@@ -145,11 +149,45 @@ def test_a_stage_that_fails_again_and_again_is_given_up_where_it_can_be_missed(
         assert not one.modalities.visual.present
 
 
+def test_a_restarted_stage_does_not_wait_for_one_that_was_given_up(tmp_path: Path) -> None:
+    clip = cut(tmp_path / "clip.mkv", 28.0)
+    plan = plan_for(clip, live=True, speed=1.0, has_video=False)
+    aside = Service(
+        name="aside",
+        build="stubs:broken",
+        runs=lambda plan: True,
+        # A queue of two: who goes on sending waits at the third message.
+        takes=(
+            Input("transcribe", (messages.SpeechStarted, messages.Control), message_bytes=MEBIBYTE),
+        ),
+        needed=False,
+    )
+    play = Play(plan, services=(aside, *SERVICES))
+    killed: list[float] = []
+
+    def health() -> dict[tuple[str, str], float]:
+        return {(one.stage, one.status): one.time for one in of(schema.Health, play.found)}
+
+    def kill() -> None:
+        play.kill("transcribe")
+        killed.append(time.monotonic())
+
+    play.when(lambda: ("aside", "lost") in health(), kill)
+    # A stage that waits for the one that is gone does so for ever.
+    play.when(
+        lambda: bool(killed) and time.monotonic() > killed[0] + 120, lambda: play.session.stop()
+    )
+    assert play.go()
+    back = health()["transcribe", "restarted"]
+    assert health()["aside", "lost"] < back
+    assert [one for one in utterances(play.found) if one.utterance.start > back]
+
+
 def test_a_stage_that_cannot_be_missed_ends_the_session_when_it_fails_again_and_again(
     tmp_path: Path,
 ) -> None:
     plan = plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0, has_video=False)
-    play = Play(plan, builders={"segment": stubs.broken})
+    play = Play(plan, services=built_by(segment="stubs:broken"))
     with pytest.raises(Failure, match=r"segment: failed 4 times in a minute .*broken for a test"):
         play.go()
     check(play.found)
@@ -171,7 +209,7 @@ def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     plan = plan_for(
         cut(tmp_path / "clip.mkv", 13.0), captions="off", live=True, speed=2.0, has_video=False
     )
-    play = Play(plan, builders={"recording": stubs.jumping})
+    play = Play(plan, services=built_by(recording="stubs:jumping"))
     assert play.go()
     found = utterances(play.found)
     starts = [one.utterance.start for one in found]

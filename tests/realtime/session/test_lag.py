@@ -4,7 +4,6 @@ import random
 from pathlib import Path
 
 import sessions
-import stubs
 
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
@@ -33,13 +32,13 @@ def test_between_the_limits_nothing_changes() -> None:
 def test_the_time_of_a_message_is_when_it_could_be_known() -> None:
     assert known_at(messages.Segment(1, 2.0, 3.0, 3.5, True, None)) == 3.5
     assert known_at(messages.AudioChunk(4.0, b"")) == 4.0
-    assert known_at(messages.Mark(5.0)) is None
+    assert known_at(messages.Mark(5.0, "recording")) is None
 
 
 def test_a_slow_stage_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
     recording = sessions.cut(tmp_path / "part.mkv", 17.0)
     plan = sessions.plan_for(recording, captions="off", live=True, speed=1.0)
-    play = sessions.Play(plan, builders={"transcribe": stubs.sleepy})
+    play = sessions.Play(plan, services=sessions.built_by(transcribe="stubs:sleepy"))
     assert play.go()
     told = [(one.stage, one.status) for one in sessions.of(schema.Health, play.found)]
     assert ("transcribe", "behind") in told

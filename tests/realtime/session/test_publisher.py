@@ -20,6 +20,7 @@ from sessions import HERE
 
 from gscon_live.common.errors import InputError
 from gscon_live.realtime import keys
+from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline.settings import Curve
 from gscon_live.realtime.session.publisher import Publisher
 
@@ -47,8 +48,8 @@ def peer(*arguments: str, before: tuple[str, ...] = ()) -> "subprocess.Popen[str
 
 
 def end() -> Any:
-    return stubs.events.Gap(
-        schema=stubs.events.SCHEMA, session="s", seq=0,
+    return schema.Gap(
+        schema=schema.SCHEMA, session="s", seq=0,
         time=0.0, what="frames", count=0, seconds=0.0, reason="end",
     )  # fmt: skip
 

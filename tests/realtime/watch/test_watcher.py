@@ -128,7 +128,8 @@ def test_pictures_of_any_shape_are_read() -> None:
 def test_marks_pass_as_its_own_and_losses_as_they_are() -> None:
     watcher = Watcher(Given(), Corner(), 32)
     lost = messages.Dropped(1.0, "frames", 3, 0.0, "the camera was gone")
-    given = [messages.Mark(1.0), lost, messages.End("camera", 2.0), messages.Restarted("camera")]
+    given = [messages.Mark(1.0, "camera"), lost, messages.End("camera", 2.0)]
+    given.append(messages.Restarted("camera"))
     made = [one for message in given for one in watcher.process(message)]
     assert made == [messages.Mark(1.0, "watch"), lost]
     assert list(watcher.flush()) == []
