@@ -11,11 +11,21 @@ import faster_whisper
 import msgspec
 import zmq
 
+import gscon_live.model.checkpoint
+import gscon_live.model.encoders.face.face_detector
+import gscon_live.model.encoders.speaker.speaker_clustering
+import gscon_live.model.encoders.text.text_encoder
+import gscon_live.model.encoders.voice.audio_encoder
+import gscon_live.model.recogniser
+
 # After the model's own modules, which see to it that torchaudio can be imported. These classes are
 # what loading a text encoder imports, which is most of the time that it takes.
 with contextlib.suppress(ImportError):
     from transformers import AutoModel, AutoTokenizer, BertModel, BertTokenizerFast
 
+import gscon_live.realtime.listen.segmenter
+import gscon_live.realtime.session.assembly
+import gscon_live.realtime.session.worker
 
 __all__ = [
     "AutoModel",
@@ -25,6 +35,7 @@ __all__ = [
     "av",
     "cv2",
     "faster_whisper",
+    "gscon_live",
     "msgspec",
     "zmq",
 ]
