@@ -1,7 +1,6 @@
 """Soft labels come from networks that have not learned the dialogue, and are the same for all."""
 
 import dataclasses
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -25,11 +24,6 @@ RECIPE = resolved(
 )  # fmt: skip
 CPU = fabric("cpu")
 CORPUS = corpus()
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 def softly(

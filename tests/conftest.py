@@ -1,0 +1,88 @@
+"""For all tests: nothing of the user is read or changed, and one thread is enough."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+#: What a test, a library and every process that they start may keep; all of it in one folder.
+_KEPT = Path(tempfile.mkdtemp(prefix="gscon-tests-"))
+_PLACES = {
+    "XDG_CACHE_HOME": "cache",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_DATA_HOME": "data",
+    "HF_HOME": "huggingface",
+    "TORCH_HOME": "torch",
+    "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
+    "npm_config_cache": "npm",
+}
+#: Settings of the user's that name further places.
+_ELSEWHERE = ("HF_HUB_CACHE", "HF_ASSETS_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE")
+
+_USERS_CACHE = Path(platformdirs.user_cache_dir())
+#: What of the user's cache is ours or of a library that downloads for us.
+_WATCHED = ("gscon-live", "huggingface", "torch")
+
+_STARTS = itertools.count()
+
+
+def _users_files() -> dict[str, int]:
+    """The files in the user's cache, and when they were changed."""
+    return {
+        str(path): path.stat().st_mtime_ns
+        for name in _WATCHED
+        for path in sorted((_USERS_CACHE / name).rglob("*"))
+        if path.is_file()
+    }
+
+
+_BEFORE = _users_files()
+# Here rather than in a fixture: modules of tests read the environment when they are collected.
+os.environ.update({name: str(_KEPT / place) for name, place in _PLACES.items()})
+for _name in _ELSEWHERE:
+    os.environ.pop(_name, None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(lambda: shutil.rmtree(_KEPT, ignore_errors=True))
+
+
+def _changed() -> list[str]:
+    """The files of the user's that are new, changed or gone since the tests began."""
+    now = _users_files()
+    return sorted(path for path in {*now, *_BEFORE} if now.get(path) != _BEFORE.get(path))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _changed() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for path in _changed():
+        terminalreporter.write_line(
+            f"ERROR {path}: a test, or another program meanwhile, changed the user's cache",
+            red=True,
+        )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Several threads on a busy machine are slower than one, by far."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The cache of this test alone: empty, and made when something is put into it."""
+    place = _KEPT / f"cache-{next(_STARTS)}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
