@@ -1,11 +1,15 @@
-"""For all tests: nothing of the user is read or changed, and one thread is enough."""
+"""For all tests: nothing of the user is read or changed, and who needs the machine alone has it."""
 
+import fcntl
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -46,10 +50,49 @@ _BEFORE = _users_files()
 os.environ.update({name: str(_KEPT / place) for name, place in _PLACES.items()})
 for _name in _ELSEWHERE:
     os.environ.pop(_name, None)
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(_KEPT, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that need the machine alone come last, so that others seldom wait for them."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Says to each of the processes that share the tests where their locks are."""
+    node.workerinput["locks"] = str(_KEPT)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where several processes share the tests, one that is marked `alone` has no other beside it,
+    from the beginning of its fixtures to their end."""
+    worker = getattr(item.config, "workerinput", None)
+    if worker is None:
+        return (yield)
+    # Who waits for the others to end keeps the door, so that none of them begins another.
+    with _lock(worker, "door", fcntl.LOCK_EX) as door:
+        alone = item.get_closest_marker("alone") is not None
+        with _lock(worker, "room", fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+            fcntl.flock(door, fcntl.LOCK_UN)
+            return (yield)
+
+
+@contextmanager
+def _lock(worker: dict[str, Any], name: str, how: int) -> Iterator[int]:
+    """A lock between processes, on a file."""
+    with (Path(worker["locks"]) / name).open("a") as file:
+        fcntl.flock(file, how)
+        try:
+            yield file.fileno()
+        finally:  # rather than by closing: a process that was forked has the file too
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _changed() -> list[str]:
