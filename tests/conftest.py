@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import platformdirs
 import pytest
 
@@ -51,6 +52,12 @@ _BEFORE = _users_files()
 os.environ.update({name: str(_KEPT / place) for name, place in _PLACES.items()})
 for _name in _ELSEWHERE:
     os.environ.pop(_name, None)
+# No test may fail since the machine is busy.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
+
 # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
