@@ -3,6 +3,8 @@
 # make schema regenerates the JSON Schema of the events
 PYTHON ?= python3
 VENV ?= .venv
+# How many processes share the tests.
+WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
@@ -13,7 +15,7 @@ demo: $(VENV)/.ready
 	@echo "Open demo.html in a browser; the events are in demo.jsonl."
 
 test: check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import platformdirs
 import pytest
+from progress import quiet
 
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
@@ -45,15 +45,6 @@ class Framed:
 
     def detect(self, frame: np.ndarray, near: Sequence[Found] = ()) -> Sequence[Found]:
         return [Found(1, 1, 46, 46)]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
-
-
-def quiet(done: int, total: int, line: str) -> None:
-    pass
 
 
 def test_sound_of_a_file_has_the_same_features(

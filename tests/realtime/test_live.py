@@ -42,6 +42,9 @@ from gscon_live.realtime.events.client import Subscriber
 from gscon_live.realtime.listen.timeline import JITTER
 from gscon_live.realtime.sample import CONVERSATION
 
+#: People and devices do not wait for a machine that is busy.
+pytestmark = pytest.mark.alone
+
 WITHOUT_WORDS = ("--captions", "off", "--transcriber", "off")
 
 

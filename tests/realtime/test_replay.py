@@ -159,6 +159,7 @@ def test_events_can_go_to_standard_output(
     assert capfd.readouterr().out.encode() == short.events
 
 
+@pytest.mark.alone
 def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     report = tmp_path / "report.html"

@@ -20,6 +20,9 @@ from gscon_live.realtime.capture.sample_clock import SampleClock
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
 from gscon_live.realtime.pipeline.settings import Microphone
 
+#: A device does not wait for a machine that is busy.
+pytestmark = pytest.mark.alone
+
 RATE = 16_000
 
 

@@ -326,10 +326,10 @@ def test_the_command_waits_for_a_publisher_and_stops_on_ctrl_c() -> None:
 
 
 def test_javascript_receives_the_same_utterances(
-    remote: Remote, tmp_path_factory: pytest.TempPathFactory
+    remote: Remote, node_modules: Path, tmp_path: Path
 ) -> None:
     code = (ROOT / "realtime/examples/subscribe.mjs").read_text(encoding="utf-8")
-    output, errors = _javascript(code, remote, tmp_path_factory.mktemp("javascript"))
+    output, errors = _javascript(code, remote, node_modules, tmp_path)
     assert errors == "connected\n"
     said = [event for event in SESSION if isinstance(event, schema.UtteranceEvent)]
     assert len(output.splitlines()) == len(said)
@@ -340,22 +340,22 @@ def test_javascript_receives_the_same_utterances(
 
 
 def test_the_ten_lines_of_the_readme_receive_them_too(
-    remote: Remote, tmp_path_factory: pytest.TempPathFactory
+    remote: Remote, node_modules: Path, tmp_path: Path
 ) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     code = readme.split("```js\n")[1].split("```")[0]
     assert len(code.splitlines()) == 10
     code = code.replace("tcp://127.0.0.1:5560", remote.endpoint)
-    output, errors = _javascript(code, remote, tmp_path_factory.mktemp("readme"))
+    output, errors = _javascript(code, remote, node_modules, tmp_path)
     assert errors == ""
     said = [event for event in SESSION if isinstance(event, schema.UtteranceEvent)]
     assert output.splitlines() == [f"{one.utterance.text} {one.emotion.label}" for one in said]
 
 
-def _javascript(code: str, remote: Remote, folder: Path) -> tuple[str, str]:
+def _javascript(code: str, remote: Remote, node_modules: Path, folder: Path) -> tuple[str, str]:
     """What a script prints, on both streams, when the session is published once it has said hello;
     it is to end by itself."""
-    (folder / "node_modules").symlink_to(_node_modules())
+    (folder / "node_modules").symlink_to(node_modules)
     (folder / "subscribe.mjs").write_text(code, encoding="utf-8")
     process = subprocess.Popen(
         ["node", "subscribe.mjs", remote.endpoint],
@@ -371,14 +371,15 @@ def _javascript(code: str, remote: Remote, folder: Path) -> tuple[str, str]:
     return output, errors
 
 
-def _node_modules() -> Path:
-    """npm's zeromq in a cache outside the repository, installed once."""
+@pytest.fixture(scope="module")
+def node_modules(pytestconfig: pytest.Config) -> Path:
+    """npm's zeromq, installed once into the folder that pytest keeps."""
     required = os.environ.get("CI") == "true"
     if shutil.which("node") is None or shutil.which("npm") is None:
         if required:
             pytest.fail("node and npm are needed to run the JavaScript example")
         pytest.skip("needs node and npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gscon-live-tests/node"
+    cache = pytestconfig.cache.mkdir("node") / "zeromq"
     package = ROOT / "realtime/examples/package.json"
     installed = cache / "package.json"
     if not (cache / "done").exists() or installed.read_bytes() != package.read_bytes():

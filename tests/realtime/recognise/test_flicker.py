@@ -16,10 +16,10 @@ from gscon_live.realtime.sample.make import HEIGHT, WIDTH, picture
 
 #: RAVDESS' numbers of neutral and calm.
 NEUTRAL = (1, 2)
-SECONDS, FPS = 60, 10
+SECONDS, FPS = 30, 10
 
 
-def silent_minute(path: Path) -> Path:
+def silent_recording(path: Path) -> Path:
     """A face that is kept still by nobody but its owner, before a camera that is not perfect, in a
     room where nobody speaks."""
     rng = np.random.default_rng(4)
@@ -44,7 +44,7 @@ def silent_minute(path: Path) -> Path:
 
 
 def test_a_silent_face_is_not_answered_for(tmp_path: Path) -> None:
-    made = silent_minute(tmp_path / "silent.mkv")
+    made = silent_recording(tmp_path / "silent.mkv")
     out = tmp_path / "out.jsonl"
     done = run("gscon_live.realtime.replay", made, "--transcriber", "off", "--events", out)
     assert done.returncode == 0, done.stderr

@@ -81,6 +81,7 @@ def killed() -> tuple[Play, Kills]:
     return play, kills
 
 
+@pytest.mark.alone
 def test_every_killed_stage_is_restarted_and_says_so(killed: tuple[Play, Kills]) -> None:
     play, kills = killed
     health = of(schema.Health, play.found)
@@ -95,6 +96,7 @@ def test_every_killed_stage_is_restarted_and_says_so(killed: tuple[Play, Kills])
         assert play.last_pids[failed.stage] != kills.before[failed.stage][failed.stage]
 
 
+@pytest.mark.alone
 def test_a_restarted_stage_is_ready_within_two_seconds(killed: tuple[Play, Kills]) -> None:
     # The median, since other work on the machine may hold up one of them.
     took = restarts(killed[0].found)
@@ -103,6 +105,7 @@ def test_a_restarted_stage_is_ready_within_two_seconds(killed: tuple[Play, Kills
     assert statistics.median(took.values()) < BACK
 
 
+@pytest.mark.alone
 def test_no_other_stage_is_lost(killed: tuple[Play, Kills]) -> None:
     play, kills = killed
     order = list(kills.before)
@@ -113,11 +116,13 @@ def test_no_other_stage_is_lost(killed: tuple[Play, Kills]) -> None:
         assert changed == {killed_}
 
 
+@pytest.mark.alone
 def test_what_was_being_worked_on_is_said_to_be_lost(killed: tuple[Play, Kills]) -> None:
     lost = [one for one in of(schema.Gap, killed[0].found) if one.what == "utterance"]
     assert any("transcribe failed" in one.reason for one in lost)
 
 
+@pytest.mark.alone
 def test_later_utterances_are_complete(killed: tuple[Play, Kills]) -> None:
     found = {round(one.utterance.start, 1): one for one in utterances(killed[0].found)}
     later = [found[start] for start in (27.2, 30.4, 34.5, 39.4)]
@@ -276,6 +281,7 @@ def disturbed(microphone: VirtualMicrophone) -> tuple[Play, Kills]:
     return play, kills
 
 
+@pytest.mark.alone
 def test_capture_is_restarted_and_the_rest_stays(disturbed: tuple[Play, Kills]) -> None:
     play, kills = disturbed
     took = restarts(play.found)
@@ -286,6 +292,7 @@ def test_capture_is_restarted_and_the_rest_stays(disturbed: tuple[Play, Kills]) 
     assert {name for name, pid in first.items() if last[name] != pid} == {"microphone", "camera"}
 
 
+@pytest.mark.alone
 def test_a_camera_that_was_away_is_said_and_faces_come_back(disturbed: tuple[Play, Kills]) -> None:
     play, _ = disturbed
     gaps = [one for one in of(schema.Gap, play.found) if one.what == "frames"]
@@ -300,6 +307,7 @@ def test_a_camera_that_was_away_is_said_and_faces_come_back(disturbed: tuple[Pla
     assert later[-1].modalities.visual.present
 
 
+@pytest.mark.alone
 def test_utterances_go_on_after_the_microphone_failed(disturbed: tuple[Play, Kills]) -> None:
     play, _ = disturbed
     failed = next(one for one in of(schema.Health, play.found) if one.stage == "microphone")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import pytest
 
 from gscon_live.common.errors import InputError
@@ -12,10 +11,9 @@ from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
 from gscon_live.train.data import feature_banks
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path))
-    return tmp_path / "features"
+@pytest.fixture
+def cache(cache: Path) -> Path:
+    return cache / "gscon-live/features"
 
 
 def test_texts_are_encoded_once_and_come_back_in_order(cache: Path) -> None:

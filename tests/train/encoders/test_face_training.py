@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from progress import quiet
 from torch import Tensor
 
 from gscon_live.train.corpora.fer2013 import Faces
@@ -11,10 +12,6 @@ from gscon_live.train.encoders.face import FaceRecipe, augment, fit
 
 STILL = FaceRecipe(rotation=0, shift=0, scale=0, blur=0, light=0, noise=0, erase=0)
 SMALL = FaceRecipe(epochs=5, batch=16, learning_rate=0.05, accelerator="cpu", threads=1)
-
-
-def silent(done: int, total: int, line: str) -> None:
-    pass
 
 
 def noisy(count: int) -> Tensor:
@@ -84,7 +81,7 @@ def test_what_is_hidden_is_a_rectangle_of_one_grey() -> None:
 
 
 def test_a_training_learns_what_can_be_seen(faces: None) -> None:
-    fitted = fit(SMALL, silent)
+    fitted = fit(SMALL, quiet)
     assert fitted.validation.accuracy > 0.9
     assert fitted.test.accuracy > 0.9
     assert 1 <= fitted.best_epoch <= SMALL.epochs
@@ -95,6 +92,6 @@ def test_the_same_seed_gives_the_same_encoder_and_threads_are_left_as_they_were(
 ) -> None:
     threads = torch.get_num_threads()
     short = FaceRecipe(epochs=1, batch=48, accelerator="cpu", threads=1)
-    one, again = (fit(short, silent).net.state_dict() for _ in range(2))
+    one, again = (fit(short, quiet).net.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert torch.get_num_threads() == threads

@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from gscon_live.model import checkpoint
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(
 def test_the_face_encoder_scores_what_its_card_says() -> None:
     net = FaceNet()
     net.load_state_dict(load_file(WEIGHTS))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
     card = msgspec.json.decode(WEIGHTS.with_suffix(".json").read_bytes())
     found = face.evaluate(net, fer2013.load("test"))
     assert found.accuracy == pytest.approx(card["test"]["accuracy"], abs=2e-3)

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from made_runs import corpus, run_folder
+from progress import quiet
 from scipy import stats
 
 from gscon_live.common.cli import run
@@ -31,10 +32,6 @@ GIVEN = dataclasses.replace(corpus(), name="meld")
 
 def material(recipe: object, seed: int, report: object):
     return GIVEN
-
-
-def quiet(done: int, total: int, what: str) -> None:
-    assert 0 < done <= total
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from made_material import RECIPE, corpus, material
+from progress import quiet
 
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
@@ -20,10 +21,6 @@ from gscon_live.train.networks.composed_task import Fitted, architecture, object
 from gscon_live.train.scoring import composed_scores
 from gscon_live.train.scoring.calibration import softmax
 from gscon_live.train.scoring.composed_scores import SUBSETS
-
-
-def quiet(done: int, total: int, line: str) -> None:
-    assert 0 < done <= total
 
 
 @pytest.fixture(scope="module")

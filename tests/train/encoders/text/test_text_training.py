@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from made_show import prosody
+from progress import quiet
 
 from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
@@ -42,7 +43,7 @@ def test_the_same_seed_gives_the_same_weights_and_it_learns() -> None:
         text.fit(QUICK, made_up(), None, 5, lambda *say: told.append(say[2])) for _ in range(2)
     )
     assert digest(first.model) == digest(again.model)
-    assert digest(first.model) != digest(text.fit(QUICK, made_up(), None, 6, _quiet).model)
+    assert digest(first.model) != digest(text.fit(QUICK, made_up(), None, 6, quiet).model)
     assert max(one["made"] for one in first.validation) > 0.7
     assert first.validation[first.epoch - 1]["made"] == max(o["made"] for o in first.validation)
     assert "quick" in told[0]
@@ -51,7 +52,7 @@ def test_the_same_seed_gives_the_same_weights_and_it_learns() -> None:
 def test_frozen_parts_stay_as_they_are() -> None:
     recipe = msgspec.structs.replace(QUICK, frozen=2, epochs=1)
     before = fresh(ContextSettings()).state_dict()
-    after = text.fit(recipe, made_up(), None, 1, _quiet).model.state_dict()
+    after = text.fit(recipe, made_up(), None, 1, quiet).model.state_dict()
     for name, value in before.items():
         kept = name.startswith(("embeddings.", "layers.0.", "layers.1."))
         if kept:
@@ -62,7 +63,7 @@ def test_frozen_parts_stay_as_they_are() -> None:
 
 
 def test_prosody_stands_beside_its_difference_from_the_speakers_past(show: Path) -> None:
-    corpus = corpus_features.featured("meld", "frozen", 1, _quiet)
+    corpus = corpus_features.featured("meld", "frozen", 1, quiet)
     assert corpus.modalities == ("text", "audio")
     assert corpus.dims == {"text": 384, "audio": 2 * len(PROSODY)}
     one = corpus.splits["train"][0]
@@ -79,7 +80,7 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
 ) -> None:
     path = show / "quick.yaml"
     path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
-    made = corpus_features.featured("meld", str(path), 1, _quiet)
+    made = corpus_features.featured("meld", str(path), 1, quiet)
 
     def never(*_: object) -> None:
         raise AssertionError("trained or encoded again")
@@ -87,16 +88,16 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
     monkeypatch.setattr(text, "fit", never)
     with monkeypatch.context() as nothing:
         nothing.setattr(text, "vectors", never)
-        again = corpus_features.featured("meld", str(path), 1, _quiet)
+        again = corpus_features.featured("meld", str(path), 1, quiet)
     assert again.encoders == made.encoders
     assert made.encoders["text"].startswith("quick:")
     for one, same in zip(made.splits["test"], again.splits["test"], strict=True):
         assert torch.equal(one.features["text"], same.features["text"])
     with pytest.raises(AssertionError, match="trained"):
-        corpus_features.featured("meld", str(path), 2, _quiet)
+        corpus_features.featured("meld", str(path), 2, quiet)
     # With its last words changed, what was said before them is the same.
     recipe, table = text_cache.recipe(str(path)), erc.load("meld")
-    model = text_cache.encoder(recipe, 1, _quiet)
+    model = text_cache.encoder(recipe, 1, quiet)
     heard = written(table.splits["test"][0], table).spoken(tokeniser(recipe.context))
     other = dataclasses.replace(heard, ids=[*heard.ids[:2], [101, 5000, 102]])
     torch.testing.assert_close(
@@ -111,11 +112,11 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
 def test_what_is_damaged_in_the_cache_is_named(show: Path, kind: str) -> None:
     path = show / "quick.yaml"
     path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
-    corpus_features.featured("meld", str(path), 1, _quiet)
+    corpus_features.featured("meld", str(path), 1, quiet)
     made = text_cache.recipe(str(path))
     again = {
-        "words": lambda: corpus_features.featured("meld", str(path), 1, _quiet),
-        "text": lambda: text_cache.encoder(made, 1, _quiet),
+        "words": lambda: corpus_features.featured("meld", str(path), 1, quiet),
+        "text": lambda: text_cache.encoder(made, 1, quiet),
     }
     (kept,) = text_cache.kept().glob(f"{kind}-*.safetensors")
     kept.write_bytes(kept.read_bytes()[:5000])
@@ -132,12 +133,12 @@ def test_scenes_that_another_corpus_holds_out_are_not_learned(show: Path) -> Non
 
 
 def test_a_corpus_without_prosody_has_no_audio(show: Path) -> None:
-    corpus = corpus_features.featured("emorynlp", "frozen", 1, _quiet)
+    corpus = corpus_features.featured("emorynlp", "frozen", 1, quiet)
     assert corpus.modalities == ("text",)
 
 
 def test_vectors_of_sentences_and_in_context_stand_side_by_side(show: Path) -> None:
-    first = corpus_features.featured("emorynlp", "frozen", 1, _quiet)
+    first = corpus_features.featured("emorynlp", "frozen", 1, quiet)
     second = dataclasses.replace(first, encoders={"text": "other"})
     both = corpus_features.beside(first, second)
     assert both.encoders == {"text": f"{first.encoders['text']}|other"}
@@ -181,12 +182,12 @@ def test_recipes_that_start_from_each_other_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_trains_an_encoder_into_the_cache(
-    show: Path, capsys: pytest.CaptureFixture[str]
+    show: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = show / "quick.yaml"
     path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
     assert run(fit.main, [str(path), "batch=300"]) == 0
-    weights = list((show / "cache").rglob("text-quick-1-*.safetensors"))
+    weights = list(cache.rglob("text-quick-1-*.safetensors"))
     assert len(weights) == 1
     assert weights[0].name in capsys.readouterr().err.replace("\n", "")
 
@@ -194,7 +195,3 @@ def test_the_command_trains_an_encoder_into_the_cache(
 def test_the_recipes_that_ship_are_right() -> None:
     for name in ("text-base", "text-iemocap", "text-meld", "text-spoken-base", "text-spoken"):
         assert text_cache.recipe(name).name == name
-
-
-def _quiet(done: int, total: int, line: str) -> None:
-    pass

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import made_show
 import numpy as np
-import platformdirs
 import pytest
 import torch
+from progress import quiet
 
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, emotion_head, fresh
 from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
@@ -27,10 +27,6 @@ from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 SMALL = VoiceRecipe(epochs=1, batch=8, columns=40, accelerator="cpu", threads=1)
 
 
-def quiet(done: int, total: int, line: str) -> None:
-    assert 0 <= done <= total
-
-
 def sound(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 0.05, 9000).astype(np.float32)
 
@@ -48,7 +44,6 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 yield clip, sound(10 * place + emotion)
 
     monkeypatch.setattr(voices, "load", load)
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     data = tmp_path / "data"
     made_show.write(data / "erc")
     (data / "voice").mkdir()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import pytest
 import torch
 from torch import Tensor
@@ -173,7 +172,6 @@ def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.setattr(voices, "load", load)
     monkeypatch.setattr(voice_cache, "voice_sources", lambda: ["tones"])
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

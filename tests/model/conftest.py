@@ -1,4 +1,0 @@
-import torch
-
-# Several threads on a busy machine are slower than one, by far.
-torch.set_num_threads(1)
