@@ -1,0 +1,1 @@
+"""Folders of trainings, and where and on what they were made."""
