@@ -21,7 +21,7 @@ from gscon_live.train.evaluate import find, show
 from gscon_live.train.networks.evaluate_run import writable, write
 
 EXAMPLES = """
-python -m train.fit live name=plain gdc=0 ssc=0
+python -m train.fit live name=plain plugins={}
 python -m train.shares runs/live runs/plain --svg shares.svg
 """
 
