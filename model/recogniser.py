@@ -39,7 +39,6 @@ class EmotionRecogniser:
         checkpoint: the trained model.
         context: how many utterances to look at, the current one included; None takes what the
             model was trained with: a window, or all that it remembers.
-        encoders: identities of the encoders whose features will come, by modality.
         neutral_prior: how often utterances are neutral in conversations such as this one, above 0
             and below 1; None: as often as where the model was calibrated. With it, the odds of
             neutral are multiplied by its own over the model's (Saerens et al. 2002, Adjusting the
@@ -47,21 +46,18 @@ class EmotionRecogniser:
             modality's opinion.
 
     Raises:
-        InputError: the model was made for other emotions, modalities or encoders, or needs the
-            future, or does not tell its prior; or `context` or `neutral_prior` is out of range.
+        InputError: the model was made for other emotions or modalities, or needs the future, or
+            does not tell its prior; or `context` or `neutral_prior` is out of range.
     """
 
     def __init__(
         self,
         checkpoint: Checkpoint,
         context: int | None = None,
-        encoders: Mapping[str, str] | None = None,
         neutral_prior: float | None = None,
     ) -> None:
         card = checkpoint.card
         card.require_live()
-        for modality, identity in (encoders or {}).items():
-            card.require(modality, identity)
         self._card = card
         self._model = checkpoint.model
         self._context = context

@@ -26,7 +26,8 @@ from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.training import TextRecipe
 from gscon_live.train.encoders.voice.cross_validation import Fitted as FittedVoice
 from gscon_live.train.encoders.voice.training import VoiceRecipe
-from gscon_live.train.networks.composed_task import Fitted, FusionRecipe, Material, architecture
+from gscon_live.train.networks.composed_task import FusionRecipe, Material, architecture
+from gscon_live.train.networks.composed_task import FusionResult as Fitted
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring.encoder_scores import encoder_scores
 

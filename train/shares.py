@@ -25,7 +25,7 @@ from gscon_live.train.evaluate import find, show
 from gscon_live.train.networks.evaluate_run import writable, write
 
 EXAMPLES = """
-gscon-live fit live name=plain gdc=0 ssc=0
+gscon-live fit live name=plain plugins={}
 gscon-live shares runs/live runs/plain --svg shares.svg
 """
 

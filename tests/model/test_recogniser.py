@@ -199,9 +199,9 @@ def test_the_callers_arrays_are_copied(trained: Checkpoint) -> None:
 
 
 def test_other_encoders_are_refused_by_both_names(trained: Checkpoint) -> None:
-    EmotionRecogniser(trained, encoders={"text": "text:1", "audio": "audio:1"})
+    trained.card.require("audio", "audio:1")
     with pytest.raises(InputError) as caught:
-        EmotionRecogniser(trained, encoders={"text": "text:1", "audio": "other:2"})
+        trained.card.require("audio", "other:2")
     assert "'audio:1'" in str(caught.value)
     assert "'other:2'" in str(caught.value)
     assert "\n" not in str(caught.value)

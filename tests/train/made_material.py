@@ -1,10 +1,11 @@
 """Small made-up material on which networks train in seconds."""
 
 import numpy as np
+import torch
 
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train.corpora.meld import Turn
-from gscon_live.train.data.composed import Agreement, Corpus, corpus_of
+from gscon_live.train.data.composed import Agreement, ComposedSplit
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
 from gscon_live.train.networks.composed_task import FusionRecipe, Material, resolved
 
@@ -35,7 +36,7 @@ def bank(owners: list[str], dim: int, seed: int, without: tuple[str, int] | None
     return Bank(stacked, emotions, np.array([owner for owner, _ in rows]))
 
 
-def corpus(count: int, seed: int, context: int = RECIPE.context) -> Corpus:
+def split(count: int, seed: int) -> ComposedSplit:
     random = np.random.default_rng(seed)
     dialogues = [
         [
@@ -45,20 +46,20 @@ def corpus(count: int, seed: int, context: int = RECIPE.context) -> Corpus:
         for d in range(count)
     ]
     emotions = np.array([turn.emotion for turns in dialogues for turn in turns])
-    return corpus_of(
+    words = [vectors(emotions, DIMS["text"], seed + 7 * v, 0.8) for v in range(VARIANTS)]
+    return ComposedSplit(
+        torch.from_numpy(np.stack(words, 1)),
         dialogues,
-        np.stack([vectors(emotions, DIMS["text"], seed + 7 * v, 0.8) for v in range(VARIANTS)], 1),
         bank(["A", "B"], DIMS["audio"], seed, without=("A", 1)),
         bank([""], DIMS["visual"], seed),
-        context,
     )
 
 
 def material() -> Material:
-    test = corpus(20, 3)
+    test = split(20, 3)
     return Material(
-        corpus(80, 1),
-        corpus(20, 2),
+        split(80, 1),
+        split(20, 2),
         test,
         {0.3: test.text[:, 1]},
         {m: f"{m}:1" for m in MODALITIES},

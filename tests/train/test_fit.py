@@ -87,7 +87,10 @@ def test_a_run_holds_recipe_checkpoint_history_and_log(whole: Path) -> None:
     recipe = json.loads((whole / "recipe.json").read_text())
     assert recipe["kind"] == "conversation"
     assert {key: recipe[key] for key in TOY} == TOY
-    assert (recipe["gdc"], recipe["ssc"], recipe["name"]) == (0.5, 1.0, MINE.name)
+    assert [(name, one["weight"]) for name, one in recipe["plugins"].items()] == [
+        ("ssc", 1.0), ("gdc", 0.5),
+    ]  # fmt: skip
+    assert recipe["name"] == MINE.name
     names = set(files(whole / "seed-1"))
     log = {name for name in names if name.startswith("tensorboard")}
     assert names - log == {"history.jsonl", "model.json", "model.md", "model.safetensors"}
@@ -171,9 +174,31 @@ def test_a_changed_recipe_is_refused_and_nothing_overwritten(
 ) -> None:
     assert run(fit.main, ["toy.yaml", "epochs=1"]) == 0
     before = files(Path("runs"))
-    said = refused(["toy.yaml", "epochs=1", "gdc=0"], capsys)
-    assert all(word in said for word in ("gdc=0.5", "name=", "delete"))
+    said = refused(["toy.yaml", "epochs=1", "plugins={}"], capsys)
+    assert all(word in said for word in ("plugins=", "'gdc'", "0.5", "name=", "delete"))
     assert files(Path("runs")) == before
+
+
+def test_a_run_that_was_begun_with_the_old_settings_of_gdc_and_ssc_goes_on(folder: Path) -> None:
+    assert run(fit.main, ["toy.yaml", "epochs=1"]) == 0
+    before = files(MINE / "seed-1")
+    begun = json.loads((MINE / "recipe.json").read_text())
+    begun |= {"plugins": {}, "gdc": 0.5, "ssc": 1.0, "rows": 32, "tau": 0.07}
+    (MINE / "recipe.json").write_text(json.dumps(begun))
+    assert run(fit.main, ["toy.yaml", "epochs=1", "seeds=2"]) == 0
+    assert files(MINE / "seed-1") == before
+    assert (MINE / "seed-2" / "model.safetensors").is_file()
+
+
+def test_a_recipe_with_the_old_settings_is_trained_alike_and_a_line_says_the_new_ones(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(fit.main, ["toy.yaml", "epochs=1", "plugins.gdc.weight=0.3", "name=new"]) == 0
+    assert "deprecated" not in capsys.readouterr().err
+    assert run(fit.main, ["toy.yaml", "epochs=1", "gdc=0.3", "ssc=0", "name=old"]) == 0
+    assert "plugins={gdc: {weight: 0.3}}" in capsys.readouterr().err
+    first, second = weights(Path("runs/new"), 1), weights(Path("runs/old"), 1)
+    assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_a_run_that_another_process_trains_is_refused(
@@ -195,7 +220,7 @@ def test_a_run_that_another_process_trains_is_refused(
 
 
 def test_two_processes_train_what_one_trains_in_two_parts(folder: Path) -> None:
-    plain = ["gdc=0", "ssc=0", "dropout=0", "epochs=2"]
+    plain = ["plugins={}", "dropout=0", "epochs=2"]
     assert run(fit.main, ["toy.yaml", *plain, "accumulate=2", "name=one"]) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = [
@@ -266,7 +291,8 @@ def test_a_column_that_is_missing_is_refused(
 def test_what_cannot_be_trained_together_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "gdc=0" in refused(["toy.yaml", "modalities=[text]", "gdc=0.5"], capsys)
+    one = ["toy.yaml", "modalities=[text]", "plugins.gdc.weight=0.5"]
+    assert "plugins={}" in refused(one, capsys)
     assert "nonesuch" in refused(["toy.yaml", "model=nonesuch"], capsys)
     assert "heads" in refused(["toy.yaml", "width=15"], capsys)
     assert "elsewhere.pkl" in refused(["toy.yaml", "features=elsewhere.pkl"], capsys)

@@ -5,19 +5,24 @@ one file with a subclass of `Plugin` and one line in `PLUGINS`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
+import torch
 
 from gscon_live.common import registry
 from gscon_live.common.errors import InputError
 from gscon_live.model.networks.network import Network, network_class
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
+from gscon_live.train.engine.losses import Terms
 
-#: The plug-ins by name: the module and the class, imported when one is asked for.
+#: The plug-ins by name: the module and the class, imported when one is asked for. A training takes
+#: its plug-ins in this order, whatever the order in its recipe.
 PLUGINS: dict[str, str] = {
+    "ssc": "gscon_live.train.balance.ssc.SSC",
+    "gdc": "gscon_live.train.balance.gdc.GDC",
     "fagm": "gscon_live.train.balance.fagm.FAGM",
     "graph": "gscon_live.train.balance.graph.GraphDistillation",
     "hvd": "gscon_live.train.balance.hierarchical.HierarchicalDistillation",
@@ -26,8 +31,9 @@ PLUGINS: dict[str, str] = {
     "ratio": "gscon_live.train.balance.strength.Ratio",
 }
 
-#: Those that networks were published with, by network; GSCon's losses are the objective's own.
+#: Those that networks were published with, by network.
 PUBLISHED: dict[str, tuple[str, ...]] = {
+    "gscon": ("gdc", "ssc"),
     "ada2i": ("ratio",),
     "cmath": ("hvd",),
     "dmd": ("graph", "margin"),
@@ -48,6 +54,12 @@ class Training:
     scaled: Scaled
 
 
+def plugin_class(name: str) -> type[Plugin]:
+    """The class of a plug-in. Raises `InputError` where there is none of that name."""
+    found: type[Plugin] = registry.member("plugin", name, PLUGINS)
+    return found
+
+
 def check(chosen: Chosen, training: Training) -> None:
     """Refuses plug-ins that there are not, that are set wrongly, that do not go together, or that
     would do nothing.
@@ -57,16 +69,16 @@ def check(chosen: Chosen, training: Training) -> None:
     """
     scaling = []
     for name, values in chosen.items():
-        waits = _class(name).waits(_settings(name, values))
+        waits = plugin_class(name).waits(_settings(name, values))
         if waits >= training.epochs:
             raise InputError(
                 f"plugin {name}: it begins after {waits} epochs, and there are {training.epochs}; "
                 f"give more epochs or a smaller plugins.{name}.start"
             )
-        if _class(name).SCALES:
+        if plugin_class(name).SCALES:
             scaling.append(name)
     if training.scaled == "update" and not scaling:
-        able = [name for name in PLUGINS if _class(name).SCALES]
+        able = [name for name in PLUGINS if plugin_class(name).SCALES]
         raise InputError(
             "scaled=update: no plug-in scales anything; give one that does "
             f"({', '.join(able)}), or scaled=gradient"
@@ -88,62 +100,57 @@ def check(chosen: Chosen, training: Training) -> None:
         )
 
 
-class Balance(NamedTuple):
-    """What balances a training: the weights of the consistency losses, and plug-ins with their
-    settings."""
-
-    gdc: float
-    ssc: float
-    plugins: dict[str, dict[str, Any]]
-
-
-def balanced(
-    model: str, training: Training, gdc: float | None, ssc: float | None, chosen: Chosen | None
-) -> Balance:
-    """What balances a network, where None stands for what it was published with: GDC and SSC with
-    GSCon, and `PUBLISHED` with others; nothing where there is one modality.
-
-    Raises:
-        InputError: as `check` does.
-    """
-    several = training.modalities > 1
-    consistent = model == "gscon" and several
-    if chosen is None:
-        chosen = {name: {} for name in PUBLISHED.get(model, ())} if several else {}
-    check(chosen, training)
-    return Balance(
-        (0.5 if consistent else 0.0) if gdc is None else gdc,
-        (1.0 if consistent else 0.0) if ssc is None else ssc,
-        settled(chosen),
-    )
-
-
-def projector(model: str, gdc: float | None, ssc: float | None) -> bool:
-    """Whether a network needs a shared encoder beside it, for the consistency losses."""
-    return bool(gdc or ssc) and not network_class(model).SHARES
+def published(model: str, modalities: int) -> dict[str, dict[str, Any]]:
+    """The plug-ins that a network was published with, at their defaults; none where there is one
+    modality."""
+    return {name: {} for name in PUBLISHED.get(model, ())} if modalities > 1 else {}
 
 
 def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
-    """The same with every setting that was left out. Raises `InputError` as `check` does."""
-    return {name: msgspec.to_builtins(_settings(name, values)) for name, values in chosen.items()}
+    """The same with every setting that was left out, in the order in which they are taken. Raises
+    `InputError` as `check` does."""
+    values = {name: _settings(name, given) for name, given in chosen.items()}
+    return {name: msgspec.to_builtins(values[name]) for name in PLUGINS if name in values}
+
+
+def needs_projector(model: str, chosen: Chosen) -> bool:
+    """Whether plug-ins act on a shared encoder, and the network has none of its own: then one is
+    put beside it."""
+    needed = any(plugin_class(name).NEEDS_SHARED for name in chosen)
+    return needed and not network_class(model).SHARES
 
 
 def plugins(chosen: Chosen, network: Network) -> list[Plugin]:
     """The plug-ins of a training, new."""
-    return [_class(name)(network, _settings(name, values)) for name, values in chosen.items()]
+    return [plugin_class(name)(network, _settings(name, values)) for name, values in chosen.items()]
 
 
-def scaling(found: Sequence[Plugin], step: Sequence[Seen], epoch: int) -> Scaling:
+def objective(
+    context: StepContext, plugins: Sequence[Plugin], random: torch.Generator, measure: bool
+) -> Terms:
+    """The network's own losses and those of plug-ins, as a part's share of the step.
+
+    Args:
+        context: the part.
+        plugins: of the training.
+        random: what they draw from, on the CPU.
+        measure: also give the cosines between the modalities' gradients on the shared encoder
+            where no plug-in reads these gradients.
+    """
+    terms = Terms.of(context.losses)
+    for plugin in plugins:
+        terms = terms.plus(plugin.losses(context, random))
+    if measure or any(plugin.READS_GRADIENTS for plugin in plugins):
+        terms = replace(terms, cosines=context.cosines())
+    return terms
+
+
+def scaling(plugins: Sequence[Plugin], step: Sequence[StepContext], epoch: int) -> Scaling:
     """What one of the plug-ins scales a step's gradients by, all of whose parts are given; nothing
     where none does."""
-    made = [plugin.scaling(step, epoch) for plugin in found]
-    return next((one for one in made if one is not None), Scaling([]))
-
-
-def _class(name: str) -> type[Plugin]:
-    found: type[Plugin] = registry.member("plugin", name, PLUGINS)
-    return found
+    scalings = (plugin.scaling(step, epoch) for plugin in plugins if plugin.SCALES)
+    return next((scaling for scaling in scalings if scaling is not None), Scaling([]))
 
 
 def _settings(name: str, values: Mapping[str, Any]) -> msgspec.Struct:
-    return registry.settings(f"plugin {name!r}", values, _class(name).SETTINGS, "settings")
+    return registry.settings(f"plugin {name!r}", values, plugin_class(name).SETTINGS, "settings")

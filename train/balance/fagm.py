@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from gscon_live.model.networks.layers.blocks import Standardise
 from gscon_live.model.networks.network import Conversations, Network
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.gradient_scaling import Scaling
 
 #: The matrices with which a module reads its input begin with one of these.
@@ -71,7 +71,7 @@ class FAGM(Plugin):
         self._made: Scaling | None = None
         self._epoch, self._steps = -1, 0
 
-    def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
+    def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
         if epoch != self._epoch:
             self._epoch, self._steps = epoch, 0
         if self._made is None or self._steps % self.settings.every == 0:
@@ -81,25 +81,25 @@ class FAGM(Plugin):
         self._steps += 1
         return self._made
 
-    def _scaling(self, step: Sequence[Seen], found: Types) -> Scaling:
+    def _scaling(self, step: Sequence[StepContext], found: Types) -> Scaling:
         there = [
             m
             for place, m in enumerate(self.modalities)
-            if any(bool(seen.targets.present[:, place].any()) for seen in step)
+            if any(bool(context.targets.present[:, place].any()) for context in step)
         ]
         lost = dict.fromkeys(there, 0.0)
         moved: dict[nn.Module, dict[str, list[Moved]]] = {
             one: {m: [] for m in there} for one in found.general
         }
         whole = 0.0
-        for seen in step:
-            given = seen.conversations, seen.last
+        for context in step:
+            given = context.conversations, context.last
             final, before = _run(self.network, *given, self.modalities, found.general)
-            whole += _lost(seen, final)
+            whole += _lost(context, final)
             for m in there:
                 rest = [other for other in self.modalities if other != m]
                 final, after = _run(self.network, *given, rest, found.general)
-                lost[m] += _lost(seen, final)
+                lost[m] += _lost(context, final)
                 for one in found.general:
                     moved[one][m] += differences(before[one], after[one], given[0].valid)
         leads = lead({m: lost[m] - whole for m in there}, self.settings.gamma)
@@ -253,10 +253,10 @@ def _made_up(network: Network) -> Conversations:
     )
 
 
-def _lost(seen: Seen, final: Tensor) -> float:
+def _lost(context: StepContext, final: Tensor) -> float:
     """The loss of the final logits [B, N, C], over all utterances of the step."""
-    rows, labels = seen.rows(final), seen.targets.labels
-    return float(functional.cross_entropy(rows, labels, reduction="sum")) / seen.step.count
+    rows, labels = context.rows(final), context.targets.labels
+    return float(functional.cross_entropy(rows, labels, reduction="sum")) / context.step.count
 
 
 def _run(

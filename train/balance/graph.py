@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.model.networks.network import Network
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
@@ -70,8 +70,8 @@ class GraphDistillation(Plugin):
             }
         )  # fmt: skip
 
-    def losses(self, seen: Seen, random: torch.Generator) -> dict[str, Tensor]:
-        answers = seen.answers
+    def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Tensor]:
+        answers = context.answers
         material = {
             "homogeneous": (answers.homogeneous, answers.shared),
             "heterogeneous": (answers.specific, answers.encoded),
@@ -79,10 +79,10 @@ class GraphDistillation(Plugin):
         lost = {}
         for name, graph in self.graphs.items():
             logits, vectors = (
-                {m: seen.rows(x) for m, x in given.items()} for given in material[name]
+                {m: context.rows(x) for m, x in given.items()} for given in material[name]
             )
-            each = graph(logits, vectors, seen.targets.present)
-            lost[f"graph_{name}"] = self.settings.weight * each.sum() / seen.step.count
+            each = graph(logits, vectors, context.targets.present)
+            lost[f"graph_{name}"] = self.settings.weight * each.sum() / context.step.count
         return lost
 
 

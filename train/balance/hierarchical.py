@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
@@ -32,19 +32,19 @@ class HierarchicalDistillation(Plugin):
     SETTINGS = HierarchicalSettings
     settings: HierarchicalSettings
 
-    def losses(self, seen: Seen, random: torch.Generator) -> dict[str, Tensor]:
-        answers, settings = seen.answers, self.settings
-        fused = seen.rows(answers.fused)
-        said = seen.rows(answers.final).log_softmax(-1)
+    def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Tensor]:
+        answers, settings = context.answers, self.settings
+        fused = context.rows(answers.fused)
+        said = context.rows(answers.final).log_softmax(-1)
         if settings.stop_gradient:
             fused, said = fused.detach(), said.detach()
         low, high = said.new_zeros(()), said.new_zeros(())
         for place, m in enumerate(self.modalities):
-            there = seen.targets.present[:, place]
-            apart = (fused - seen.rows(answers.encoded[m])).square().mean(-1)
-            own = seen.rows(answers.specific[m]).log_softmax(-1)
+            there = context.targets.present[:, place]
+            apart = (fused - context.rows(answers.encoded[m])).square().mean(-1)
+            own = context.rows(answers.specific[m]).log_softmax(-1)
             diverged = functional.kl_div(own, said, reduction="none", log_target=True).sum(-1)
             low = low + (apart * there).sum()
             high = high + (diverged * there).sum()
-        count = seen.step.count
+        count = context.step.count
         return {"hvd_low": settings.low * low / count, "hvd_high": settings.high * high / count}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 
 
 class MarginSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,14 +27,14 @@ class Margin(Plugin):
     SETTINGS = MarginSettings
     settings: MarginSettings
 
-    def losses(self, seen: Seen, random: torch.Generator) -> dict[str, Tensor]:
-        targets, settings = seen.targets, self.settings
+    def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Tensor]:
+        targets, settings = context.targets, self.settings
         drawn = torch.randperm(len(targets.rows), generator=random)[: settings.rows]
         drawn = drawn.to(targets.rows.device)
-        parts = seen.answers.shared or seen.answers.encoded
-        vectors = torch.stack([seen.rows(x)[drawn] for x in parts.values()])
+        parts = context.answers.shared or context.answers.encoded
+        vectors = torch.stack([context.rows(x)[drawn] for x in parts.values()])
         lost = margin_loss(vectors, targets.labels[drawn], targets.present[drawn], settings.margin)
-        return {"margin": settings.weight * lost / seen.step.parts}
+        return {"margin": settings.weight * lost / context.step.parts}
 
 
 def margin_loss(vectors: Tensor, labels: Tensor, present: Tensor, margin: float) -> Tensor:

@@ -14,7 +14,7 @@ import msgspec
 import torch
 
 from gscon_live.model.networks.network import Network
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.gradient_scaling import Scaling
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
@@ -51,7 +51,7 @@ class OGMGE(Plugin):
     settings: OGMGESettings
     SCALES = True
 
-    def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
+    def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
         strong = strengths(step, self.modalities)
         factors = {m: slowed(x, self.settings.alpha) for m, x in against_others(strong).items()}
         return of_encoders(self.network, factors, self.settings.noise, loud=True)
@@ -69,7 +69,7 @@ class Ratio(Plugin):
     def waits(cls, settings: RatioSettings) -> int:
         return settings.start
 
-    def scaling(self, step: Sequence[Seen], epoch: int) -> Scaling | None:
+    def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
         settings = self.settings
         if epoch < self.waits(settings):
             return None
@@ -78,15 +78,15 @@ class Ratio(Plugin):
         return of_encoders(self.network, factors, settings.noise, loud=False)
 
 
-def strengths(step: Sequence[Seen], modalities: Sequence[str]) -> dict[str, float]:
+def strengths(step: Sequence[StepContext], modalities: Sequence[str]) -> dict[str, float]:
     """The strength of each modality that somebody in the step has."""
     found = {}
     for place, m in enumerate(modalities):
         told, count = 0.0, 0
-        for seen in step:
-            there = seen.targets.present[:, place]
-            rows = seen.rows(seen.answers.specific[m].detach()).softmax(-1)
-            right = rows.gather(1, seen.targets.labels[:, None])[:, 0]
+        for context in step:
+            there = context.targets.present[:, place]
+            rows = context.rows(context.answers.specific[m].detach()).softmax(-1)
+            right = rows.gather(1, context.targets.labels[:, None])[:, 0]
             told += float(right[there].sum())
             count += int(there.sum())
         if count:

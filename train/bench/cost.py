@@ -21,15 +21,18 @@ from gscon_live.model.networks.consistency import disagreement
 from gscon_live.model.networks.gscon import GSCon
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 from gscon_live.model.networks.network import Architecture, Conversations, Network, build
+from gscon_live.train import balance
+from gscon_live.train.balance.gdc import GDCSettings
+from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.batching import Batch
-from gscon_live.train.engine.losses import Weighting, mass, objective
+from gscon_live.train.engine.losses import Weighting, mass, network_losses
 
 Tick = Callable[[], None]
 
-#: GSCon's objective as published, without GDC, and without both of its losses.
-CONSISTENT = Weighting(gdc=0.5, ssc=1.0)
-STRUCTURE = Weighting(ssc=1.0)
-PLAIN = Weighting()
+#: GSCon's plug-ins as published, without GDC, and none.
+CONSISTENT: balance.Chosen = {"ssc": {}, "gdc": {}}
+STRUCTURE: balance.Chosen = {"ssc": {}}
+PLAIN: balance.Chosen = {}
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -88,23 +91,26 @@ class Training:
     optimiser: torch.optim.Optimizer
     random: torch.Generator
 
-    def step(self, weighting: Weighting, one_by_one: bool = False) -> None:
+    def step(self, plugins: balance.Chosen, one_by_one: bool = False) -> None:
         """Forward, losses, backward, clipping and the optimiser's step; with `one_by_one`, GDC in
         addition, from the gradients of single samples."""
-        torch.autograd.backward(self.loss(weighting, one_by_one))
+        torch.autograd.backward(self.loss(plugins, one_by_one))
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def loss(self, weighting: Weighting, one_by_one: bool = False) -> Tensor:
+    def loss(self, plugins: balance.Chosen, one_by_one: bool = False) -> Tensor:
         """The objective of the batch."""
-        answers = self.network(self.batch.conversations, self.batch.last)
-        targets = self.batch.targets
-        step = mass([targets], weighting)
-        total = objective(self.network, answers, targets, weighting, step, self.random).total
+        conversations, last, targets = self.batch.conversations, self.batch.last, self.batch.targets
+        answers = self.network(conversations, last)
+        step = mass([targets], Weighting())
+        losses = network_losses(self.network.modalities, answers, targets, Weighting(), step)
+        context = StepContext(self.network, conversations, last, answers, targets, step, losses)
+        acting = balance.plugins(plugins, self.network)
+        total = balance.objective(context, acting, self.random, measure=False).total
         if one_by_one:
             gradients = by_sample(answers.specific.values(), self.batch.labels, self.network)
-            total = total + CONSISTENT.gdc * disagreement(gradients)
+            total = total + GDCSettings().weight * disagreement(gradients)
         return total
 
 

@@ -37,7 +37,10 @@ class FeaturedDialogue:
 @dataclass(frozen=True)
 class FeaturedCorpus:
     """A corpus: `encoders` are the identities of what made the features, by modality, in the order
-    of `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`."""
+    of `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`.
+
+    What a training takes of it are `epoch`, `training_features` and `label_counts`.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -54,6 +57,26 @@ class FeaturedCorpus:
         """Lengths of the feature vectors, by modality."""
         first = self.splits["train"][0]
         return {m: first.features[m].shape[1] for m in self.modalities}
+
+    @property
+    def label_counts(self) -> Tensor:
+        """How often each label is in training, int64 [C]."""
+        labels = torch.cat([dialogue.labels for dialogue in self.splits["train"]])
+        return torch.bincount(labels[labels >= 0], minlength=len(self.labels))
+
+    def training_features(self, modality: str) -> Tensor:
+        """The features of a modality that training shows, [n, dim]."""
+        place = self.modalities.index(modality)
+        return torch.cat(
+            [
+                dialogue.features[modality][dialogue.present[:, place]]
+                for dialogue in self.splits["train"]
+            ]
+        )
+
+    def epoch(self, random: torch.Generator) -> tuple[FeaturedDialogue, ...]:
+        """The training dialogues of an epoch: here the same in each, without drawing anything."""
+        return self.splits["train"]
 
 
 def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCorpus:

@@ -8,11 +8,11 @@ this reader is tested only on small files of the same layouts that the tests mak
 Two warnings that the files do not give. The text vectors come from encoders that were trained on
 IEMOCAP's and MELD's training splits, with COSMIC's twelve dialogues as IEMOCAP's validation split:
 only that split is honest, and it is the one used here. MELD's visual vectors in these files have
-been reported to repeat those of the training split in validation and test; `repeated` counts them.
+been reported to repeat those of the training split in validation and test.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -64,25 +64,6 @@ def load(path: Path, corpus: str, validation: Collection[Id] | None = None) -> F
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]
     encoders = {m: f"{path.name} {digest} {m}" for m in file.modalities}
     return FeaturedCorpus(corpus, erc.LABELS[corpus], encoders, made)
-
-
-def repeated(corpus: FeaturedCorpus) -> dict[str, dict[str, float]]:
-    """By modality and split (validation, test): the share of utterances whose vector is, number by
-    number, that of an utterance of the training split. Absent ones are not counted."""
-
-    def vectors(split: str, place: int, m: str) -> Iterator[bytes]:
-        for one in corpus.splits[split]:
-            for row in one.features[m][one.present[:, place]]:
-                yield row.numpy().tobytes()
-
-    found: dict[str, dict[str, float]] = {}
-    for place, m in enumerate(corpus.modalities):
-        seen = set(vectors("train", place, m))
-        found[m] = {}
-        for split in ("validation", "test"):
-            again = [vector in seen for vector in vectors(split, place, m)]
-            found[m][split] = sum(again) / max(len(again), 1)
-    return found
 
 
 def _splits(file: File, validation: Collection[Id] | None) -> dict[str, list[Id]]:

@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 
-from gscon_live.model.encoders.voice.prosody import PROSODY as PROSODY
+#: Names of the prosodic features, in their order: seconds, dB, dB, Hz, Hz, Hz, syllables per
+#: second, dB. They were measured with Praat as Wu et al. (SpeechCueLLM, 2024) describe.
+PROSODY = (
+    "duration",
+    "avg_intensity",
+    "intensity_variation",
+    "avg_pitch",
+    "pitch_std",
+    "pitch_range",
+    "articulation_rate",
+    "mean_hnr",
+)
 
 #: Our names of the splits.
 SPLITS = ("train", "validation", "test")

@@ -8,7 +8,7 @@ are neutral or show anything. A composed conversation is not a real one, and sco
 well the parts work together, not how well the model reads people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Conversations
+from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.corpora.meld import Turn
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
 
@@ -51,69 +52,91 @@ class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """One split: all utterances in a row, their windows, and the clips and faces to draw from.
+class ComposedSplit:
+    """What one split is composed of: dialogues, and the clips and faces to draw from.
 
-    `text` [n, VARIANTS, dim] has the words' features in several versions, the first undisturbed;
-    `windows` int64 [n, K] holds for each utterance the places of the last K of its dialogue, -1
-    where there are fewer, itself last; `speakers` [n, K] their speakers by appearance.
+    `text` [n, VARIANTS, dim] has the features of all utterances' words, in order and in several
+    versions, the first undisturbed.
     """
 
     text: Tensor
-    emotions: Tensor
-    windows: Tensor
-    speakers: Tensor
     dialogues: list[list[Turn]]
     voices: Bank
     faces: Bank
 
+    @property
+    def emotions(self) -> Tensor:
+        """Those of all utterances, in order, int64 [n]."""
+        return torch.tensor([turn.emotion for turns in self.dialogues for turn in turns])
+
 
 @dataclass(frozen=True)
 class Composition:
-    """One way to give a corpus voices and faces: features [n, dim] and where they are [n, 3]."""
+    """One way to give a split voices and faces: features [n, dim] and where they are [n, 3]."""
 
     features: dict[str, Tensor]
     present: Tensor
 
+    def dialogues(
+        self, split: ComposedSplit, keep: Sequence[str] = MODALITIES
+    ) -> tuple[FeaturedDialogue, ...]:
+        """The split's dialogues with these voices and faces, and with no other modalities than
+        those in `keep`."""
+        lengths = [len(turns) for turns in split.dialogues]
+        present = self.present & torch.tensor([m in keep for m in MODALITIES])
+        features = {m: torch.split(rows, lengths) for m, rows in self.features.items()}
+        return tuple(
+            FeaturedDialogue(
+                str(place),
+                {m: rows[place] for m, rows in features.items()},
+                there,
+                torch.tensor(speakers_by_appearance([turn.speaker for turn in turns])),
+                torch.tensor([turn.emotion for turn in turns]),
+            )
+            for place, (turns, there) in enumerate(
+                zip(split.dialogues, torch.split(present, lengths), strict=True)
+            )
+        )
 
-def corpus_of(
-    dialogues: list[list[Turn]], text: NDArray[np.float32], voices: Bank, faces: Bank, context: int
-) -> Corpus:
-    """Lays out a split; `text` are the features of all utterances in order, [n, VARIANTS, dim]."""
-    windows, speakers, emotions = [], [], []
-    start = 0
-    for turns in dialogues:
-        for index, turn in enumerate(turns):
-            first = max(0, index - context + 1)
-            gap = context - (index - first + 1)
-            windows.append([-1] * gap + list(range(start + first, start + index + 1)))
-            names = [one.speaker for one in turns[first : index + 1]]
-            speakers.append([0] * gap + speakers_by_appearance(names))
-            emotions.append(turn.emotion)
-        start += len(turns)
-    return Corpus(
-        torch.from_numpy(text),
-        torch.tensor(emotions),
-        torch.tensor(windows),
-        torch.tensor(speakers),
-        dialogues,
-        voices,
-        faces,
-    )
+
+@dataclass(frozen=True)
+class ComposedCorpus(FeaturedCorpus):
+    """A corpus whose training dialogues are composed anew in each epoch: `parts` are what they are
+    composed of, and modalities that are not in `keep` are never there in training."""
+
+    parts: ComposedSplit
+    agreement: Mapping[str, Agreement]
+    keep: tuple[str, ...]
+
+    def training_features(self, modality: str) -> Tensor:
+        """The features that dialogues are composed of, in all versions, [n, dim]."""
+        parts = self.parts
+        return {
+            "text": parts.text,
+            "audio": torch.from_numpy(parts.voices.vectors),
+            "visual": torch.from_numpy(parts.faces.vectors),
+        }[modality].flatten(0, 1)
+
+    def epoch(self, random: torch.Generator) -> tuple[FeaturedDialogue, ...]:
+        """The training dialogues, with voices and faces that are drawn now."""
+        draw = np.random.default_rng(int(torch.randint(2**62, (), generator=random)))
+        return compose(self.parts, self.agreement, draw, clean=False).dialogues(
+            self.parts, self.keep
+        )
 
 
 def compose(
-    corpus: Corpus,
-    agreement: dict[str, Agreement],
+    split: ComposedSplit,
+    agreement: Mapping[str, Agreement],
     random: np.random.Generator,
     clean: bool,
 ) -> Composition:
     """Draws a voice and a face for every utterance; `clean` takes undisturbed ones only."""
-    clips = _by_owner(corpus.voices)
+    clips = _by_owner(split.voices)
     actors = sorted({owner for owner, _ in clips})
-    shown_faces = _by_owner(corpus.faces)
+    shown_faces = _by_owner(split.faces)
     voice_rows, face_rows = [], []
-    for turns in corpus.dialogues:
+    for turns in split.dialogues:
         cast = {
             name: str(random.choice(actors)) for name in dict.fromkeys(t.speaker for t in turns)
         }
@@ -127,30 +150,14 @@ def compose(
             face_rows.append(_draw(shown_faces, ("", seen), random))
     features, present = dict[str, Tensor](), []
     for name, vectors, rows in (
-        ("text", corpus.text, np.arange(len(corpus.text))),
-        ("audio", torch.from_numpy(corpus.voices.vectors), np.asarray(voice_rows)),
-        ("visual", torch.from_numpy(corpus.faces.vectors), np.asarray(face_rows)),
+        ("text", split.text, np.arange(len(split.text))),
+        ("audio", torch.from_numpy(split.voices.vectors), np.asarray(voice_rows)),
+        ("visual", torch.from_numpy(split.faces.vectors), np.asarray(face_rows)),
     ):
         variant = np.zeros(len(rows), int) if clean else random.integers(0, VARIANTS, len(rows))
         features[name] = vectors[rows, variant]
         present.append(torch.from_numpy(rows >= 0))
     return Composition(features, torch.stack(present, -1))
-
-
-def batch(
-    corpus: Corpus, composition: Composition, rows: Tensor, keep: Sequence[str] = MODALITIES
-) -> Conversations:
-    """The windows of some utterances, with no other modalities than those in `keep`."""
-    windows = corpus.windows[rows]
-    valid = windows >= 0
-    places = windows.clamp(min=0)
-    kept = torch.tensor([name in keep for name in MODALITIES])
-    return Conversations(
-        features={name: composition.features[name][places] for name in MODALITIES},
-        present=composition.present[places] & valid[..., None] & kept,
-        speakers=corpus.speakers[rows],
-        valid=valid,
-    )
 
 
 def with_absences(

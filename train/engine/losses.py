@@ -1,33 +1,28 @@
-"""The objective: the cross-entropies of a network's heads and the two consistency losses.
+"""The losses of a network by itself: the cross-entropies of its heads, and losses of its own.
 
-    L = L_final + L_auxiliary + L_common + sum_m L_m + ssc * L_SSC + gdc * L_GDC
+    L = L_final + L_auxiliary + L_common + sum_m L_m
 
 is GSCon's. Networks without some of the heads have the other terms only; with other heads, also
-their cross-entropies, and losses of their own, see `model.networks.outputs.Answers`.
+their cross-entropies, and losses of their own, see `model.networks.outputs.Answers`. What balances
+the modalities adds to it, see `train.balance`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.networks.consistency import cosines, disagreement, shared_gradients, ssc
-from gscon_live.model.networks.network import Answers, Network
+from gscon_live.model.networks.network import Answers
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """What counts how much: `gdc` and `ssc` weigh the consistency losses, `rows` utterances are
-    compared at temperature `tau` in SSC, `smoothing` is that of the labels, `classes` float32 [C]
-    weigh the labels (None: all 1)."""
+    """What counts how much: `smoothing` is that of the labels, `classes` float32 [C] weigh the
+    labels (None: all 1)."""
 
-    gdc: float = 0.0
-    ssc: float = 0.0
-    rows: int = 32
-    tau: float = 0.07
     smoothing: float = 0.0
     classes: Tensor | None = None
 
@@ -71,112 +66,101 @@ class Mass:
     parts: int = 1
 
 
+class Weighted(NamedTuple):
+    """A loss and its weight in the objective; the history shows it without the weight."""
+
+    loss: Tensor
+    weight: float
+
+
 @dataclass(frozen=True)
 class Terms:
     """The objective of one batch as its part of the step: over all batches of a step, `total` and
-    the unweighted `parts` add up to the step's."""
+    the `parts`, which are logged, add up to the step's. `cosines` are those between the modalities'
+    gradients, where they were measured."""
 
     total: Tensor
     parts: dict[str, Tensor]
-    cosines: dict[str, Tensor]
+    cosines: dict[str, Tensor] = field(default_factory=dict)
 
-    def and_also(self, losses: Mapping[str, Tensor]) -> "Terms":
+    @classmethod
+    def of(cls, losses: Mapping[str, Tensor]) -> "Terms":
+        """The sum of losses."""
+        total = torch.stack(list(losses.values())).sum()
+        return cls(total, {name: loss.detach() for name, loss in losses.items()})
+
+    def plus(self, losses: Mapping[str, Tensor | Weighted]) -> "Terms":
         """The same with further losses, as they weigh."""
-        parts = self.parts | {name: one.detach() for name, one in losses.items()}
-        return Terms(torch.stack([self.total, *losses.values()]).sum(), parts, self.cosines)
+        added, parts = [self.total], dict(self.parts)
+        for name, term in losses.items():
+            loss, weight = term if isinstance(term, Weighted) else (term, 1.0)
+            added.append(loss if weight == 1 else weight * loss)
+            parts[name] = loss.detach()
+        return Terms(torch.stack(added).sum(), parts, self.cosines)
 
 
 def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
     """The mass of a step that consists of these batches."""
-    present = torch.cat([one.present for one in targets]).cpu()
+    present = torch.cat([batch.present for batch in targets]).cpu()
     weight = torch.ones(len(present))
     if weighting.classes is not None:
-        weight = torch.cat([one.weight(weighting.classes) for one in targets]).cpu()
+        weight = torch.cat([batch.weight(weighting.classes) for batch in targets]).cpu()
     every, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
     return Mass(every, tuple(modality), len(weight), len(targets))
 
 
-def objective(
-    network: Network,
+def network_losses(
+    modalities: Sequence[str],
     answers: Answers,
     targets: Targets,
     weighting: Weighting,
     step: Mass,
-    random: torch.Generator,
-    measure: bool = False,
-) -> Terms:
-    """The objective of a batch, and every term of it.
+) -> dict[str, Tensor]:
+    """The losses of a batch that a network has by itself, by name, in float32.
 
     A modality's own cross-entropy is over the utterances that have it. The cross-entropies are
     sums divided by the mass of the whole step, so that a step in several batches is the same as in
-    one; the consistency losses are means over the batches. GDC takes the losses of the opinions
-    that are read from the shared encoder: the modalities' own or, where there are any, those on
-    their common parts. All is in float32.
+    one.
 
     Args:
-        network: has answered.
-        answers: its answers, [B, N, ...].
+        modalities: the network's, in the order of the masks.
+        answers: the network's, [B, N, ...].
         targets: at least one utterance, all on the device of the answers.
         weighting: what counts how much.
         step: the mass of the step, see `mass`.
-        random: draws the rows of SSC, on the CPU.
-        measure: also give the cosines between the modalities' gradients on the shared encoder
-            where GDC, which needs these gradients anyway, is off.
+
+    Returns:
+        Scalars: `final`; `auxiliary`, `common` and `direct` where there are such heads; each
+        modality's own under its name, and on its common part under `homogeneous_<modality>`; and
+        the network's own losses.
     """
 
-    def losses(logits: Tensor) -> Tensor:
+    def cross_entropy(logits: Tensor) -> Tensor:
         rows = logits.flatten(0, 1)[targets.rows].float()
         return functional.cross_entropy(
             rows, targets.learned, weighting.classes, reduction="none",
             label_smoothing=weighting.smoothing,
         )  # fmt: skip
 
-    def of_each(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def by_modality(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of the modalities that are in the step, over the utterances that have them."""
-        found = {}
-        for place, m in enumerate(network.modalities):
+        losses = {}
+        for place, m in enumerate(modalities):
             if m in logits and step.modality[place]:
-                there = losses(logits[m]) * targets.present[:, place]
-                found[m] = there.sum() / step.modality[place]
-        return found
+                there = cross_entropy(logits[m]) * targets.present[:, place]
+                losses[m] = there.sum() / step.modality[place]
+        return losses
 
-    parts = {"final": losses(answers.final).sum() / step.every}
+    losses = {"final": cross_entropy(answers.final).sum() / step.every}
     if answers.auxiliary is not None:
-        parts["auxiliary"] = losses(answers.auxiliary).sum() / step.every
+        losses["auxiliary"] = cross_entropy(answers.auxiliary).sum() / step.every
     if answers.common is not None:
-        parts["common"] = losses(answers.common).sum() / step.every
-    if answers.direct is not None and (direct := of_each({"text": answers.direct})):
-        parts["direct"] = direct["text"]
-    own, homogeneous = of_each(answers.specific), of_each(answers.homogeneous)
-    parts |= own | {f"homogeneous_{m}": one for m, one in homogeneous.items()}
-    for name, lost in answers.own.items():
-        parts[name] = lost.flatten()[targets.rows].float().sum() / step.count
-    total = torch.stack(list(parts.values())).sum()
-    if weighting.ssc and len(answers.shared) > 1:
-        drawn = torch.randperm(len(targets.rows), generator=random)[: weighting.rows]
-        common = [x.flatten(0, 1)[targets.rows].float() for x in answers.shared.values()]
-        drawn = drawn.to(targets.rows.device)
-        parts["ssc"] = ssc(common, drawn, weighting.tau, targets.present) / step.parts
-        total = total + weighting.ssc * parts["ssc"]
-    found: dict[str, Tensor] = {}
-    sharing = homogeneous or own
-    if answers.shared and len(sharing) > 1 and (weighting.gdc or measure):
-        gradients = _gradients(network, answers, list(sharing.values()))
-        found = _named(cosines(gradients), list(sharing))
-        if weighting.gdc:
-            parts["gdc"] = disagreement(gradients) / step.parts
-            total = total + weighting.gdc * parts["gdc"]
-    return Terms(total, {name: one.detach() for name, one in parts.items()}, found)
-
-
-def _gradients(network: Network, answers: Answers, losses: Sequence[Tensor]) -> Tensor:
-    """The gradients of losses on the shared encoder, [losses, parameters]."""
-    if answers.sharing is not None:
-        return answers.sharing.gradients(losses)
-    return shared_gradients(losses, network.groups()["shared"])
-
-
-def _named(between: Tensor, modalities: Sequence[str]) -> dict[str, Tensor]:
-    """The cosines between each two modalities, of [M, M]."""
-    places = combinations(range(len(modalities)), 2)
-    return {f"{modalities[a]}_{modalities[b]}": between[a, b] for a, b in places}
+        losses["common"] = cross_entropy(answers.common).sum() / step.every
+    if answers.direct is not None and (direct := by_modality({"text": answers.direct})):
+        losses["direct"] = direct["text"]
+    losses |= by_modality(answers.specific)
+    homogeneous = by_modality(answers.homogeneous)
+    losses |= {f"homogeneous_{m}": loss for m, loss in homogeneous.items()}
+    for name, own in answers.own.items():
+        losses[name] = own.flatten()[targets.rows].float().sum() / step.count
+    return losses

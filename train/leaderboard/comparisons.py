@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.train.balance import PUBLISHED
+from gscon_live.train.balance.old_settings import modern
 from gscon_live.train.scoring.figures import Evaluation
 from gscon_live.train.scoring.significance import (
     Difference,
@@ -22,10 +23,12 @@ from gscon_live.train.scoring.significance import (
 )
 
 #: Fields of a recipe that a network is published with.
-_PUBLISHED_WITH = ("gdc", "ssc", "plugins", "scaled")
-#: Those in which the two runs of an ablation may differ, and which of them are numbers.
+_PUBLISHED_WITH = ("plugins", "scaled")
+#: Those in which the two runs of an ablation may differ.
 ABLATED = (*_PUBLISHED_WITH, "alone")
-_WEIGHTS = ("gdc", "ssc", "alone")
+#: Plug-ins of which more is told than that they are there: how much they weigh.
+_WEIGHED = ("gdc", "ssc")
+_WEIGHTS = (*_WEIGHED, "alone")
 _OF_NO_ACCOUNT = ("name", "seeds", "first_seed", "ship")
 #: Further ones in which two networks may differ that are compared as they were published.
 NETWORK = ("model", "options")
@@ -83,7 +86,7 @@ def alike(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list
     for one in evaluations:
         ignored = (*differ, *_OF_NO_ACCOUNT)
         common: Mapping[str, Any] = {
-            "recipe": {key: value for key, value in one.recipe.items() if key not in ignored},
+            "recipe": {key: value for key, value in _recipe(one).items() if key not in ignored},
             "corpus": one.corpus,
             "labels": one.answers.labels,
         }
@@ -92,20 +95,40 @@ def alike(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list
     return list(groups.values())
 
 
+def _recipe(made: Evaluation) -> dict[str, Any]:
+    """The recipe of a run, whichever version wrote it."""
+    return modern(made.recipe)
+
+
 def _weights(made: Evaluation) -> tuple[float, ...]:
-    return tuple(float(made.recipe.get(name) or 0) for name in _WEIGHTS)
+    """The weights of GDC and SSC, 0 where they are not, and the share of dialogues that came once
+    more with one modality alone."""
+    recipe = _recipe(made)
+    plugins = recipe.get("plugins") or {}
+    weights = [plugins.get(name, {}).get("weight", 0) for name in _WEIGHED]
+    return tuple(float(weight or 0) for weight in (*weights, recipe.get("alone")))
 
 
 def _plugins(made: Evaluation) -> dict[str, Any]:
-    """The plug-ins of a run with their settings, and with what they scale."""
-    scaled = made.recipe.get("scaled", "gradient")
-    return {name: (scaled, value) for name, value in (made.recipe.get("plugins") or {}).items()}
+    """The plug-ins of a run with their settings but for the weights that are told; and with what
+    is scaled, where they may scale it."""
+    recipe = _recipe(made)
+    scaled = recipe.get("scaled", "gradient")
+    return {
+        name: {**values, "weight": None} if name in _WEIGHED else (scaled, values)
+        for name, values in (recipe.get("plugins") or {}).items()
+    }
+
+
+def _others(made: Evaluation) -> list[str]:
+    """The plug-ins of which nothing is told but that they are there."""
+    return [name for name in _plugins(made) if name not in _WEIGHED]
 
 
 def _added(made: Evaluation) -> list[str]:
     """All that balances a run, by name."""
     weighed = zip(_WEIGHTS, _weights(made), strict=True)
-    return [*(name for name, weight in weighed if weight), *_plugins(made)]
+    return [*(name for name, weight in weighed if weight), *_others(made)]
 
 
 def _less(first: Evaluation, second: Evaluation) -> bool:
@@ -119,7 +142,7 @@ def _less(first: Evaluation, second: Evaluation) -> bool:
 def _as_published(made: Evaluation) -> bool:
     """Whether nothing else balances a run than what its network was published with; but for
     modalities alone, which all networks may see."""
-    own = {"gdc", "ssc"} if made.network == "gscon" else {*PUBLISHED.get(made.network, ())}
+    own = {*PUBLISHED.get(made.network, ())}
     scales_gradients = made.recipe.get("scaled", "gradient") == "gradient"
     return scales_gradients and {*_added(made)} - {"alone"} == own
 
@@ -132,7 +155,7 @@ def _changed(first: Evaluation, second: Evaluation) -> str:
         if before != after
     ]
     updates = " (updates)" if second.recipe.get("scaled") == "update" else ""
-    changed += [f"+ {name}{updates}" for name in _plugins(second) if name not in _plugins(first)]
+    changed += [f"+ {name}{updates}" for name in _others(second) if name not in _plugins(first)]
     return ", ".join(changed)
 
 

@@ -19,7 +19,7 @@ from gscon_live.train.networks.recipe import (
     resolved,
 )
 from gscon_live.train.networks.soft_labels import softened
-from gscon_live.train.networks.task import ConversationCourse
+from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.recipes import seeds
 from gscon_live.train.runs.run_folder import RUNS, Run, SeedFolder
 
@@ -68,7 +68,7 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
                 corpus = material(recipe, seed, display.report)
             if recipe.distillation:
                 corpus = softened(recipe, corpus, seed, on, display.report)
-            course = ConversationCourse(recipe, corpus, seed, on)
+            course = ConversationTask(recipe, corpus, seed, on)
             # Not before: what cannot be trained leaves no run behind.
             if on.is_global_zero:
                 run.begin(recipe)
@@ -86,7 +86,7 @@ def fit(given: ConversationRecipe, display: Display) -> Path:
 
 
 def _trained(
-    course: ConversationCourse, how: Plan, folder: SeedFolder, on: Fabric, display: Display
+    course: ConversationTask, how: Plan, folder: SeedFolder, on: Fabric, display: Display
 ) -> State:
     """Trains to the end, from where the folder's state is, and leaves the best weights in place."""
     state = folder.read() or State(precision=on.strategy.precision.state_dict())

@@ -27,7 +27,7 @@ from gscon_live.train.data.feature_banks import Report
 from gscon_live.train.encoders.text.training import one_hot
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, material, plan, text_seed
-from gscon_live.train.networks.task import ConversationCourse
+from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.scoring.measure import predict
 
 #: Changes when the same recipe would give other soft labels.
@@ -105,8 +105,6 @@ def _network(recipe: ConversationRecipe) -> ConversationRecipe:
         text="frozen",
         direct=False,
         model="gscon",
-        gdc=0.0,
-        ssc=0.0,
         options={},
         plugins={},
         scaled="gradient",
@@ -135,11 +133,11 @@ def _answered(
         if not on.broadcast(path.is_file()):
             rest = tuple(one for place, one in enumerate(every) if place not in {*part})
             split = {**corpus.splits, "train": rest}
-            course = ConversationCourse(teacher, replace(corpus, splits=split), seed, on)
-            state = train(course, plan(teacher, seed), on)
-            course.learner.load_state_dict(state.best)
+            task = ConversationTask(teacher, replace(corpus, splits=split), seed, on)
+            state = train(task, plan(teacher, seed), on)
+            task.learner.load_state_dict(state.best)
             if on.is_global_zero:
-                logits = map(torch.from_numpy, predict(course.network, asked).final)
+                logits = map(torch.from_numpy, predict(task.network, asked).final)
                 found = {str(place): one.softmax(-1) for place, one in enumerate(logits)}
                 with replacing(path) as unfinished:
                     save_file(found, unfinished)

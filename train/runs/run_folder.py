@@ -18,6 +18,7 @@ from safetensors.torch import save
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
+from gscon_live.train.balance.old_settings import modern
 from gscon_live.train.engine.trainer import SELECTS, State
 
 if TYPE_CHECKING:
@@ -164,8 +165,7 @@ class Run:
                 f"run {self.folder}: its recipe.json cannot be read; {_remedy(self.folder)}"
             ) from error
         now = msgspec.json.decode(msgspec.json.encode(recipe))
-        if not isinstance(begun, dict):
-            begun = {}
+        begun, now = modern(begun if isinstance(begun, dict) else {}), modern(now)
         changed = sorted(
             key
             for key in (begun.keys() | now.keys()) - set(changes_nothing)

@@ -38,6 +38,16 @@ class Calibration:
     prior: list[float]
     shifts: dict[str, list[float]] = field(default_factory=dict)
 
+    def probabilities(
+        self, logits: NDArray[np.float32], there: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """The calibrated probabilities [n, classes] of final logits [n, classes], of utterances
+        that have the modalities `there` (the names of `model.checkpoint.presence`), [n]."""
+        nothing = [0.0] * logits.shape[1]
+        temperature = np.array([[self.by_presence[name]] for name in there])
+        shift = np.array([self.shifts.get(name, nothing) for name in there])
+        return softmax(logits, temperature, shift)
+
 
 def softmax(
     logits: NDArray[np.float32],

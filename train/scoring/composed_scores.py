@@ -1,128 +1,127 @@
-"""What a fusion on composed conversations is worth, and its calibration."""
+"""What a network on composed conversations is worth.
+
+A split is composed in several ways (`ways`): each has the split's dialogues with other voices and
+faces. Scores are over all of them together.
+"""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gscon_live.model.checkpoint import presence
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Network
-from gscon_live.train.data.composed import Agreement, Composition, Corpus, batch, compose
-from gscon_live.train.scoring.calibration import Calibration, softmax, temperatures
+from gscon_live.train.corpora.dataset import FeaturedDialogue
+from gscon_live.train.data.composed import Agreement, ComposedSplit, compose
+from gscon_live.train.engine.trainer import SELECTS
+from gscon_live.train.scoring.calibration import Calibration, softmax
+from gscon_live.train.scoring.measure import labelled, predict, presences, subsets
 from gscon_live.train.scoring.metrics import Scores, score
 
 #: Which modalities there are in an evaluation, by its name.
-SUBSETS: dict[str, tuple[str, ...]] = {
-    presence(chosen): chosen for size in (3, 2, 1, 0) for chosen in combinations(MODALITIES, size)
-}
+SUBSETS = subsets(MODALITIES, nothing=True)
+
+#: A split's dialogues, composed.
+Way = Sequence[FeaturedDialogue]
+
+_WEIGHTED_F1 = "validation_weighted_f1"
 
 
-def otherwise(
-    model: Network,
-    test: Corpus,
-    misheard: Mapping[float, Tensor],
-    compositions: list[Composition],
-    found: Calibration,
-) -> dict[str, Scores]:
-    """Scores on test where words are wrong, and where voice and face always show the label."""
-    scores = {}
-    for rate, text in misheard.items():
-        ways = [Composition({**way.features, "text": text}, way.present) for way in compositions]
-        for name, one in evaluate(model, test, ways, found).items():
-            if "text" in SUBSETS[name]:
-                scores[f"{name}; {rate:.0%} of words wrong"] = one
-    as_labelled = dict.fromkeys(("audio", "visual"), Agreement(same=1.0, neutral=0.0))
-    ways = compositions_of(test, as_labelled, len(compositions), 303)
-    for name, one in evaluate(model, test, ways, found).items():
-        if {*SUBSETS[name]} - {"text"}:
-            scores[f"{name}; voice and face as labelled"] = one
-    return scores
-
-
-def predict(
-    model: Network, corpus: Corpus, composition: Composition, keep: tuple[str, ...]
-) -> dict[str, NDArray[np.float32]]:
-    """Logits [n, 7] for every utterance: `final`, and each modality's own."""
-    model.eval()
-    found: dict[str, list[Tensor]] = {name: [] for name in ("final", *MODALITIES)}
-    with torch.inference_mode():
-        for start in range(0, len(corpus.emotions), 512):
-            rows = torch.arange(start, min(start + 512, len(corpus.emotions)))
-            answers = model(batch(corpus, composition, rows, keep), last=True)
-            found["final"].append(answers.final[:, -1])
-            for m in MODALITIES:
-                found[m].append(answers.specific[m][:, -1])
-    return {name: torch.cat(rows).numpy() for name, rows in found.items()}
+def ways(
+    split: ComposedSplit, agreement: Mapping[str, Agreement], count: int, seed: int
+) -> list[Way]:
+    """A split composed in so many ways, with undisturbed voices and faces."""
+    return [
+        compose(split, agreement, np.random.default_rng(seed + place), clean=True).dialogues(split)
+        for place in range(count)
+    ]
 
 
 def evaluate(
-    model: Network,
-    corpus: Corpus,
-    compositions: list[Composition],
-    calibration: Calibration | None = None,
+    network: Network, composed: Sequence[Way], calibration: Calibration | None = None
 ) -> dict[str, Scores]:
-    """Scores by subset of modalities, over all compositions together."""
-    labels = corpus.emotions.numpy()
+    """Scores by subset of modalities, over all ways together; where there is neither voice nor
+    face, all ways are the same."""
     scores = {}
     for name, keep in SUBSETS.items():
-        ways = compositions if set(keep) - {"text"} else compositions[:1]
-        logits = np.concatenate([predict(model, corpus, way, keep)["final"] for way in ways])
-        temperature, shift = np.ones((len(logits), 1)), np.zeros(1)
-        if calibration is not None:
-            there = [one for way in ways for one in _presence(way, keep)]
-            nothing = [0.0] * len(EMOTIONS)
-            temperature = np.array([[calibration.by_presence[one]] for one in there])
-            shift = np.array([calibration.shifts.get(one, nothing) for one in there])
-        found = softmax(logits, temperature, shift)
-        scores[name] = score(found, np.tile(labels, len(ways)), EMOTIONS)
+        different = composed if {*keep} - {"text"} else composed[:1]
+        dialogues = [dialogue for way in different for dialogue in way]
+        logits, labels = labelled(predict(network, dialogues, keep).final, dialogues)
+        if calibration is None:
+            probabilities = softmax(logits)
+        else:
+            there = presences(network.modalities, dialogues, keep)
+            probabilities = calibration.probabilities(logits, there)
+        scores[name] = score(probabilities, labels, EMOTIONS)
     return scores
 
 
-def calibrate(
-    model: Network,
-    corpus: Corpus,
-    compositions: list[Composition],
-    weight: Tensor,
-    rates: Tensor,
-) -> Calibration:
-    """The temperatures under which the labels are most probable, and as much of the classes'
-    weights [7] taken back as calibration needs, where the classes are as frequent as `rates` [7]
-    say."""
-    labels = np.tile(corpus.emotions.numpy(), len(compositions))
-    logits, there = {}, {}
-    for name, keep in SUBSETS.items():
-        found = [predict(model, corpus, way, keep) for way in compositions]
-        logits[name] = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
-        there[name] = [one for way in compositions for one in _presence(way, keep)]
-    return temperatures(logits, there, labels, weight.double().numpy(), rates.double().numpy())
+def otherwise(
+    network: Network,
+    test: ComposedSplit,
+    misheard: Mapping[float, Tensor],
+    composed: Sequence[Way],
+    calibration: Calibration,
+) -> dict[str, Scores]:
+    """Scores on test where words are wrong, and where voice and face always show the label.
+
+    Args:
+        network: is calibrated.
+        test: the split.
+        misheard: the words' features [n, dim] by the share of them that is wrong.
+        composed: the split, composed.
+        calibration: of the network.
+    """
+    scores = {}
+    lengths = [len(turns) for turns in test.dialogues]
+    for rate, text in misheard.items():
+        wrong = [
+            [
+                dialogue.with_text(rows)
+                for dialogue, rows in zip(way, torch.split(text, lengths), strict=True)
+            ]
+            for way in composed
+        ]
+        for name, found in evaluate(network, wrong, calibration).items():
+            if "text" in SUBSETS[name]:
+                scores[f"{name}; {rate:.0%} of words wrong"] = found
+    as_labelled = dict.fromkeys(("audio", "visual"), Agreement(same=1.0, neutral=0.0))
+    shown = ways(test, as_labelled, len(composed), 303)
+    for name, found in evaluate(network, shown, calibration).items():
+        if {*SUBSETS[name]} - {"text"}:
+            scores[f"{name}; voice and face as labelled"] = found
+    return scores
 
 
-def _presence(composition: Composition, keep: tuple[str, ...]) -> list[str]:
-    return [
-        presence(m for m, here in zip(MODALITIES, row, strict=True) if here and m in keep)
-        for row in composition.present.tolist()
-    ]
+class SubsetScores:
+    """Weighted F1 on validation by subset of modalities; selects by all subsets of those that are
+    kept. See `train.scoring.epoch_scores.EpochScores`."""
+
+    def __init__(self, validation: Way, kept: Sequence[str]) -> None:
+        self._validation, self._kept = validation, kept
+
+    def __call__(self, network: Network) -> dict[str, float]:
+        scores = evaluate(network, [self._validation])
+        figures = {figure_name(name): found.weighted_f1 for name, found in scores.items()}
+        return {**figures, SELECTS: selection(scores, self._kept)}
 
 
-def selection(scores: dict[str, Scores], kept: Sequence[str]) -> float:
+def figure_name(subset: str) -> str:
+    """The name of a subset's weighted F1 in the history of a training."""
+    return _WEIGHTED_F1 if subset == presence(MODALITIES) else (
+        f"{_WEIGHTED_F1}_{subset.replace('+', '_')}"
+    )  # fmt: skip
+
+
+def weighted_f1(figures: Mapping[str, float]) -> dict[str, float]:
+    """Weighted F1 by subset, of an epoch's figures."""
+    return {name: figures[figure_name(name)] for name in SUBSETS}
+
+
+def selection(scores: Mapping[str, Scores], kept: Sequence[str]) -> float:
     """What an epoch is judged by: the mean of weighted and macro F1 over all subsets of what is
     kept."""
     judged = [scores[name] for name, some in SUBSETS.items() if some and {*some} <= {*kept}]
-    return float(np.mean([(one.weighted_f1 + one.macro_f1) / 2 for one in judged]))
-
-
-def weighted_f1(scores: dict[str, Scores]) -> dict[str, float]:
-    return {name: one.weighted_f1 for name, one in scores.items()}
-
-
-def compositions_of(
-    corpus: Corpus, agreement: dict[str, Agreement], count: int, seed: int
-) -> list[Composition]:
-    return [
-        compose(corpus, agreement, np.random.default_rng(seed + index), clean=True)
-        for index in range(count)
-    ]
+    return float(np.mean([(found.weighted_f1 + found.macro_f1) / 2 for found in judged]))

@@ -79,11 +79,12 @@ def context_name(context: Context) -> str:
     return context if isinstance(context, str) else f"buffer_{context}"
 
 
-def subsets(modalities: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """All sets of one or more modalities, by name, the largest first."""
+def subsets(modalities: Sequence[str], nothing: bool = False) -> dict[str, tuple[str, ...]]:
+    """All sets of one or more modalities, by name, the largest first; and the empty one, where
+    `nothing` says so."""
     return {
         presence(chosen): chosen
-        for size in range(len(modalities), 0, -1)
+        for size in range(len(modalities), -1 if nothing else 0, -1)
         for chosen in combinations(modalities, size)
     }
 
@@ -154,7 +155,7 @@ def measure(
                 split: predict(network, corpus.splits[split], keep, context).final
                 for split in MEASURED
             }
-            fitted = _labelled(logits["validation"], corpus.splits["validation"])
+            fitted = labelled(logits["validation"], corpus.splits["validation"])
             temperature = best_temperature(*fitted)
             for split in MEASURED:
                 made[split][name][subset] = _measured(
@@ -191,20 +192,46 @@ def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
     return 1000 * statistics.median(taken)
 
 
-def calibrate(network: Network, dialogues: Sequence[FeaturedDialogue]) -> Calibration:
+def calibrate(
+    network: Network,
+    dialogues: Sequence[FeaturedDialogue],
+    weight: Tensor | None = None,
+    rates: Tensor | None = None,
+) -> Calibration:
     """The temperatures that a checkpoint's card states, fitted on (validation) dialogues as
-    trained: by the modalities that an utterance has, none included, and of the unimodal heads."""
-    found, there = {}, {}
-    for name, keep in {**subsets(network.modalities), presence(()): ()}.items():
-        made = predict(network, dialogues, keep)
-        heads = {"final": made.final, **made.own}
-        found[name] = {head: _labelled(one, dialogues)[0] for head, one in heads.items()}
-        there[name] = [
-            presence(m for m, has in zip(network.modalities, row, strict=True) if has and m in keep)
-            for one in dialogues
-            for row in one.present[one.labels >= 0].tolist()
-        ]
-    return temperatures(found, there, _labelled(made.final, dialogues)[1])
+    trained: by the modalities that an utterance has, none included, and of the unimodal heads.
+
+    Args:
+        network: in evaluation.
+        dialogues: what is fitted on.
+        weight: of the classes in training, [C], of which as much is taken back as calibration
+            needs; None: all weighed the same.
+        rates: how frequent the classes are where answers will be given, [C]; None: as here.
+    """
+    logits: dict[str, dict[str, NDArray[np.float32]]] = {}
+    there, labels = {}, np.zeros(0, np.int64)
+    for name, keep in subsets(network.modalities, nothing=True).items():
+        predicted = predict(network, dialogues, keep)
+        heads = {"final": predicted.final, **predicted.own}
+        logits[name] = {head: labelled(rows, dialogues)[0] for head, rows in heads.items()}
+        labels = labelled(predicted.final, dialogues)[1]
+        there[name] = presences(network.modalities, dialogues, keep)
+    weights, frequencies = (
+        None if one is None else one.double().numpy() for one in (weight, rates)
+    )
+    return temperatures(logits, there, labels, weights, frequencies)
+
+
+def presences(
+    modalities: Sequence[str], dialogues: Sequence[FeaturedDialogue], keep: Sequence[str]
+) -> list[str]:
+    """Which modalities each utterance that has a label really has where only some are kept, by the
+    names of `model.checkpoint.presence`; `modalities` are in the order of the masks."""
+    return [
+        presence(m for m, has in zip(modalities, row, strict=True) if has and m in keep)
+        for dialogue in dialogues
+        for row in dialogue.present[dialogue.labels >= 0].tolist()
+    ]
 
 
 def _without(
@@ -235,7 +262,7 @@ def _through_windows(
     return {head: torch.cat([part[head] for part in parts]) for head in parts[0]}
 
 
-def _labelled(
+def labelled(
     logits: Sequence[NDArray[np.float32]], dialogues: Sequence[FeaturedDialogue]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Logits [n, classes] and labels [n] of all utterances that have a label."""
@@ -249,7 +276,7 @@ def _measured(
     temperature: float,
     classes: Sequence[str],
 ) -> Measured:
-    rows, labels = _labelled(logits, dialogues)
+    rows, labels = labelled(logits, dialogues)
     raw, tempered = softmax(rows), softmax(rows, temperature)
     answers = [one.argmax(1).astype(np.int64) for one in logits]
     return Measured(

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from original import Original, Sizes, objective
 from torch import Tensor
 from torch.nn import functional
 
 from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.consistency import ssc
-from gscon_live.model.networks.original import Original, Sizes, objective
 
 Array = NDArray[np.float64]
 PAIRS = (("text", "visual"), ("text", "audio"), ("audio", "visual"))

@@ -17,13 +17,13 @@ from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import NETWORKS
 from gscon_live.train import balance
 from gscon_live.train.balance import PLUGINS, Training
-from gscon_live.train.balance.plugin import Seen
+from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
 from gscon_live.train.engine.trainer import State, fabric, train
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
-from gscon_live.train.networks.task import ConversationCourse
+from gscon_live.train.networks.task import ConversationTask
 
 RECIPE = ConversationRecipe(
     epochs=2, batch=4, width=8, heads=2, window=4, patience=None, learning_rate=5e-3,
@@ -33,11 +33,13 @@ CPU = fabric("cpu")
 #: What each plug-in leaves in the history.
 TRACES = {
     "fagm": {"factor_text", "factor_audio", "factor_visual"},
+    "gdc": {"loss_gdc", "cosine_text_audio", "cosine_text_visual", "cosine_audio_visual"},
     "graph": {"loss_graph_heterogeneous"},
     "hvd": {"loss_hvd_low", "loss_hvd_high"},
     "margin": {"loss_margin"},
     "ogm_ge": {"factor_text", "factor_audio", "factor_visual"},
     "ratio": {"factor_text", "factor_audio", "factor_visual"},
+    "ssc": {"loss_ssc"},
 }
 #: What all plug-ins go together with.
 TRAINING = Training(modalities=3, devices=1, epochs=9, scaled="gradient")
@@ -50,7 +52,7 @@ def changed(**values: object) -> ConversationRecipe:
 
 
 def fitted(made: ConversationRecipe, state: State | None = None, epochs: int = 2) -> State:
-    course = ConversationCourse(made, corpus(), 1, CPU)
+    course = ConversationTask(made, corpus(), 1, CPU)
     return train(course, dataclasses.replace(plan(made, 1), epochs=epochs), CPU, state)
 
 
@@ -58,13 +60,15 @@ def fitted(made: ConversationRecipe, state: State | None = None, epochs: int = 2
 @pytest.mark.parametrize("name", PLUGINS)
 def test_every_plugin_trains_every_network(name: str, network: str) -> None:
     mode = ("full", "causal", "buffer")[(len(name) + len(network)) % 3]
-    without = fitted(changed(model=network, context=mode, plugins={}), epochs=1).history[-1]
+    size = {"model": network, "context": mode, "batch": 12}
+    without = fitted(changed(**size, plugins={}), epochs=1).history[-1]
     for scaled in ("gradient", "update"):
-        made = changed(model=network, context=mode, plugins={name: {}}, scaled=scaled)
+        made = changed(**size, plugins={name: {}}, scaled=scaled)
         last = fitted(made, epochs=1).history[-1]
         left = set(last) - set(without)
         assert left
-        assert TRACES.get(name, left) <= left
+        # The cosines are measured now and then without GDC, too.
+        assert TRACES.get(name, left) <= left | {one for one in without if "cosine" in one}
         assert last["loss_final"] != without["loss_final"]
         if not any(one.startswith("factor_") for one in left):
             break  # scales nothing
@@ -72,7 +76,7 @@ def test_every_plugin_trains_every_network(name: str, network: str) -> None:
 
 @pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"gscon"}))
 def test_the_consistency_losses_train_every_network(network: str) -> None:
-    made = changed(model=network, gdc=0.5, ssc=1.0, plugins={})
+    made = changed(model=network, plugins={"gdc": {}, "ssc": {}})
     last = fitted(made, epochs=1).history[-1]
     assert {"loss_gdc", "loss_ssc", "cosine_text_audio"} <= set(last)
     assert -1 <= last["loss_gdc"] < 0 < last["loss_ssc"]
@@ -110,7 +114,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
 
     stop = Stop()
     with pytest.raises(KeyboardInterrupt):
-        train(ConversationCourse(made, corpus(), 1, CPU), plan(made, 1), CPU, None, stop)
+        train(ConversationTask(made, corpus(), 1, CPU), plan(made, 1), CPU, None, stop)
     on = fitted(made, stop.state)
     for part in ("network", "average", "best", "optimiser"):
         ours, theirs = getattr(whole, part), getattr(on, part)
@@ -119,7 +123,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
 
 
 def test_plugins_that_learn_are_trained_and_are_no_part_of_the_checkpoint() -> None:
-    course = ConversationCourse(changed(model="dmd"), corpus(), 1, CPU)
+    course = ConversationTask(changed(model="dmd"), corpus(), 1, CPU)
     before = {name: x.clone() for name, x in course.learner.state_dict().items()}
     state = train(course, plan(changed(model="dmd"), 1), CPU)
     beside = [name for name in before if name.startswith("plugins.")]
@@ -138,7 +142,7 @@ def test_plugins_that_learn_are_trained_and_are_no_part_of_the_checkpoint() -> N
         ({"ratio": {}}, {"epochs": 3}, "ratio.*3 epochs.*plugins.ratio.start"),
         ({}, {"scaled": "update"}, "scaled=update.*fagm, ogm_ge, ratio.*scaled=gradient"),
         ({"hvd": {}}, {"scaled": "update"}, "scaled=update.*scaled=gradient"),
-        ({"pmr": {}}, {}, "'pmr'.*fagm, graph, hvd, margin, ogm_ge, ratio"),
+        ({"pmr": {}}, {}, "'pmr'.*ssc, gdc, fagm, graph, hvd, margin, ogm_ge, ratio"),
         ({"ratio": {"beta": 1}}, {}, "'ratio'.*beta.*alpha, start, noise, continuous"),
         ({"ratio": {"alpha": "much"}}, {}, "'ratio'.*alpha"),
         ({"graph": {"prior": "released"}}, {}, "'graph'.*edges=all"),
@@ -164,7 +168,7 @@ def test_processes_that_train_together_are_several_devices() -> None:
     made = changed(plugins={"fagm": {}})
     assert made.devices == 1
     with pytest.raises(InputError, match=r"fagm.*several devices"):
-        ConversationCourse(made, corpus(), 1, Two())  # type: ignore[arg-type]
+        ConversationTask(made, corpus(), 1, Two())  # type: ignore[arg-type]
 
 
 class Recorded(Scaling):
@@ -224,7 +228,7 @@ def test_losses_and_one_that_scales_go_together() -> None:
 def test_a_corpus_of_one_modality_has_nothing_to_balance() -> None:
     made = changed(model="mlp", plugins={"hvd": {}})
     with pytest.raises(InputError, match="there is one"):
-        ConversationCourse(made, corpus(modalities=("text",)), 1, CPU)
+        ConversationTask(made, corpus(modalities=("text",)), 1, CPU)
 
 
 def test_the_ratio_waits_for_its_epoch() -> None:
@@ -237,8 +241,8 @@ def test_the_ratio_waits_for_its_epoch() -> None:
 def test_the_parts_of_a_step_are_scaled_and_taught_as_one() -> None:
     """Whatever their number, each plug-in gives the same losses and factors."""
     for name in PLUGINS:
-        if name == "margin":
-            continue  # draws utterances from each part
+        if name in ("gdc", "margin", "ssc"):
+            continue  # means of the parts, the last two of utterances drawn from each
         one, three = (
             _step(changed(model="dmd", dropout=0.0, plugins={name: {}}), parts) for parts in (1, 3)
         )
@@ -254,7 +258,7 @@ def _step(
 ) -> tuple[dict[str, float], list[torch.Tensor], list[torch.Tensor]]:
     """What a step tells, its factors and its gradients, without missing modalities."""
     still = msgspec.structs.replace(made, absence=Absence(0, 0, 0), batch=12)
-    course = ConversationCourse(still, corpus(), 1, CPU)
+    course = ConversationTask(still, corpus(), 1, CPU)
     course.learner.train()
     random = torch.Generator().manual_seed(1)
     (step,) = course.epoch(random, parts)
@@ -267,16 +271,31 @@ def _step(
     return scaling.told, factors, gradients
 
 
-def seen_of(course: ConversationCourse, parts: int = 1) -> Sequence[Seen]:
+def contexts_of(task: ConversationTask, parts: int = 1) -> Sequence[StepContext]:
     """What plug-ins see of a step."""
     random = torch.Generator().manual_seed(1)
-    for part in next(iter(course.epoch(random, parts))):
-        course.loss(part, random, False)
-    return course._seen
+    for part in next(iter(task.epoch(random, parts))):
+        task.loss(part, random, False)
+    return task._step
 
 
 def test_plugins_see_the_modalities_in_the_order_of_the_masks() -> None:
-    course = ConversationCourse(changed(plugins={"hvd": {}}), corpus(), 1, CPU)
-    (seen,) = seen_of(course)
-    assert seen.targets.present.shape[1] == len(MODALITIES)
-    assert list(seen.answers.specific) == list(MODALITIES)
+    task = ConversationTask(changed(plugins={"fagm": {}}), corpus(), 1, CPU)
+    (context,) = contexts_of(task)
+    assert context.targets.present.shape[1] == len(MODALITIES)
+    assert list(context.answers.specific) == list(MODALITIES)
+
+
+def test_plugins_take_their_turn_in_one_order_whatever_the_recipes() -> None:
+    """So that the same recipe, written in another order, gives the same weights."""
+    chosen = {"margin": {"rows": 3}, "gdc": {}, "ssc": {"rows": 4}, "hvd": {}}
+    first = changed(plugins=chosen)
+    second = changed(plugins=dict(reversed(chosen.items())))
+    assert list(first.plugins or {}) == list(second.plugins or {})
+    ours, theirs = fitted(first, epochs=1), fitted(second, epochs=1)
+    assert all(torch.equal(x, theirs.network[name]) for name, x in ours.network.items())
+
+
+def test_the_cosines_are_measured_where_nothing_is_trained_by_them() -> None:
+    for plugins in ({}, {"ssc": {}}, {"gdc": {}}):
+        assert "cosine_text_audio" in fitted(changed(plugins=plugins), epochs=1).history[-1]

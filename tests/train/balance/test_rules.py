@@ -26,7 +26,7 @@ from gscon_live.train.balance import fagm
 from gscon_live.train.balance.graph import GraphDistillation, GraphSettings, pairs, prior
 from gscon_live.train.balance.hierarchical import HierarchicalDistillation, HierarchicalSettings
 from gscon_live.train.balance.margin import Margin, MarginSettings, margin_loss
-from gscon_live.train.balance.plugin import Seen
+from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.balance.strength import (
     OGMGE,
     OGMGESettings,
@@ -38,7 +38,7 @@ from gscon_live.train.balance.strength import (
     strengths,
 )
 from gscon_live.train.engine.gradient_scaling import Scaling
-from gscon_live.train.engine.losses import Targets, Weighting, mass
+from gscon_live.train.engine.losses import Targets, Weighting, mass, network_losses
 
 DIMS = {"text": 5, "audio": 3, "visual": 4}
 CLASSES = 3
@@ -50,9 +50,9 @@ def network(name: str = "gscon", mode: str = "causal") -> Network:
                               classes=CLASSES, network=name, encoder="transformer"))  # type: ignore[arg-type]  # fmt: skip
 
 
-def seen_by(
+def context_of(
     net: Network, missing: float = 0.3, batch: int = 3, count: int = 5, last: bool = False
-) -> Seen:
+) -> StepContext:
     """What a network answers to made-up conversations, or (`last`) to windows at their last place;
     one is shorter than the others."""
     random = torch.Generator().manual_seed(4)
@@ -72,18 +72,20 @@ def seen_by(
     there = conversations.present[:, answered].flatten(0, 1)[rows]
     targets = Targets(rows, labels, there)
     answers = net(conversations, last)
-    return Seen(conversations, last, answers, targets, mass([targets], Weighting()))
+    step = mass([targets], Weighting())
+    losses = network_losses(net.modalities, answers, targets, Weighting(), step)
+    return StepContext(net, conversations, last, answers, targets, step, losses)
 
 
-def padded(seen: Seen, more: int = 3) -> Seen:
+def padded(context: StepContext, more: int = 3) -> StepContext:
     """The same with so many more places of padding, in which anything stands: before windows, whose
     last place is answered, and after conversations."""
     random = torch.Generator().manual_seed(9)
-    c = seen.conversations
+    c = context.conversations
     batch, count = c.valid.shape
 
     def beside(given: Tensor, padding: Tensor) -> Tensor:
-        return torch.cat([padding, given] if seen.last else [given, padding], 1)
+        return torch.cat([padding, given] if context.last else [given, padding], 1)
 
     made = Conversations(
         {m: beside(x, torch.randn(batch, more, x.shape[-1], generator=random))
@@ -92,10 +94,10 @@ def padded(seen: Seen, more: int = 3) -> Seen:
         beside(c.speakers, torch.randint(3, (batch, more), generator=random)),
         beside(c.valid, torch.zeros(batch, more, dtype=torch.bool)),
     )  # fmt: skip
-    rows = seen.targets.rows
-    if not seen.last:
+    rows = context.targets.rows
+    if not context.last:
         rows = rows + more * (rows // count)
-    return replace(seen, conversations=made, targets=replace(seen.targets, rows=rows))
+    return replace(context, conversations=made, targets=replace(context.targets, rows=rows))
 
 
 def test_the_factors_of_fagm_for_given_gaps() -> None:
@@ -183,8 +185,8 @@ def test_fagm_tells_what_depends_on_one_modality_from_what_depends_on_several(na
 
 def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> None:
     net = network("mlp").train()
-    seen = seen_by(net, missing=0.0)
-    made = fagm.FAGM(net, fagm.FAGMSettings(gamma=0.5, beta=0.5)).scaling([seen], 0)
+    context = context_of(net, missing=0.0)
+    made = fagm.FAGM(net, fagm.FAGMSettings(gamma=0.5, beta=0.5)).scaling([context], 0)
     assert made is not None
     assert net.training
     net.eval()
@@ -192,24 +194,24 @@ def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> Non
     def loss(erased: str | None) -> tuple[float, Tensor]:
         read = []
         hook = net.hidden[0].register_forward_pre_hook(lambda _, x: read.append(x[0]))
-        present = seen.conversations.present.clone()
+        present = context.conversations.present.clone()
         if erased:
             present[..., MODALITIES.index(erased)] = False
         given = Conversations(
-            seen.conversations.features, present, seen.conversations.speakers,
-            seen.conversations.valid,
+            context.conversations.features, present, context.conversations.speakers,
+            context.conversations.valid,
         )  # fmt: skip
         with torch.no_grad():
-            logits = net(given).final.flatten(0, 1)[seen.targets.rows]
+            logits = net(given).final.flatten(0, 1)[context.targets.rows]
         hook.remove()
-        return float(functional.cross_entropy(logits, seen.targets.labels)), read[0]
+        return float(functional.cross_entropy(logits, context.targets.labels)), read[0]
 
     whole, before = loss(None)
     gaps, moved = {}, {}
     for m in MODALITIES:
         lost, after = loss(m)
         gaps[m] = lost - whole
-        moved[m] = (before - after).abs()[seen.conversations.valid].mean(0)
+        moved[m] = (before - after).abs()[context.conversations.valid].mean(0)
     leads = fagm.lead(gaps, 0.5)
     factors = {id(p): one for p, one in made.factors}
     for m in MODALITIES:
@@ -226,9 +228,9 @@ def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> Non
 @pytest.mark.parametrize("name", NETWORKS)
 def test_padding_changes_no_factor_of_fagm(name: str, mode: str) -> None:
     net = network(name, mode)
-    seen = seen_by(net, last=mode == "buffer")
+    context = context_of(net, last=mode == "buffer")
     mine, theirs = (
-        fagm.FAGM(net, fagm.FAGMSettings()).scaling([one], 0) for one in (seen, padded(seen))
+        fagm.FAGM(net, fagm.FAGMSettings()).scaling([one], 0) for one in (context, padded(context))
     )
     assert mine is not None
     assert theirs is not None
@@ -252,7 +254,7 @@ def test_what_depends_on_no_modality_is_left_alone_by_fagm() -> None:
 
 def test_fagm_slows_how_recurrent_networks_read_and_not_how_they_remember() -> None:
     net = network("dialogue_rnn")
-    made = fagm.FAGM(net, fagm.FAGMSettings(beta=1.0)).scaling([seen_by(net)], 0)
+    made = fagm.FAGM(net, fagm.FAGMSettings(beta=1.0)).scaling([context_of(net)], 0)
     assert made is not None
     factors = {id(parameter): factor for parameter, factor in made.factors}
     for cell in (one for one in net.modules() if isinstance(one, nn.GRUCell)):
@@ -265,7 +267,7 @@ def test_fagm_slows_how_recurrent_networks_read_and_not_how_they_remember() -> N
 def test_fagm_makes_its_factors_anew_every_so_many_steps_of_an_epoch() -> None:
     net = network("mlp")
     plugin = fagm.FAGM(net, fagm.FAGMSettings(every=2))
-    steps = [seen_by(net, missing=share) for share in (0.0, 0.5, 0.2)]
+    steps = [context_of(net, missing=share) for share in (0.0, 0.5, 0.2)]
     first, second, third = (plugin.scaling([one], 0) for one in steps)
     assert first is second
     assert third is not second
@@ -290,14 +292,14 @@ def test_the_continuous_coefficient_begins_at_one() -> None:
 
 def test_strengths_are_mean_probabilities_of_the_label_where_the_modality_is() -> None:
     net = network()
-    seen = seen_by(net)
-    found = strengths([seen, seen], MODALITIES)
+    context = context_of(net)
+    found = strengths([context, context], MODALITIES)
     for place, m in enumerate(MODALITIES):
         told = []
-        for n, row in enumerate(seen.targets.rows.tolist()):
-            if seen.targets.present[n, place]:
-                logits = seen.answers.specific[m].flatten(0, 1)[row].tolist()
-                top = math.exp(logits[int(seen.targets.labels[n])])
+        for n, row in enumerate(context.targets.rows.tolist()):
+            if context.targets.present[n, place]:
+                logits = context.answers.specific[m].flatten(0, 1)[row].tolist()
+                top = math.exp(logits[int(context.targets.labels[n])])
                 told.append(top / sum(map(math.exp, logits)))
         assert found[m] == pytest.approx(sum(told) / len(told), rel=1e-4)
 
@@ -315,13 +317,13 @@ def test_ratios_of_strengths() -> None:
 @pytest.mark.parametrize("name", ["ratio", "ogm_ge"])
 def test_modulation_by_strength_scales_the_encoders_alone(name: str) -> None:
     net = network()
-    seen = seen_by(net)
-    strong = strengths([seen], MODALITIES)
+    context = context_of(net)
+    strong = strengths([context], MODALITIES)
     if name == "ratio":
-        made = Ratio(net, RatioSettings(alpha=0.3, start=0)).scaling([seen], 0)
+        made = Ratio(net, RatioSettings(alpha=0.3, start=0)).scaling([context], 0)
         ratios: Mapping[str, float] = against_weakest(strong)
     else:
-        made = OGMGE(net, OGMGESettings(alpha=0.3)).scaling([seen], 0)
+        made = OGMGE(net, OGMGESettings(alpha=0.3)).scaling([context], 0)
         ratios = against_others(strong)
     assert made is not None
     factors = {id(p): float(one) for p, one in made.factors}
@@ -338,20 +340,20 @@ def test_modulation_by_strength_scales_the_encoders_alone(name: str) -> None:
 @pytest.mark.parametrize("stop", [False, True])
 def test_hierarchical_distillation_by_loops(stop: bool) -> None:
     net = network("cmath")
-    seen = seen_by(net)
+    context = context_of(net)
     plugin = HierarchicalDistillation(net, HierarchicalSettings(1.5, 2.0, stop))
-    found = plugin.losses(seen, torch.Generator())
+    found = plugin.losses(context, torch.Generator())
     low = high = 0.0
-    answers = seen.answers
-    for n, row in enumerate(seen.targets.rows.tolist()):
+    answers = context.answers
+    for n, row in enumerate(context.targets.rows.tolist()):
         fused = answers.fused.flatten(0, 1)[row]
         said = answers.final.flatten(0, 1)[row].softmax(-1)
         for place, m in enumerate(MODALITIES):
-            if seen.targets.present[n, place]:
+            if context.targets.present[n, place]:
                 low += ((fused - answers.encoded[m].flatten(0, 1)[row]) ** 2).mean().item()
                 own = answers.specific[m].flatten(0, 1)[row].softmax(-1)
                 high += sum((p * (p / q).log()).item() for p, q in zip(said, own, strict=True))
-    count = len(seen.targets.rows)
+    count = len(context.targets.rows)
     assert found["hvd_low"].item() == pytest.approx(1.5 * low / count, rel=1e-4)
     assert found["hvd_high"].item() == pytest.approx(2.0 * high / count, rel=1e-4)
     torch.autograd.backward(found["hvd_high"])
@@ -395,11 +397,11 @@ def test_a_margin_without_anchors_is_nothing() -> None:
 def test_the_margin_is_of_common_parts_where_there_are_any() -> None:
     for name, part in (("dmd", "shared"), ("cmath", "encoded")):
         net = network(name)
-        seen = seen_by(net)
+        context = context_of(net)
         plugin = Margin(net, MarginSettings(weight=2.0, rows=100))
-        found = plugin.losses(seen, torch.Generator().manual_seed(0))["margin"]
-        vectors = torch.stack([seen.rows(x) for x in getattr(seen.answers, part).values()])
-        wanted = margin_loss(vectors, seen.targets.labels, seen.targets.present, 0.2)
+        found = plugin.losses(context, torch.Generator().manual_seed(0))["margin"]
+        vectors = torch.stack([context.rows(x) for x in getattr(context.answers, part).values()])
+        wanted = margin_loss(vectors, context.targets.labels, context.targets.present, 0.2)
         assert found.item() == pytest.approx(2 * wanted.item(), rel=1e-5)
 
 
@@ -420,21 +422,21 @@ def test_the_priors_of_the_released_dmd() -> None:
 )
 def test_graph_distillation_by_loops(edges: str, preferred: str) -> None:
     net = network("dmd")
-    seen = seen_by(net)
+    context = context_of(net)
     torch.manual_seed(6)
     made = GraphSettings(weight=0.5, size=4, edges=edges, prior=preferred)  # type: ignore[arg-type]
     plugin = GraphDistillation(net, made)
-    found = plugin.losses(seen, torch.Generator())
-    rows = seen.targets.rows.tolist()
+    found = plugin.losses(context, torch.Generator())
+    rows = context.targets.rows.tolist()
     order = pairs(MODALITIES)
     for name, logits, vectors in (
-        ("homogeneous", seen.answers.homogeneous, seen.answers.shared),
-        ("heterogeneous", seen.answers.specific, seen.answers.encoded),
+        ("homogeneous", context.answers.homogeneous, context.answers.shared),
+        ("heterogeneous", context.answers.specific, context.answers.encoded),
     ):
         graph = plugin.graphs[name]
         total, learned = 0.0, []
         for n, row in enumerate(rows):
-            there = {m: bool(seen.targets.present[n, i]) for i, m in enumerate(MODALITIES)}
+            there = {m: bool(context.targets.present[n, i]) for i, m in enumerate(MODALITIES)}
             node = {
                 m: torch.cat([graph.from_logits(logits[m].flatten(0, 1)[row]),
                               graph.from_vectors(vectors[m].flatten(0, 1)[row])])
@@ -564,4 +566,4 @@ def test_the_answers_of_a_network_without_common_parts_have_one_graph() -> None:
         "homogeneous",
         "heterogeneous",
     ]
-    assert isinstance(seen_by(network("dmd")).answers, Answers)
+    assert isinstance(context_of(network("dmd")).answers, Answers)

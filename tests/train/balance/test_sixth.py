@@ -12,7 +12,7 @@ from made_corpus import corpus
 
 from gscon_live.train.engine.trainer import fabric, train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
-from gscon_live.train.networks.task import ConversationCourse
+from gscon_live.train.networks.task import ConversationTask
 
 HERE = Path(__file__).parent
 
@@ -29,7 +29,7 @@ def test_the_readmes_network_and_plugin_are_trained_by_their_names(
                                heads=2, learning_rate=0.02)  # fmt: skip
     made = resolved(asked)
     history = train(
-        ConversationCourse(made, corpus(), 1, fabric("cpu")), plan(made, 1), fabric("cpu")
+        ConversationTask(made, corpus(), 1, fabric("cpu")), plan(made, 1), fabric("cpu")
     ).history
     assert history[-1]["loss_final"] < history[0]["loss_final"]
     assert 0 < history[-1]["loss_agree"] < 1

@@ -4,11 +4,13 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_material import DIMS, corpus
+from made_material import DIMS, RECIPE, material, split
 
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.train.data.composed import Absence, Agreement, batch, compose, with_absences
+from gscon_live.train.data.batching import Windows
+from gscon_live.train.data.composed import Absence, Agreement, compose, with_absences
+from gscon_live.train.networks import composed_task
 
 ALWAYS = {"audio": Agreement(1.0, 0.0), "visual": Agreement(1.0, 0.0)}
 
@@ -18,24 +20,52 @@ def centres(name: str) -> np.ndarray:
 
 
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 50), context=st.integers(1, 9))
-def test_a_window_is_the_last_utterances_of_its_own_dialogue(seed: int, context: int) -> None:
-    made = corpus(6, seed, context)
-    turns = [(d, turn) for d, turns in enumerate(made.dialogues) for turn in turns]
-    assert made.windows.shape == (len(turns), context)
-    for place, window in enumerate(made.windows.tolist()):
-        kept = [p for p in window if p >= 0]
-        assert window == [-1] * (context - len(kept)) + kept
-        assert kept == list(range(place - len(kept) + 1, place + 1))
-        assert {turns[p][0] for p in kept} == {turns[place][0]}
-        first = kept[0] == 0 or turns[kept[0] - 1][0] != turns[place][0]
-        assert len(kept) == context or first
-        names = [turns[p][1].speaker for p in kept]
-        assert made.speakers[place, context - len(kept) :].tolist() == speakers_by_appearance(names)
+@given(seed=st.integers(0, 50))
+def test_composed_dialogues_are_those_of_the_split_with_other_voices_and_faces(seed: int) -> None:
+    parts = split(6, seed)
+    way = compose(parts, ALWAYS, np.random.default_rng(seed), clean=True)
+    dialogues = way.dialogues(parts)
+    assert len(dialogues) == len(parts.dialogues)
+    place = 0
+    for dialogue, turns in zip(dialogues, parts.dialogues, strict=True):
+        assert dialogue.labels.tolist() == [turn.emotion for turn in turns]
+        names = [turn.speaker for turn in turns]
+        assert dialogue.speakers.tolist() == speakers_by_appearance(names)
+        rows = slice(place, place + len(turns))
+        assert torch.equal(dialogue.features["text"], parts.text[rows, 0])
+        for m in MODALITIES:
+            assert torch.equal(dialogue.features[m], way.features[m][rows])
+        assert torch.equal(dialogue.present, way.present[rows])
+        place += len(turns)
+
+
+def test_training_dialogues_are_composed_anew_with_each_draw() -> None:
+    made = composed_task.corpus(RECIPE, material())
+    draws = [made.epoch(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    first, again, other = (
+        torch.cat([dialogue.features["audio"] for dialogue in dialogues]) for dialogues in draws
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    for dialogues in draws:
+        labels = torch.cat([dialogue.labels for dialogue in dialogues])
+        assert torch.equal(labels, material().train.emotions)
+
+
+def test_training_shows_all_versions_of_what_dialogues_are_composed_of() -> None:
+    given = material()
+    made = composed_task.corpus(RECIPE, given)
+    for m, rows in (
+        ("text", given.train.text),
+        ("audio", torch.from_numpy(given.train.voices.vectors)),
+        ("visual", torch.from_numpy(given.train.faces.vectors)),
+    ):
+        assert torch.equal(made.training_features(m), rows.reshape(-1, DIMS[m]))
+    assert made.label_counts.sum() == len(given.train.emotions)
 
 
 def test_full_agreement_shows_the_emotion_of_the_utterance() -> None:
-    made = corpus(40, 0)
+    made = split(40, 0)
     way = compose(made, ALWAYS, np.random.default_rng(0), clean=True)
     for place, name in ((1, "audio"), (2, "visual")):
         there = way.present[:, place]
@@ -45,14 +75,14 @@ def test_full_agreement_shows_the_emotion_of_the_utterance() -> None:
 
 
 def test_what_an_actor_never_shows_is_missing_not_faked() -> None:
-    made = corpus(60, 0)
+    made = split(60, 0)
     way = compose(made, ALWAYS, np.random.default_rng(0), clean=True)
     assert set(made.emotions[~way.present[:, 1]].tolist()) == {1}
     assert way.present[:, [0, 2]].all()
 
 
 def test_agreement_is_as_often_as_stated() -> None:
-    made = corpus(400, 0)
+    made = split(400, 0)
     agreement = {"audio": Agreement(1.0, 0.0), "visual": Agreement(0.5, 0.3)}
     way = compose(made, agreement, np.random.default_rng(0), clean=True)
     nearest = ((way.features["visual"].numpy()[:, None] - centres("visual")) ** 2).sum(-1).argmin(1)
@@ -65,7 +95,7 @@ def test_agreement_is_as_often_as_stated() -> None:
 
 
 def test_a_speaker_keeps_one_actor_in_a_dialogue() -> None:
-    made = corpus(30, 0)
+    made = split(30, 0)
     way = compose(made, ALWAYS, np.random.default_rng(5), clean=True)
     owner = {row.tobytes(): o for row, o in zip(made.voices.vectors[:, 0], made.voices.owners)}  # noqa: B905
     start = 0
@@ -80,20 +110,19 @@ def test_a_speaker_keeps_one_actor_in_a_dialogue() -> None:
 
 
 def test_only_the_modalities_asked_for_are_there() -> None:
-    made = corpus(5, 0)
-    way = compose(made, ALWAYS, np.random.default_rng(0), clean=True)
-    rows = torch.arange(len(made.emotions))
-    windows = batch(made, way, rows, ("audio",))
-    assert not windows.present[..., [0, 2]].any()
-    assert windows.present[..., 1].any()
-    assert not windows.present[~windows.valid].any()
-    assert not batch(made, way, rows, ()).present.any()
+    parts = split(5, 0)
+    way = compose(parts, ALWAYS, np.random.default_rng(0), clean=True)
+    for dialogue, whole in zip(way.dialogues(parts, ("audio",)), way.dialogues(parts), strict=True):
+        assert not dialogue.present[:, [0, 2]].any()
+        assert torch.equal(dialogue.present[:, 1], whole.present[:, 1])
+    assert not any(dialogue.present.any() for dialogue in way.dialogues(parts, ()))
 
 
 def test_absences_only_take_away_and_nothing_else_changes() -> None:
-    made = corpus(30, 0)
-    way = compose(made, ALWAYS, np.random.default_rng(0), clean=True)
-    windows = batch(made, way, torch.arange(len(made.emotions)))
+    parts = split(30, 0)
+    way = compose(parts, ALWAYS, np.random.default_rng(0), clean=True)
+    whole = Windows(way.dialogues(parts), 4)
+    windows = whole.take(range(len(whole.lengths))).conversations
     random = torch.Generator().manual_seed(0)
     none = with_absences(windows, Absence(0, 0, 0), random)
     assert torch.equal(none.present, windows.present)
@@ -109,7 +138,7 @@ def test_absences_only_take_away_and_nothing_else_changes() -> None:
 
 
 def test_a_habit_is_one_expression_for_all_that_a_speaker_says() -> None:
-    made = corpus(60, 0)
+    made = split(60, 0)
     agreement = {"audio": Agreement(1.0, 0.0), "visual": Agreement(1.0, 0.0, habit=1.0)}
     way = compose(made, agreement, np.random.default_rng(0), clean=True)
     nearest = ((way.features["visual"].numpy()[:, None] - centres("visual")) ** 2).sum(-1).argmin(1)

@@ -1,4 +1,4 @@
-"""GSCon's objective, against plain formulas, and in parts."""
+"""The objective: a network's own losses and GSCon's two, against plain formulas, and in parts."""
 
 import dataclasses
 from itertools import combinations
@@ -12,8 +12,18 @@ from made_corpus import DIMS, LABELS, corpus
 
 from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import Answers, Architecture, Network, build
+from gscon_live.train import balance
+from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.batching import Dialogues
-from gscon_live.train.engine.losses import Mass, Targets, Weighting, mass, objective
+from gscon_live.train.engine.losses import (
+    Mass,
+    Targets,
+    Terms,
+    Weighted,
+    Weighting,
+    mass,
+    network_losses,
+)
 
 SIX = ("final", "auxiliary", "common", *MODALITIES)
 CLASSES = torch.tensor([0.5, 1.0, 2.0])
@@ -32,6 +42,26 @@ def answered(net: Network) -> tuple[Answers, Targets]:
 
 def random() -> torch.Generator:
     return torch.Generator().manual_seed(1)
+
+
+def objective(
+    net: Network,
+    answers: Answers,
+    targets: Targets,
+    weighting: Weighting,
+    step: Mass,
+    plugins: balance.Chosen = {},  # noqa: B006 - it is only read
+    measure: bool = False,
+    draws: torch.Generator | None = None,
+) -> Terms:
+    """The objective of a batch that was answered."""
+    conversations = Dialogues(corpus(modalities=net.modalities).splits["train"]).take(range(5))
+    losses = network_losses(net.modalities, answers, targets, weighting, step)
+    context = StepContext(net, conversations.conversations, False, answers, targets, step, losses)
+    return balance.objective(context, balance.plugins(plugins, net), draws or random(), measure)
+
+
+BOTH: balance.Chosen = {"ssc": {"weight": 1.0}, "gdc": {"weight": 0.5}}
 
 
 def plain_cross_entropy(
@@ -58,7 +88,7 @@ def test_the_six_terms_are_weighted_means_over_the_utterances_that_have_label_an
     net = network()
     answers, targets = answered(net)
     weighting = Weighting(smoothing=0.1, classes=classes)
-    found = objective(net, answers, targets, weighting, mass([targets], weighting), random())
+    found = objective(net, answers, targets, weighting, mass([targets], weighting))
     everywhere = torch.ones(len(targets.rows), dtype=torch.bool)
     wanted = {
         "final": plain_cross_entropy(answers.final, targets, weighting, everywhere),
@@ -85,7 +115,7 @@ def test_soft_labels_are_the_labels_in_their_proportions(classes: torch.Tensor |
     soft = torch.rand(count, len(LABELS), generator=random())
     soft /= soft.sum(1, keepdim=True)
     softly = dataclasses.replace(targets, soft=soft)
-    found = objective(net, answers, softly, weighting, mass([softly], weighting), random())
+    found = objective(net, answers, softly, weighting, mass([softly], weighting))
     weights = torch.ones(len(LABELS)) if classes is None else classes
     total = 0.0
     for label in range(len(LABELS)):
@@ -102,7 +132,7 @@ def test_a_direct_head_learns_from_the_utterances_that_have_words() -> None:
     net = network(direct=2).train()
     answers, targets = answered(net)
     assert answers.direct is not None
-    found = objective(net, answers, targets, Weighting(), mass([targets], Weighting()), random())
+    found = objective(net, answers, targets, Weighting(), mass([targets], Weighting()))
     wanted = plain_cross_entropy(answers.direct, targets, Weighting(), targets.present[:, 0])
     assert float(found.parts["direct"]) == pytest.approx(wanted, rel=1e-5)
     assert found.total.item() == pytest.approx(float(sum(found.parts.values())), rel=1e-5)
@@ -124,8 +154,9 @@ def test_the_consistency_losses_are_weighed_and_added() -> None:
     net = network()
     answers, targets = answered(net)
     step = mass([targets], Weighting())
-    task = objective(net, answers, targets, Weighting(), step, random())
-    both = objective(net, answers, targets, Weighting(gdc=0.5, ssc=2.0), step, random())
+    chosen = {"ssc": {"weight": 2.0}, "gdc": {"weight": 0.5}}
+    task = objective(net, answers, targets, Weighting(), step)
+    both = objective(net, answers, targets, Weighting(), step, chosen)
     assert -1 <= float(both.parts["gdc"]) < 0 < float(both.parts["ssc"])
     wanted = task.total + 0.5 * both.parts["gdc"] + 2.0 * both.parts["ssc"]
     assert both.total.item() == pytest.approx(wanted.item(), rel=1e-6)
@@ -135,8 +166,11 @@ def test_the_consistency_losses_are_weighed_and_added() -> None:
 def test_the_cosines_are_those_of_the_gradients_and_agree_with_gdc() -> None:
     net = network()
     answers, targets = answered(net)
-    weighting = Weighting(gdc=0.5)
-    found = objective(net, answers, targets, weighting, mass([targets], weighting), random(), True)
+    step = mass([targets], Weighting())
+    found = objective(net, answers, targets, Weighting(), step, {"gdc": {}})
+    measured = objective(net, answers, targets, Weighting(), step, measure=True)
+    assert found.cosines == measured.cosines
+    assert objective(net, answers, targets, Weighting(), step, {"ssc": {}}).cosines == {}
     gradients = {}
     for m in MODALITIES:
         fresh = net(Dialogues(corpus().splits["train"]).take(range(5)).conversations)
@@ -162,17 +196,9 @@ def test_a_modality_that_nobody_has_says_nothing() -> None:
     batch = dataclasses.replace(
         batch, conversations=dataclasses.replace(batch.conversations, present=present)
     )
-    weighting = Weighting(gdc=0.5, ssc=1.0)
     targets = batch.targets
-    found = objective(
-        net,
-        net(batch.conversations),
-        targets,
-        weighting,
-        mass([targets], weighting),
-        random(),
-        True,
-    )
+    step = mass([targets], Weighting())
+    found = objective(net, net(batch.conversations), targets, Weighting(), step, BOTH, True)
     assert set(found.parts) == {*SIX, "gdc", "ssc"} - {"audio"}
     assert set(found.cosines) == {"text_visual"}
     assert found.total.isfinite()
@@ -181,8 +207,8 @@ def test_a_modality_that_nobody_has_says_nothing() -> None:
 def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
     net = network({"text": 6})
     answers, targets = answered(net)
-    weighting = Weighting(gdc=0.5, ssc=1.0)
-    found = objective(net, answers, targets, weighting, mass([targets], weighting), random(), True)
+    step = mass([targets], Weighting())
+    found = objective(net, answers, targets, Weighting(), step, BOTH, True)
     assert set(found.parts) == {"final", "auxiliary", "common", "text"}
     assert found.cosines == {}
 
@@ -191,8 +217,8 @@ def test_heads_that_a_network_does_not_have_are_left_out() -> None:
     net = network()
     answers, targets = answered(net)
     bare = Answers(answers.final, answers.specific, answers.encoded, answers.fused)
-    weighting = Weighting(gdc=0.5, ssc=1.0)
-    found = objective(net, bare, targets, weighting, mass([targets], weighting), random(), True)
+    step = mass([targets], Weighting())
+    found = objective(net, bare, targets, Weighting(), step, BOTH, True)
     assert set(found.parts) == {"final", *MODALITIES}
     assert found.cosines == {}
 
@@ -202,13 +228,13 @@ def test_opinions_on_common_parts_and_a_networks_own_losses_are_learned_too() ->
     a = Architecture(DIMS, "causal", width=16, heads=2, dropout=0.0, network="dmd")
     net = build(msgspec.structs.replace(a, classes=len(LABELS))).train()
     answers, targets = answered(net)
-    weighting = Weighting(gdc=0.5)
-    found = objective(net, answers, targets, weighting, mass([targets], weighting), random())
+    step = mass([targets], Weighting())
+    found = objective(net, answers, targets, Weighting(), step, {"gdc": {}})
     opinions = {*MODALITIES, *(f"homogeneous_{m}" for m in MODALITIES), "common", "final"}
     assert set(found.parts) == {*opinions, *answers.own, "gdc"}
     for place, m in enumerate(MODALITIES):
         wanted = plain_cross_entropy(
-            answers.homogeneous[m], targets, weighting, targets.present[:, place]
+            answers.homogeneous[m], targets, Weighting(), targets.present[:, place]
         )
         assert float(found.parts[f"homogeneous_{m}"]) == pytest.approx(wanted, rel=1e-5)
     for name in ("reconstruction", "cycle", "orthogonality"):
@@ -250,7 +276,8 @@ def test_the_parts_of_a_step_add_up_to_it(
         total = 0.0
         for one in taken:
             answers = net(one.conversations)
-            terms = objective(net, answers, one.targets, weighting, step, random())
+            losses = network_losses(net.modalities, answers, one.targets, weighting, step)
+            terms = Terms.of(losses)
             terms.total.backward()
             total += terms.total.item()
         return total, [p.grad.clone() for p in net.parameters() if p.grad is not None]
@@ -265,11 +292,8 @@ def test_the_parts_of_a_step_add_up_to_it(
 def test_the_consistency_losses_of_a_step_are_means_over_its_parts() -> None:
     net = network()
     answers, targets = answered(net)
-    weighting = Weighting(gdc=0.5, ssc=1.0)
-    alone = objective(net, answers, targets, weighting, mass([targets], weighting), random())
-    half = objective(
-        net, answers, targets, weighting, mass([targets, targets], weighting), random()
-    )
+    steps = (mass([targets], Weighting()), mass([targets, targets], Weighting()))
+    alone, half = (objective(net, answers, targets, Weighting(), step, BOTH) for step in steps)
     for name in ("gdc", "ssc", *SIX):
         assert float(half.parts[name]) == pytest.approx(float(alone.parts[name]) / 2, rel=1e-6)
 
@@ -289,9 +313,17 @@ def test_ssc_compares_a_fixed_number_of_rows_and_draws_them() -> None:
 
     def found(rows: int, seed: int) -> float:
         drawn = torch.Generator().manual_seed(seed)
-        weighting = Weighting(ssc=1.0, rows=rows)
-        return float(objective(net, answers, targets, weighting, step, drawn).parts["ssc"])
+        chosen = {"ssc": {"rows": rows}}
+        terms = objective(net, answers, targets, Weighting(), step, chosen, draws=drawn)
+        return float(terms.parts["ssc"])
 
     assert found(8, 1) == found(8, 1) != found(8, 2)
     everything = len(targets.rows)
     assert found(everything, 1) == pytest.approx(found(everything + 50, 2), rel=1e-4)
+
+
+def test_a_loss_with_its_weight_beside_it_is_shown_without() -> None:
+    first, second, third = torch.tensor([2.0, 3.0, 5.0])
+    terms = Terms.of({"a": first}).plus({"b": second, "c": Weighted(third, 0.5)})
+    assert float(terms.total) == 2 + 3 + 2.5
+    assert {name: float(value) for name, value in terms.parts.items()} == {"a": 2, "b": 3, "c": 5}

@@ -27,7 +27,7 @@ from gscon_live.train.engine.trainer import (
     train,
 )
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
-from gscon_live.train.networks.task import ConversationCourse
+from gscon_live.train.networks.task import ConversationTask
 
 RECIPE = ConversationRecipe(
     epochs=3, batch=4, width=8, heads=2, window=4, patience=None, learning_rate=5e-3,
@@ -45,7 +45,7 @@ def fitted(
     on: Fabric = CPU,
 ) -> State:
     made = resolved(recipe)
-    course = ConversationCourse(made, material or corpus(), seed, on)
+    course = ConversationTask(made, material or corpus(), seed, on)
     return train(course, plan(made, seed), on, state, watch)
 
 
@@ -144,12 +144,12 @@ def test_a_finished_training_is_left_as_it_is() -> None:
 
 def test_the_last_epoch_is_kept_where_the_plan_says_so() -> None:
     made = resolved(changed(epochs=4))
-    course = ConversationCourse(made, corpus(), 1, CPU)
+    course = ConversationTask(made, corpus(), 1, CPU)
     done = train(course, dataclasses.replace(plan(made, 1), keep="last"), CPU)
     assert done.best_epoch == 4
     assert [one[SELECTS] for one in done.history] == [1, 2, 3, 4]
     assert all(torch.equal(done.best[name], one) for name, one in done.network.items())
-    best = train(ConversationCourse(made, corpus(), 1, CPU), plan(made, 1), CPU)
+    best = train(ConversationTask(made, corpus(), 1, CPU), plan(made, 1), CPU)
     assert all(torch.equal(best.network[name], one) for name, one in done.network.items())
 
 
@@ -191,7 +191,7 @@ def test_the_best_epoch_by_validation_is_kept_the_first_of_equals() -> None:
 def test_the_average_of_the_weights_is_scored_and_kept() -> None:
     kept, decay, seen = Kept(), 0.7, list[dict[str, torch.Tensor]]()
 
-    class Steps(ConversationCourse):
+    class Steps(ConversationTask):
         def epoch(self, random: torch.Generator, parts: int):
             for one in super().epoch(random, parts):
                 if self.begun:
@@ -225,7 +225,7 @@ def test_the_average_of_the_weights_is_scored_and_kept() -> None:
 
 
 def first_weights(made: ConversationRecipe) -> dict[str, torch.Tensor]:
-    return ConversationCourse(made, corpus(), 1, CPU).network.state_dict()
+    return ConversationTask(made, corpus(), 1, CPU).network.state_dict()
 
 
 def test_a_training_with_an_average_goes_on_where_it_was() -> None:
@@ -272,7 +272,7 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(
 ) -> None:
     """Of the task's losses, and without dropout, whose masks have the shape of the parts."""
     made = changed(
-        context=mode, batch=batch, epochs=1, gdc=0, ssc=0, dropout=0, balance=0.5,
+        context=mode, batch=batch, epochs=1, plugins={}, dropout=0, balance=0.5,
         label_smoothing=0.1,
     )  # fmt: skip
     whole = fitted(made)

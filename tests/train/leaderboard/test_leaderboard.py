@@ -198,6 +198,46 @@ def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
     assert rows["both"].balance == "fagm + hvd"
 
 
+def modern(given: Evaluation) -> Evaluation:
+    """The same run as if its recipe had been written with GDC and SSC among the plug-ins."""
+    recipe = {key: value for key, value in given.recipe.items() if key not in ("gdc", "ssc")}
+    plugins = dict(recipe.get("plugins", {}))
+    if given.recipe["gdc"]:
+        plugins["gdc"] = {"weight": given.recipe["gdc"]}
+    if given.recipe["ssc"]:
+        plugins["ssc"] = {"weight": given.recipe["ssc"], "rows": 32, "tau": 0.07}
+    nothing = dict.fromkeys(("gdc", "ssc", "rows", "tau"))
+    return msgspec.structs.replace(given, recipe={**recipe, **nothing, "plugins": plugins})
+
+
+def test_runs_with_the_old_settings_of_gdc_and_ssc_are_shown_like_those_with_plugins(
+    evaluations: list[Evaluation],
+) -> None:
+    plain, consistent, _ = evaluations
+    old = {"rows": 32, "tau": 0.07}
+    runs = [
+        variant(plain, "plain", **old),
+        variant(consistent, "both", **old),
+        variant(plain, "gdc", **old, gdc=0.5),
+        variant(plain, "more", **old, gdc=0.5, plugins={"fagm": {}}),
+        variant(plain, "slow", **old, gdc=0.5, plugins={"fagm": {}}, scaled="update"),
+        variant(plain, "mmgcn", "mmgcn", **old),
+        variant(consistent, "mmgcn both", "mmgcn", **old),
+    ]
+    shown = board(runs, [])
+    assert msgspec.json.encode(shown) == msgspec.json.encode(board(list(map(modern, runs)), []))
+    mixed = [modern(run) if place % 2 else run for place, run in enumerate(runs)]
+    assert msgspec.json.encode(shown) == msgspec.json.encode(board(mixed, []))
+    found = {(one.first, one.second): one.changed for one in shown.comparisons}
+    assert found["plain", "gdc"] == "gdc 0 → 0.5"
+    assert found["gdc", "both"] == "ssc 0 → 1"
+    assert found["gdc", "more"] == "+ fagm"
+    assert found["gdc", "slow"] == "+ fagm (updates)"
+    balances = {row.model: row.balance for row in shown.rows}
+    assert balances["both"] == "gdc + ssc"
+    assert balances["slow"] == "gdc + fagm (updates)"
+
+
 def test_networks_are_compared_with_gscon_each_as_it_was_published(
     evaluations: list[Evaluation],
 ) -> None:

@@ -7,28 +7,29 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from made_material import RECIPE, corpus, material
+from made_material import RECIPE, material, split
 from progress import quiet
 
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.model.networks.network import build
 from gscon_live.train import evaluate, install
-from gscon_live.train.data.composed import batch, compose
+from gscon_live.train.engine.trainer import State, fabric, train
 from gscon_live.train.networks import composed_task
-from gscon_live.train.networks.composed_task import Fitted, architecture, objective
-from gscon_live.train.scoring import composed_scores
+from gscon_live.train.networks.composed_task import FusionResult
+from gscon_live.train.networks.recipe import plan
+from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.scoring.calibration import softmax
-from gscon_live.train.scoring.composed_scores import SUBSETS
+from gscon_live.train.scoring.composed_scores import SUBSETS, SubsetScores, ways
+from gscon_live.train.scoring.measure import labelled, predict, presences
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Fitted:
+def fitted() -> FusionResult:
     return composed_task.fit(RECIPE, material(), 1, quiet)
 
 
-def test_training_learns_with_all_modalities_and_with_each(fitted: Fitted) -> None:
+def test_training_learns_with_all_modalities_and_with_each(fitted: FusionResult) -> None:
     scores = fitted.scores["test"]
     assert scores["text+audio+visual"].accuracy > 0.5
     for m in MODALITIES:
@@ -55,7 +56,7 @@ def test_another_network_in_place_of_gscon_is_trained_as_it_was_published(
     if network == "ada2i":
         asked = msgspec.structs.replace(asked, plugins={"ratio": {"start": 0}})
     made = composed_task.resolved(asked)
-    assert (made.gdc, made.ssc) == (0, 0)
+    assert not {"gdc", "ssc"} & {*(made.plugins or {})}
     given = material()
     one = composed_task.fit(made, given, 1, quiet)
     found = checkpoint.load(install.fusion([one], made, given, tmp_path / "other"))
@@ -108,7 +109,9 @@ def test_test_data_has_no_say() -> None:
     """Neither in the network, nor in the epoch, nor in the calibration."""
     short = msgspec.structs.replace(RECIPE, epochs=2)
     first = composed_task.fit(short, material(), 1, quiet)
-    second = composed_task.fit(short, dataclasses.replace(material(), test=corpus(5, 77)), 1, quiet)
+    test = split(5, 77)
+    other = dataclasses.replace(material(), test=test, misheard={0.3: test.text[:, 1]})
+    second = composed_task.fit(short, other, 1, quiet)
     assert (first.best_epoch, first.calibration) == (second.best_epoch, second.calibration)
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[key])
@@ -119,22 +122,20 @@ def test_validation_data_does_not_train() -> None:
     given = material()
     first = composed_task.fit(one_epoch, given, 1, quiet)
     second = composed_task.fit(
-        one_epoch, dataclasses.replace(given, validation=corpus(9, 55)), 1, quiet
+        one_epoch, dataclasses.replace(given, validation=split(9, 55)), 1, quiet
     )
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[key])
 
 
-def test_each_temperature_makes_validation_labels_most_probable(fitted: Fitted) -> None:
+def test_each_temperature_makes_validation_labels_most_probable(fitted: FusionResult) -> None:
     given = material()
-    agreement = {"audio": RECIPE.audio, "visual": RECIPE.visual}
-    ways = composed_scores.compositions_of(given.validation, agreement, RECIPE.compositions, 101)
-    labels = given.validation.emotions.numpy()
+    composed = ways(given.validation, RECIPE.agreement, RECIPE.compositions, 101)
     for name, keep in SUBSETS.items():
         found = []
-        for way in ways:
-            there = np.array(composed_scores._presence(way, keep)) == name
-            logits = composed_scores.predict(fitted.model, given.validation, way, keep)["final"]
+        for way in composed:
+            there = np.array(presences(MODALITIES, way, keep)) == name
+            logits, labels = labelled(predict(fitted.model, way, keep).final, way)
             found.append((logits[there], labels[there]))
 
         def surprise(temperature: float, found: list[tuple[np.ndarray, np.ndarray]]) -> float:
@@ -150,33 +151,75 @@ def test_each_temperature_makes_validation_labels_most_probable(fitted: Fitted) 
         assert best <= surprise(max(temperature / 1.15, 0.3), found) + 1e-9
 
 
-def losses_of(**changes: float) -> float:
-    torch.manual_seed(0)
-    given = material()
-    model = build(architecture(RECIPE, given.dims)).eval()
-    agreement = {"audio": RECIPE.audio, "visual": RECIPE.visual}
-    way = compose(given.train, agreement, np.random.default_rng(0), clean=True)
-    rows = torch.arange(64)
-    windows = batch(given.train, way, rows)
-    recipe = msgspec.structs.replace(RECIPE, **changes)
-    random = torch.Generator().manual_seed(0)
-    value, _ = objective(model, [], windows, given.train.emotions[rows], None, recipe, random)
-    return value.item()
+def test_the_epoch_with_the_best_mean_over_subsets_is_kept() -> None:
+    """The mean of weighted and macro F1, of all sets of what training has."""
+    given, short = material(), msgspec.structs.replace(RECIPE, epochs=4, without=("visual",))
+    result = composed_task.fit(short, given, 1, quiet)
+    (way,) = ways(given.validation, RECIPE.agreement, 1, 101)
+    figures = []
+    for keep in (("text", "audio"), ("text",), ("audio",)):
+        logits, labels = labelled(predict(result.model, way, keep).final, way)
+        f1 = [f1_score(labels, logits.argmax(1), average=kind) for kind in ("weighted", "macro")]
+        figures.append(np.mean(f1))
+    assert result.selection == pytest.approx(np.mean(figures))
+    assert len(result.history) == short.epochs + 1
+    kept = result.history[result.best_epoch]
+    logits, labels = labelled(predict(result.model, way, ("text",)).final, way)
+    assert kept["text"] == pytest.approx(f1_score(labels, logits.argmax(1), average="weighted"))
 
 
-def test_the_consistency_losses_are_part_of_the_objective_by_their_weights() -> None:
-    plain = losses_of(gdc=0.0, ssc=0.0)
-    structure = losses_of(gdc=0.0, ssc=1.0) - plain
-    direction = losses_of(gdc=1.0, ssc=0.0) - plain
-    assert structure > 0
-    assert -1 <= direction < 0
-    assert losses_of(gdc=0.5, ssc=2.0) == pytest.approx(
-        plain + 2 * structure + 0.5 * direction, rel=1e-5
+def f1_score(labels: np.ndarray, answers: np.ndarray, average: str) -> float:
+    """From its definition, over the classes that are labels."""
+    scores, counts = [], []
+    for label in sorted({*labels.tolist()}):
+        hits = ((labels == label) & (answers == label)).sum()
+        scores.append(2 * hits / ((labels == label).sum() + (answers == label).sum()))
+        counts.append((labels == label).sum())
+    return float(np.average(scores, weights=counts if average == "weighted" else None))
+
+
+@pytest.mark.parametrize("changes", [{}, {"average": 0.9}, {"precision": "bf16-mixed"}])
+def test_an_interrupted_training_goes_on_to_the_same_weights(changes: dict[str, object]) -> None:
+    short = msgspec.structs.replace(RECIPE, epochs=3, **changes)
+    given, on = material(), fabric("cpu", precision=short.precision)
+
+    class Stop:
+        state: State
+
+        def step(self, done: int, total: int, means: object) -> None:
+            pass
+
+        def epoch(self, state: State) -> None:
+            self.state = state
+            if state.epoch == 2:
+                raise KeyboardInterrupt
+
+    def task() -> ConversationTask:
+        corpus = composed_task.corpus(short, given)
+        judge = SubsetScores(corpus.splits["validation"], short.kept)
+        return ConversationTask(short, corpus, 1, on, judge)
+
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt):
+        train(task(), plan(short, 1), on, None, stop)
+    whole = composed_task.fit(short, given, 1, quiet)
+    went_on = composed_task.fit(
+        short, given, 1, quiet, lambda task, how, on: train(task, how, on, stop.state)
     )
+    assert went_on.history == whole.history
+    assert went_on.scores == whole.scores
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, went_on.model.state_dict()[name])
+
+
+def test_patience_ends_a_training() -> None:
+    endless = msgspec.structs.replace(RECIPE, epochs=40, patience=1, learning_rate=1e-9)
+    result = composed_task.fit(endless, material(), 1, quiet)
+    assert len(result.history) == result.best_epoch + 2 < 40
 
 
 def test_a_run_becomes_a_checkpoint_that_can_be_evaluated_and_shipped(
-    fitted: Fitted,
+    fitted: FusionResult,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
@@ -217,7 +260,13 @@ def test_a_run_becomes_a_checkpoint_that_can_be_evaluated_and_shipped(
     assert checkpoint.load("toy").card == loaded.card
 
 
-def test_mean_and_deviation_are_over_seeds(fitted: Fitted) -> None:
+def test_a_modality_that_is_never_there_cannot_come_alone() -> None:
+    both = msgspec.structs.replace(RECIPE, alone=0.5, without=("text",))
+    with pytest.raises(InputError, match="alone=0"):
+        composed_task.resolved(both)
+
+
+def test_mean_and_deviation_are_over_seeds(fitted: FusionResult) -> None:
     one = fitted.scores["test"]["text"]
     other = msgspec.structs.replace(one, weighted_f1=one.weighted_f1 + 0.2)
     moved = dataclasses.replace(

@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+import yaml
 from made_corpus import DIMS, LABELS, corpus
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import build
 from gscon_live.train import fit
+from gscon_live.train.balance.old_settings import modern
 from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
 from gscon_live.train.engine.trainer import fabric
@@ -22,9 +24,13 @@ from gscon_live.train.networks.recipe import (
     material,
     resolved,
 )
-from gscon_live.train.networks.task import ConversationCourse, class_weights, standardise
+from gscon_live.train.networks.task import ConversationTask, class_weights, standardise
 
 RECIPE = ConversationRecipe(width=8, heads=2)
+#: GDC and SSC as published.
+GDC, SSC = {"weight": 0.5}, {"weight": 1.0, "rows": 32, "tau": 0.07}
+MARGIN = {"weight": 0.01, "margin": 0.2, "rows": 32}
+HVD = {"low": 1.0, "high": 1.2, "stop_gradient": False}
 
 
 def with_dialogue(split: str, **values: object) -> FeaturedCorpus:
@@ -51,11 +57,12 @@ def test_the_command_of_the_documentation_is_understood() -> None:
 
 def test_what_is_left_open_follows_from_the_rest() -> None:
     made = resolved(RECIPE)
-    assert (made.gdc, made.ssc, made.batch) == (0.5, 1.0, 8)
-    windows = resolved(msgspec.structs.replace(RECIPE, context="buffer", gdc=0.0, model="gscon"))
-    assert (windows.gdc, windows.ssc, windows.batch) == (0.0, 1.0, 128)
+    assert made.plugins == {"ssc": SSC, "gdc": GDC}
+    assert made.batch == 8
+    windows = resolved(msgspec.structs.replace(RECIPE, context="buffer", plugins={"ssc": {}}))
+    assert (windows.plugins, windows.batch) == ({"ssc": SSC}, 128)
     plain = resolved(msgspec.structs.replace(RECIPE, model="mlp", name="mine", batch=3))
-    assert (plain.gdc, plain.ssc, plain.batch, plain.name) == (0.0, 0.0, 3, "mine")
+    assert (plain.plugins, plain.batch, plain.name) == ({}, 3, "mine")
     assert resolved(made) == made
 
 
@@ -80,19 +87,19 @@ def test_a_direct_head_is_for_a_text_encoder_that_was_trained_before(
             resolved(msgspec.structs.replace(made, direct=True))
 
 
-@pytest.mark.parametrize("key", ["gdc", "ssc"])
-def test_consistency_losses_put_a_shared_encoder_beside_networks_that_have_none(key: str) -> None:
+@pytest.mark.parametrize("name", ["gdc", "ssc"])
+def test_consistency_losses_put_a_shared_encoder_beside_networks_that_have_none(name: str) -> None:
     for model, beside in (("mlp", True), ("ada2i", True), ("gscon", False), ("dmd", False)):
-        made = resolved(msgspec.structs.replace(RECIPE, model=model, plugins={}, **{key: 0.5}))
+        made = resolved(msgspec.structs.replace(RECIPE, model=model, plugins={name: {}}))
         assert architecture(made, corpus()).projector is beside
     plain = resolved(msgspec.structs.replace(RECIPE, model="mlp"))
-    assert (plain.gdc, plain.ssc) == (0, 0)
+    assert plain.plugins == {}
     assert not architecture(plain, corpus()).projector
 
 
 def test_networks_come_with_the_plugins_that_they_were_published_with() -> None:
     for model, wanted in (
-        ("gscon", []), ("mlp", []), ("ada2i", ["ratio"]), ("cmath", ["hvd"]),
+        ("gscon", ["ssc", "gdc"]), ("mlp", []), ("ada2i", ["ratio"]), ("cmath", ["hvd"]),
         ("dmd", ["graph", "margin"]),
     ):  # fmt: skip
         made = resolved(msgspec.structs.replace(RECIPE, model=model))
@@ -101,6 +108,47 @@ def test_networks_come_with_the_plugins_that_they_were_published_with() -> None:
         assert alone.plugins == {}
         none = resolved(msgspec.structs.replace(RECIPE, model=model, plugins={}))
         assert none.plugins == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "plugins"),
+    [
+        ({"gdc": 0.1}, {"gdc": {"weight": 0.1}, "ssc": SSC}),
+        ({"gdc": 0.0}, {"ssc": SSC}),
+        ({"ssc": 0.0, "rows": 8}, {"gdc": GDC}),
+        ({"gdc": 0.0, "ssc": 0.0}, {}),
+        ({"rows": 8, "tau": 0.2}, {"gdc": GDC, "ssc": {"weight": 1.0, "rows": 8, "tau": 0.2}}),
+        ({"gdc": 0.0, "plugins": {"margin": {}}}, {"ssc": SSC, "margin": MARGIN}),
+        ({"gdc": 0.2, "ssc": 0.0, "plugins": {"gdc": {}}}, {"gdc": {"weight": 0.2}}),
+        ({"model": "mlp", "gdc": 0.2}, {"gdc": {"weight": 0.2}}),
+        ({"model": "cmath", "ssc": 2.0}, {"ssc": {**SSC, "weight": 2.0}, "hvd": HVD}),
+        ({"modalities": ("text",), "gdc": 0.0, "ssc": 0.0}, {}),
+    ],
+)
+def test_the_old_settings_of_gdc_and_ssc_become_plugins_and_a_line_says_so(
+    old: dict[str, Any], plugins: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = resolved(msgspec.structs.replace(RECIPE, **old))
+    assert made.plugins == plugins
+    assert (made.gdc, made.ssc, made.rows, made.tau) == (None, None, None, None)
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert said.startswith("deprecated: ")
+    # The line says what can be written instead, with the same result.
+    written = yaml.safe_load(said.partition("plugins=")[2].rpartition(" instead")[0])
+    names = ("gdc", "ssc", "rows", "tau")
+    rest = {key: value for key, value in old.items() if key not in names}
+    assert resolved(msgspec.structs.replace(RECIPE, **{**rest, "plugins": written})) == made
+    assert resolved(made) == made
+    assert capsys.readouterr().err == ""
+
+
+def test_a_recipe_that_was_kept_with_the_old_settings_is_the_same_with_the_new() -> None:
+    made = resolved(RECIPE)
+    old = {**msgspec.to_builtins(made), "gdc": 0.5, "ssc": 1.0, "rows": 32, "tau": 0.07}
+    assert modern({**old, "plugins": {}}) == modern(msgspec.to_builtins(made))
+    assert modern({**old, "gdc": 0.0, "plugins": {}})["plugins"] == {"ssc": SSC}
+    assert modern({"kind": "text", "epochs": 3}) == {"kind": "text", "epochs": 3}
 
 
 def test_what_a_recipe_does_not_say_of_options_and_plugins_is_in_it_when_it_is_resolved() -> None:
@@ -114,17 +162,19 @@ def test_what_a_recipe_does_not_say_of_options_and_plugins_is_in_it_when_it_is_r
 
 def test_consistency_losses_of_one_modality_are_refused() -> None:
     alone = corpus(modalities=("text",))
-    with pytest.raises(InputError, match=r"text alone.*gdc=0 ssc=0"):
-        ConversationCourse(resolved(RECIPE), alone, 1, fabric("cpu"))
-    without = msgspec.structs.replace(RECIPE, gdc=0.0, ssc=0.0)
-    ConversationCourse(resolved(without), alone, 1, fabric("cpu"))
+    with pytest.raises(InputError, match=r"ssc, gdc.*there is one.*plugins=\{\}"):
+        ConversationTask(resolved(RECIPE), alone, 1, fabric("cpu"))
+    without = msgspec.structs.replace(RECIPE, plugins={})
+    ConversationTask(resolved(without), alone, 1, fabric("cpu"))
 
 
 @pytest.mark.parametrize(
     "override",
     [
         "epochs=0", "dropout=1", "dropout=.nan", "learning_rate=0", "learning_rate=.inf",
-        "tau=0", "tau=.nan", "rows=0", "balance=2", "context=past", "precision=8", "model=3",
+        "tau=0", "tau=.nan", "rows=0", "plugins.ssc.tau=0", "plugins.ssc.tau=.nan",
+        "plugins.ssc.rows=0", "plugins.gdc.weight=0", "plugins.gdc.weight=.inf",
+        "balance=2", "context=past", "precision=8", "model=3",
         "threads=0", "first_seed=-1", "warm_up=1", "label_smoothing=-0.1", "absence.often=1",
         "absence.window=1.5", "absence.utterance=.nan", "weight_decay=.inf", "gdc=-1",
         "options.kernel=3", "options=[1]", "plugins.fagm.gama=1",
@@ -198,7 +248,7 @@ def test_the_network_is_that_of_recipe_and_corpus() -> None:
 def test_features_are_standardised_by_those_of_training_that_are_there() -> None:
     made = corpus()
     network = build(architecture(RECIPE, made))
-    standardise(network, made.splits["train"])
+    standardise(network, made)
     for place, m in enumerate(MODALITIES):
         rows = torch.cat([one.features[m][one.present[:, place]] for one in made.splits["train"]])
         layer = network.standardise[m]
@@ -213,8 +263,9 @@ def test_a_modality_that_no_utterance_has_is_refused() -> None:
         dataclasses.replace(one, present=one.present & torch.tensor([True, False, True]))
         for one in made.splits["train"]
     )
+    without = dataclasses.replace(made, splits={**made.splits, "train": gone})
     with pytest.raises(InputError, match="audio"):
-        standardise(build(architecture(RECIPE, made)), gone)
+        standardise(build(architecture(RECIPE, made)), without)
 
 
 def test_classes_weigh_as_much_as_the_balance_says() -> None:
@@ -249,7 +300,7 @@ def test_modalities_that_were_not_asked_for_are_left_out() -> None:
 
 def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
     alone = resolved(ConversationRecipe(modalities=("audio",)))
-    assert (alone.gdc, alone.ssc) == (0.0, 0.0)
+    assert alone.plugins == {}
 
 
 def test_networks_take_the_text_encoders_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:

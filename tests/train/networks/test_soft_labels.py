@@ -14,7 +14,7 @@ from gscon_live.train.engine.trainer import fabric, train
 from gscon_live.train.networks import soft_labels
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.soft_labels import PARTS, softened
-from gscon_live.train.networks.task import ConversationCourse
+from gscon_live.train.networks.task import ConversationTask
 
 RECIPE = resolved(
     ConversationRecipe(
@@ -92,7 +92,7 @@ def test_trainings_that_differ_in_what_is_compared_learn_the_same(
         raise AssertionError("it was in the cache")
 
     monkeypatch.setattr(soft_labels, "train", refuse)
-    changes = ({"gdc": 0.0, "ssc": 0.0}, {"model": "mlp"}, {"text": "text-iemocap", "direct": True})
+    changes = ({"plugins": {}}, {"model": "mlp"}, {"text": "text-iemocap", "direct": True})
     for change in changes:
         again = told(softly(monkeypatch, msgspec.structs.replace(RECIPE, **change)))
         assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
@@ -122,7 +122,7 @@ def test_soft_labels_are_learned(context: str, monkeypatch: pytest.MonkeyPatch) 
     made = softly(monkeypatch, msgspec.structs.replace(recipe, epochs=2))
 
     def weights(material: FeaturedCorpus) -> torch.Tensor:
-        course = ConversationCourse(recipe, material, 1, CPU)
+        course = ConversationTask(recipe, material, 1, CPU)
         state = train(course, plan(recipe, 1), CPU)
         assert state.history[-1]["loss_final"] < state.history[0]["loss_final"]
         return torch.cat([one.flatten() for one in state.best.values()])

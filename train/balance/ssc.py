@@ -1,0 +1,38 @@
+"""SSC: spatial structure consistency, the second of GSCon's two losses on its shared encoder."""
+
+from typing import Annotated
+
+import msgspec
+import torch
+
+from gscon_live.model.networks.consistency import ssc
+from gscon_live.train.balance.plugin import Plugin, StepContext
+from gscon_live.train.engine.losses import Weighted
+
+
+class SSCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`weight` is the loss' in the objective (published: 1); so many `rows`, utterances drawn from
+    those of a step, are compared at the temperature `tau`. The loss falls with their number."""
+
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 1.0
+    rows: Annotated[int, msgspec.Meta(ge=1)] = 32
+    tau: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.07
+
+
+class SSC(Plugin):
+    """Whether the same utterances are alike in every modality's common part, see
+    `model.networks.consistency.ssc`: a mean over the parts of a step."""
+
+    SETTINGS = SSCSettings
+    settings: SSCSettings
+    NEEDS_SHARED = True
+
+    def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Weighted]:
+        shared, targets, settings = context.answers.shared, context.targets, self.settings
+        if len(shared) < 2:
+            return {}
+        drawn = torch.randperm(len(targets.rows), generator=random)[: settings.rows]
+        drawn = drawn.to(targets.rows.device)
+        common = [context.rows(vectors) for vectors in shared.values()]
+        lost = ssc(common, drawn, settings.tau, targets.present) / context.step.parts
+        return {"ssc": Weighted(lost, settings.weight)}
