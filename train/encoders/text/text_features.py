@@ -13,10 +13,11 @@ from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder, Learned
 from gscon_live.train.corpora import meld
 from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
-from gscon_live.train.data.feature_banks import VARIANTS, Report, cached, text_vectors
+from gscon_live.train.data.feature_banks import VARIANTS, cached, text_vectors
 from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import partition
-from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.progress import Report
 
 Vectors = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ class Reader:
     Args:
         recipe: that of the encoder. Of training dialogues, its likes speak that were trained
             without them, which are trained first where they are not in the cache.
-        report: told (done, in all, what).
+        report: takes (done, in all, what).
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
@@ -55,41 +56,41 @@ class Reader:
     def versions(self, dialogues: Sequence[list[meld.Turn]], split: str) -> Vectors:
         """The vectors of all utterances of a split's first dialogues in `VARIANTS` versions: as
         they are written, and disturbed; float32 [n, VARIANTS, dim]."""
-        made = [self._vectors([*map(Said.of, dialogues)], split, "as they are written")]
+        versions = [self._vectors([*map(Said.of, dialogues)], split, "as they are written")]
         how = self._recipe.mishearing or Mishearing()
         for version in range(1, VARIANTS):
             draw = Random(f"{split} {version}")
             heard = [
-                Said(*disturbed(one.texts, one.speakers, how, self._recogniser, draw))
-                for one in map(Said.of, dialogues)
+                Said(*disturbed(said.texts, said.speakers, how, self._recogniser, draw))
+                for said in map(Said.of, dialogues)
             ]
-            made.append(self._vectors(heard, split, f"disturbed, version {version}"))
-        return np.stack(made, 1)
+            versions.append(self._vectors(heard, split, f"disturbed, version {version}"))
+        return np.stack(versions, 1)
 
     def misheard(self, dialogues: Sequence[list[meld.Turn]], split: str, rate: float) -> Vectors:
         """The vectors [n, dim] where each word is wrong with the probability `rate`."""
         draw = Random(f"{split} at {rate}")
         heard = [
             dataclasses.replace(
-                one, texts=[self._recogniser.mishear(text, rate, draw) for text in one.texts]
+                said, texts=[self._recogniser.mishear(text, rate, draw) for text in said.texts]
             )
-            for one in map(Said.of, dialogues)
+            for said in map(Said.of, dialogues)
         ]
         return self._vectors(heard, split, f"{rate:.0%} of them wrong")
 
     def _vectors(self, dialogues: list[Said], split: str, what: str) -> Vectors:
-        texts = [text for one in dialogues for text in one.texts]
+        texts = [text for said in dialogues for text in said.texts]
         sentence = self.encoder.sentence
         sentences = text_vectors(sentence.identity, lambda: sentence, texts, self._report)
         speaking = self._speaking(split)
-        told = "\n".join(f"{one.speakers} {one.texts}" for one in dialogues)
-        key = "\n".join([*(one.identity for one in speaking), str(split == "train"), told])
+        turns = "\n".join(f"{said.speakers} {said.texts}" for said in dialogues)
+        key = "\n".join([*(encoder.identity for encoder in speaking), str(split == "train"), turns])
 
         def make() -> dict[str, NDArray[np.generic]]:
             rows = []
-            for place, one in enumerate(dialogues):
+            for place, said in enumerate(dialogues):
                 speaker = speaking[self._parts[place]] if split == "train" else speaking[0]
-                rows.append(speaker.says(one.texts, one.speakers))
+                rows.append(speaker.says(said.texts, said.speakers))
                 self._report(place + 1, len(dialogues), f"words of {split}, {what}")
             return {"said": np.concatenate(rows)}
 
@@ -101,7 +102,7 @@ class Reader:
             return [self.encoder]
         if not self._unlearned:
             for part in range(1, self._recipe.parts + 1):
-                made = msgspec.structs.replace(self._recipe, left_out=part)
-                learned = Learned(*text_cache.with_head(made, 1, "meld", self._report))
+                without = msgspec.structs.replace(self._recipe, left_out=part)
+                learned = Learned(*text_cache.with_head(without, 1, "meld", self._report))
                 self._unlearned.append(ConversationTextEncoder(learned=learned))
         return self._unlearned
