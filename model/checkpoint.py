@@ -13,7 +13,7 @@ from safetensors.torch import save as serialised
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.model.networks.network import NETWORKS, Architecture, Network, build
+from gscon_live.model.networks.network import Architecture, Network, build, network_class
 from gscon_live.model.shipped_weights import FOLDER
 
 #: The checkpoints that ship with the project.
@@ -208,7 +208,7 @@ def describe(card: Card) -> str:
 
 
 def _network(a: Architecture) -> str:
-    title = NETWORKS[a.network].rpartition(".")[2]
+    title = network_class(a.network).__name__
     seen = {
         "full": "the whole conversation",
         "causal": f"a memory of {a.memory} utterances",

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from gscon_live.common import registry
 from gscon_live.common.errors import InputError
@@ -82,9 +82,11 @@ class Trainable(ABC, Generic[R]):
         return made
 
 
+_TRAINABLES: registry.Registry[Trainable[Any]] = registry.Registry("kind", Trainable, TRAINABLES)
+
+
 def trainable(kind: object) -> Trainable[Recipe]:
     """What is trained by recipes of a kind. Raises `InputError` where there is no such kind."""
     if kind not in TRAINABLES:
         raise InputError(f"kind {kind!r}, expected one of {', '.join(TRAINABLES)}")
-    made: Trainable[Recipe] = registry.member("kind", str(kind), TRAINABLES)()
-    return made
+    return _TRAINABLES.get(str(kind))()

@@ -28,7 +28,9 @@ class Registry(Generic[T]):
         group: the group of entry points that adds more; "" for none.
     """
 
-    def __init__(self, noun: str, base: type[T], table: Mapping[str, str], group: str = "") -> None:
+    def __init__(
+        self, noun: str, base: type[Any], table: Mapping[str, str], group: str = ""
+    ) -> None:
         self.noun = noun
         self.table = table
         self._base = base
@@ -83,23 +85,6 @@ class Registry(Generic[T]):
             f"{where}: is no {self.noun}; it must be a class that inherits from "
             f"{self._base.__module__}.{self._base.__qualname__}"
         )
-
-
-def member(what: str, name: str, table: Mapping[str, str]) -> Any:
-    """What a table has under a name, imported now.
-
-    Args:
-        what: what is chosen, for messages.
-        name: its name.
-        table: by name, the module and the class, with a dot between.
-
-    Raises:
-        InputError: the table does not have it.
-    """
-    if name not in table:
-        raise InputError(f"{what} {name!r}: there is none; give one of {', '.join(table)}")
-    module, _, attribute = table[name].rpartition(".")
-    return getattr(import_module(module), attribute)
 
 
 def settings(where: str, given: Mapping[str, Any], kind: type[S], noun: str) -> S:

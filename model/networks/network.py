@@ -36,7 +36,7 @@ __all__ = [
     "windows",
 ]
 
-#: The networks by name: the module and the class, imported when one is built.
+#: The project's networks by name: the module and the class, imported when one is built.
 NETWORKS: dict[str, str] = {
     "gscon": "gscon_live.model.networks.gscon.GSCon",
     "ada2i": "gscon_live.model.networks.ada2i.Ada2I",
@@ -265,10 +265,16 @@ class Network(nn.Module, ABC):
         return Conversations(features, present, speakers, batch.valid)
 
 
+#: These and those that other packages add by entry point.
+_NETWORKS: registry.Registry[Network] = registry.Registry(
+    "network", Network, NETWORKS, "gscon_live.networks"
+)
+
+
 def network_class(name: str) -> type[Network]:
-    """The class of a network. Raises `InputError` where there is none of that name."""
-    found: type[Network] = registry.member("network", name, NETWORKS)
-    return found
+    """The class of a network. Raises `InputError` where there is none of that name, or another
+    package's cannot be used."""
+    return _NETWORKS.get(name)
 
 
 def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from gscon_live.realtime import replay
 from gscon_live.realtime.bench.media import SAMPLE
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.sinks import Sink
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_info import model_info
 from gscon_live.realtime.session.publisher import Publisher
@@ -23,7 +24,7 @@ from gscon_live.realtime.session.session_plan import Plan
 MEBIBYTE = 1 << 20
 
 
-class Run:
+class Run(Sink):
     """What one session did: its events with the times at which they came, and its processes.
 
     `memory` holds (media time, bytes) of all processes together, shared pages counted once where

@@ -27,7 +27,7 @@ _COLOURS = {
 }
 
 
-class LiveView:
+class LiveView(sinks.Sink):
     """A screen that is drawn anew as events and readings come in; bounded, whatever happens.
 
     Args:

@@ -8,9 +8,10 @@ arrives, not earlier: a session that never starts destroys nothing.
 import csv
 import io
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, cast
 
 from gscon_live.common import registry
 from gscon_live.common.errors import Failure, InputError
@@ -23,13 +24,15 @@ from gscon_live.realtime.events.schema import AnyEvent, Modality, Provisional, U
 Target = Path | str | TextIO
 
 
-class Sink(Protocol):
-    """Takes events one by one."""
+class Sink(ABC):
+    """Takes events one by one. Its class is called with a `Target`."""
 
+    @abstractmethod
     def write(self, event: AnyEvent) -> None:
         """Takes the next event. Raises `Failure` where the disk is full or nothing can be
         written."""
 
+    @abstractmethod
     def close(self) -> None:
         """Completes what was written; nothing may be written after it."""
 
@@ -40,8 +43,8 @@ class SinkType(Protocol):
     def __call__(self, target: Target, /) -> Sink: ...
 
 
-#: Sinks by name, each with its module and class. A file's ending is the name of its sink; those
-#: with an ending of their own are in `_ENDINGS`.
+#: The project's sinks by name, each with its module and class. A file's ending is the name of its
+#: sink; those with an ending of their own are in `_ENDINGS`.
 SINKS: dict[str, str] = {
     "text": f"{__name__}.Text",
     "jsonl": f"{__name__}.JsonLines",
@@ -51,15 +54,19 @@ SINKS: dict[str, str] = {
 _ENDINGS = {"txt": "text"}
 
 
+#: These and those that other packages add by entry point.
+_SINKS: registry.Registry[Sink] = registry.Registry("sink", Sink, SINKS, "gscon_live.sinks")
+
+
 def names() -> list[str]:
     """The names of all sinks."""
-    return list(SINKS)
+    return _SINKS.names()
 
 
 def of_name(name: str) -> SinkType:
-    """The class of a sink. Raises `InputError` where there is none of this name."""
-    kind: SinkType = registry.member("sink", name, SINKS)
-    return kind
+    """The class of a sink. Raises `InputError` where there is none of this name, or another
+    package's cannot be used."""
+    return cast(SinkType, _SINKS.get(name))
 
 
 def for_path(path: Path | str) -> Sink:
@@ -115,7 +122,7 @@ class _Output:
         self._closed = True
 
 
-class JsonLines:
+class JsonLines(Sink):
     """All events, one JSON object a line, as published."""
 
     def __init__(self, target: Target) -> None:
@@ -132,7 +139,7 @@ class JsonLines:
         self._output.close()
 
 
-class Csv:
+class Csv(Sink):
     """One row per final utterance, for spreadsheets and statistics; RFC 4180 with a header.
 
     Words stand there exactly as they were recognised: a spreadsheet that takes a leading `=` for
@@ -170,7 +177,7 @@ class Csv:
         self._output.close()
 
 
-class WebVtt:
+class WebVtt(Sink):
     """One caption per final utterance: `<v Ada>[joy 71 %] They said yes!`; `?` where abstained."""
 
     def __init__(self, target: Target) -> None:
@@ -193,7 +200,7 @@ class WebVtt:
         self._output.close()
 
 
-class Text:
+class Text(Sink):
     """Readable lines for a terminal.
 
     With `live`, a provisional event is drawn in place and replaced by what follows; without it,

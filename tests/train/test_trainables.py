@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gscon_live.common import registry
 from gscon_live.common.cli import run
 from gscon_live.model import checkpoint
 from gscon_live.train import fit, trainables
@@ -142,7 +141,7 @@ def test_what_is_trained_by_one_process_is_not_started_by_several(
 
 @pytest.mark.parametrize("kind", TRAINABLES)
 def test_every_kind_has_recipes_of_its_kind_that_are_ready_to_use(kind: str) -> None:
-    made: Trainable = registry.member("kind", kind, TRAINABLES)()
+    made = trainables.trainable(kind)
     assert isinstance(made, Trainable)
     written = made.recipe()
     assert written.kind == kind

@@ -18,8 +18,8 @@ from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
 from gscon_live.train.engine.losses import Terms
 
-#: The plug-ins by name: the module and the class, imported when one is asked for. A training takes
-#: its plug-ins in this order, whatever the order in its recipe.
+#: The project's plug-ins by name: the module and the class, imported when one is asked for. A
+#: training takes its plug-ins in this order, whatever the order in its recipe.
 PLUGINS: dict[str, str] = {
     "ssc": "gscon_live.train.balance.ssc.SSC",
     "gdc": "gscon_live.train.balance.gdc.GDC",
@@ -30,6 +30,11 @@ PLUGINS: dict[str, str] = {
     "ogm_ge": "gscon_live.train.balance.strength.OGMGE",
     "ratio": "gscon_live.train.balance.strength.Ratio",
 }
+
+#: These and those that other packages add by entry point, which are taken after them.
+_PLUGINS: registry.Registry[Plugin] = registry.Registry(
+    "plugin", Plugin, PLUGINS, "gscon_live.plugins"
+)
 
 #: Those that networks were published with, by network.
 PUBLISHED: dict[str, tuple[str, ...]] = {
@@ -55,9 +60,9 @@ class Training:
 
 
 def plugin_class(name: str) -> type[Plugin]:
-    """The class of a plug-in. Raises `InputError` where there is none of that name."""
-    found: type[Plugin] = registry.member("plugin", name, PLUGINS)
-    return found
+    """The class of a plug-in. Raises `InputError` where there is none of that name, or another
+    package's cannot be used."""
+    return _PLUGINS.get(name)
 
 
 def check(chosen: Chosen, training: Training) -> None:
@@ -110,7 +115,7 @@ def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
     """The same with every setting that was left out, in the order in which they are taken. Raises
     `InputError` as `check` does."""
     values = {name: _settings(name, given) for name, given in chosen.items()}
-    return {name: msgspec.to_builtins(values[name]) for name in PLUGINS if name in values}
+    return {name: msgspec.to_builtins(values[name]) for name in _PLUGINS.names() if name in values}
 
 
 def needs_projector(model: str, chosen: Chosen) -> bool:

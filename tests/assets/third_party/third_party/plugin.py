@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from gscon_live.train.balance.plugin import Plugin, Seen
+from gscon_live.train.balance.plugin import Plugin, StepContext
 
 
 class Agree(Plugin):
     """The squared distance of each modality's own opinion from the mean of all."""
 
-    def losses(self, seen: Seen, random: torch.Generator) -> dict[str, Tensor]:
-        said = [seen.rows(x).softmax(-1) for x in seen.answers.specific.values()]
+    def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Tensor]:
+        said = [context.rows(x).softmax(-1) for x in context.answers.specific.values()]
         apart = torch.stack(said) - torch.stack(said).mean(0)
-        return {"agree": apart.square().sum() / seen.step.count}
+        return {"agree": apart.square().sum() / context.step.count}
