@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pages import ROOT, Block
 
+from gscon_live.commands import COMMANDS
 from gscon_live.common import cli
 from gscon_live.configs import loader
 from gscon_live.model import checkpoint
@@ -18,20 +19,7 @@ from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.train.recipes import recipe
 
 #: The subcommands of `gscon-live`, and the module of each.
-SUBCOMMANDS = {
-    "live": "gscon_live.realtime.live",
-    "replay": "gscon_live.realtime.replay",
-    "subscribe": "gscon_live.realtime.subscribe",
-    "doctor": "gscon_live.realtime.doctor",
-    "report": "gscon_live.realtime.report",
-    "keys": "gscon_live.realtime.keys",
-    "bench": "gscon_live.realtime.bench.__main__",
-    "fit": "gscon_live.train.fit",
-    "evaluate": "gscon_live.train.evaluate",
-    "leaderboard": "gscon_live.train.leaderboard.__main__",
-    "shares": "gscon_live.train.shares",
-    "bench-train": "gscon_live.train.bench.__main__",
-}
+SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMANDS.items()}
 #: Programs of others, and what may follow them.
 OTHERS = {
     "apt-get": {"install"},
@@ -81,7 +69,9 @@ def check(line: str) -> None:
     target that there is not."""
     program, *words = shlex.split(line, comments=True)
     program = program.removeprefix(".venv/bin/")
-    if program == "gscon-live":
+    if words == ["--help"]:
+        assert program == "gscon-live"
+    elif program == "gscon-live":
         _check_ours(SUBCOMMANDS[words[0]], words[1:])
     elif program in ("python", "python3"):
         _check_python(words)
@@ -113,6 +103,8 @@ def _check_python(words: Sequence[str]) -> None:
         return
     if words[:2] == ["-m", "pytest"]:
         assert all((ROOT / word).exists() for word in words[2:] if not word.startswith("-"))
+    elif words[:2] == ["-m", "gscon_live"]:
+        assert words[2:] == [] or words[2] in SUBCOMMANDS
     elif words[0] == "-m":
         module = f"gscon_live.{words[1].removeprefix('gscon_live.')}"
         known = {name.removesuffix(".__main__"): name for name in SUBCOMMANDS.values()}
