@@ -44,10 +44,14 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("line", commands())
 @pytest.mark.usefixtures("examples")
-def test_a_command_of_the_documentation_is_accepted(line: str) -> None:
+def test_a_command_of_the_documentation_is_accepted(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     if "plugins={}" in line and "fit live" in line and "gdc" not in PLUGINS:
         pytest.skip("the recipe live has no plug-ins yet")
     check(line)
+    # Nothing is said of names that are deprecated.
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
