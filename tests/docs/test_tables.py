@@ -11,7 +11,10 @@ import pytest
 from pages import DOCS, ROOT, Page, pages
 
 from gscon_live.model import checkpoint
+from gscon_live.model.networks.network import NETWORKS
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.train.balance import PLUGINS
+from gscon_live.train.networks.recipe import ConversationRecipe
 
 
 def _script(name: str) -> ModuleType:
@@ -92,6 +95,39 @@ def test_the_readmes_figures_are_those_of_the_card_and_of_the_pages() -> None:
         (number,) = re.findall(r"\d+\.\d+(?: ± \d+\.\d+)?", figure)
         assert number in everything
         assert command == "the same" or command.startswith("`gscon-live ")
+
+
+def _row(page: str, name: str) -> str:
+    """The row of a table whose first cell names something."""
+    found = re.findall(rf"^\|[^|]*`{name}`.*$", page, re.MULTILINE)
+    assert found, name
+    return str(found[0])
+
+
+def test_every_network_is_on_the_page_of_methods() -> None:
+    page = (DOCS / "results/methods.md").read_text(encoding="utf-8")
+    for name in NETWORKS:
+        _row(page, name)
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_every_plugin_is_on_the_page_of_methods_with_its_settings(name: str) -> None:
+    row = _row((DOCS / "results/methods.md").read_text(encoding="utf-8"), name)
+    module, _, kind = PLUGINS[name].rpartition(".")
+    settings = getattr(importlib.import_module(module), kind).SETTINGS()
+    for key in settings.__struct_fields__:
+        value = getattr(settings, key)
+        assert f"`{key}`" in row
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            assert f"`{key}` {value:g}" in row
+
+
+def test_the_keys_of_recipes_that_are_explained_are_keys() -> None:
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    section = page.split("### What a recipe decides")[1].split("\n#")[0]
+    keys = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert keys
+    assert set(keys) <= set(ConversationRecipe.__struct_fields__)
 
 
 def test_results_name_the_command_that_prints_them() -> None:
