@@ -97,6 +97,14 @@ def test_the_readmes_figures_are_those_of_the_card_and_of_the_pages() -> None:
         assert command == "the same" or command.startswith("`gscon-live ")
 
 
+def test_the_card_is_that_of_the_model_that_ships() -> None:
+    page = (DOCS / "model-card.md").read_text(encoding="utf-8")
+    card = checkpoint.read_card("live")
+    assert f"This is the card of `{card.name}` {card.version}," in page
+    assert f"temperature {card.temperature:.3f}" in page
+    assert f"seeds {', '.join(map(str, card.seeds))} |" in page
+
+
 def _row(page: str, name: str) -> str:
     """The row of a table whose first cell names something."""
     found = re.findall(rf"^\|[^|]*`{name}`.*$", page, re.MULTILINE)
