@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 from msgspec.inspect import Type
 
 from gscon_live.common import cli
@@ -77,7 +78,15 @@ def settings_table(group: str, words: dict[str, str]) -> str:
 
 
 def comments(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The comments `#:` above the fields of a struct, by field."""
+    """The comments `#:` above the fields of a struct, those that it inherits included, by field."""
+    found: dict[str, str] = {}
+    for kind in reversed(struct.__mro__):
+        if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
+            found |= _own_comments(kind)
+    return found
+
+
+def _own_comments(struct: type[msgspec.Struct]) -> dict[str, str]:
     source = inspect.getsource(struct)
     lines = source.splitlines()
     (body,) = ast.parse(source).body
@@ -110,6 +119,10 @@ def kind(info: Type) -> str:
             return " or ".join(f"`{value}`" for value in values)
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             return _number(info)
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return f"list of {kind(item)}"
+        case msgspec.inspect.DictType():
+            return "mapping"
         case msgspec.inspect.StructType(fields=fields):
             return "keys " + ", ".join(f"`{field.encode_name}`" for field in fields)
         case _:
@@ -207,7 +220,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plain(value: object) -> str:
     """A value as YAML has it."""
-    return loader.override("value", value).removeprefix("value=").strip('"')  # type: ignore[arg-type]
+    written = yaml.safe_dump(msgspec.to_builtins(value), default_flow_style=True, sort_keys=False)
+    return written.removesuffix("\n").removesuffix("...").strip()
 
 
 def main(arguments: Sequence[str]) -> None:

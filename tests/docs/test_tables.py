@@ -52,6 +52,7 @@ def test_a_comment_in_the_code_goes_before_the_words_of_the_page(tmp_path: Path)
     path.write_text(
         "import msgspec\n\n\nclass Described(msgspec.Struct):\n    first: int = 1\n"
         "    #: The second,\n    #: in two lines.\n    second: int = 2\n"
+        "\n\nclass More(Described):\n    #: The third.\n    third: int = 3\n"
     )
     spec = importlib.util.spec_from_file_location("described", path)
     assert spec is not None
@@ -60,7 +61,9 @@ def test_a_comment_in_the_code_goes_before_the_words_of_the_page(tmp_path: Path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(__import__("sys").modules, "described", made)
         spec.loader.exec_module(made)
-        assert tables.comments(made.Described) == {"second": "The second, in two lines."}
+        second = {"second": "The second, in two lines."}
+        assert tables.comments(made.Described) == second
+        assert tables.comments(made.More) == {**second, "third": "The third."}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,8 @@ def test_a_comment_in_the_code_goes_before_the_words_of_the_page(tmp_path: Path)
         (str | int | None, "text or whole number or null"),
         (Annotated[float, msgspec.Meta(gt=0, lt=1)], "number above 0 below 1"),
         (Annotated[int, msgspec.Meta(ge=1, le=64)], "whole number from 1 to 64"),
+        (tuple[str, ...], "list of text"),
+        (dict[str, int], "mapping"),
     ],
 )
 def test_types_are_said_in_words(kind: object, words: str) -> None:
