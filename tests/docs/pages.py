@@ -94,10 +94,11 @@ def example(page: str, place: int = 0) -> str:
     return found[place].code
 
 
-def module(page: str, name: str) -> ModuleType:
-    """The page's first Python block, run as a module of that name."""
-    made = ModuleType(name)
-    exec(compile(example(page), page, "exec"), made.__dict__)
+def module(page: str, count: int = 1) -> ModuleType:
+    """The page's first Python blocks, run as one module."""
+    made = ModuleType(Path(page).stem)
+    for place in range(count):
+        exec(compile(example(page, place), page, "exec"), made.__dict__)
     return made
 
 

@@ -38,8 +38,8 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, one.module, None)  # type: ignore[arg-type]
         one.loaded()
         monkeypatch.setitem(one.table, one.name, one.where)
-    sink = module("docs/extend/sink.md", "documented_sink").Markdown
-    monkeypatch.setitem(sinks.FORMATS, "md", sink)
+    monkeypatch.setitem(sys.modules, "documented_sink", module("docs/extend/sink.md"))
+    monkeypatch.setitem(sinks.SINKS, "md", "documented_sink.Markdown")
 
 
 @pytest.mark.parametrize("line", commands())

@@ -6,11 +6,13 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import yaml
 from made_events import conversation
 from pages import ROOT, Block, blocks, example, module
+from sessions import Play, cut, plan_for
 
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
@@ -18,8 +20,12 @@ from gscon_live.model.labels import EMOTIONS, SAMPLE_RATE
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import UtteranceEvent
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.control import Status
+from gscon_live.realtime.pipeline.services import Service
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session.service_table import SERVICES
+from gscon_live.realtime.session.session_plan import Plan
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.name)
@@ -64,7 +70,7 @@ def test_the_model_alone_answers_for_words(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_documented_sink_writes_a_line_for_each_utterance(tmp_path: Path) -> None:
-    sink = module("docs/extend/sink.md", "documented_sink").Markdown
+    sink = module("docs/extend/sink.md").Markdown
     events = list(conversation())
     into_file, stream = sink(tmp_path / "events.md"), io.StringIO()
     into_stream = sink(stream)
@@ -83,16 +89,41 @@ def test_the_documented_sink_writes_a_line_for_each_utterance(tmp_path: Path) ->
 
 
 def test_the_documented_stage_reads_the_share_of_clipped_samples() -> None:
-    stage = module("docs/extend/stage.md", "documented_stage").Clipping()
+    stage = module("docs/extend/stage.md").Clipping()
     assert stage.gauges() == {"clipped": 0.0}
     quiet, loud = np.zeros(300, np.float32), np.ones(100, np.float32)
     for place, samples in enumerate((quiet, -loud)):
         assert list(stage.process(messages.AudioChunk(0.02 * place, samples.tobytes()))) == []
-    assert list(stage.process(messages.Mark(0.04))) == []
+    assert list(stage.process(messages.End("recording", 0.04))) == []
     assert stage.gauges() == {"clipped": 0.25}
     assert list(stage.flush()) == []
     stage.reset()
     assert stage.gauges() == {"clipped": 0.0}
+
+
+def test_the_documented_record_adds_the_stage_to_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = example("docs/extend/stage.md") + example("docs/extend/stage.md", 1)
+    # At this limit every sample counts as clipped.
+    (tmp_path / "documented_stage.py").write_text(code.replace("LIMIT = 0.99", "LIMIT = 0.0"))
+    monkeypatch.syspath_prepend(tmp_path)
+    record: Service[Plan] = module("docs/extend/stage.md", 3).CLIPPING
+    record = msgspec.structs.replace(record, build="documented_stage:build")
+    readings: list[float] = []
+
+    def note(status: Status) -> None:
+        if status.service == "clipping":
+            readings.append(float(status.gauges["clipped"]))
+
+    play = Play(
+        plan_for(cut(tmp_path / "clip.mkv", 5.0)),
+        services=(*SERVICES, record), on_status=note,
+    )  # fmt: skip
+    assert play.go()
+    assert "clipping" in play.last_pids
+    assert readings[0] == 0
+    assert readings[-1] == 1
 
 
 def test_the_documented_corpus_is_read_from_the_documented_file(
@@ -101,7 +132,7 @@ def test_the_documented_corpus_is_read_from_the_documented_file(
     (file,) = [block.code for block in blocks("text") if block.page.name.endswith("corpus.md")]
     (tmp_path / "talks.csv").write_text(file)
     monkeypatch.setenv("GSCON_DATA", str(tmp_path))
-    load = module("docs/extend/corpus.md", "documented_corpus").load
+    load = module("docs/extend/corpus.md").load
     table = load()
     assert table.labels == ("happy", "sad")
     assert {split: [one.name for one in found] for split, found in table.splits.items()} == {
@@ -117,7 +148,7 @@ def test_the_documented_corpus_is_read_from_the_documented_file(
 
 
 def test_the_documented_encoder_keeps_what_encoders_promise() -> None:
-    encoder = module("docs/extend/encoder.md", "documented_encoder").LoudnessEncoder()
+    encoder = module("docs/extend/encoder.md").LoudnessEncoder()
     tone = np.sin(np.arange(SAMPLE_RATE, dtype=np.float32) / 10)
     vector = encoder.encode(tone)
     assert vector.dtype == np.float32
@@ -131,7 +162,7 @@ def test_the_documented_encoder_keeps_what_encoders_promise() -> None:
 def test_the_model_that_ships_refuses_the_documented_encoder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    encoder = module("docs/extend/encoder.md", "documented_encoder").LoudnessEncoder
+    encoder = module("docs/extend/encoder.md").LoudnessEncoder
     code = example("docs/extend/encoder.md", 1)
     assert encoder.identity in code
     exec(compile(code, "docs/extend/encoder.md", "exec"), {})
