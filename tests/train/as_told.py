@@ -1,4 +1,4 @@
-"""The network and the plug-in that the README shows, registered as it says."""
+"""The network and the plug-in that the documentation shows, registered as it says."""
 
 import importlib.util
 import re
@@ -11,7 +11,10 @@ from gscon_live.model.networks.network import NETWORKS
 from gscon_live.train.balance import PLUGINS
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "".join(
+    (ROOT / "docs" / "extend" / name).read_text(encoding="utf-8")
+    for name in ("network.md", "plugin.md")
+)
 
 
 class Shown(NamedTuple):
@@ -27,7 +30,7 @@ class Shown(NamedTuple):
         return self.where.rpartition(".")[0]
 
     def loaded(self) -> ModuleType:
-        """The file, as the module that it would be in the README's place."""
+        """The file, as the module that it would be in the documentation's place."""
         spec = importlib.util.spec_from_file_location(self.module, self.path)
         assert spec is not None
         assert spec.loader is not None
@@ -39,8 +42,8 @@ class Shown(NamedTuple):
 
 def shown(folder: Path) -> list[Shown]:
     """Both, their files written into a folder."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    lines = re.findall(r'`"(\w+)": "([\w.]+)",`', README)
+    blocks = re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
+    lines = re.findall(r'`"(\w+)": "([\w.]+)",`', PAGES)
     found = []
     for (name, where), table in zip(lines, (NETWORKS, PLUGINS), strict=True):
         (source,) = [one for one in blocks if f"class {where.rpartition('.')[2]}(" in one]

@@ -339,11 +339,11 @@ def test_javascript_receives_the_same_utterances(
         assert event.emotion.label in line
 
 
-def test_the_ten_lines_of_the_readme_receive_them_too(
+def test_the_ten_lines_of_the_documentation_receive_them_too(
     remote: Remote, node_modules: Path, tmp_path: Path
 ) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = readme.split("```js\n")[1].split("```")[0]
+    page = (ROOT / "docs/events.md").read_text(encoding="utf-8")
+    code = page.split("```js\n")[1].split("```")[0]
     assert len(code.splitlines()) == 10
     code = code.replace("tcp://127.0.0.1:5560", remote.endpoint)
     output, errors = _javascript(code, remote, node_modules, tmp_path)

@@ -1,4 +1,4 @@
-"""What the README says of a sixth network and of another plug-in: one file and one line each."""
+"""What the documentation says of another network and plug-in: one file and one line each."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from gscon_live.train.networks.task import ConversationTask
 HERE = Path(__file__).parent
 
 
-def test_the_readmes_network_and_plugin_are_trained_by_their_names(
+def test_the_documented_network_and_plugin_are_trained_by_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for one in shown(tmp_path):
@@ -36,7 +36,7 @@ def test_the_readmes_network_and_plugin_are_trained_by_their_names(
     assert 0 < history[-1]["loss_agree"] < 1
 
 
-def test_the_tests_of_networks_and_plugins_hold_those_of_the_readme_to_the_contract(
+def test_the_tests_of_networks_and_plugins_hold_the_documented_ones_to_the_contract(
     tmp_path: Path,
 ) -> None:
     """They pass without a change, where the two are registered from the start."""

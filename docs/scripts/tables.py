@@ -1,0 +1,244 @@
+"""`python docs/scripts/tables.py`: the tables of the documentation that come from the code.
+
+A page marks the place of such a table:
+
+    <!-- generated: settings camera -->
+    ...
+    <!-- end -->
+
+The command writes all of them anew. What a setting means is its comment `#:` in the code. Where it
+has none, the words that the page has are kept.
+"""
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec.inspect import Type
+
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure
+from gscon_live.common.files import write_whole
+from gscon_live.configs import loader
+from gscon_live.model import checkpoint
+from gscon_live.realtime.pipeline.settings import DAY, Settings
+
+PAGES = Path(__file__).parents[1]
+#: The words of a setting that nobody has described.
+MISSING = "(nobody has described this)"
+
+_PLACE = re.compile(r"<!-- generated: ([\w ]+) -->\n(.*?)<!-- end -->", re.DOTALL)
+_ROW = re.compile(r"^\| `([\w.]+)` \|.*\| (.*?) \|$", re.MULTILINE)
+
+
+def rendered(page: str) -> str:
+    """A page with all its tables written anew. Raises `Failure` for a table that there is not."""
+    return _PLACE.sub(lambda place: _filled(place[1], place[2]), page)
+
+
+def _filled(name: str, before: str) -> str:
+    kind, _, group = name.partition(" ")
+    makers: dict[str, Callable[[], str]] = {
+        "settings": lambda: settings_table(group, dict(_ROW.findall(before))),
+        "needs": needs_table,
+        "measured": measured_table,
+        "recall": recall_table,
+        "seeds": seeds_table,
+    }
+    if kind not in makers:
+        raise Failure(f"table {name!r}: there is none; one of {', '.join(makers)}")
+    return f"<!-- generated: {name} -->\n{makers[kind]()}<!-- end -->"
+
+
+def settings_table(group: str, words: dict[str, str]) -> str:
+    """The keys of one group of settings: type, default in the set-up that ships, and meaning.
+
+    Args:
+        group: a field of `Settings`, for example "camera".
+        words: meanings of keys that the code does not describe.
+    """
+    shipped = getattr(loader.load("live", Settings), group)
+    described = comments(type(shipped))
+    rows = [
+        (
+            f"`{group}.{field.encode_name}`",
+            kind(msgspec.inspect.type_info(field.type)),
+            f"`{_plain(getattr(shipped, field.name))}`",
+            described.get(field.name) or words.get(f"{group}.{field.encode_name}", MISSING),
+        )
+        for field in msgspec.structs.fields(shipped)
+    ]
+    return _table(("key", "type", "default", "what it is"), rows)
+
+
+def comments(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """The comments `#:` above the fields of a struct, those that it inherits included, by field."""
+    found: dict[str, str] = {}
+    for kind in reversed(struct.__mro__):
+        if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
+            found |= _own_comments(kind)
+    return found
+
+
+def _own_comments(struct: type[msgspec.Struct]) -> dict[str, str]:
+    source = inspect.getsource(struct)
+    lines = source.splitlines()
+    (body,) = ast.parse(source).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for node in body.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            above = []
+            place = node.lineno - 2
+            while lines[place].strip().startswith("#:"):
+                above.append(lines[place].strip().removeprefix("#:").strip())
+                place -= 1
+            if above:
+                found[node.target.id] = " ".join(reversed(above))
+    return found
+
+
+def kind(info: Type) -> str:
+    """A type in words, with its bounds."""
+    match info:
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(map(kind, types))
+        case msgspec.inspect.NoneType():
+            return "null"
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.StrType():
+            return "text"
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            return _number(info)
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return f"list of {kind(item)}"
+        case msgspec.inspect.DictType():
+            return "mapping"
+        case msgspec.inspect.StructType(fields=fields):
+            return "keys " + ", ".join(f"`{field.encode_name}`" for field in fields)
+        case _:
+            return str(info)
+
+
+def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
+    noun = "whole number" if isinstance(info, msgspec.inspect.IntType) else "number"
+    bounds = [
+        f"{words} {bound:g}"
+        for words, bound in (
+            ("above", info.gt), ("from", info.ge), ("below", info.lt), ("to", info.le)
+        )
+        if bound is not None and bound != DAY
+    ]  # fmt: skip
+    return " ".join([noun, *bounds])
+
+
+def needs_table() -> str:
+    """The encoders that the model that ships was trained with."""
+    card = checkpoint.read_card("live")
+    rows = [
+        (m, f"`{card.encoders[m]}`".replace("|", "\\|"), str(card.dims[m]))
+        for m in card.architecture.modalities
+    ]
+    return _table(("modality", "encoder", "length"), rows)
+
+
+def measured_table() -> str:
+    """The figures of the model that ships, by set."""
+    names = ("weighted_f1", "accuracy", "macro_f1", "balanced_accuracy", "ece")
+    rows = [
+        (name, *(f"{figures[key]:.3f}" for key in names), str(figures["count"]))
+        for name, figures in _sets().items()
+    ]
+    head = ("set", "weighted F1", "accuracy", "macro F1", "mean recall", "ECE", "utterances")
+    return _table(head, rows)
+
+
+def recall_table() -> str:
+    """The recall of each emotion of the model that ships, by set."""
+    emotions = checkpoint.read_card("live").emotions
+    rows = [
+        (name, *(f"{figures['per_class'][emotion]['recall']:.2f}" for emotion in emotions))
+        for name, figures in _sets().items()
+    ]
+    return _table(("set", *emotions), rows)
+
+
+#: The sets of the model that ships whose means are shown, and what they were measured on.
+_SHOWN = {
+    **dict.fromkeys(("text+audio+visual", "text+audio", "text+visual", "audio+visual"), "composed"),
+    "text": "real: MELD test, gold words and turns",
+    "audio": "composed",
+    "visual": "composed",
+    "nothing": "speaker turns alone",
+    **{
+        f"{modalities}; {share}% of words wrong": f"no punctuation, {share} % of words wrong"
+        for share in (0, 12, 30)
+        for modalities in ("text+audio+visual", "text")
+    },
+    **{
+        f"{modalities}; voice and face as labelled": "voice and face always as labelled"
+        for modalities in ("text+audio+visual", "audio+visual", "audio", "visual")
+    },
+}
+
+
+def seeds_table() -> str:
+    """The figures of the model that ships, mean and standard deviation over its seeds."""
+    over_seeds = checkpoint.read_card("live").scores["seeds"]
+    rows = [
+        (
+            name.partition(";")[0].replace("+", ", "),
+            *(
+                f"{figure['mean']:.3f} ± {figure['sd']:.3f}"
+                for figure in map(over_seeds[name].get, ("weighted_f1", "macro_f1", "ece"))
+            ),
+            material.replace(", 0 % of words wrong", ""),
+        )
+        for name, material in _SHOWN.items()
+    ]
+    return _table(("modalities", "weighted F1", "macro F1", "ECE", "test material"), rows)
+
+
+def _sets() -> dict[str, dict[str, Any]]:
+    scores = checkpoint.read_card("live").scores
+    return {name: figures for name, figures in scores.items() if "weighted_f1" in figures}
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n".replace("| --- ", "|---") for cells in lines)
+
+
+def _plain(value: object) -> str:
+    """A value as YAML has it."""
+    written = yaml.safe_dump(msgspec.to_builtins(value), default_flow_style=True, sort_keys=False)
+    return written.removesuffix("\n").removesuffix("...").strip()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Entry point."""
+    parser = cli.parser(
+        "python docs/scripts/tables.py",
+        "Writes the documentation's tables anew that come from the code.",
+        "python docs/scripts/tables.py",
+    )
+    parser.parse_args(arguments)
+    for path in sorted(PAGES.rglob("*.md")):
+        before = path.read_text(encoding="utf-8")
+        after = rendered(before)
+        if after != before:
+            write_whole(path, after.encode())
+            print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

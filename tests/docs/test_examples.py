@@ -1,0 +1,193 @@
+"""The examples of the documentation do what the pages say."""
+
+import ast
+import io
+import re
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+from made_events import conversation
+from pages import ROOT, Block, blocks, example, module
+from sessions import Play, cut, plan_for
+
+from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
+from gscon_live.model.labels import EMOTIONS, SAMPLE_RATE
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.schema import UtteranceEvent
+from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.control import Status
+from gscon_live.realtime.pipeline.services import Service
+from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session.service_table import SERVICES
+from gscon_live.realtime.session.session_plan import Plan
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.name)
+def test_what_python_examples_import_is_there(block: Block) -> None:
+    tree = ast.parse(block.code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            names = {alias.name for alias in node.names}
+            found = import_module(node.module)
+            for name in names:
+                assert hasattr(found, name) or import_module(f"{node.module}.{name}")
+
+
+def test_the_readmes_five_lines_print_who_said_what_and_the_emotion(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert len(example("README.md").splitlines()) == 5
+    code = example("README.md").replace('"interview.mp4"', repr(str(CONVERSATION)))
+    exec(compile(code, "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert {line.split()[0] for line in lines} == {"Ada", "Ben"}
+    assert {line.split()[-1] for line in lines} <= set(EMOTIONS)
+
+
+def test_the_labels_of_a_file_of_events_are_read(tmp_path: Path) -> None:
+    events = list(conversation())
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"".join(schema.encode(event) + b"\n" for event in events))
+    (code,) = [block.code for block in blocks("python") if "def labels" in block.code]
+    names: dict[str, object] = {}
+    exec(compile(code, "docs/python.md", "exec"), names)
+    found = names["labels"](path)  # type: ignore[operator]
+    assert found == [one.emotion.label for one in events if isinstance(one, UtteranceEvent)]
+
+
+def test_the_model_alone_answers_for_words(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [block.code for block in blocks("python") if "EmotionRecogniser(" in block.code]
+    exec(compile(code, "docs/python.md", "exec"), {})
+    assert capsys.readouterr().out.split() == ["joy", "joy"]
+
+
+def test_the_documented_sink_writes_a_line_for_each_utterance(tmp_path: Path) -> None:
+    sink = module("docs/extend/sink.md").Markdown
+    events = list(conversation())
+    into_file, stream = sink(tmp_path / "events.md"), io.StringIO()
+    into_stream = sink(stream)
+    for event in events:
+        into_file.write(event)
+        into_stream.write(event)
+    into_file.close()
+    into_stream.close()
+    lines = stream.getvalue().splitlines()
+    said = [event for event in events if isinstance(event, UtteranceEvent)]
+    assert len(lines) == len(said)
+    for line, event in zip(lines, said, strict=True):
+        assert line.startswith(f"- **{event.utterance.speaker}** {event.utterance.text} (")
+        assert event.emotion.label in line
+    assert (tmp_path / "events.md").read_text() == stream.getvalue()
+
+
+def test_the_documented_stage_reads_the_share_of_clipped_samples() -> None:
+    stage = module("docs/extend/stage.md").Clipping()
+    assert stage.gauges() == {"clipped": 0.0}
+    quiet, loud = np.zeros(300, np.float32), np.ones(100, np.float32)
+    for place, samples in enumerate((quiet, -loud)):
+        assert list(stage.process(messages.AudioChunk(0.02 * place, samples.tobytes()))) == []
+    assert list(stage.process(messages.End("recording", 0.04))) == []
+    assert stage.gauges() == {"clipped": 0.25}
+    assert list(stage.flush()) == []
+    stage.reset()
+    assert stage.gauges() == {"clipped": 0.0}
+
+
+def test_the_documented_record_adds_the_stage_to_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = example("docs/extend/stage.md") + example("docs/extend/stage.md", 1)
+    # At this limit every sample counts as clipped.
+    (tmp_path / "documented_stage.py").write_text(code.replace("LIMIT = 0.99", "LIMIT = 0.0"))
+    monkeypatch.syspath_prepend(tmp_path)
+    record: Service[Plan] = module("docs/extend/stage.md", 3).CLIPPING
+    record = msgspec.structs.replace(record, build="documented_stage:build")
+    readings: list[float] = []
+
+    def note(status: Status) -> None:
+        if status.service == "clipping":
+            readings.append(float(status.gauges["clipped"]))
+
+    play = Play(
+        plan_for(cut(tmp_path / "clip.mkv", 5.0)),
+        services=(*SERVICES, record), on_status=note,
+    )  # fmt: skip
+    assert play.go()
+    assert "clipping" in play.last_pids
+    assert readings[0] == 0
+    assert readings[-1] == 1
+
+
+def test_the_documented_corpus_is_read_from_the_documented_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file,) = [block.code for block in blocks("text") if block.page.name.endswith("corpus.md")]
+    (tmp_path / "talks.csv").write_text(file)
+    monkeypatch.setenv("GSCON_DATA", str(tmp_path))
+    load = module("docs/extend/corpus.md").load
+    table = load()
+    assert table.labels == ("happy", "sad")
+    assert {split: [one.name for one in found] for split, found in table.splits.items()} == {
+        "train": ["1"], "validation": ["2"], "test": ["3"],
+    }  # fmt: skip
+    said = table.splits["train"][0].utterances
+    assert [(one.speaker, one.text, one.label) for one in said] == [
+        ("Ada", "They said yes!", 0), ("Ben", "I will miss you.", 1),
+    ]  # fmt: skip
+    (tmp_path / "talks.csv").write_text(file.replace("gone.,sad", "gone.,glad"))
+    with pytest.raises(InputError, match=r"talks\.csv, line 5: .*'glad'"):
+        load()
+
+
+def test_the_documented_encoder_keeps_what_encoders_promise() -> None:
+    encoder = module("docs/extend/encoder.md").LoudnessEncoder()
+    tone = np.sin(np.arange(SAMPLE_RATE, dtype=np.float32) / 10)
+    vector = encoder.encode(tone)
+    assert vector.dtype == np.float32
+    assert vector.shape == (encoder.dim,)
+    encoder.encode(np.zeros(7, np.float32))
+    assert np.array_equal(encoder.encode(tone), vector)
+    # Half as loud is six decibels less, in mean and maximum.
+    assert encoder.encode(tone / 2) - vector == pytest.approx([-6.02, 0, -6.02], abs=0.01)
+
+
+def test_the_model_that_ships_refuses_the_documented_encoder(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    encoder = module("docs/extend/encoder.md").LoudnessEncoder
+    code = example("docs/extend/encoder.md", 1)
+    assert encoder.identity in code
+    exec(compile(code, "docs/extend/encoder.md", "exec"), {})
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "not with 'loudness/1'" in line
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.name)
+def test_events_that_are_shown_are_events(block: Block) -> None:
+    event = schema.decode(block.code)
+    assert isinstance(event, UtteranceEvent)
+    assert tuple(event.emotion.probabilities) == EMOTIONS
+    assert sum(event.emotion.probabilities.values()) == pytest.approx(1, abs=0.001)
+    assert event.emotion.abstained == (event.emotion.confidence < 0.35)
+
+
+def test_every_field_of_an_event_is_on_its_page() -> None:
+    page = (ROOT / "docs/events.md").read_text(encoding="utf-8")
+    for kind in (schema.Gap, schema.Health, schema.SessionStarted, schema.SessionEnded,
+                 schema.SpeechStarted, schema.UtteranceInfo, schema.Emotion, schema.Modality,
+                 schema.Latency):  # fmt: skip
+        for field in kind.__struct_fields__:
+            assert re.search(rf"[`.]{field}`", page), f"{kind.__name__}.{field}"
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.name)
+def test_set_ups_that_are_shown_are_accepted(block: Block) -> None:
+    loader.build(yaml.safe_load(block.code), Settings, (), block.name)
