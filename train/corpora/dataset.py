@@ -94,9 +94,9 @@ def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCor
     kept = [m for m in corpus.modalities if m in modalities]
     places = [corpus.modalities.index(m) for m in kept]
 
-    def less(one: FeaturedDialogue) -> FeaturedDialogue:
-        features = {m: one.features[m] for m in kept}
-        return replace(one, features=features, present=one.present[:, places])
+    def less(dialogue: FeaturedDialogue) -> FeaturedDialogue:
+        features = {m: dialogue.features[m] for m in kept}
+        return replace(dialogue, features=features, present=dialogue.present[:, places])
 
     return replace(
         corpus,
@@ -111,10 +111,13 @@ def batch(dialogues: Sequence[FeaturedDialogue]) -> tuple[Conversations, Tensor]
     def padded(rows: Sequence[Tensor], value: float = 0) -> Tensor:
         return pad_sequence(list(rows), batch_first=True, padding_value=value)
 
-    made = Conversations(
-        features={m: padded([one.features[m] for one in dialogues]) for m in dialogues[0].features},
-        present=padded([one.present for one in dialogues]),
-        speakers=padded([one.speakers for one in dialogues]),
-        valid=padded([torch.ones(len(one.labels), dtype=torch.bool) for one in dialogues]),
+    conversations = Conversations(
+        features={
+            m: padded([dialogue.features[m] for dialogue in dialogues])
+            for m in dialogues[0].features
+        },
+        present=padded([dialogue.present for dialogue in dialogues]),
+        speakers=padded([dialogue.speakers for dialogue in dialogues]),
+        valid=padded([torch.ones(len(each.labels), dtype=torch.bool) for each in dialogues]),
     )
-    return made, padded([one.labels for one in dialogues], -1)
+    return conversations, padded([dialogue.labels for dialogue in dialogues], -1)

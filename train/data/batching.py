@@ -49,13 +49,13 @@ class Batch:
         rows = torch.cat([torch.arange(count), again])
         kept = torch.ones(len(rows), 1, modalities, dtype=torch.bool)
         kept[count:] = torch.arange(modalities) == alone
-        made = self._at(rows)
-        present = made.conversations.present & kept
-        return replace(made, conversations=replace(made.conversations, present=present))
+        longer = self._at(rows)
+        present = longer.conversations.present & kept
+        return replace(longer, conversations=replace(longer.conversations, present=present))
 
     def split(self, parts: int) -> list["Batch"]:
         """The same in at most so many batches, each no longer than its longest conversation."""
-        made = []
+        batches = []
         for rows in torch.arange(len(self.labels)).tensor_split(parts):
             if not len(rows):
                 continue
@@ -63,8 +63,8 @@ class Batch:
             if not self.last:
                 longest = int(part.conversations.valid.sum(1).max())
                 part = part._at((slice(None), slice(longest)))
-            made.append(part)
-        return made
+            batches.append(part)
+        return batches
 
 
 class Source(Protocol):
@@ -83,12 +83,12 @@ class Dialogues:
 
     def __init__(self, dialogues: Sequence[FeaturedDialogue]) -> None:
         self._dialogues = dialogues
-        self.lengths = torch.tensor([len(one.labels) for one in dialogues])
+        self.lengths = torch.tensor([len(dialogue.labels) for dialogue in dialogues])
 
     def take(self, rows: Sequence[int]) -> Batch:
         chosen = [self._dialogues[row] for row in rows]
         conversations, labels = batch(chosen)
-        soft = [one.soft for one in chosen if one.soft is not None]
+        soft = [dialogue.soft for dialogue in chosen if dialogue.soft is not None]
         return Batch(
             conversations, labels, False, pad_sequence(soft, batch_first=True) if soft else None
         )
@@ -99,24 +99,25 @@ class Windows:
 
     def __init__(self, dialogues: Sequence[FeaturedDialogue], context: int) -> None:
         self._features = {
-            m: torch.cat([one.features[m] for one in dialogues]) for m in dialogues[0].features
+            m: torch.cat([dialogue.features[m] for dialogue in dialogues])
+            for m in dialogues[0].features
         }
-        made, labels, soft, start = [], [], list[Tensor](), 0
-        for one in dialogues:
+        endings, labels, soft, start = [], [], list[Tensor](), 0
+        for dialogue in dialogues:
             # The places in the split take the features' seat: features are fetched when needed.
-            places = torch.arange(start, start + len(one.labels))[None, :, None]
-            start += len(one.labels)
-            whole, mine = batch([one])
+            places = torch.arange(start, start + len(dialogue.labels))[None, :, None]
+            start += len(dialogue.labels)
+            whole, mine = batch([dialogue])
             wanted = mine[0] >= 0
             ending = windows(replace(whole, features={"place": places}), context)
-            made.append(ending.each(itemgetter(wanted)))
+            endings.append(ending.each(itemgetter(wanted)))
             labels.append(mine[0][wanted])
-            if one.soft is not None:
-                soft.append(one.soft[wanted])
-        self._places = torch.cat([one.features["place"][..., 0] for one in made])
-        self._present = torch.cat([one.present for one in made])
-        self._speakers = torch.cat([one.speakers for one in made])
-        self._valid = torch.cat([one.valid for one in made])
+            if dialogue.soft is not None:
+                soft.append(dialogue.soft[wanted])
+        self._places = torch.cat([ending.features["place"][..., 0] for ending in endings])
+        self._present = torch.cat([ending.present for ending in endings])
+        self._speakers = torch.cat([ending.speakers for ending in endings])
+        self._valid = torch.cat([ending.valid for ending in endings])
         self._labels = torch.cat(labels)
         self._soft = torch.cat(soft) if soft else None
         self.lengths = torch.full((len(self._labels),), context)
@@ -144,11 +145,11 @@ def shuffled(lengths: Tensor, size: int, random: torch.Generator) -> list[list[i
     length come together, so that little is padded."""
     pool, long = 8 * size, lengths.tolist()
     order: list[int] = torch.randperm(len(lengths), generator=random).tolist()
-    made = []
+    batches = []
     for first in range(0, len(order), pool):
         alike = sorted(order[first : first + pool], key=long.__getitem__)
-        made += [alike[start : start + size] for start in range(0, len(alike), size)]
-    return [made[place] for place in torch.randperm(len(made), generator=random).tolist()]
+        batches += [alike[start : start + size] for start in range(0, len(alike), size)]
+    return [batches[place] for place in torch.randperm(len(batches), generator=random).tolist()]
 
 
 def ordered(lengths: Tensor, size: int) -> list[list[int]]:

@@ -59,25 +59,25 @@ class Comparison(msgspec.Struct, frozen=True):
 def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
     """All pairs of runs of one recipe in which the second only adds to what balances the first;
     and GSCon against every other network of one recipe, each as it was published."""
-    made, systems = [], _Systems()
+    pairs, systems = [], _Systems()
     for group in alike(evaluations, ABLATED):
         group.sort(key=lambda one: (len(_added(one)), sum(_weights(one)), _weights(one)))
         for first, second in combinations(group, 2):
             if _less(first, second):
-                made.append(_compared(first, second, _changed(first, second), systems))
+                pairs.append(_compared(first, second, _changed(first, second), systems))
     for group in alike(evaluations, (*_PUBLISHED_WITH, *NETWORK)):
         published = {one.network: one for one in group if _as_published(one)}
         if ours := published.pop("gscon", None):
             for name, one in sorted(published.items()):
-                made.append(_compared(ours, one, f"gscon → {name}", systems))
-    return _with_q([one for one in made if one is not None])
+                pairs.append(_compared(ours, one, f"gscon → {name}", systems))
+    return _with_q([pair for pair in pairs if pair is not None])
 
 
-def balance(made: Evaluation) -> str:
+def balance(evaluation: Evaluation) -> str:
     """The consistency losses and plug-ins of a run, in words; `alone` where some dialogues came
     once more with one modality alone."""
-    updates = " (updates)" if made.recipe.get("scaled") == "update" else ""
-    return " + ".join(_added(made)) + updates or NONE
+    updates = " (updates)" if evaluation.recipe.get("scaled") == "update" else ""
+    return " + ".join(_added(evaluation)) + updates or NONE
 
 
 def alike(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list[Evaluation]]:
@@ -95,24 +95,24 @@ def alike(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list
     return list(groups.values())
 
 
-def _recipe(made: Evaluation) -> dict[str, Any]:
+def _recipe(evaluation: Evaluation) -> dict[str, Any]:
     """The recipe of a run, whichever version wrote it."""
-    return modern(made.recipe)
+    return modern(evaluation.recipe)
 
 
-def _weights(made: Evaluation) -> tuple[float, ...]:
+def _weights(evaluation: Evaluation) -> tuple[float, ...]:
     """The weights of GDC and SSC, 0 where they are not, and the share of dialogues that came once
     more with one modality alone."""
-    recipe = _recipe(made)
+    recipe = _recipe(evaluation)
     plugins = recipe.get("plugins") or {}
     weights = [plugins.get(name, {}).get("weight", 0) for name in _WEIGHED]
     return tuple(float(weight or 0) for weight in (*weights, recipe.get("alone")))
 
 
-def _plugins(made: Evaluation) -> dict[str, Any]:
+def _plugins(evaluation: Evaluation) -> dict[str, Any]:
     """The plug-ins of a run with their settings but for the weights that are told; and with what
     is scaled, where they may scale it."""
-    recipe = _recipe(made)
+    recipe = _recipe(evaluation)
     scaled = recipe.get("scaled", "gradient")
     return {
         name: {**values, "weight": None} if name in _WEIGHED else (scaled, values)
@@ -120,15 +120,15 @@ def _plugins(made: Evaluation) -> dict[str, Any]:
     }
 
 
-def _others(made: Evaluation) -> list[str]:
+def _others(evaluation: Evaluation) -> list[str]:
     """The plug-ins of which nothing is told but that they are there."""
-    return [name for name in _plugins(made) if name not in _WEIGHED]
+    return [name for name in _plugins(evaluation) if name not in _WEIGHED]
 
 
-def _added(made: Evaluation) -> list[str]:
+def _added(evaluation: Evaluation) -> list[str]:
     """All that balances a run, by name."""
-    weighed = zip(_WEIGHTS, _weights(made), strict=True)
-    return [*(name for name, weight in weighed if weight), *_others(made)]
+    weighed = zip(_WEIGHTS, _weights(evaluation), strict=True)
+    return [*(name for name, weight in weighed if weight), *_others(evaluation)]
 
 
 def _less(first: Evaluation, second: Evaluation) -> bool:
@@ -139,12 +139,12 @@ def _less(first: Evaluation, second: Evaluation) -> bool:
     return lighter and within and (mine, _weights(first)) != (theirs, _weights(second))
 
 
-def _as_published(made: Evaluation) -> bool:
+def _as_published(evaluation: Evaluation) -> bool:
     """Whether nothing else balances a run than what its network was published with; but for
     modalities alone, which all networks may see."""
-    own = {*PUBLISHED.get(made.network, ())}
-    scales_gradients = made.recipe.get("scaled", "gradient") == "gradient"
-    return scales_gradients and {*_added(made)} - {"alone"} == own
+    own = {*PUBLISHED.get(evaluation.network, ())}
+    scales_gradients = evaluation.recipe.get("scaled", "gradient") == "gradient"
+    return scales_gradients and {*_added(evaluation)} - {"alone"} == own
 
 
 def _changed(first: Evaluation, second: Evaluation) -> str:
@@ -165,11 +165,11 @@ class _Systems:
     def __init__(self) -> None:
         self._made: dict[tuple[str, str, tuple[int, ...]], System] = {}
 
-    def of(self, made: Evaluation, seeds: Sequence[int]) -> System:
+    def of(self, evaluation: Evaluation, seeds: Sequence[int]) -> System:
         """A run with these of its seeds."""
-        key = made.corpus, made.run, tuple(seeds)
+        key = evaluation.corpus, evaluation.run, tuple(seeds)
         if key not in self._made:
-            self._made[key] = system(_confusions(made, seeds))
+            self._made[key] = system(_confusions(evaluation, seeds))
         return self._made[key]
 
 
@@ -196,11 +196,13 @@ def _compared(
     )
 
 
-def _confusions(made: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64]]:
-    labels = [np.asarray(one) for one in made.answers.labels]
+def _confusions(evaluation: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64]]:
+    labels = [np.asarray(one) for one in evaluation.answers.labels]
     return [
         by_dialogue(
-            [np.asarray(one) for one in made.answers.by_seed[str(seed)]], labels, len(made.labels)
+            [np.asarray(one) for one in evaluation.answers.by_seed[str(seed)]],
+            labels,
+            len(evaluation.labels),
         )
         for seed in seeds
     ]

@@ -58,12 +58,12 @@ def save(
         seed: the seed of the training.
         stem: where to write, without a suffix.
     """
-    found = calibrate(network, corpus.splits["validation"])
+    calibration = calibrate(network, corpus.splits["validation"])
     measured = measure(network, corpus, ("as_trained",))
     scores: dict[str, Any] = {
         split: {
-            subset: msgspec.to_builtins(one.scores)
-            for subset, one in measured[split]["as_trained"].items()
+            subset: msgspec.to_builtins(measurement.scores)
+            for subset, measurement in measured[split]["as_trained"].items()
         }
         for split in ("validation", "test")
     }
@@ -76,11 +76,11 @@ def save(
         emotions=list(corpus.labels),
         encoders=corpus.encoders,
         architecture=network.architecture,
-        temperature=found.overall,
-        by_presence=found.by_presence,
-        shifts=found.shifts,
-        prior=found.prior,
-        temperatures=found.own,
+        temperature=calibration.overall,
+        by_presence=calibration.by_presence,
+        shifts=calibration.shifts,
+        prior=calibration.prior,
+        temperatures=calibration.own,
         data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"
         f"{_labels(recipe)}",
         split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "
@@ -127,10 +127,10 @@ def _features(recipe: ConversationRecipe) -> str:
     said = "The words are the corpus' transcripts, prosody was measured on its recordings. "
     if recipe.text == "frozen":
         return said + "The words' encoder is a general one, not trained on conversations."
-    chain, made = [], text_cache.recipe(recipe.text)
+    chain, encoder = [], text_cache.recipe(recipe.text)
     while True:
-        chain.append(f"{made.name} (training splits of {', '.join(made.corpora)})")
-        if made.start is None:
+        chain.append(f"{encoder.name} (training splits of {', '.join(encoder.corpora)})")
+        if encoder.start is None:
             said += f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
             return said + (_DIRECT if recipe.direct else "")
-        made = text_cache.recipe(made.start)
+        encoder = text_cache.recipe(encoder.start)

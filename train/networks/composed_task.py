@@ -212,6 +212,7 @@ def fit(
     Raises:
         InputError, Failure: as `train.engine.trainer.train` does.
     """
+    torch.set_num_threads(recipe.threads)
     on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
     composed = corpus(recipe, given)
     judge = SubsetScores(composed.splits["validation"], recipe.kept)

@@ -43,8 +43,8 @@ def conversation_material(recipe: Mapping[str, Any], seed: int, report: Report) 
     # Brings the text encoders along, which a run that is already evaluated does not need.
     from gscon_live.train.networks import recipe as conversation
 
-    made = msgspec.convert(recipe, conversation.ConversationRecipe)
-    return conversation.material(made, seed, report)
+    read = msgspec.convert(recipe, conversation.ConversationRecipe)
+    return conversation.material(read, seed, report)
 
 
 def is_run(folder: Path) -> bool:
@@ -72,20 +72,20 @@ def evaluate(
     loaded = {seed: checkpoint.load(path) for seed, path in weights.items()}
     cosines = [agreement.cosines(_kept(path.parent)) for path in weights.values()]
     measured: dict[int, Measurements] = {}
-    found: list[Structures] = []
+    structures: list[Structures] = []
     labels: list[list[int]] = []
     for seed, path in weights.items():
         corpus = material(recipe, seed, report)
         _require(path, loaded[seed], corpus)
-        labels = [one.labels.tolist() for one in corpus.splits["test"]]
+        labels = [dialogue.labels.tolist() for dialogue in corpus.splits["test"]]
         measured[seed] = measure(
             loaded[seed].model, corpus, contexts, partial(_tell, report, f"measuring seed {seed}")
         )
-        made = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
-        found += [made] if made else []
+        shared = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
+        structures += [shared] if shared else []
     card, a = loaded[min(loaded)].card, loaded[min(loaded)].card.architecture
     everything = presence(a.modalities)
-    evaluated = Evaluation(
+    evaluation = Evaluation(
         run=folder.resolve().name,
         corpus=corpus.name,
         labels=list(card.emotions),
@@ -93,7 +93,7 @@ def evaluate(
         mode=a.mode,
         context=a.context if a.mode == "buffer" else None,
         modalities=list(a.modalities),
-        parameters=sum(one.numel() for one in loaded[min(loaded)].model.parameters()),
+        parameters=sum(values.numel() for values in loaded[min(loaded)].model.parameters()),
         seeds=list(weights),
         selection="validation",
         recipe=dict(recipe),
@@ -101,7 +101,7 @@ def evaluate(
         splits=_figures(list(measured.values())),
         best_on_test=best_on_test,
         training_seconds=training_seconds,
-        agreement=figures.agreement(found, cosines),
+        agreement=figures.agreement(structures, cosines),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
@@ -112,8 +112,8 @@ def evaluate(
         ),
         **provenance(),
     )
-    write(folder / "evaluation.json", msgspec.json.encode(evaluated) + b"\n")
-    return evaluated
+    write(folder / "evaluation.json", msgspec.json.encode(evaluation) + b"\n")
+    return evaluation
 
 
 def of_run(folder: Path, report: Report, material: Material = conversation_material) -> Evaluation:
@@ -121,11 +121,11 @@ def of_run(folder: Path, report: Report, material: Material = conversation_mater
     the checkpoints. Raises `InputError` as `evaluate` does."""
     weights = finished(folder)
     try:
-        found = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
+        kept = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
     except (OSError, msgspec.DecodeError):
         return evaluate(folder, report, material)
-    if found.format == FORMAT and found.checkpoints == _digests(weights):
-        return found
+    if kept.format == FORMAT and kept.checkpoints == _digests(weights):
+        return kept
     return evaluate(folder, report, material)
 
 

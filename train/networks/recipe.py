@@ -239,17 +239,17 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
         InputError: the corpus is not there, or something in it cannot be trained on.
     """
     if recipe.features is not None:
-        made = pickles.load(Path(recipe.features), recipe.corpus)
+        corpus = pickles.load(Path(recipe.features), recipe.corpus)
     else:
-        made = corpus_features.featured(recipe.corpus, recipe.text, text_seed(recipe, seed), report)
+        taken = text_seed(recipe, seed)
+        corpus = corpus_features.featured(recipe.corpus, recipe.text, taken, report)
         if recipe.direct:
-            made = corpus_features.beside(
-                corpus_features.featured(recipe.corpus, "frozen", seed, report), made
-            )
+            frozen = corpus_features.featured(recipe.corpus, "frozen", seed, report)
+            corpus = corpus_features.beside(frozen, corpus)
     if recipe.modalities is not None:
-        made = restricted(made, recipe.modalities)
-    check(made)
-    return made
+        corpus = restricted(corpus, recipe.modalities)
+    check(corpus)
+    return corpus
 
 
 def check(corpus: FeaturedCorpus) -> None:
@@ -259,14 +259,16 @@ def check(corpus: FeaturedCorpus) -> None:
         dialogues = corpus.splits.get(split, ())
         if not dialogues:
             raise InputError(f"corpus {corpus.name}: its split {split!r} is empty")
-        for one in dialogues:
-            where = f"corpus {corpus.name}, {split}, dialogue {one.name!r}"
-            if not (one.labels >= 0).any():
+        for dialogue in dialogues:
+            where = f"corpus {corpus.name}, {split}, dialogue {dialogue.name!r}"
+            if not (dialogue.labels >= 0).any():
                 raise InputError(f"{where}: no utterance has a label; leave it out")
-            if int(one.labels.max()) >= len(corpus.labels):
-                raise InputError(f"{where}: label {int(one.labels.max())}, of {len(corpus.labels)}")
+            if int(dialogue.labels.max()) >= len(corpus.labels):
+                raise InputError(
+                    f"{where}: label {int(dialogue.labels.max())}, of {len(corpus.labels)}"
+                )
             for place, m in enumerate(corpus.modalities):
-                wrong = ~one.features[m].isfinite().all(1) & one.present[:, place]
+                wrong = ~dialogue.features[m].isfinite().all(1) & dialogue.present[:, place]
                 if wrong.any():
                     raise InputError(
                         f"{where}, utterance {int(wrong.nonzero()[0])}: its {m} features are not "

@@ -58,11 +58,11 @@ def softened(
     Raises:
         InputError: there is a single training dialogue.
     """
-    answers = _told(recipe, text_seed(recipe, seed), on, report)
+    answers = _left_out(recipe, text_seed(recipe, seed), on, report)
     width = len(corpus.labels)
     mixed = [
-        replace(one, soft=_mix(one_hot(one.labels, width), said, recipe.distillation))
-        for one, said in zip(corpus.splits["train"], answers, strict=True)
+        replace(dialogue, soft=_mix(one_hot(dialogue.labels, width), said, recipe.distillation))
+        for dialogue, said in zip(corpus.splits["train"], answers, strict=True)
     ]
     return replace(corpus, splits={**corpus.splits, "train": tuple(mixed)})
 
@@ -73,7 +73,7 @@ def _mix(labels: Tensor, said: Tensor, share: float) -> Tensor:
     return torch.lerp(labels, said, share) * labels.any(1, keepdim=True)
 
 
-def _told(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report) -> list[Tensor]:
+def _left_out(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report) -> list[Tensor]:
     """The probabilities [N, C] that networks give for each training dialogue which were trained
     without it."""
     teacher = _network(recipe)
@@ -131,28 +131,28 @@ def _answered(
         if on.is_global_zero:
             stack.enter_context(FileLock(path.with_suffix(".lock")))
         if not on.broadcast(path.is_file()):
-            rest = tuple(one for place, one in enumerate(every) if place not in {*part})
+            rest = tuple(other for place, other in enumerate(every) if place not in {*part})
             split = {**corpus.splits, "train": rest}
             task = ConversationTask(teacher, replace(corpus, splits=split), seed, on)
             state = train(task, plan(teacher, seed), on)
             task.learner.load_state_dict(state.best)
             if on.is_global_zero:
                 logits = map(torch.from_numpy, predict(task.network, asked).final)
-                found = {str(place): one.softmax(-1) for place, one in enumerate(logits)}
+                answers = {str(place): rows.softmax(-1) for place, rows in enumerate(logits)}
                 with replacing(path) as unfinished:
-                    save_file(found, unfinished)
+                    save_file(answers, unfinished)
     on.barrier()
     with cache.reading(path):
-        found = load_file(path)
-    return [found[str(place)] for place in range(len(asked))]
+        answers = load_file(path)
+    return [answers[str(place)] for place in range(len(asked))]
 
 
 def _key(teacher: ConversationRecipe, corpus: FeaturedCorpus, seed: int) -> str:
     """What the answers depend on."""
-    made = hashlib.sha256(f"{_VERSION} {seed}\n".encode() + msgspec.json.encode(teacher))
+    digest = hashlib.sha256(f"{_VERSION} {seed}\n".encode() + msgspec.json.encode(teacher))
     for split in ("train", "validation"):
-        for one in corpus.splits[split]:
-            tensors = (*one.features.values(), one.present, one.speakers, one.labels)
-            for tensor in tensors:
-                made.update(tensor.numpy().tobytes())
-    return made.hexdigest()[:12]
+        for dialogue in corpus.splits[split]:
+            features = dialogue.features.values()
+            for tensor in (*features, dialogue.present, dialogue.speakers, dialogue.labels):
+                digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:12]

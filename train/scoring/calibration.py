@@ -93,7 +93,7 @@ def least_shift(
         weight: of the classes in training, [classes].
         counts: how much each utterance counts, [n]; None: all the same.
     """
-    found = []
+    tried = []
     for part in np.linspace(0, 1, 11):
         shift = -part * (np.log(weight) - np.log(weight).mean())
         temperature = best_temperature(logits, labels, shift, counts)
@@ -101,13 +101,13 @@ def least_shift(
         error = calibration_error(answers, labels, counts=counts)
         if error <= ENOUGH:
             return temperature, shift
-        found.append((error, temperature, shift))
-    _, temperature, shift = min(found, key=lambda one: one[0])
+        tried.append((error, temperature, shift))
+    _, temperature, shift = min(tried, key=lambda trial: trial[0])
     return temperature, shift
 
 
 def temperatures(
-    found: Mapping[str, Logits],
+    logits: Mapping[str, Logits],
     there: Mapping[str, Sequence[str]],
     labels: NDArray[np.int64],
     weight: NDArray[np.float64] | None = None,
@@ -116,7 +116,7 @@ def temperatures(
     """The temperatures under which the labels are most probable, the prior, and what is added.
 
     Args:
-        found: logits by which modalities were kept (the names of `model.checkpoint.presence`), the
+        logits: by which modalities were kept (the names of `model.checkpoint.presence`), the
             set of all among them.
         there: for each of these, which modalities every utterance then really has, likewise named.
         labels: int64 [n], of the utterances.
@@ -129,30 +129,30 @@ def temperatures(
         here = np.bincount(labels, minlength=len(rates))
         counts = (rates / rates.sum())[labels] / (here / here.sum())[labels]
     overall = best_temperature(
-        np.concatenate([one["final"] for one in found.values()]),
-        np.tile(labels, len(found)),
-        counts=np.tile(counts, len(found)),
+        np.concatenate([heads["final"] for heads in logits.values()]),
+        np.tile(labels, len(logits)),
+        counts=np.tile(counts, len(logits)),
     )
     by_presence, own, shifts = {}, {}, {}
-    for name in found:
+    for name in logits:
         # Only utterances that have just these: some lack what was kept.
-        mine = np.array([one == name for one in there[name]])
+        mine = np.array([really == name for really in there[name]])
         if not mine.any():
             by_presence[name] = overall
             continue
-        logits = found[name]["final"][mine]
+        final = logits[name]["final"][mine]
         if weight is None:
-            by_presence[name] = best_temperature(logits, labels[mine], counts=counts[mine])
+            by_presence[name] = best_temperature(final, labels[mine], counts=counts[mine])
             continue
-        by_presence[name], shift = least_shift(logits, labels[mine], weight, counts[mine])
+        by_presence[name], shift = least_shift(final, labels[mine], weight, counts[mine])
         if shift.any():
-            shifts[name] = [round(float(one), 4) for one in shift]
-    most = max(found, key=lambda name: sum(m in name.split("+") for m in MODALITIES))
-    for m in (m for m in MODALITIES if m in found[most]):
-        has = np.array([m in one.split("+") for one in there[most]])
+            shifts[name] = [round(float(value), 4) for value in shift]
+    most = max(logits, key=lambda name: sum(m in name.split("+") for m in MODALITIES))
+    for m in (m for m in MODALITIES if m in logits[most]):
+        has = np.array([m in really.split("+") for really in there[most]])
         own[m] = overall
         if has.any():
-            own[m] = best_temperature(found[most][m][has], labels[has], counts=counts[has])
-    answers = softmax(found[most]["final"], overall, np.array(shifts.get(most, 0.0)))
+            own[m] = best_temperature(logits[most][m][has], labels[has], counts=counts[has])
+    answers = softmax(logits[most]["final"], overall, np.array(shifts.get(most, 0.0)))
     prior = np.average(answers, 0, counts)
-    return Calibration(overall, by_presence, own, [round(float(one), 6) for one in prior], shifts)
+    return Calibration(overall, by_presence, own, [round(float(rate), 6) for rate in prior], shifts)

@@ -110,7 +110,7 @@ def predict(
         size = network.architecture.context
     kept = network.modalities if keep is None else keep
     device = next(network.parameters()).device
-    found = Predictions([], {m: [] for m in network.modalities})
+    predictions = Predictions([], {m: [] for m in network.modalities})
     with torch.inference_mode():
         for start in range(0, len(dialogues), _DIALOGUES):
             group = dialogues[start : start + _DIALOGUES]
@@ -119,15 +119,16 @@ def predict(
             if size is None:
                 answers = network(conversations)
                 rows = conversations.valid
-                logits = {m: one[rows] for m, one in answers.specific.items()}
+                logits = {m: opinions[rows] for m, opinions in answers.specific.items()}
                 logits["final"] = answers.final[rows]
             else:
                 logits = _through_windows(network, conversations, size)
-            lengths = [len(one.labels) for one in group]
-            for head, one in logits.items():
-                store = found.final if head == "final" else found.own[head]
-                store.extend(part.numpy() for part in one.float().cpu().split(lengths))
-    return found
+            lengths = [len(dialogue.labels) for dialogue in group]
+            for head, answered in logits.items():
+                store = predictions.final if head == "final" else predictions.own[head]
+                parts = torch.split(answered.float().cpu(), lengths)
+                store.extend(part.numpy() for part in parts)
+    return predictions
 
 
 def measure(
@@ -141,15 +142,17 @@ def measure(
 
     `report` is told (done, in all) as it goes on.
     """
-    made: Measurements = {split: {} for split in MEASURED}
+    measurements: Measurements = {split: {} for split in MEASURED}
     every = subsets(network.modalities)
     whole = presence(network.modalities)
-    chosen = {one: every if one == "as_trained" else {whole: every[whole]} for one in contexts}
+    chosen = {
+        context: every if context == "as_trained" else {whole: every[whole]} for context in contexts
+    }
     done, total = 0, sum(map(len, chosen.values()))
     for context in contexts:
         name = context_name(context)
         for split in MEASURED:
-            made[split][name] = {}
+            measurements[split][name] = {}
         for subset, keep in chosen[context].items():
             logits = {
                 split: predict(network, corpus.splits[split], keep, context).final
@@ -158,12 +161,12 @@ def measure(
             fitted = labelled(logits["validation"], corpus.splits["validation"])
             temperature = best_temperature(*fitted)
             for split in MEASURED:
-                made[split][name][subset] = _measured(
+                measurements[split][name][subset] = _measured(
                     logits[split], corpus.splits[split], temperature, corpus.labels
                 )
             done += 1
             report(done, total)
-    return made
+    return measurements
 
 
 def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
@@ -172,8 +175,8 @@ def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
     network.eval()
     device, taken, count = next(network.parameters()).device, list[float](), 0
     with torch.inference_mode():
-        for one in dialogues:
-            whole = batch([one])[0].each(lambda x: x.to(device))
+        for dialogue in dialogues:
+            whole = batch([dialogue])[0].each(lambda x: x.to(device))
             length = whole.valid.shape[1]
             if network.architecture.mode == "full":
                 start = time.thread_time()
@@ -217,7 +220,7 @@ def calibrate(
         labels = labelled(predicted.final, dialogues)[1]
         there[name] = presences(network.modalities, dialogues, keep)
     weights, frequencies = (
-        None if one is None else one.double().numpy() for one in (weight, rates)
+        None if values is None else values.double().numpy() for values in (weight, rates)
     )
     return temperatures(logits, there, labels, weights, frequencies)
 
@@ -258,7 +261,7 @@ def _through_windows(
         some = ending.each(itemgetter(rows[start : start + _WINDOWS]))
         answers = network(some, last=network.architecture.mode != "full")
         heads = {"final": answers.final, **answers.specific}
-        parts.append({head: one[:, -1] for head, one in heads.items()})
+        parts.append({head: logits[:, -1] for head, logits in heads.items()})
     return {head: torch.cat([part[head] for part in parts]) for head in parts[0]}
 
 
@@ -266,7 +269,7 @@ def labelled(
     logits: Sequence[NDArray[np.float32]], dialogues: Sequence[FeaturedDialogue]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Logits [n, classes] and labels [n] of all utterances that have a label."""
-    labels = np.concatenate([one.labels.numpy() for one in dialogues])
+    labels = np.concatenate([dialogue.labels.numpy() for dialogue in dialogues])
     return np.concatenate(logits)[labels >= 0], labels[labels >= 0]
 
 
@@ -278,7 +281,7 @@ def _measured(
 ) -> Measured:
     rows, labels = labelled(logits, dialogues)
     raw, tempered = softmax(rows), softmax(rows, temperature)
-    answers = [one.argmax(1).astype(np.int64) for one in logits]
+    answers = [of_dialogue.argmax(1).astype(np.int64) for of_dialogue in logits]
     return Measured(
         scores=score(tempered, labels, classes),
         uncalibrated_ece=calibration_error(raw, labels),
@@ -286,5 +289,7 @@ def _measured(
         before=reliability(raw, labels),
         after=reliability(tempered, labels),
         answers=answers,
-        confusions=by_dialogue(answers, [one.labels.numpy() for one in dialogues], len(classes)),
+        confusions=by_dialogue(
+            answers, [dialogue.labels.numpy() for dialogue in dialogues], len(classes)
+        ),
     )

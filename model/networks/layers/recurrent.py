@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gscon_live.model.networks.architecture import Architecture
 
 
-class Told(NamedTuple):
+class RecurrentState(NamedTuple):
     """What is remembered between utterances: the speakers' states [S, d] and the conversation's
     [1, d]."""
 
@@ -35,24 +35,26 @@ class Direction(nn.Module):
     def forward(self, state: Tensor, speakers: Tensor, valid: Tensor) -> Tensor:
         """Of utterances [B, N, d] and their speakers int64 [B, N]; where not `valid`, nobody hears
         anything."""
-        told = torch.arange(self.count, device=speakers.device)
-        mine = (speakers[..., None] == told) & valid[..., None]
+        known = torch.arange(self.count, device=speakers.device)
+        mine = (speakers[..., None] == known) & valid[..., None]
         heard = _apart(self.speaker, state, mine)
         return _apart(self.conversation, heard, valid[..., None])
 
-    def start(self) -> Told:
+    def start(self) -> RecurrentState:
         """The states at the beginning of a conversation."""
         like = next(self.parameters())
         nothing = like.new_zeros(self.count, self.speaker.hidden_size)
-        return Told(nothing, nothing[:1])
+        return RecurrentState(nothing, nothing[:1])
 
-    def next(self, state: Tensor, speaker: int, told: Told) -> tuple[Tensor, Told]:
+    def next(
+        self, state: Tensor, speaker: int, past: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         """The next utterance [1, 1, d], and the states after it."""
-        heard, mine = self.speaker(state, told.speakers[None, speaker, None])
-        made, conversation = self.conversation(heard, told.conversation[None])
-        speakers = told.speakers.clone()
+        heard, mine = self.speaker(state, past.speakers[None, speaker, None])
+        output, conversation = self.conversation(heard, past.conversation[None])
+        speakers = past.speakers.clone()
         speakers[speaker] = mine[0, 0]
-        return made, Told(speakers, conversation[0])
+        return output, RecurrentState(speakers, conversation[0])
 
 
 class Recurrent(nn.Module):
@@ -68,19 +70,21 @@ class Recurrent(nn.Module):
 
     def forward(self, state: Tensor, speakers: Tensor, valid: Tensor) -> Tensor:
         """Of the utterances, their speakers int64 [B, N], and which of them there are."""
-        made = self.forwards(state, speakers, valid)
+        output = self.forwards(state, speakers, valid)
         if self.backwards is not None:
             turned = self.backwards(state.flip(1), speakers.flip(1), valid.flip(1))
-            made = self.join(torch.cat([made, turned.flip(1)], -1))
-        return self._finished(made)
+            output = self.join(torch.cat([output, turned.flip(1)], -1))
+        return self._finished(output)
 
-    def next(self, state: Tensor, speaker: int, told: Told) -> tuple[Tensor, Told]:
+    def next(
+        self, state: Tensor, speaker: int, past: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         """The next utterance [1, 1, d]; not in mode `full`."""
-        made, told = self.forwards.next(state, speaker, told)
-        return self._finished(made), told
+        output, past = self.forwards.next(state, speaker, past)
+        return self._finished(output), past
 
-    def _finished(self, made: Tensor) -> Tensor:
-        finished: Tensor = self.norm(self.drop_made(made))
+    def _finished(self, output: Tensor) -> Tensor:
+        finished: Tensor = self.norm(self.drop_made(output))
         return finished
 
 
@@ -100,8 +104,8 @@ def _apart(gru: nn.GRU, state: Tensor, mine: Tensor) -> Tensor:
         number = torch.unique(number, return_inverse=True)[1]
     to, source = number * length + place[row, at, group], row * count + at
     flat = state.flatten(0, 1)
-    told = state.new_zeros(rows * length, state.shape[-1]).index_copy(0, to, flat[source])
-    made, _ = gru(told.view(rows, length, -1))
+    gathered = state.new_zeros(rows * length, state.shape[-1]).index_copy(0, to, flat[source])
+    output, _ = gru(gathered.view(rows, length, -1))
     # Under autocast a GPU's GRU answers in half precision.
-    back = made.flatten(0, 1)[to].to(flat.dtype)
+    back = output.flatten(0, 1)[to].to(flat.dtype)
     return torch.zeros_like(flat).index_copy(0, source, back).view_as(state)

@@ -15,7 +15,7 @@ from gscon_live.model.conversations import Conversations
 from gscon_live.model.networks.architecture import Architecture
 from gscon_live.model.networks.layers import incremental
 from gscon_live.model.networks.layers.blocks import Stack, speaker_vectors
-from gscon_live.model.networks.layers.recurrent import Recurrent, Told
+from gscon_live.model.networks.layers.recurrent import Recurrent, RecurrentState
 
 
 class ModalityEncoder(nn.Module, ABC):
@@ -108,7 +108,7 @@ class RecurrentEncoder(Recurrent, ModalityEncoder):
         return self(entered, batch.speakers, batch.valid)  # type: ignore[no-any-return]
 
     @classmethod
-    def start(cls, encoders: Sequence["RecurrentEncoder"]) -> tuple[Told, ...]:
+    def start(cls, encoders: Sequence["RecurrentEncoder"]) -> tuple[RecurrentState, ...]:
         return tuple(one.forwards.start() for one in encoders)
 
     @classmethod
@@ -117,8 +117,8 @@ class RecurrentEncoder(Recurrent, ModalityEncoder):
         encoders: Sequence["RecurrentEncoder"],
         entered: Tensor,
         turn: Conversations,
-        past: tuple[Told, ...],
-    ) -> tuple[Tensor, tuple[Told, ...]]:
+        past: tuple[RecurrentState, ...],
+    ) -> tuple[Tensor, tuple[RecurrentState, ...]]:
         speaker, rows = int(turn.speakers), entered.unsqueeze(1)
         made = [
             one.next(row, speaker, told)
