@@ -28,8 +28,11 @@ from gscon_live.common.files import write_whole
 from gscon_live.configs import loader
 from gscon_live.model import checkpoint
 from gscon_live.realtime.pipeline.settings import DAY, Settings
+from gscon_live.train.trainables import trainable
 
 PAGES = Path(__file__).parents[1]
+#: Bounds that only keep infinities out.
+LIMITS = (DAY, 1e6)
 #: The words of a setting that nobody has described.
 MISSING = "(nobody has described this)"
 
@@ -46,6 +49,7 @@ def _filled(name: str, before: str) -> str:
     kind, _, group = name.partition(" ")
     makers: dict[str, Callable[[], str]] = {
         "settings": lambda: settings_table(group, dict(_ROW.findall(before))),
+        "recipe": lambda: recipe_table(group, dict(_ROW.findall(before))),
         "needs": needs_table,
         "measured": measured_table,
         "recall": recall_table,
@@ -64,16 +68,31 @@ def settings_table(group: str, words: dict[str, str]) -> str:
         words: meanings of keys that the code does not describe.
     """
     shipped = getattr(loader.load("live", Settings), group)
-    described = comments(type(shipped))
-    rows = [
-        (
-            f"`{group}.{field.encode_name}`",
-            kind(msgspec.inspect.type_info(field.type)),
-            f"`{_plain(getattr(shipped, field.name))}`",
-            described.get(field.name) or words.get(f"{group}.{field.encode_name}", MISSING),
-        )
-        for field in msgspec.structs.fields(shipped)
-    ]
+    return _keys(shipped, f"{group}.", words)
+
+
+def recipe_table(name: str, words: dict[str, str]) -> str:
+    """The keys of recipes of one kind: type, default where a recipe does not say, and meaning.
+
+    Args:
+        name: the kind, for example "voice".
+        words: meanings of keys that the code does not describe.
+    """
+    return _keys(trainable(name).recipe(), "", words)
+
+
+def _keys(struct: msgspec.Struct, prefix: str, words: dict[str, str]) -> str:
+    described = comments(type(struct))
+    rows = []
+    for field in msgspec.structs.fields(struct):
+        name = f"{prefix}{field.encode_name}"
+        # Recipes and set-ups are YAML, in which None is null.
+        meaning = described.get(field.name, words.get(name, MISSING)).replace("None", "null")
+        # Neither the kind itself nor what is deprecated is for anybody to write.
+        if name != "kind" and not meaning.startswith("Deprecated"):
+            type_ = kind(msgspec.inspect.type_info(field.type))
+            default = _plain(getattr(struct, field.name))
+            rows.append((f"`{name}`", type_, f"`{default}`", meaning))
     return _table(("key", "type", "default", "what it is"), rows)
 
 
@@ -136,7 +155,7 @@ def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
         for words, bound in (
             ("above", info.gt), ("from", info.ge), ("below", info.lt), ("to", info.le)
         )
-        if bound is not None and bound != DAY
+        if bound is not None and bound not in LIMITS
     ]  # fmt: skip
     return " ".join([noun, *bounds])
 

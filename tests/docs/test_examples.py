@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.sample import CONVERSATION
 from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.train import fit
+from gscon_live.train.corpora.schema import PROSODY
+from gscon_live.train.trainables import TRAINABLES
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.name)
@@ -145,6 +149,32 @@ def test_the_documented_corpus_is_read_from_the_documented_file(
     (tmp_path / "talks.csv").write_text(file.replace("gone.,sad", "gone.,glad"))
     with pytest.raises(InputError, match=r"talks\.csv, line 5: .*'glad'"):
         load()
+
+
+def test_the_documented_training_is_done_by_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "documented", module("docs/extend/trainable.md"))
+    monkeypatch.setitem(TRAINABLES, "frequency", "documented.FrequencyTrainable")
+    monkeypatch.setenv("GSCON_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "erc").mkdir()
+    columns = ("split", "dialogue", "turn", "speaker", "emotion", "text", *PROSODY)
+    lines = [",".join(columns)]
+    for number, (split, emotion) in enumerate(
+        [("train", "joy"), ("train", "joy"), ("train", "joy"), ("train", "anger"),
+         ("dev", "anger"), ("test", "anger")]
+    ):  # fmt: skip
+        lines.append(f"{split},{number},0,Ada,{emotion},Well." + "," * len(PROSODY))
+    (tmp_path / "erc/meld.csv").write_text("\n".join(lines))
+    (recipe,) = [one.code for one in blocks("text") if one.page.name.endswith("trainable.md")]
+    (tmp_path / "frequency.yaml").write_text(recipe)
+    fit.main(["frequency.yaml", "name=shares"])
+    shares = msgspec.json.decode((tmp_path / "runs/shares/frequency.json").read_bytes())
+    assert tuple(shares) == EMOTIONS
+    assert {label: share for label, share in shares.items() if share} == {
+        "joy": 0.75, "anger": 0.25,
+    }  # fmt: skip
 
 
 def test_the_documented_encoder_keeps_what_encoders_promise() -> None:

@@ -10,11 +10,13 @@ import msgspec
 import pytest
 from pages import DOCS, ROOT, Page, pages
 
+from gscon_live.configs import loader
 from gscon_live.model import checkpoint
 from gscon_live.model.networks.network import NETWORKS
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.train.balance import PLUGINS
 from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.trainables import TRAINABLES
 
 
 def _script(name: str) -> ModuleType:
@@ -45,6 +47,17 @@ def test_every_setting_is_on_the_page_once_with_its_meaning() -> None:
             assert kind
             assert default.startswith("`")
             assert len(meaning.split()) > 1
+
+
+def test_every_kind_of_recipe_is_on_its_page() -> None:
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    assert re.findall(r"generated: recipe (\w+)", page)
+    assert set(re.findall(r"generated: recipe (\w+)", page)) == set(TRAINABLES)
+
+
+def test_every_recipe_that_ships_is_on_the_page_of_recipes() -> None:
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    assert [name for name in loader.names("train") if f"`{name}`" not in page] == []
 
 
 def test_a_comment_in_the_code_goes_before_the_words_of_the_page(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ class Agree(Plugin):
     """The squared distance of each modality's own opinion from the mean of all."""
 
     def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Tensor]:
-        said = [context.rows(x).softmax(-1) for x in context.answers.specific.values()]
-        apart = torch.stack(said) - torch.stack(said).mean(0)
-        return {"agree": apart.square().sum() / context.step.count}
+        opinions = torch.stack(
+            [context.rows(logits).softmax(-1) for logits in context.answers.specific.values()]
+        )
+        distance = (opinions - opinions.mean(0)).square().sum()
+        return {"agree": distance / context.step.count}
