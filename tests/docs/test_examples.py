@@ -24,7 +24,6 @@ from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.control import Status
 from gscon_live.realtime.pipeline.services import Service
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.sample import CONVERSATION
 from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session_plan import Plan
 from gscon_live.train import fit
@@ -45,14 +44,15 @@ def test_what_python_examples_import_is_there(block: Block) -> None:
 
 
 def test_the_readmes_five_lines_print_who_said_what_and_the_emotion(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert len(example("README.md").splitlines()) == 5
-    code = example("README.md").replace('"interview.mp4"', repr(str(CONVERSATION)))
+    clip = cut(tmp_path / "clip.mkv", 9.0)
+    code = example("README.md").replace('"interview.mp4"', repr(str(clip)))
     exec(compile(code, "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 10
-    assert {line.split()[0] for line in lines} == {"Ada", "Ben"}
+    assert [line.split()[0] for line in lines] == ["Ben", "Ada"]
+    assert "The post came at nine." in lines[0]
     assert {line.split()[-1] for line in lines} <= set(EMOTIONS)
 
 
