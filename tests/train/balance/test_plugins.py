@@ -61,7 +61,7 @@ def fitted(made: ConversationRecipe, state: State | None = None, epochs: int = 2
 @pytest.mark.parametrize("name", PLUGINS)
 def test_every_plugin_trains_every_network(name: str, network: str) -> None:
     mode = ("full", "causal", "buffer")[(len(name) + len(network)) % 3]
-    size = {"model": network, "context": mode, "batch": 12}
+    size = {"model": network, "context": mode, "batch": 12 if mode == "buffer" else 4}
     without = fitted(changed(**size, plugins={}), epochs=1).history[-1]
     for scaled in ("gradient", "update"):
         made = changed(**size, plugins={name: {}}, scaled=scaled)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gscon_live.train.scoring.calibration import (
     ENOUGH,
+    Calibration,
     best_temperature,
     least_shift,
     softmax,
@@ -201,3 +202,14 @@ def test_a_calibration_error_may_be_of_answers_that_count_differently() -> None:
     often = np.repeat(np.arange(500), counts)
     found = calibration_error(answers, labels, counts=counts.astype(float))
     assert found == pytest.approx(calibration_error(answers[often], labels[often]))
+
+
+def test_probabilities_are_of_the_temperature_and_shift_of_what_an_utterance_has() -> None:
+    logits = np.array([[2.0, 0.0, -2.0]] * 3, np.float32)
+    calibration = Calibration(
+        9.0, {"text": 2.0, "text+audio": 0.5}, {}, [], {"text+audio": [0.0, 1.0, 0.0]}
+    )
+    found = calibration.probabilities(logits, ["text", "text+audio", "text"])
+    for row, values in enumerate(([1.0, 0.0, -1.0], [4.0, 1.0, -4.0], [1.0, 0.0, -1.0])):
+        wanted = np.exp(values) / np.exp(values).sum()
+        np.testing.assert_allclose(found[row], wanted, rtol=1e-6)
