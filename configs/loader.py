@@ -157,8 +157,9 @@ def override(key: str, value: str | int | bool | None) -> str:
 
 def deprecated(kind: type[msgspec.Struct]) -> Mapping[str, str | Renamed]:
     """The old names of keys that a Struct still reads, with the new ones."""
-    names: Mapping[str, str | Renamed] = vars(kind).get("deprecated", {})
-    return names
+    names = getattr(kind, "deprecated", {})
+    # A Struct may have a field of this name, which is no table.
+    return names if isinstance(names, Mapping) else {}
 
 
 def _renamed(tree: Any, kind: Any, notices: dict[str, str], where: str = "") -> Any:
@@ -204,7 +205,7 @@ def _is_struct(kind: Any) -> bool:
 
 def _tell(notices: Mapping[str, str]) -> None:
     for old, new in notices.items():
-        print(f"{old} is deprecated and will be gone; use {new}", file=sys.stderr)
+        print(f"{old} is deprecated and will be removed; use {new}", file=sys.stderr)
 
 
 def _apply(

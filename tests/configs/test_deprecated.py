@@ -40,8 +40,8 @@ def test_old_names_are_read_from_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     path = written(tmp_path, "name: there\ninner: {big: 3}\n")
     assert loader.load(path, Outer) == Outer("there", Inner(3))
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "name is deprecated and will be gone; use word=there"
-    assert second == "inner.big is deprecated and will be gone; use inner.size=3"
+    assert first == "name is deprecated and will be removed; use word=there"
+    assert second == "inner.big is deprecated and will be removed; use inner.size=3"
 
 
 def test_old_names_are_read_on_the_command_line_where_the_last_one_wins(
@@ -59,7 +59,7 @@ def test_a_notice_comes_once_however_often_the_name_is_used(
 ) -> None:
     path = written(tmp_path, "name: there\n")
     assert loader.load(path, Outer, ["name=a", "name=b"]).word == "b"
-    assert capsys.readouterr().err == "name is deprecated and will be gone; use word=b\n"
+    assert capsys.readouterr().err == "name is deprecated and will be removed; use word=b\n"
 
 
 def test_of_two_names_in_a_file_the_new_one_holds(
@@ -67,6 +67,23 @@ def test_of_two_names_in_a_file_the_new_one_holds(
 ) -> None:
     assert loader.load(written(tmp_path, "name: old\nword: new\n"), Outer).word == "new"
     assert "use word=new" in capsys.readouterr().err
+
+
+class Special(Inner, frozen=True, forbid_unknown_fields=True):
+    more: int = 0
+
+
+class Tells(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    deprecated: bool = False
+
+
+def test_old_names_are_inherited_and_a_field_may_have_the_tables_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert loader.build({"big": 3}, Special, ["more=1"], "here") == Special(size=3, more=1)
+    assert "use size=3" in capsys.readouterr().err
+    assert loader.build({}, Tells, ["deprecated=true"], "here") == Tells(True)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_value_may_change_with_the_name(

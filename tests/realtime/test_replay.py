@@ -29,7 +29,7 @@ from sessions import (
 from gscon_live.common import cli
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime import replay
-from gscon_live.realtime.events import schema as events
+from gscon_live.realtime.events import schema
 from gscon_live.realtime.sample import CONVERSATION
 
 STAGES = ("segment", "transcribe", "watch", "recognise")
@@ -37,7 +37,7 @@ STAGES = ("segment", "transcribe", "watch", "recognise")
 
 class Replayed(NamedTuple):
     events: bytes
-    found: list[events.AnyEvent]
+    found: list[schema.AnyEvent]
     output: str
     errors: str
     folder: Path
@@ -86,7 +86,7 @@ def test_the_sample_gives_all_its_utterances_with_words_voice_and_face(sample: R
     seen = [one.utterance.id for one in found if one.modalities.visual.present]
     assert seen == [1, 2, 3, 4, 5, 6, 9, 10]
     ended = sample.found[-1]
-    assert isinstance(ended, events.SessionEnded)
+    assert isinstance(ended, schema.SessionEnded)
     assert ended.complete
     assert ended.duration == pytest.approx(44.2, abs=0.1)
 
@@ -184,7 +184,7 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Pat
     assert "Traceback" not in errors
     found = read(path)
     ended = found[-1]
-    assert isinstance(ended, events.SessionEnded)
+    assert isinstance(ended, schema.SessionEnded)
     assert not ended.complete
     assert len(utterances(found)) < 10
     assert report.exists()
@@ -213,7 +213,7 @@ def test_a_truncated_recording_is_replayed_as_far_as_it_goes(tmp_path: Path) -> 
     broken.write_bytes(whole[: len(whole) // 3])
     shutil.copy(CONVERSATION.with_suffix(".vtt"), broken.with_suffix(".vtt"))
     done = replayed(tmp_path, broken, "--quiet")
-    lost = [one for one in of(events.Gap, done.found) if "breaks off" in one.reason]
+    lost = [one for one in of(schema.Gap, done.found) if "breaks off" in one.reason]
     assert lost
     assert 1 <= len(utterances(done.found)) < 10
     for one in utterances(done.found):
@@ -322,7 +322,7 @@ def test_a_stage_that_fails_ends_the_replay_with_its_reason(clip: Path) -> None:
     with pytest.raises(Exception, match=r"transcribe: stopped unexpectedly .*broken for a test"):
         play.go()
     ended = play.found[-1]
-    assert isinstance(ended, events.SessionEnded)
+    assert isinstance(ended, schema.SessionEnded)
     assert not ended.complete
     assert not [one for one in psutil.Process().children() if one.pid in play.pids.values()]
 
