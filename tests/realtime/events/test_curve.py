@@ -43,7 +43,7 @@ def test_a_client_is_told_which_file_is_no_key(
         path.write_bytes(content)
     message = refusal(lambda: curve.read_client(folder / "for-robot"))
     assert str(path) in message
-    assert "python -m realtime.keys" in message
+    assert "gscon-live keys" in message
 
 
 def test_a_public_key_is_no_secret_one(folder: Path) -> None:

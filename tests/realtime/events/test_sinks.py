@@ -198,7 +198,7 @@ def test_the_ending_chooses_the_sink(tmp_path: Path) -> None:
             sinks.for_path(tmp_path / name)
 
 
-class Labels:
+class Labels(sinks.Sink):
     """A sink of another's making: the labels of utterances, a line each."""
 
     def __init__(self, target: sinks.Target) -> None:
