@@ -129,6 +129,14 @@ def _one_thread() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def four_utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of the sample, 17 s: four utterances with words, voice and face."""
+    from sessions import cut
+
+    return cut(tmp_path_factory.mktemp("sample") / "four.mkv", 17.0)
+
+
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The cache of this test alone: empty, and made when something is put into it."""

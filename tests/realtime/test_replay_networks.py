@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from sessions import cut, read, run, utterances
+from sessions import read, run, utterances
 
 from gscon_live.common import cli
 from gscon_live.model import checkpoint
@@ -26,12 +26,6 @@ def other(folder: Path, name: str, mode: Mode) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of the sample, with four utterances."""
-    return cut(tmp_path_factory.mktemp("clip") / "clip.mkv", 17.0)
-
-
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
@@ -44,12 +38,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_the_sample_is_replayed_with_another_network_that_a_configuration_names(
-    name: str, mode: Mode, clip: Path, tmp_path: Path
+    name: str, mode: Mode, four_utterances: Path, tmp_path: Path
 ) -> None:
     weights, out = other(tmp_path, name, mode), tmp_path / "out.jsonl"
     setup = tmp_path / "setup.yaml"
     setup.write_text(f"recognition:\n  checkpoint: {weights}\n")
-    words = [clip, "--config", setup, "--events", out, "--quiet"]
+    words = [four_utterances, "--config", setup, "--events", out, "--quiet"]
     assert cli.run(replay.main, [str(word) for word in words]) == 0
     found = utterances(read(out))
     assert [one.utterance.id for one in found] == list(range(1, 5))
