@@ -26,11 +26,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What a checkpoint is, what it was trained on, and what was measured.
 
     `emotions` are its classes, in the order of its probabilities. `encoders` are the identities of
-    the encoders whose features it was trained with, by modality; it answers for no others.
-    `temperature` divides the final logits, unless `by_presence` has one for the modalities that
-    the utterance has (see `presence`), after which `shifts` has what is added for these, by class,
-    where anything is; `temperatures` divide those of the modalities' own heads.
-    `prior` is how probable it calls each emotion in the mean, on validation and with all
+    the encoders whose features it was trained with, by modality; other features are refused.
+    `temperature` divides the final logits. `by_presence` has the temperatures for sets of present
+    modalities (see `presence`), and takes precedence. `shifts` are added to the scaled logits, by
+    set of modalities and class; a missing set adds nothing. `temperatures` divide the logits of the
+    modalities' own heads. `prior` is the mean probability of each emotion on validation with all
     modalities; empty where it was not measured. `scores` holds the measurements: set, then figure
     or class.
     """
@@ -66,7 +66,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.architecture.dims
 
     def require(self, modality: str, identity: str) -> None:
-        """Refuses features of another encoder than the one trained with, with `InputError`."""
+        """Raises `InputError` for an encoder other than the one of the training."""
         trained = self.encoders.get(modality)
         if trained != identity:
             raise InputError(
@@ -75,8 +75,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
 
     def require_live(self) -> None:
-        """Refuses what cannot answer for a conversation as it is held, with `InputError`: other
-        emotions or modalities than the project's, or a network that has to know the future."""
+        """Raises `InputError` for a checkpoint that cannot run live: other emotions or modalities
+        than the project's, or a network that needs future utterances."""
         if tuple(self.emotions) != EMOTIONS:
             raise InputError(
                 f"checkpoint {self.name!r}: made for the emotions {', '.join(self.emotions)}; live "
@@ -94,8 +94,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
 
     def require_prior(self) -> None:
-        """Refuses a user's own prior where this one tells none to put it in the place of, with
-        `InputError`."""
+        """Raises `InputError` where the card has no prior that a user's own could replace."""
         if not self.prior:
             raise InputError(
                 f"checkpoint {self.name!r} does not tell its prior; leave "
@@ -105,7 +104,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network, ready to answer, and its card."""
+    """A trained network in evaluation mode, and its card."""
 
     model: Network
     card: Card
@@ -113,12 +112,12 @@ class Checkpoint:
 
 def presence(modalities: Iterable[str]) -> str:
     """The name of a set of modalities, for example `text+visual`; `nothing` of the empty one."""
-    there = set(modalities)
-    return "+".join(m for m in MODALITIES if m in there) or "nothing"
+    available = set(modalities)
+    return "+".join(m for m in MODALITIES if m in available) or "nothing"
 
 
 def save(path: Path, model: Network, card: Card) -> None:
-    """Writes `<path>.safetensors`, `<path>.json` and, for reading, `<path>.md`."""
+    """Writes `<path>.safetensors`, `<path>.json` and the readable card `<path>.md`."""
     stem = path.with_suffix("") if path.suffix == ".safetensors" else path
     stem.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
@@ -135,7 +134,7 @@ def load(name_or_path: str | Path) -> Checkpoint:
     """Loads a checkpoint: one that ships, by name (`live`), or the path of its `.safetensors`.
 
     Raises:
-        InputError: there is none, or a file is damaged or does not fit the other.
+        InputError: no such checkpoint, a damaged file, or weights and card do not match.
     """
     weights = _find(name_or_path)
     card = _read_card(weights.with_suffix(".json"), weights)
@@ -170,7 +169,7 @@ def names() -> list[str]:
 
 
 def describe(card: Card) -> str:
-    """The card for people, in Markdown."""
+    """The card in Markdown."""
     lines = [f"# {card.name} {card.version}", ""]
     lines += [f"Made {card.created} on {card.machine}.", "", "## What it was trained on", ""]
     lines += [card.data, "", card.split, "", "## What to know", ""]
@@ -209,19 +208,19 @@ def describe(card: Card) -> str:
 
 def _network(a: Architecture) -> str:
     title = network_class(a.network).__name__
-    seen = {
+    context = {
         "full": "the whole conversation",
         "causal": f"a memory of {a.memory} utterances",
         "buffer": f"a window of {a.context} utterances",
     }
     layers = f"{a.layers} layer(s)" + (" per modality" if a.network == "gscon" else "")
-    return f"{title}, mode {a.mode}, {seen[a.mode]}, width {a.width}, {layers}"
+    return f"{title}, mode {a.mode}, {context[a.mode]}, width {a.width}, {layers}"
 
 
 def _find(name_or_path: str | Path) -> Path:
-    named = WEIGHTS / f"{name_or_path}.safetensors"
-    if named.parent == WEIGHTS and named.with_suffix(".md").is_file():
-        return named
+    shipped = WEIGHTS / f"{name_or_path}.safetensors"
+    if shipped.parent == WEIGHTS and shipped.with_suffix(".md").is_file():
+        return shipped
     path = Path(name_or_path)
     if path.is_dir():
         inside = sorted(path.glob("*.safetensors"))
@@ -259,11 +258,11 @@ def _read_card(path: Path, weights: Path) -> Card:
                 f"checkpoint card {path}: {len(shift)} shifts for {name}, one for each of "
                 f"{card.architecture.classes} emotions expected; copy it again"
             )
-    for what in (card.encoders, card.temperatures):
-        if set(what) != set(card.dims):
+    for by_modality in (card.encoders, card.temperatures):
+        if set(by_modality) != set(card.dims):
             raise InputError(
                 f"checkpoint card {path}: expected entries for {', '.join(card.dims)}, "
-                f"found {', '.join(what) or 'none'}; copy it again"
+                f"found {', '.join(by_modality) or 'none'}; copy it again"
             )
     return card
 

@@ -36,14 +36,14 @@ class Conversations:
 
 
 def windows(batch: Conversations, context: int) -> Conversations:
-    """For each utterance [B, N] the window that ends with it, [B * N, context], padded before."""
+    """The window that ends with each utterance of [B, N]: [B * N, context], padded at its start."""
 
     def ending_everywhere(x: Tensor) -> Tensor:
         before = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
         return torch.cat([before, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
 
-    made = batch.each(ending_everywhere)
-    return replace(made, speakers=by_appearance(made.speakers, made.valid))
+    endings = batch.each(ending_everywhere)
+    return replace(endings, speakers=by_appearance(endings.speakers, endings.valid))
 
 
 def by_appearance(speakers: Tensor, valid: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def speakers_by_appearance(speakers: Sequence[str | int]) -> list[int]:
 
 
 def speaker_number(name: str) -> int:
-    """A number for a name, the same each time: a table of names would grow."""
+    """A number for a name, always the same; it is hashed, since a table of names would grow."""
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 

@@ -1,4 +1,4 @@
-"""What is known about an utterance before its emotion is."""
+"""The features of an utterance, by modality."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class UtteranceFeatures:
-    """The features of one utterance, each float32 [dim of its encoder], or None where missing."""
+    """The features of an utterance: float32 [dim of the encoder], None where missing."""
 
     text: NDArray[np.float32] | None = None
     audio: NDArray[np.float32] | None = None

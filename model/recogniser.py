@@ -19,11 +19,11 @@ from gscon_live.model.networks.network import Conversations, State
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the model thinks of an utterance.
+    """The emotion of an utterance, as the model sees it.
 
     `probabilities` float32 [7] in the order of `model.labels.EMOTIONS`, calibrated, with sum 1.
-    `modalities` holds each modality's own opinion likewise, None where it is missing. A modality's
-    head also sees the common part of the others, so the opinions are not independent.
+    `modalities` holds the same for each modality alone, None where it is missing. A modality's
+    head also sees the common part of the others, so these opinions are not independent.
     """
 
     probabilities: NDArray[np.float32]
@@ -31,23 +31,22 @@ class Opinion:
 
 
 class EmotionRecogniser:
-    """Answers for one utterance after the other, in the context of the last ones.
+    """Recognises the emotion of one utterance after the other, in the context of the last ones.
 
     Deterministic. Memory and cost do not grow with the conversation.
 
     Args:
         checkpoint: the trained model.
-        context: how many utterances to look at, the current one included; None takes what the
-            model was trained with: a window, or all that it remembers.
-        neutral_prior: how often utterances are neutral in conversations such as this one, above 0
-            and below 1; None: as often as where the model was calibrated. With it, the odds of
-            neutral are multiplied by its own over the model's (Saerens et al. 2002, Adjusting the
-            Outputs of a Classifier to New a Priori Probabilities), in the answer and in each
-            modality's opinion.
+        context: number of utterances to look at, the current one included; None takes the model's
+            own: its window, or all of its memory.
+        neutral_prior: the share of neutral utterances in such conversations, above 0 and below 1;
+            None: that of the model's calibration data. The odds of neutral are multiplied by the
+            ratio of the two priors' odds (Saerens et al. 2002, Adjusting the Outputs of a
+            Classifier to New a Priori Probabilities), in the fused answer and in each modality's.
 
     Raises:
-        InputError: the model was made for other emotions or modalities, or needs the future, or
-            does not tell its prior; or `context` or `neutral_prior` is out of range.
+        InputError: the model has other emotions or modalities, needs future utterances, or its card
+            has no prior; or `context` or `neutral_prior` is out of range.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class EmotionRecogniser:
         self._state = self._model.start(self._context)
 
     def provisional(self, features: UtteranceFeatures, speaker: str) -> Opinion:
-        """The opinion on an utterance as far as it is known; the conversation stays as it is."""
+        """The opinion on an utterance that goes on; the conversation's state stays unchanged."""
         return self._answer(features, speaker)[0]
 
     def final(self, features: UtteranceFeatures, speaker: str) -> Opinion:
@@ -86,12 +85,12 @@ class EmotionRecogniser:
         vectors = self._checked(features)
         with torch.inference_mode():
             answers, state = self._model.step(self._state, self._turn(vectors, speaker))
-            card, there = self._card, presence(vectors)
+            card, available = self._card, presence(vectors)
             opinion = Opinion(
                 self._probabilities(
                     answers.final,
-                    card.by_presence.get(there, card.temperature),
-                    self._shifts.get(there, 0.0),
+                    card.by_presence.get(available, card.temperature),
+                    self._shifts.get(available, 0.0),
                 ),
                 {
                     m: self._probabilities(answers.specific[m], card.temperatures[m])
@@ -110,7 +109,7 @@ class EmotionRecogniser:
         return np.asarray(scaled.softmax(-1), np.float32)
 
     def _checked(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
-        """The vectors that are there."""
+        """The vectors of the present modalities. Raises `ValueError` for a wrong shape."""
         vectors = {}
         for modality in MODALITIES:
             vector = getattr(features, modality)
@@ -135,9 +134,9 @@ class EmotionRecogniser:
 
 
 def _shift(card: Card, neutral_prior: float) -> float:
-    """What another prior adds to the log-odds of neutral."""
+    """The shift of the log-odds of neutral from the model's prior to another."""
     if not 0 < neutral_prior < 1:
         raise InputError(f"neutral_prior {neutral_prior:g}: expected above 0 and below 1")
     card.require_prior()
-    mine = card.prior[EMOTIONS.index("neutral")]
-    return math.log(neutral_prior / (1 - neutral_prior)) - math.log(mine / (1 - mine))
+    model_prior = card.prior[EMOTIONS.index("neutral")]
+    return math.log(neutral_prior / (1 - neutral_prior)) - math.log(model_prior / (1 - model_prior))

@@ -9,19 +9,19 @@ from torch import nn
 
 from gscon_live.common.errors import InputError
 
-#: Where they are.
+#: The folder of the weights.
 FOLDER = Path(__file__).parent / "weights"
 
 
-def load_weights(net: nn.Module, path: Path, what: str, recipe: str | None = None) -> str:
-    """Puts weights from a file in place; gives twelve hexadecimal digits that tell them from any
-    others.
+def load_weights(net: nn.Module, path: Path, name: str, recipe: str | None = None) -> str:
+    """Loads weights from a file into a network. Returns the first twelve hexadecimal digits of the
+    file's SHA-256.
 
     Args:
-        net: a network of the kind that the file is of.
+        net: the network that the weights belong to.
         path: a safetensors file.
-        what: `face`, `voice`, `text` or `speaker`: the encoder that it belongs to.
-        recipe: that of its training; None: of the same name.
+        name: the encoder: `face`, `voice`, `text` or `speaker`.
+        recipe: the recipe that trains it; None: the recipe of the same name.
 
     Raises:
         InputError: the file is missing or holds something else.
@@ -31,14 +31,14 @@ def load_weights(net: nn.Module, path: Path, what: str, recipe: str | None = Non
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(
-            f"{what} encoder {path}: {_reason(error, what)}; give the file {what}.safetensors that "
-            f"ships with the project, or train one with `gscon-live fit {recipe or what}`"
+            f"{name} encoder {path}: {_reason(error, name)}; give the file {name}.safetensors that "
+            f"ships with the project, or train one with `gscon-live fit {recipe or name}`"
         ) from error
 
 
-def _reason(error: Exception, what: str) -> str:
+def _reason(error: Exception, name: str) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, RuntimeError):
-        return f"not the weights of this {what} network"
+        return f"not the weights of this {name} network"
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""The corpora that models are trained on; where they lie, and how they are read."""
+"""The training corpora: where their files are, and their readers."""
 
 import os
 from pathlib import Path

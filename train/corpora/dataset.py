@@ -1,4 +1,4 @@
-"""A corpus as networks see it: features, speakers and labels of every dialogue."""
+"""A corpus as networks read it: features, speakers and labels of every dialogue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,8 @@ class FeaturedDialogue:
 
     `features[m]` float32 [N, dim of m]; `present` bool [N, modalities], in the corpus' order;
     `speakers` int64 [N], numbered from 0 in order of appearance; `labels` int64 [N], -1 where an
-    utterance has none. `soft` float32 [N, C] are the probabilities that a network in training
-    learns in the labels' place; None: it learns the labels. All dialogues of a split have it, or
-    none.
+    utterance has none. `soft` float32 [N, C] are soft labels that replace the labels in training;
+    None: the labels are used. Either all dialogues of a split have them, or none.
     """
 
     name: str
@@ -30,16 +29,16 @@ class FeaturedDialogue:
     soft: Tensor | None = None
 
     def with_text(self, rows: Tensor) -> "FeaturedDialogue":
-        """The same with other rows [N, ...] for its words."""
+        """A copy with other text features [N, ...]."""
         return replace(self, features={**self.features, "text": rows})
 
 
 @dataclass(frozen=True)
 class FeaturedCorpus:
-    """A corpus: `encoders` are the identities of what made the features, by modality, in the order
-    of `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`.
+    """A corpus: `encoders` are the identities of the feature encoders, by modality, in the order of
+    `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`.
 
-    What a training takes of it are `epoch`, `training_features` and `label_counts`.
+    A training uses `epoch`, `training_features` and `label_counts`.
     """
 
     name: str
@@ -49,7 +48,7 @@ class FeaturedCorpus:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities that the corpus has at all."""
+        """The modalities of the corpus."""
         return tuple(self.encoders)
 
     @property
@@ -60,12 +59,12 @@ class FeaturedCorpus:
 
     @property
     def label_counts(self) -> Tensor:
-        """How often each label is in training, int64 [C]."""
+        """The number of training utterances of each label, int64 [C]."""
         labels = torch.cat([dialogue.labels for dialogue in self.splits["train"]])
         return torch.bincount(labels[labels >= 0], minlength=len(self.labels))
 
     def training_features(self, modality: str) -> Tensor:
-        """The features of a modality that training shows, [n, dim]."""
+        """A modality's features in training, where present, [n, dim]."""
         place = self.modalities.index(modality)
         return torch.cat(
             [
@@ -75,15 +74,15 @@ class FeaturedCorpus:
         )
 
     def epoch(self, random: torch.Generator) -> tuple[FeaturedDialogue, ...]:
-        """The training dialogues of an epoch: here the same in each, without drawing anything."""
+        """The training dialogues of an epoch: always the same here; draws no random number."""
         return self.splits["train"]
 
 
 def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCorpus:
-    """The corpus with some of its modalities, the others as if they had never been there.
+    """The corpus with some of its modalities only.
 
     Raises:
-        InputError: it lacks one of them.
+        InputError: the corpus lacks one of them, or none is given.
     """
     lacking = [m for m in modalities if m not in corpus.modalities]
     if lacking or not modalities:
@@ -91,22 +90,22 @@ def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCor
             f"modalities {', '.join(modalities) or 'none'}: corpus {corpus.name} has "
             f"{', '.join(corpus.modalities)}; give some of these"
         )
-    kept = [m for m in corpus.modalities if m in modalities]
-    places = [corpus.modalities.index(m) for m in kept]
+    remaining = [m for m in corpus.modalities if m in modalities]
+    places = [corpus.modalities.index(m) for m in remaining]
 
     def less(dialogue: FeaturedDialogue) -> FeaturedDialogue:
-        features = {m: dialogue.features[m] for m in kept}
+        features = {m: dialogue.features[m] for m in remaining}
         return replace(dialogue, features=features, present=dialogue.present[:, places])
 
     return replace(
         corpus,
-        encoders={m: corpus.encoders[m] for m in kept},
+        encoders={m: corpus.encoders[m] for m in remaining},
         splits={name: tuple(map(less, rows)) for name, rows in corpus.splits.items()},
     )
 
 
 def batch(dialogues: Sequence[FeaturedDialogue]) -> tuple[Conversations, Tensor]:
-    """Dialogues side by side, padded at the end, and their labels [B, N] (-1 on padding)."""
+    """A batch of dialogues, padded at the end, and their labels [B, N] (-1 on padding)."""
 
     def padded(rows: Sequence[Tensor], value: float = 0) -> Tensor:
         return pad_sequence(list(rows), batch_first=True, padding_value=value)
@@ -118,6 +117,8 @@ def batch(dialogues: Sequence[FeaturedDialogue]) -> tuple[Conversations, Tensor]
         },
         present=padded([dialogue.present for dialogue in dialogues]),
         speakers=padded([dialogue.speakers for dialogue in dialogues]),
-        valid=padded([torch.ones(len(each.labels), dtype=torch.bool) for each in dialogues]),
+        valid=padded(
+            [torch.ones(len(dialogue.labels), dtype=torch.bool) for dialogue in dialogues]
+        ),
     )
     return conversations, padded([dialogue.labels for dialogue in dialogues], -1)

@@ -10,7 +10,7 @@ from gscon_live.train.corpora import corpus
 from gscon_live.train.corpora.schema import PROSODY, SPLITS, Dialogue, Table, Utterance
 from gscon_live.train.corpora.sheet import Row, rows
 
-#: The files' names of the splits, in terms of ours.
+#: The split names of the files, and ours.
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
@@ -19,20 +19,20 @@ def _named_speaker(row: Row) -> str:
 
 
 def _listed_speakers(row: Row) -> str:
-    """EmoryNLP lists the names of all who speak: together they are a speaker of their own."""
-    found = row.words("Speaker")
+    """EmoryNLP lists all who speak at once; together they count as one more speaker."""
+    cell = row.words("Speaker")
     try:
-        names = ast.literal_eval(found)
+        names = ast.literal_eval(cell)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise row.wrong(f"column 'Speaker' has {found!r}, not a list of names")
+        raise row.wrong(f"column 'Speaker' has {cell!r}, not a list of names")
     return ", ".join(names)
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a file says what an utterance is: its labels, in our order, and its columns."""
+    """The layout of a file: its labels, in our order, and its columns."""
 
     file: str
     labels: tuple[str, ...]
@@ -78,34 +78,34 @@ def load(name: str) -> Table:
     """A table: "iemocap", "meld" or "emorynlp".
 
     Dialogues are in the order of the file, utterances in the order of their turns; turns may have
-    gaps, where an utterance was given no label. IEMOCAP's validation split are the twelve
+    gaps, where an utterance has no label. IEMOCAP's validation split are the twelve
     dialogues of COSMIC, of sessions 1 to 4; its test split is session 5. EmoryNLP's dialogues are
     scenes, named `<season>-<episode>-<scene>`; it has no prosody.
 
-    Prosody is None where all its cells are empty. In an utterance without a voiced sound (no mean
-    pitch, deviation and range 0) the mean pitch is 0 Hz, and where no syllable was found (no
-    articulation rate) the rate is 0: neither value occurs otherwise.
+    Prosody is None where all its cells are empty. Without a voiced sound (no mean pitch, deviation
+    and range 0) the mean pitch is 0 Hz; without a detected syllable (no articulation rate) the
+    rate is 0. Neither value occurs otherwise.
 
     Raises:
-        InputError: there is no such table or file, or something in it is wrong: a column or cell
-            is missing, a split or emotion unknown, a number not finite, a turn there twice, a
-            dialogue in two splits, a split empty.
+        InputError: there is no such table or file, or its contents are wrong: a missing column or
+            cell, an unknown split or emotion, a number that is not finite, a duplicate turn, a
+            dialogue in two splits, or an empty split.
     """
     if name not in _LAYOUTS:
         raise InputError(f"table {name!r}: unknown; there are {', '.join(TABLES)}")
     layout = _LAYOUTS[name]
     path = corpus(layout.file)
     turns: dict[str, dict[str, dict[int, Utterance]]] = {split: {} for split in SPLITS}
-    home: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for row in rows(path, layout.columns):
         split = _SPLITS[row.one_of("split", tuple(_SPLITS))]
         dialogue = "-".join(row.words(column) for column in layout.dialogue)
-        if home.setdefault(dialogue, split) != split:
-            raise row.wrong(f"dialogue {dialogue!r} is in {home[dialogue]} and in {split}")
-        turn, there = row.whole(layout.turn), turns[split].setdefault(dialogue, {})
-        if turn in there:
+        if split_of.setdefault(dialogue, split) != split:
+            raise row.wrong(f"dialogue {dialogue!r} is in {split_of[dialogue]} and in {split}")
+        turn, utterances = row.integer(layout.turn), turns[split].setdefault(dialogue, {})
+        if turn in utterances:
             raise row.wrong(f"dialogue {dialogue!r} has turn {turn} twice")
-        there[turn] = Utterance(
+        utterances[turn] = Utterance(
             speaker=layout.speaker_of(row),
             text=row.words(layout.text),
             label=layout.labels.index(row.one_of(layout.emotion, layout.labels)),
@@ -119,8 +119,8 @@ def load(name: str) -> Table:
         layout.labels,
         {
             split: tuple(
-                Dialogue(dialogue, tuple(there[turn] for turn in sorted(there)))
-                for dialogue, there in dialogues.items()
+                Dialogue(dialogue, tuple(utterances[turn] for turn in sorted(utterances)))
+                for dialogue, utterances in dialogues.items()
             )
             for split, dialogues in turns.items()
         },
@@ -128,15 +128,15 @@ def load(name: str) -> Table:
 
 
 def _prosody(row: Row) -> tuple[float, ...] | None:
-    found = {column: row.number(column) for column in PROSODY}
-    if all(value is None for value in found.values()):
+    cells = {column: row.number(column) for column in PROSODY}
+    if all(value is None for value in cells.values()):
         return None
-    if found["avg_pitch"] is None and found["pitch_std"] == found["pitch_range"] == 0:
-        found["avg_pitch"] = 0.0
-    if found["articulation_rate"] is None:
-        found["articulation_rate"] = 0.0
+    if cells["avg_pitch"] is None and cells["pitch_std"] == cells["pitch_range"] == 0:
+        cells["avg_pitch"] = 0.0
+    if cells["articulation_rate"] is None:
+        cells["articulation_rate"] = 0.0
     values = []
-    for column, value in found.items():
+    for column, value in cells.items():
         if value is None:
             raise row.wrong(f"column {column!r} is empty, and other prosody is there")
         values.append(value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import corpus
 
-#: The corpus' folder names in terms of our emotions.
+#: The corpus' folder names, and our emotions.
 _NAMES = {
     "angry": "anger",
     "disgust": "disgust",
@@ -20,7 +20,7 @@ _NAMES = {
     "sad": "sadness",
     "surprise": "surprise",
 }
-#: Our names of the official splits.
+#: Our names of the official splits, and its own.
 _SPLITS = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
@@ -33,7 +33,7 @@ class Faces:
 
 
 def load(split: str) -> Faces:
-    """One official split ("train", "validation" or "test"), in the order of the file names."""
+    """An official split ("train", "validation" or "test"), in the order of the file names."""
     folder = _SPLITS[split] + "/"
     pixels, labels = [], []
     with ZipFile(corpus("face/fer2013.zip")) as archive:

@@ -1,4 +1,4 @@
-"""Recordings as they lie in the corpora's archives."""
+"""Decoding of the recordings in the corpora's archives."""
 
 import io
 
@@ -13,6 +13,10 @@ def samples(data: bytes) -> NDArray[np.float32]:
     """The sound of a recording, mono float32 at 16 kHz."""
     resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
     with av.open(io.BytesIO(data)) as container:
-        frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
+        frames = [
+            resampled
+            for frame in container.decode(audio=0)
+            for resampled in resampler.resample(frame)
+        ]
         frames += resampler.resample(None)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32)

@@ -8,13 +8,13 @@ from gscon_live.train.corpora import corpus
 from gscon_live.train.corpora.schema import SPLITS
 from gscon_live.train.corpora.sheet import rows
 
-#: The file's names of the splits, in terms of ours.
+#: The split names of the file, and ours.
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence; `labels` are indices of `EMOTIONS`, at least one, rising."""
+    """A sentence; `labels` are indices of `EMOTIONS`, at least one, in ascending order."""
 
     text: str
     labels: tuple[int, ...]
@@ -29,7 +29,7 @@ def load() -> dict[str, tuple[Sentence, ...]]:
         InputError: the file is not there, or something in it is wrong.
     """
     path = corpus("text/goemotions_ekman.csv.gz")
-    found: dict[str, list[Sentence]] = {split: [] for split in SPLITS}
+    by_split: dict[str, list[Sentence]] = {split: [] for split in SPLITS}
     for row in rows(path, ("split", "text", "emotions")):
         names = row.words("emotions").split("|")
         for name in names:
@@ -37,8 +37,8 @@ def load() -> dict[str, tuple[Sentence, ...]]:
                 raise row.wrong(f"column 'emotions' has {name!r}, none of {', '.join(EMOTIONS)}")
         labels = tuple(sorted({EMOTIONS.index(name) for name in names}))
         split = _SPLITS[row.one_of("split", tuple(_SPLITS))]
-        found[split].append(Sentence(row.words("text"), labels))
-    for split, sentences in found.items():
+        by_split[split].append(Sentence(row.words("text"), labels))
+    for split, sentences in by_split.items():
         if not sentences:
             raise InputError(f"{path}: the split {split!r} is empty")
-    return {split: tuple(sentences) for split, sentences in found.items()}
+    return {split: tuple(sentences) for split, sentences in by_split.items()}

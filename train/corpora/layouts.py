@@ -1,4 +1,4 @@
-"""The layouts of the literature's feature files: what each entry of which file is.
+"""The layouts of the literature's feature files: the meaning of their entries.
 
 A file is a tuple; most of its entries are dictionaries by dialogue with a list by utterance, the
 others are lists of dialogues. The layouts are those which the public code of DialogueRNN (Majumder
@@ -22,7 +22,7 @@ Id = str | int
 _TEXTS = ("text", "text 2", "text 3", "text 4")
 _HEAD = ("ids", "speakers", "labels")
 _BOTH = ("train", "test")
-#: What the entries of a file are, by corpus and number of entries; "" is not read.
+#: The entries of a file, by corpus and number of entries; "" is not read.
 LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
     "iemocap": {
         # DialogueRNN, MMGCN, MM-DFN.
@@ -44,7 +44,7 @@ LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
 
 @dataclass
 class File:
-    """A file's entries by their names; `dims` are the lengths of its vectors, as far as known."""
+    """A file's entries by name; `dims` are the lengths of the vectors read so far."""
 
     path: Path
     corpus: str
@@ -53,7 +53,7 @@ class File:
 
     @classmethod
     def read(cls, path: Path, corpus: str) -> "File":
-        """Raises InputError: not a pickle of a known layout of the corpus."""
+        """Reads a file. Raises `InputError` unless it is a pickle of a known layout."""
         if corpus not in LAYOUTS:
             raise InputError(f"{path}: corpus {corpus!r}; there are {', '.join(LAYOUTS)}")
         entries, layouts = unpickle.load(path), LAYOUTS[corpus]
@@ -71,33 +71,33 @@ class File:
     def modalities(self) -> tuple[str, ...]:
         return tuple(m for m in MODALITIES if m in self.parts)
 
-    def wrong(self, what: str) -> InputError:
-        return InputError(f"{self.path}: {what}")
+    def wrong(self, problem: str) -> InputError:
+        return InputError(f"{self.path}: {problem}")
 
     def by_dialogue(self, part: str) -> dict[Id, object]:
-        """An entry that has something for every dialogue."""
-        found = self.parts[part]
-        if not isinstance(found, dict):
-            raise self.wrong(f"the entry of {part} is {type(found).__name__}, not a dictionary")
-        return found
+        """An entry with values for every dialogue. Raises `InputError` for another one."""
+        entry = self.parts[part]
+        if not isinstance(entry, dict):
+            raise self.wrong(f"the entry of {part} is {type(entry).__name__}, not a dictionary")
+        return entry
 
     def of(self, part: str, name: Id, count: int | None = None) -> Sequence[object]:
-        """What an entry has for the utterances of a dialogue, of which there are `count`."""
-        found = self.by_dialogue(part).get(name)
-        if isinstance(found, np.ndarray) and found.ndim:
-            found = list(found)
-        if not isinstance(found, list | tuple):
+        """The values of an entry for the utterances of a dialogue, of which there are `count`."""
+        values = self.by_dialogue(part).get(name)
+        if isinstance(values, np.ndarray) and values.ndim:
+            values = list(values)
+        if not isinstance(values, list | tuple):
             raise self.wrong(f"dialogue {name!r} has no list of {part}")
-        if not found or count not in (None, len(found)):
-            raise self.wrong(f"dialogue {name!r} has {count or 'no'} labels, {len(found)} {part}")
-        return found
+        if not values or count not in (None, len(values)):
+            raise self.wrong(f"dialogue {name!r} has {count or 'no'} labels, {len(values)} {part}")
+        return values
 
     def names(self, split: str) -> list[Id]:
         """The dialogues of a split, as the file lists them."""
-        found = self.parts[split]
-        if not isinstance(found, list | tuple | set | frozenset | np.ndarray):
-            raise self.wrong(f"the split {split} is {type(found).__name__}, not a list")
-        names = found.ravel().tolist() if isinstance(found, np.ndarray) else list(found)
+        dialogues = self.parts[split]
+        if not isinstance(dialogues, list | tuple | set | frozenset | np.ndarray):
+            raise self.wrong(f"the split {split} is {type(dialogues).__name__}, not a list")
+        names = dialogues.ravel().tolist() if isinstance(dialogues, np.ndarray) else list(dialogues)
         for name in names:
             if type(name) not in (str, int):
                 raise self.wrong(f"the split {split} has {type(name).__name__}, not dialogues")

@@ -14,7 +14,7 @@ COUNT = 100
 
 
 def load() -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Speakers and what they read, mono float32 at 16 kHz, in the order of the files' names.
+    """Speakers and their recordings, mono float32 at 16 kHz, in the order of the file names.
 
     Raises:
         InputError: the file is not there.

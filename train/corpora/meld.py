@@ -7,7 +7,7 @@ from gscon_live.train.corpora import erc
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance of a dialogue; `emotion` is an index of `EMOTIONS`."""
+    """An utterance of a dialogue; `emotion` is an index of `EMOTIONS`."""
 
     speaker: str
     text: str
@@ -18,9 +18,12 @@ def load(split: str) -> list[list[Turn]]:
     """The dialogues of one official split ("train", "validation" or "test"), in file order.
 
     Raises:
-        InputError: as `tables.load`.
+        InputError: as `erc.load`.
     """
     return [
-        [Turn(one.speaker, one.text, one.label) for one in dialogue.utterances]
+        [
+            Turn(utterance.speaker, utterance.text, utterance.label)
+            for utterance in dialogue.utterances
+        ]
         for dialogue in erc.load("meld").splits[split]
     ]

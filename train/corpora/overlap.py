@@ -1,6 +1,6 @@
-"""Which dialogues share their words: corpora of one television show tell the same scenes.
+"""Overlap between corpora: dialogues that share their words.
 
-MELD and EmoryNLP both transcribe *Friends*. What is trained on the one must leave out the scenes of
+MELD and EmoryNLP both transcribe *Friends*. A training on one of them must leave out the scenes of
 the other's validation and test splits.
 """
 
@@ -26,13 +26,17 @@ def overlapping(
 ) -> tuple[Dialogue, ...]:
     """The dialogues that share words with dialogues that are held out.
 
-    They do if they have a whole utterance of at least `words` words in common, or `run` words in a
-    row within one utterance: transcripts of the same scene may cut it into other utterances.
-    Single scenes that have nothing but shorter utterances in common go unseen.
+    Two dialogues overlap if they share a complete utterance of at least `words` words, or `run`
+    consecutive words within an utterance: transcripts of a scene may cut it into other utterances.
+    Scenes that share only shorter utterances are not detected.
     """
-    held = {found for one in held_out for found in _fingerprints(one, words, run)}
+    known = {
+        fingerprint for dialogue in held_out for fingerprint in _fingerprints(dialogue, words, run)
+    }
     return tuple(
-        one for one in dialogues if any(found in held for found in _fingerprints(one, words, run))
+        dialogue
+        for dialogue in dialogues
+        if any(fingerprint in known for fingerprint in _fingerprints(dialogue, words, run))
     )
 
 
@@ -40,15 +44,15 @@ def disjoint(
     dialogues: Sequence[Dialogue], held_out: Sequence[Dialogue], words: int = 5, run: int = 6
 ) -> tuple[Dialogue, ...]:
     """The dialogues that share no words with those that are held out; see `overlapping`."""
-    shared = {id(one) for one in overlapping(dialogues, held_out, words, run)}
-    return tuple(one for one in dialogues if id(one) not in shared)
+    shared = {id(dialogue) for dialogue in overlapping(dialogues, held_out, words, run)}
+    return tuple(dialogue for dialogue in dialogues if id(dialogue) not in shared)
 
 
 def _fingerprints(dialogue: Dialogue, words: int, run: int) -> Iterator[tuple[str, ...]]:
     for utterance in dialogue.utterances:
         spoken = words_of(utterance.text)
         if len(spoken) >= words:
-            # Marked, so that a whole utterance is not taken for words within another.
+            # Marked, so that a complete utterance does not match words within another.
             yield ("", *spoken)
         for start in range(len(spoken) - run + 1):
             yield spoken[start : start + run]

@@ -1,14 +1,14 @@
-"""The literature's feature files of IEMOCAP and MELD, for those who hold them.
+"""The literature's feature files of IEMOCAP and MELD, for those who have a copy.
 
 Many published models learn from the same few pickles: RoBERTa or convolutional text vectors (1024;
 100 for IEMOCAP, 600 for MELD in the oldest), openSMILE audio (1582 or 100; 300) and DenseNet
-faces (342 or 512). `train.corpora.layouts` says what is where in them. The files are not open, so
-this reader is tested only on small files of the same layouts that the tests make.
+faces (342 or 512). `train.corpora.layouts` has their layouts. The files are not open, so this
+reader is tested only on small files of the same layouts that the tests make.
 
-Two warnings that the files do not give. The text vectors come from encoders that were trained on
-IEMOCAP's and MELD's training splits, with COSMIC's twelve dialogues as IEMOCAP's validation split:
-only that split is honest, and it is the one used here. MELD's visual vectors in these files have
-been reported to repeat those of the training split in validation and test.
+Two warnings that the files do not give. The text vectors come from encoders that were fine-tuned on
+IEMOCAP's and MELD's training splits, with COSMIC's twelve dialogues as IEMOCAP's validation split.
+Any other split leaks, so it is the one used here. MELD's visual vectors in these files have been
+reported to repeat those of the training split in validation and test.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from gscon_live.train.corpora.layouts import File, Id
 from gscon_live.train.corpora.overlap import words_of
 from gscon_live.train.corpora.schema import SPLITS
 
-#: IEMOCAP's validation split as COSMIC has it: of sessions 1 to 4, never of the test session.
+#: COSMIC's validation split of IEMOCAP: from sessions 1 to 4, never from the test session.
 COSMIC_VALIDATION = frozenset(
     f"Ses{name}"
     for name in (
@@ -40,85 +40,86 @@ COSMIC_VALIDATION = frozenset(
 def load(path: Path, corpus: str, validation: Collection[Id] | None = None) -> FeaturedCorpus:
     """The features of a file.
 
-    Text is the mean of the four vectors where there are four. A modality of an utterance whose
-    vector is zero throughout is absent: the files have nothing else for a face that was not found.
-    An infinitely low value (-inf) of the audio, openSMILE's logarithm of silence, is 0.
+    Text is the mean of the four vectors where there are four. A zero vector means that the modality
+    is missing: the files mark an undetected face in no other way. A value of -inf in the audio,
+    openSMILE's logarithm of silence, becomes 0.
 
-    The validation split is the file's own where it has one; else `validation`, some of the file's
-    training dialogues; else, for IEMOCAP, COSMIC's twelve, and for MELD, whose files join training
-    and validation, the dialogues with the words of MELD's validation split in `erc/meld.csv`. It
-    is never of the test split. Dialogues keep the order in which the file has their labels.
+    The validation split is the file's own where it has one. Else it is `validation`, some of the
+    training dialogues. Else it is COSMIC's twelve dialogues for IEMOCAP; and for MELD, whose files
+    join training and validation, the dialogues with the words of the validation split in
+    `erc/meld.csv`. It is never part of the test split. Dialogues are in the order of the file's
+    labels.
 
     Args:
-        path: the pickle; read without running anything in it (`train.corpora.unpickle`).
+        path: the pickle; nothing in it is executed (`train.corpora.unpickle`).
         corpus: "iemocap" or "meld".
-        validation: names of dialogues, as in the file; only where it has no such split.
+        validation: names of dialogues, as in the file; only where it has no validation split.
 
     Raises:
-        InputError: not such a file, or what is in it does not fit together.
+        InputError: another kind of file, or its entries are inconsistent.
     """
     file = File.read(path, corpus)
     splits = _splits(file, validation)
-    made = {split: tuple(_dialogue(file, name) for name in splits[split]) for split in SPLITS}
+    dialogues = {split: tuple(_dialogue(file, name) for name in splits[split]) for split in SPLITS}
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]
     encoders = {m: f"{path.name} {digest} {m}" for m in file.modalities}
-    return FeaturedCorpus(corpus, erc.LABELS[corpus], encoders, made)
+    return FeaturedCorpus(corpus, erc.LABELS[corpus], encoders, dialogues)
 
 
 def _splits(file: File, validation: Collection[Id] | None) -> dict[str, list[Id]]:
     """The names of the dialogues of each split, in the order in which the file has labels."""
     order = {name: place for place, name in enumerate(file.by_dialogue("labels"))}
-    home: dict[Id, str] = {}
+    split_of: dict[Id, str] = {}
     for split in SPLITS:
         for name in file.names(split) if split in file.parts else ():
             if name not in order:
                 raise file.wrong(f"dialogue {name!r} of the split {split} has no labels")
-            if name in home:
-                raise file.wrong(f"dialogue {name!r} is in {home[name]} and again in {split}")
-            home[name] = split
+            if name in split_of:
+                raise file.wrong(f"dialogue {name!r} is in {split_of[name]} and again in {split}")
+            split_of[name] = split
     if "validation" not in file.parts:
         for name in _held_out(
-            file, [n for n, split in home.items() if split == "train"], validation
+            file, [n for n, split in split_of.items() if split == "train"], validation
         ):
-            if home.get(name) != "train":
+            if split_of.get(name) != "train":
                 raise file.wrong(
                     f"dialogue {name!r}, of the validation split, is not among those of training"
                 )
-            home[name] = "validation"
+            split_of[name] = "validation"
     elif validation is not None:
         raise file.wrong("it has a validation split of its own; name none")
-    found = {
-        split: sorted((n for n in home if home[n] == split), key=order.__getitem__)
+    by_split = {
+        split: sorted((n for n in split_of if split_of[n] == split), key=order.__getitem__)
         for split in SPLITS
     }
-    for split, names in found.items():
+    for split, names in by_split.items():
         if not names:
             raise file.wrong(f"the split {split!r} is empty")
-    return found
+    return by_split
 
 
 def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) -> Collection[Id]:
-    """The dialogues of a file without a validation split that are to be it."""
+    """The validation dialogues of a file that has no such split."""
     if validation is not None:
         return validation
     if file.corpus == "iemocap":
         return COSMIC_VALIDATION
-    wanted = {
-        tuple(words_of(one.text) for one in dialogue.utterances)
+    texts = {
+        tuple(words_of(utterance.text) for utterance in dialogue.utterances)
         for dialogue in erc.load("meld").splits["validation"]
     }
-    found = [
+    matches = [
         name
         for name in train
-        if tuple(words_of(str(text)) for text in file.of("sentences", name)) in wanted
+        if tuple(words_of(str(text)) for text in file.of("sentences", name)) in texts
     ]
-    if len(found) != len(wanted):
+    if len(matches) != len(texts):
         raise file.wrong(
-            f"{len(found)} training dialogues have the words of MELD's {len(wanted)} validation "
+            f"{len(matches)} training dialogues have the words of MELD's {len(texts)} validation "
             "dialogues; name the dialogues of the validation split"
         )
-    return found
+    return matches
 
 
 def _dialogue(file: File, name: Id) -> FeaturedDialogue:
@@ -152,10 +153,10 @@ def _dialogue(file: File, name: Id) -> FeaturedDialogue:
 
 def _vectors(file: File, part: str, name: Id, count: int) -> NDArray[np.float32]:
     """The vectors of a dialogue's utterances, float32 [N, dim]."""
-    made = []
+    vectors = []
     for place, row in enumerate(file.of(part, name, count)):
         where = f"dialogue {name!r}, utterance {place + 1}: {part}"
-        if isinstance(row, list | tuple) and all(type(one) in (int, float) for one in row):
+        if isinstance(row, list | tuple) and all(type(value) in (int, float) for value in row):
             row = np.asarray(row, object)
         if not isinstance(row, np.ndarray) or row.ndim != 1 or row.dtype.kind not in "fiuO":
             raise file.wrong(f"{where} is no row of numbers")
@@ -171,19 +172,21 @@ def _vectors(file: File, part: str, name: Id, count: int) -> NDArray[np.float32]
             vector[np.isneginf(vector)] = 0
         if not np.isfinite(vector).all():
             raise file.wrong(f"{where} has a number that is not finite")
-        made.append(vector)
-    return np.stack(made)
+        vectors.append(vector)
+    return np.stack(vectors)
 
 
 def _speakers(file: File, name: Id, count: int) -> list[int]:
-    """Speakers by appearance; the files have names, numbers or vectors with a single one."""
-    found: list[str | int] = []
-    for place, one in enumerate(file.of("speakers", name, count)):
-        if isinstance(one, np.ndarray):
-            one = one.tolist()
-        if isinstance(one, list | tuple) and all(type(part) in (int, float) for part in one):
-            one = repr(list(one))
-        if not isinstance(one, str | int):
+    """Speakers in order of appearance; the files have names, numbers or one-hot vectors."""
+    speakers: list[str | int] = []
+    for place, speaker in enumerate(file.of("speakers", name, count)):
+        if isinstance(speaker, np.ndarray):
+            speaker = speaker.tolist()
+        if isinstance(speaker, list | tuple) and all(
+            type(part) in (int, float) for part in speaker
+        ):
+            speaker = repr(list(speaker))
+        if not isinstance(speaker, str | int):
             raise file.wrong(f"dialogue {name!r}, utterance {place + 1}: no speaker")
-        found.append(one)
-    return speakers_by_appearance(found)
+        speakers.append(speaker)
+    return speakers_by_appearance(speakers)

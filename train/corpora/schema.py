@@ -1,4 +1,4 @@
-"""Conversations as they are written down: who said what, how it sounded, and the emotion."""
+"""Conversations of a corpus: speakers, words, prosody and emotion labels."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,9 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One utterance; `label` is an index of the table's labels, `prosody` has the length of
+    """An utterance; `label` is an index of the table's labels, `prosody` has the length of
     `PROSODY`, all finite, or is None where it was not measured. Its mean pitch is 0 where no sound
-    was voiced, its articulation rate 0 where no syllable was found."""
+    was voiced, its articulation rate 0 where no syllable was detected."""
 
     speaker: str
     text: str
@@ -33,7 +33,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A conversation, in order."""
+    """A conversation; utterances are in order."""
 
     name: str
     utterances: tuple[Utterance, ...]

@@ -1,4 +1,4 @@
-"""Rows of comma-separated files, plain or gzipped, with errors that say where."""
+"""Rows of comma-separated files, plain or gzipped, with errors that name file and line."""
 
 import csv
 import gzip
@@ -13,15 +13,15 @@ from gscon_live.common.errors import InputError
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `line` is the line of the file on which it ends."""
+    """A row; `line` is the line of the file on which it ends."""
 
     path: Path
     line: int
     cells: dict[str, str]
 
-    def wrong(self, what: str) -> InputError:
-        """The error that this row is."""
-        return InputError(f"{self.path}, line {self.line}: {what}")
+    def wrong(self, problem: str) -> InputError:
+        """An error that names the file and the line."""
+        return InputError(f"{self.path}, line {self.line}: {problem}")
 
     def words(self, column: str) -> str:
         """The text of a cell.
@@ -29,32 +29,32 @@ class Row:
         Raises:
             InputError: it is empty.
         """
-        found = self.cells[column].strip()
-        if not found:
+        cell = self.cells[column].strip()
+        if not cell:
             raise self.wrong(f"column {column!r} is empty")
-        return found
+        return cell
 
     def one_of(self, column: str, names: Sequence[str]) -> str:
-        """The text of a cell that holds one of some names.
+        """The text of a cell that must be one of `names`.
 
         Raises:
-            InputError: it holds another.
+            InputError: it is not.
         """
-        found = self.words(column)
-        if found not in names:
-            raise self.wrong(f"column {column!r} has {found!r}, none of {', '.join(names)}")
-        return found
+        cell = self.words(column)
+        if cell not in names:
+            raise self.wrong(f"column {column!r} has {cell!r}, none of {', '.join(names)}")
+        return cell
 
-    def whole(self, column: str) -> int:
-        """The whole number in a cell.
+    def integer(self, column: str) -> int:
+        """The non-negative integer in a cell.
 
         Raises:
-            InputError: it holds something else.
+            InputError: it holds anything else.
         """
-        found = self.words(column)
-        if not found.isdecimal() or len(found) > 9:
-            raise self.wrong(f"column {column!r} has {found!r}, not a whole number")
-        return int(found)
+        cell = self.words(column)
+        if not cell.isdecimal() or len(cell) > 9:
+            raise self.wrong(f"column {column!r} has {cell!r}, not a whole number")
+        return int(cell)
 
     def number(self, column: str) -> float | None:
         """The number in a cell; None where the cell is empty.
@@ -62,27 +62,27 @@ class Row:
         Raises:
             InputError: it holds something else, or NaN or an infinity.
         """
-        found = self.cells[column].strip()
-        if not found:
+        cell = self.cells[column].strip()
+        if not cell:
             return None
         try:
-            value = float(found)
+            value = float(cell)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
             raise self.wrong(
-                f"column {column!r} has {found!r}, not a finite number; "
+                f"column {column!r} has {cell!r}, not a finite number; "
                 "leave the cell empty where nothing was measured"
             )
         return value
 
 
 def rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a file with a header; a name that ends in `.gz` is read as gzip.
+    """The rows of a file with a header; `.gz` files are decompressed.
 
     Raises:
         InputError: one of `columns` is missing, a row has too few or too many cells, or the file
-            is no such text.
+            is not a CSV file in UTF-8.
     """
     try:
         with (

@@ -1,9 +1,9 @@
-"""Pickles that others made, read without running anything that they ask for.
+"""A safe reader for pickles from others: it executes nothing that they name.
 
-A pickle is a program: `pickle.load` runs whatever it names. Here only plain containers, numbers,
-text and numpy arrays of them come out, rebuilt by the functions below under the names that
-pickles of numpy 1 and 2 and of Python 2 and 3 use for them; any other name is refused before
-anything of it is imported. What a pickle may make is bounded by the size of its file.
+A pickle is a program: `pickle.load` runs whatever it names. This reader returns plain containers,
+numbers, text and numpy arrays of them, rebuilt by the functions below under the names that pickles
+of numpy 1 and 2 and of Python 2 and 3 use for them. Any other name is refused before anything is
+imported. The memory that a pickle may take is bounded by the size of its file.
 """
 
 import io
@@ -26,11 +26,11 @@ _KINDS = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,4}|O[48]?")
 
 
 def load(path: Path) -> object:
-    """What a pickle holds: dict, list, tuple, set, str, bytes, numbers, None, and numpy arrays of
-    numbers, text or these. Ordered and default dictionaries come as plain ones.
+    """The contents of a pickle: dict, list, tuple, set, str, bytes, numbers, None, and numpy arrays
+    of numbers, text or these. Ordered and default dictionaries come as plain ones.
 
     Raises:
-        InputError: there is no such file, it is too large, no pickle, broken, or asks for more.
+        InputError: the file is missing, too large, damaged, no pickle, or names anything else.
     """
     try:
         size = path.stat().st_size
@@ -51,8 +51,8 @@ def load(path: Path) -> object:
 
 
 class _Name:
-    """What a name in a pickle stands for. It can be called and nothing else: a pickle may also try
-    to set attributes of what it names."""
+    """The object behind a name in a pickle. It can only be called: a pickle may also try to set
+    attributes of what it names."""
 
     __slots__ = ("_make",)
     _make: Callable[..., object]
@@ -73,10 +73,10 @@ class _Name:
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file: io.BufferedReader, size: int) -> None:
         super().__init__(file, encoding="latin1")
-        # Twice for arrays whose bytes are written as text, and some for what is small.
+        # Arrays whose bytes are written as text are counted twice; small files need a margin.
         self._left = 4 * size + 1024
         containers = {name: self._container(kind) for name, kind in _CONTAINERS.items()}
-        known: dict[tuple[str, str], Callable[..., object]] = {
+        makers: dict[tuple[str, str], Callable[..., object]] = {
             ("numpy", "dtype"): _Kind,
             ("numpy", "ndarray"): _never,
             ("_codecs", "encode"): self._encode,
@@ -84,32 +84,32 @@ class _Unpickler(pickle.Unpickler):
             ("collections", "defaultdict"): self._default,
         }
         for module in ("builtins", "__builtin__"):
-            known |= {(module, name): make for name, make in containers.items()}
-            known[module, "bytes"] = _no_bytes
+            makers |= {(module, name): make for name, make in containers.items()}
+            makers[module, "bytes"] = _no_bytes
         for core in ("numpy.core", "numpy._core"):
-            known[f"{core}.multiarray", "_reconstruct"] = self._array
-            known[f"{core}.multiarray", "scalar"] = self._scalar
-            known[f"{core}.numeric", "_frombuffer"] = self._buffer
-        self._known = {name: _Name(make) for name, make in known.items()}
+            makers[f"{core}.multiarray", "_reconstruct"] = self._array
+            makers[f"{core}.multiarray", "scalar"] = self._scalar
+            makers[f"{core}.numeric", "_frombuffer"] = self._buffer
+        self._known = {name: _Name(make) for name, make in makers.items()}
         self._array_marker = self._known["numpy", "ndarray"]
 
     def find_class(self, module: str, name: str) -> Any:
-        found = self._known.get((module, name))
-        if found is None:
+        maker = self._known.get((module, name))
+        if maker is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is never loaded")
-        return found
+        return maker
 
     def spend(self, count: int) -> None:
-        """Counts what is made beyond what the file itself has."""
+        """Counts memory beyond the file's own size; raises where there is too much of it."""
         self._left -= count
         if self._left < 0:
             raise pickle.UnpicklingError("it makes far more than its file holds")
 
     def _container(self, kind: Callable[..., Any]) -> Callable[..., object]:
         def make(*arguments: Any) -> object:
-            self.spend(sum(len(one) for one in arguments))
-            made: object = kind(*arguments)
-            return made
+            self.spend(sum(len(argument) for argument in arguments))
+            container: object = kind(*arguments)
+            return container
 
         return make
 
@@ -125,9 +125,9 @@ class _Unpickler(pickle.Unpickler):
     def _array(self, kind: object, shape: object, code: object) -> "_Array":
         if kind is not self._array_marker or shape != (0,) or code not in ("b", b"b"):
             raise pickle.UnpicklingError("an array begins in an unknown way")
-        made = _Array((0,), np.int8)
-        made.spend = self.spend
-        return made
+        array = _Array((0,), np.int8)
+        array.spend = self.spend
+        return array
 
     def _scalar(self, kind: object, raw: object) -> object:
         if isinstance(kind, _Kind) and kind.code.startswith("O"):
@@ -164,7 +164,7 @@ def _never(*_: object) -> object:
 
 
 class _Kind:
-    """What an array is made of; stands for `numpy.dtype`, whose own state can be forged."""
+    """The type of an array's elements; in place of `numpy.dtype`, whose state can be forged."""
 
     __slots__ = ("code", "order")
 
@@ -182,7 +182,7 @@ class _Kind:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """An array whose contents come in a second step, which is checked before numpy sees it."""
+    """An array whose contents come in a second step, and are checked before numpy gets them."""
 
     spend: Callable[[int], None]
 
@@ -192,7 +192,7 @@ class _Array(np.ndarray[Any, Any]):
         _, shape, kind, columns, raw = state
         dtype, form, data = _checked(shape, kind, raw)
         self.spend(len(data))
-        # Once only: nothing may change an array that somebody may already look at.
+        # Only once: an array that is in use must not change.
         del self.spend
         # numpy wants a plain bool, whatever its type stubs say.
         filled: Any = (1, form, dtype, bool(columns == 1), data)
@@ -202,7 +202,7 @@ class _Array(np.ndarray[Any, Any]):
 def _checked(
     shape: object, kind: object, raw: object
 ) -> tuple[np.dtype[Any], tuple[int, ...], bytes | list[object]]:
-    """The type, shape and contents of an array, which agree."""
+    """The type, shape and contents of an array, after checking that they agree."""
     if not isinstance(kind, _Kind) or not isinstance(shape, tuple) or len(shape) > 8:
         raise pickle.UnpicklingError("an array is given in an unknown way")
     if not all(type(length) is int and 0 <= length < 1 << 40 for length in shape):

@@ -22,7 +22,7 @@ _RAVDESS = {
     "07": "disgust",
     "08": "surprise",
 }
-#: RAVDESS' own eight emotions, in the order of its numbers.
+#: RAVDESS' eight emotions, in the order of its codes.
 STATED = ("neutral", "calm", "joy", "sadness", "anger", "fear", "disgust", "surprise")
 #: Boredom (L) is none of the seven and is left out; there is no surprise.
 _EMODB = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
@@ -34,13 +34,13 @@ ACTORS = {
     "validation": ("ravdess-17", "ravdess-18", "ravdess-19", "ravdess-20", "emodb-12", "emodb-13"),
     "test": ("ravdess-21", "ravdess-22", "ravdess-23", "ravdess-24", "emodb-15", "emodb-16"),
 }
-#: The actors whom no encoder that ships has heard.
+#: The held-out actors: no shipped encoder was trained on them.
 HELD_OUT = (*ACTORS["validation"], *ACTORS["test"])
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording; `emotion` is an index of `EMOTIONS`, `stated` one of `STATED`."""
+    """A recording; `emotion` is an index of `EMOTIONS`, `stated` one of `STATED`."""
 
     name: str
     actor: str
@@ -66,6 +66,6 @@ def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:
-                said = _EMODB[stem[5]]
-                clip = Clip(name, f"emodb-{stem[:2]}", EMOTIONS.index(said), STATED.index(said))
+                label = _EMODB[stem[5]]
+                clip = Clip(name, f"emodb-{stem[:2]}", EMOTIONS.index(label), STATED.index(label))
                 yield clip, samples(archive.read(name))

@@ -1,4 +1,4 @@
-"""Where the faces are in a frame."""
+"""Face detection in a frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from gscon_live.common.errors import InputError
 
 #: Frames wider than this are shrunk for the search; faces are found down to about 5 % of the width.
 SEARCH_WIDTH = 320
-#: How far around a known face it is searched again, in sizes of the face.
+#: Margin around a known face that is searched again, in sizes of the face.
 SURROUNDINGS = 0.5
-#: Least score of a YuNet face.
+#: Lowest score at which YuNet reports a face.
 MIN_SCORE = 0.7
 
 Frame = NDArray[np.uint8]
@@ -37,7 +37,7 @@ class Box:
 
 
 def cached_model() -> Path:
-    """Where the YuNet model is looked for when no file is given."""
+    """The path of the YuNet model when no file is given."""
     cache = platformdirs.user_cache_dir("gscon-live")
     return Path(cache) / "face_detection_yunet_2023mar.onnx"
 
@@ -64,8 +64,8 @@ class _YuNet:
         self._net.setInputSize((picture.shape[1], picture.shape[0]))
         _, rows = self._net.detect(picture)
         # The binding gives None for no face, whatever its type says.
-        found = np.asarray([] if rows is None else rows, float).reshape(-1, 15)
-        return [(x, y, w, h, score) for x, y, w, h, score in found[:, [0, 1, 2, 3, 14]].tolist()]
+        faces = np.asarray([] if rows is None else rows, float).reshape(-1, 15)
+        return [(x, y, w, h, score) for x, y, w, h, score in faces[:, [0, 1, 2, 3, 14]].tolist()]
 
 
 class _Cascade:
@@ -78,18 +78,18 @@ class _Cascade:
     def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
         grey = cv2.equalizeHist(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
         least = max(20, round(0.08 * min(grey.shape)))
-        # Six neighbours rather than the usual three: a face that is missed in one frame is found
-        # in the next, one that is not there would be taken for a person.
-        found = self._net.detectMultiScale(grey, 1.1, 6, minSize=(least, least))
+        # Six neighbours rather than the usual three: a missed face is found in the next frame, but
+        # a false positive would be taken for a person.
+        squares = self._net.detectMultiScale(grey, 1.1, 6, minSize=(least, least))
         boxes = []
-        for x, y, width, height in np.asarray(found, float).reshape(-1, 4):
+        for x, y, width, height in np.asarray(squares, float).reshape(-1, 4):
             # The cascade's squares are wider than the face; make them what YuNet would give.
             boxes.append((x + 0.1 * width, y + 0.02 * height, 0.8 * width, 0.98 * height, 1.0))
         return boxes
 
 
 class FaceDetector:
-    """Finds faces with YuNet where its model file is there, otherwise with OpenCV's cascade.
+    """Finds faces with YuNet where its model file exists, otherwise with OpenCV's Haar cascade.
 
     Args:
         model_file: the YuNet model; None takes `cached_model()` where it exists.
@@ -99,8 +99,8 @@ class FaceDetector:
     """
 
     def __init__(self, model_file: str | Path | None = None) -> None:
-        # With several threads the cascade finds its candidates in any order, and the boxes depend
-        # on it; pictures this small are not searched faster either.
+        # With several threads the order of the cascade's candidates varies, and the boxes with it;
+        # and pictures this small are not searched faster.
         cv2.setNumThreads(1)
         self._finder: _Finder
         if model_file is not None:
@@ -121,8 +121,8 @@ class FaceDetector:
     def detect(self, frame: Frame, near: Sequence[Box] = ()) -> list[Box]:
         """The faces in a BGR frame uint8 [h, w, 3], largest first.
 
-        `near` are faces of the frame before: then only their surroundings are searched, which is
-        several times cheaper, and a face that has just appeared elsewhere is not found.
+        `near` are the faces of the previous frame. With them, only their surroundings are searched:
+        several times cheaper, but a new face elsewhere is not found.
         """
         height, width = frame.shape[:2]
         scale = min(1.0, SEARCH_WIDTH / width)
@@ -134,7 +134,7 @@ class FaceDetector:
         for left, top, right, bottom in _regions(picture, near, scale):
             region = np.ascontiguousarray(picture[top:bottom, left:right])
             for x, y, across, down, score in self._finder.find(region):
-                found = _inside(
+                box = _inside(
                     (left + x) / scale,
                     (top + y) / scale,
                     across / scale,
@@ -143,31 +143,31 @@ class FaceDetector:
                     (width, height),
                 )
                 # Regions overlap where faces are close: the same face is found twice.
-                if not any(_same(found, other) for other in boxes):
-                    boxes.append(found)
+                if not any(_same(box, known) for known in boxes):
+                    boxes.append(box)
         return sorted(boxes, key=lambda box: (-box.width * box.height, box.x, box.y))
 
 
 def _regions(picture: Frame, near: Sequence[Box], scale: float) -> list[tuple[int, int, int, int]]:
-    """Left, top, right, bottom of what is to be searched: all of it, or around some faces."""
+    """Left, top, right, bottom of the regions to search: the picture, or around known faces."""
     height, width = picture.shape[:2]
     if not near:
         return [(0, 0, width, height)]
-    made = []
+    regions = []
     for box in near:
         reach = SURROUNDINGS * max(box.width, box.height)
         left = max(0, int((box.x - reach) * scale))
         top = max(0, int((box.y - reach) * scale))
         right = min(width, int((box.x + box.width + reach) * scale) + 1)
         bottom = min(height, int((box.y + box.height + reach) * scale) + 1)
-        made.append((left, top, right, bottom))
-    return made
+        regions.append((left, top, right, bottom))
+    return regions
 
 
 def _inside(
     x: float, y: float, across: float, down: float, score: float, size: tuple[int, int]
 ) -> Box:
-    """A box in whole pixels that lies inside the frame."""
+    """The box, rounded to pixels and clipped to the frame."""
     width, height = size
     left = min(max(round(x), 0), width - 1)
     top = min(max(round(y), 0), height - 1)
@@ -176,7 +176,7 @@ def _inside(
     return Box(left, top, right - left, bottom - top, min(max(score, 0.0), 1.0))
 
 
-def _same(one: Box, other: Box) -> bool:
-    across = abs(2 * one.x + one.width - 2 * other.x - other.width)
-    down = abs(2 * one.y + one.height - 2 * other.y - other.height)
-    return across < max(one.width, other.width) and down < max(one.height, other.height)
+def _same(first: Box, second: Box) -> bool:
+    across = abs(2 * first.x + first.width - 2 * second.x - second.width)
+    down = abs(2 * first.y + first.height - 2 * second.y - second.height)
+    return across < max(first.width, second.width) and down < max(first.height, second.height)

@@ -28,8 +28,8 @@ WEIGHTS = FOLDER / "face.safetensors"
 class FaceNet(nn.Module):
     """Residual network: grey faces [n, 1, 48, 48], values 0 to 1, to a representation and logits.
 
-    Each face is standardised by its own mean and deviation first, so that lighting and contrast
-    do not decide.
+    Each face is first standardised by its own mean and deviation, which removes lighting and
+    contrast.
     """
 
     def __init__(self, dropout: float = 0.3) -> None:
@@ -59,28 +59,28 @@ class FaceNet(nn.Module):
         return embedded, self.classify(self.dropout(embedded))
 
 
-def read(net: FaceNet, faces: Tensor) -> tuple[Tensor, Tensor]:
-    """What a network says of faces [n, 1, 48, 48] and of their mirror images, in the mean:
-    representations [n, 64] and class probabilities [n, 7]. A face and its mirror image show the
-    same emotion, and the network is a little better at the two than at one of them."""
-    both = torch.cat([faces, faces.flip(-1)])
-    embedded, logits = net(both.contiguous(memory_format=torch.channels_last))
+def flip_averaged(net: FaceNet, faces: Tensor) -> tuple[Tensor, Tensor]:
+    """Representations [n, 64] and class probabilities [n, 7] of faces [n, 1, 48, 48], averaged over
+    each face and its mirror image (test-time augmentation). Both show the same emotion, and the
+    mean is a little more accurate than either."""
+    mirrored = torch.cat([faces, faces.flip(-1)])
+    embedded, logits = net(mirrored.contiguous(memory_format=torch.channels_last))
     return _halves(embedded), _halves(logits.softmax(-1))
 
 
-def _halves(both: Tensor) -> Tensor:
-    first, second = both.chunk(2)
+def _halves(values: Tensor) -> Tensor:
+    first, second = values.chunk(2)
     return (first + second) / 2
 
 
 def _fused(net: FaceNet) -> FaceNet:
-    """The network for use, with each normalisation in the convolution before it."""
+    """The network for inference: batch normalisations are fused into the convolutions."""
     for part in [*net.modules()]:
         if not isinstance(part, nn.Sequential):
             continue
-        for place, (one, after) in enumerate(pairwise([*part])):
-            if isinstance(one, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
-                part[place], part[place + 1] = fuse_conv_bn_eval(one, after), nn.Identity()
+        for place, (layer, following) in enumerate(pairwise([*part])):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                part[place], part[place + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
@@ -143,10 +143,10 @@ class FaceEncoder:
         rows = []
         with torch.inference_mode():
             # One face at a time: a face's features must not depend, not even in the last bit, on
-            # how many others are in the picture.
+            # the number of faces in the batch.
             for face in np.ascontiguousarray(crops):
                 scaled = torch.from_numpy(face.astype(np.float32) / 255.0)[None, None]
-                rows.append(torch.cat(read(self._net, scaled), dim=-1)[0].numpy())
+                rows.append(torch.cat(flip_averaged(self._net, scaled), dim=-1)[0].numpy())
         return np.stack(rows).astype(np.float32)
 
     @staticmethod

@@ -1,12 +1,11 @@
-"""Who is speaking: voices told apart as the conversation goes on.
+"""Online speaker clustering: who speaks, as the conversation goes on.
 
-The statistics of an utterance's sound are projected to where speakers differ most and one speaker's
-utterances least (linear discriminant analysis), and scaled so that these scatter by one in each
-direction. Speakers scatter by `between` there, both as Gaussians: the two-covariance model of
-probabilistic linear discriminant analysis (Ioffe 2006; Prince and Elder 2007). So the probability
-that an utterance is by one of those heard so far, or by somebody new, can be calculated. A new one
-becomes the less probable the more has been said (the Chinese restaurant process, Aldous 1985), so
-that their number hardly grows with the conversation.
+The acoustic statistics of an utterance are projected by linear discriminant analysis and scaled to
+a within-speaker variance of 1. `between` is the between-speaker variance. Both are Gaussian: the
+two-covariance model of probabilistic linear discriminant analysis (Ioffe 2006; Prince and Elder
+2007). It gives the probability that an utterance is by a known speaker or by a new one. The prior
+of a new speaker is that of the Chinese restaurant process (Aldous 1985). It falls with the number
+of utterances, so that the number of speakers hardly grows with the conversation.
 """
 
 from dataclasses import dataclass
@@ -20,20 +19,20 @@ from torch import Tensor, nn
 from gscon_live.model.shipped_weights import FOLDER, load_weights
 
 WEIGHTS = FOLDER / "speaker.safetensors"
-#: Directions in which voices are compared.
+#: Dimensions of the projected space.
 DIRECTIONS = 20
-#: How ready one is to hear somebody new: as if so many utterances had been by people unheard.
+#: Concentration of the Chinese restaurant process: weight of a new speaker, in utterances.
 NEW = 0.1
-#: A voice's mean is that of about so many utterances at most, so that it follows slow changes.
+#: A speaker's mean is over about this many utterances at most, so that it follows slow changes.
 REMEMBERED = 50
-#: Standardised statistics are cut at so many deviations.
+#: Standardised statistics are clipped at this many deviations.
 _MOST = 4.0
 
 Vector = NDArray[np.float32]
 
 
 class SpeakerSpace(nn.Module):
-    """Statistics of voices [n, 114] to where they are compared, [n, 20].
+    """Projects acoustic statistics [n, 114] to the space of speakers, [n, 20].
 
     Buffers: `mean` and `deviation` of the statistics, `projection` [114, 20] and `shift` [20], and
     `between` [20], the variance of speakers' means where one speaker's utterances have variance 1.
@@ -54,7 +53,7 @@ class SpeakerSpace(nn.Module):
         self.register_buffer("between", torch.ones(directions))
 
     def standardised(self, statistics: Tensor) -> Tensor:
-        """Statistics by mean and deviation, none beyond four."""
+        """Standardised statistics, clipped at four deviations."""
         return ((statistics - self.mean) / self.deviation).clamp(-_MOST, _MOST)
 
     def forward(self, statistics: Tensor) -> Tensor:
@@ -64,11 +63,12 @@ class SpeakerSpace(nn.Module):
 
 @dataclass
 class _Voice:
-    """A speaker: the sum of so many utterances' places, and how many they have been in all."""
+    """A speaker: the sum of projected utterances, the weight of the sum in utterances, and the
+    number of utterances in all."""
 
     total: NDArray[np.float64]
-    counted: int
-    heard: int
+    weight: int
+    utterances: int
 
 
 class Speakers:
@@ -77,8 +77,8 @@ class Speakers:
     Deterministic. Memory and cost do not grow with the conversation.
 
     Args:
-        most: so many are told apart; with 1, everybody is S1.
-        space: where voices are compared; None takes the one that ships.
+        most: the largest number of speakers; with 1, everybody is S1.
+        space: the projection; None takes the one that ships.
 
     Raises:
         InputError: the weights of the one that ships are missing or damaged.
@@ -91,31 +91,31 @@ class Speakers:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everybody."""
+        """Forgets all speakers."""
         self._voices: list[_Voice] = []
         self._heard = 0
 
     def provisional(self, audio: Vector) -> str:
-        """Who an utterance is by, as far as it has been heard; nothing is remembered of it.
+        """The speaker of an unfinished utterance; the state stays unchanged.
 
         Args:
-            audio: the features of its sound, of which the 114 statistics come first.
+            audio: its audio features, of which the first 114 are the statistics.
         """
         return _name(self._by(self._place(audio)))
 
     def final(self, audio: Vector) -> str:
-        """Who a complete utterance is by, whose voice is then known better."""
+        """The speaker of a complete utterance, which updates the speaker's mean."""
         place = self._place(audio)
         number = self._by(place)
         if number == len(self._voices):
             self._voices.append(_Voice(np.zeros_like(place), 0, 0))
         voice = self._voices[number]
-        if voice.counted == REMEMBERED:
+        if voice.weight == REMEMBERED:
             voice.total *= 1 - 1 / REMEMBERED
-            voice.counted -= 1
+            voice.weight -= 1
         voice.total += place
-        voice.counted += 1
-        voice.heard += 1
+        voice.weight += 1
+        voice.utterances += 1
         self._heard += 1
         return _name(number)
 
@@ -126,16 +126,16 @@ class Speakers:
         return place.double().numpy()
 
     def _by(self, place: NDArray[np.float64]) -> int:
-        """The number of the most probable speaker; that of the next new one if it is that."""
+        """The number of the most probable speaker, a new one included."""
         if not self._voices or self._most == 1:
             return 0
         between = self._between
         scores = []
         for voice in self._voices:
-            certainty = voice.counted * between / (voice.counted * between + 1)
-            mean = certainty * voice.total / voice.counted
-            scores.append(_log_density(place - mean, certainty / voice.counted + 1))
-            scores[-1] += float(np.log(voice.heard / (self._heard + NEW)))
+            certainty = voice.weight * between / (voice.weight * between + 1)
+            mean = certainty * voice.total / voice.weight
+            scores.append(_log_density(place - mean, certainty / voice.weight + 1))
+            scores[-1] += float(np.log(voice.utterances / (self._heard + NEW)))
         if len(self._voices) < self._most:
             new = _log_density(place, between + 1) + float(np.log(NEW / (self._heard + NEW)))
             scores.append(new)
@@ -150,7 +150,7 @@ def load(weights: Path | None = None) -> SpeakerSpace:
 
 
 def _log_density(from_mean: NDArray[np.float64], variance: NDArray[np.float64]) -> float:
-    """That of a Gaussian, but for a constant."""
+    """The log-density of a diagonal Gaussian, without its constant."""
     return float(-0.5 * np.sum(from_mean**2 / variance + np.log(variance)))
 
 

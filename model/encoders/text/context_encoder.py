@@ -1,10 +1,10 @@
 """Text features in the context of the conversation: a sentence encoder that looks back.
 
-A BERT encoder reads a conversation as one row of tokens. A token sees its own utterance whole, and
-the utterances before it as far as the window goes; never a later one. Positions restart with every
-utterance, and who is speaking and how long ago enter as a learned attention bias, so that nothing
-depends on how long the conversation has been. Since an utterance's states do not change when others
-follow, a conversation is encoded in one pass, and live each utterance costs only its own tokens.
+A BERT encoder reads a conversation as one row of tokens. A token attends to all of its own
+utterance and to earlier utterances within the window, never to a later one. Positions restart with
+every utterance. Speaker and distance enter as a learned attention bias, so that nothing depends on
+the length of the conversation. Later utterances do not change an utterance's states, so training
+encodes a conversation in one pass, and live each utterance costs only its own tokens.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from torch.nn import functional
 
 from gscon_live.model.encoders.text.sentence_encoder import default_directory, load_encoder
 
-#: What is never seen: far below any logit, so that its softmax is zero exactly.
+#: Attention bias of masked positions: far below any logit, so that their softmax is exactly zero.
 _NEVER = -1e4
 
 
 class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an encoder looks at: `window` utterances, the current one included, in every layer (six
-    layers together reach 6 (window - 1) + 1); distances of `reach` utterances and more are alike;
-    utterances are cut at `tokens` tokens, the two marks at their ends included."""
+    """The context of an encoder. In every layer it attends to `window` utterances, the current one
+    included (six layers together reach 6 (window - 1) + 1). Distances of `reach` utterances and
+    more share a bias. Utterances are cut at `tokens` tokens, [CLS] and [SEP] included."""
 
     window: int = 12
     reach: int = 8
@@ -47,26 +47,26 @@ class Tokens(NamedTuple):
 
 
 def pack(rows: Sequence[tuple[Sequence[Sequence[int]], Sequence[int]]]) -> Tokens:
-    """Lays out conversations, each the token ids of its utterances and their speakers."""
+    """Conversations as `Tokens`; each has the token ids of its utterances and their speakers."""
     longest = max(sum(map(len, utterances)) for utterances, _ in rows)
     most = max(len(utterances) for utterances, _ in rows)
     ids, positions = torch.zeros(2, len(rows), longest, dtype=torch.int64)
     utterance = torch.full((len(rows), longest), -1)
     speakers = torch.full((len(rows), most), -1)
-    for row, (utterances, who) in enumerate(rows):
+    for row, (utterances, numbers) in enumerate(rows):
         ends = np.cumsum([0, *map(len, utterances)])
         for number, (start, end) in enumerate(pairwise(ends.tolist())):
             ids[row, start:end] = torch.tensor(utterances[number])
             positions[row, start:end] = torch.arange(end - start)
             utterance[row, start:end] = number
-        speakers[row, : len(who)] = torch.tensor(who)
+        speakers[row, : len(numbers)] = torch.tensor(numbers)
     return Tokens(ids, positions, utterance, speakers)
 
 
 @dataclass(frozen=True)
 class Past:
-    """What an encoder remembers: keys and values [heads, tokens, dim of a head] of every layer,
-    and the lengths and speakers of the utterances that they belong to."""
+    """The memory of an encoder: keys and values [heads, tokens, dim of a head] of every layer, and
+    the lengths and speakers of their utterances."""
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
@@ -75,12 +75,12 @@ class Past:
 
 
 class ContextTextModel(nn.Module):
-    """The network: BERT's embeddings and layers under an attention that only looks back.
+    """BERT's embeddings and layers with past-only attention.
 
     Args:
-        bert: a `transformers` BERT model, whose parts are taken over.
-        settings: how far it looks.
-        layers: layers to take instead of the model's own.
+        bert: a `transformers` BERT model, whose parts are reused.
+        settings: the context.
+        layers: replace the model's own layers.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ContextTextModel(nn.Module):
         self.dim = int(bert.config.hidden_size)
         self.embeddings = bert.embeddings
         self.layers = nn.ModuleList(layers or bert.encoder.layer)
-        # To begin with, an utterance is read almost by itself, as the encoder was trained to.
+        # At first an utterance is read almost alone, as in the training of the sentence encoder.
         bias = torch.zeros(len(self.layers), self.heads, 2, settings.reach + 1)
         bias[..., 1:] = -2.0
         #: Added to the attention logits: [layer, head, same speaker, utterances apart].
@@ -102,15 +102,15 @@ class ContextTextModel(nn.Module):
     def forward(self, tokens: Tokens) -> Tensor:
         """The utterances' vectors [B, U, dim]: the mean of the last states over their tokens."""
         count = tokens.speakers.shape[1]
-        # Padding is an utterance of its own, which nobody sees.
-        own = torch.where(tokens.utterance < 0, count, tokens.utterance)
-        belongs = functional.one_hot(own, count + 1).to(self.bias.dtype)
+        # Padding is an utterance of its own, to which no other attends.
+        utterance = torch.where(tokens.utterance < 0, count, tokens.utterance)
+        belongs = functional.one_hot(utterance, count + 1).to(self.bias.dtype)
         speakers = functional.pad(tokens.speakers, (0, 1), value=-1)
-        number = torch.arange(count + 1, device=own.device)
+        number = torch.arange(count + 1, device=utterance.device)
         apart = number[:, None] - number
-        seen = (apart >= 0) & (apart < self.settings.window)
-        seen[-1] = apart[-1] == 0
-        never = torch.zeros(seen.shape, device=own.device).masked_fill(~seen, _NEVER)
+        visible = (apart >= 0) & (apart < self.settings.window)
+        visible[-1] = apart[-1] == 0
+        never = torch.zeros(visible.shape, device=utterance.device).masked_fill(~visible, _NEVER)
         state = self.embeddings(input_ids=tokens.ids, position_ids=tokens.positions)
         for layer, table in zip(self.layers, self.bias, strict=True):
             by_utterance = self._bias(table, apart, speakers[:, :, None] == speakers[:, None])
@@ -136,7 +136,7 @@ class ContextTextModel(nn.Module):
         repeats = torch.tensor(lengths)
         row = torch.tensor([list(ids)])
         state = self.embeddings(input_ids=row, position_ids=torch.arange(len(ids))[None])
-        kept = lengths[-(self.settings.window - 1) :] if self.settings.window > 1 else []
+        remembered = lengths[-(self.settings.window - 1) :] if self.settings.window > 1 else []
         keys, values = [], []
         for place, (layer, table) in enumerate(zip(self.layers, self.bias, strict=True)):
             query, key, value = self._split(layer, state)
@@ -144,22 +144,22 @@ class ContextTextModel(nn.Module):
             value = torch.cat([past.values[place][None], value], 2)
             bias = self._bias(table, apart, same).repeat_interleave(repeats, -1)[None, :, None]
             state = self._rest(layer, state, query, key, value, bias)
-            first = key.shape[2] - sum(kept)
+            first = key.shape[2] - sum(remembered)
             keys.append(key[0, :, first:])
             values.append(value[0, :, first:])
         after = Past(
             tuple(keys),
             tuple(values),
-            tuple(kept),
-            tuple(speakers[len(speakers) - len(kept) :]),
+            tuple(remembered),
+            tuple(speakers[len(speakers) - len(remembered) :]),
         )
         return state[0].mean(0), after
 
     def _bias(self, table: Tensor, apart: Tensor, same: Tensor) -> Tensor:
         """The bias between utterances: [..., heads, queries, keys] or [heads, keys]."""
         place = same * table.shape[2] + apart.clamp(0, self.settings.reach)
-        found = functional.embedding(place, table.flatten(1).mT)
-        return found.movedim(-1, -3) if same.dim() > 1 else found.mT
+        values = functional.embedding(place, table.flatten(1).mT)
+        return values.movedim(-1, -3) if same.dim() > 1 else values.mT
 
     def _split(self, layer: Any, state: Tensor) -> list[Tensor]:
         attention = layer.attention.self
@@ -176,7 +176,7 @@ class ContextTextModel(nn.Module):
 
 
 def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
-    """What answers from an utterance's vector [..., dim]: logits [..., classes]."""
+    """A classification head: vectors [..., dim] to logits [..., classes]."""
     return nn.Sequential(
         nn.Dropout(dropout),
         nn.Linear(dim, 256),
@@ -187,35 +187,35 @@ def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
 
 
 class Tokenise:
-    """Texts to token ids, cut at a length."""
+    """Texts to token ids, cut at `tokens`."""
 
     def __init__(self, tokeniser: Any, tokens: int) -> None:
         self._tokeniser, self._tokens = tokeniser, tokens
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, the marks at its ends included."""
-        found = self._tokeniser(list(texts), truncation=True, max_length=self._tokens)
-        ids: list[list[int]] = found["input_ids"]
+        """The ids of each text, [CLS] and [SEP] included."""
+        encoding = self._tokeniser(list(texts), truncation=True, max_length=self._tokens)
+        ids: list[list[int]] = encoding["input_ids"]
         return ids
 
 
 def fresh(settings: ContextSettings, directory: Path | None = None) -> ContextTextModel:
-    """An encoder that has not learned to look back yet: the sentence encoder of the project, or
-    the `transformers` BERT in a directory. Raises `InputError` where there is none."""
+    """An encoder before its training in context: from the project's sentence encoder, or from the
+    `transformers` BERT in a directory. Raises `InputError` where there is none."""
     _, bert = load_encoder(directory or default_directory())
     return ContextTextModel(bert, settings).requires_grad_(True)
 
 
 def tokeniser(settings: ContextSettings, directory: Path | None = None) -> Tokenise:
-    """What turns words into ids for `fresh`."""
+    """The tokeniser that belongs to `fresh`."""
     loaded, _ = load_encoder(directory or default_directory())
     return Tokenise(loaded, settings.tokens)
 
 
 def digest(model: nn.Module) -> str:
-    """Twelve hexadecimal digits that tell a network's weights from any others."""
-    made = hashlib.sha256()
+    """The first twelve hexadecimal digits of the SHA-256 of a network's weights."""
+    sha256 = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        made.update(name.encode())
-        made.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
-    return made.hexdigest()[:12]
+        sha256.update(name.encode())
+        sha256.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+    return sha256.hexdigest()[:12]

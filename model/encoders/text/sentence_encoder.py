@@ -38,7 +38,7 @@ class TextEncoder:
     def __init__(self, directory: str | Path | None = None) -> None:
         #: The encoder and the version of its weights.
         self.identity = identity(directory)
-        #: The parts, for encoders that are made of the same.
+        #: Tokeniser and network, for encoders that reuse them.
         self.tokenizer, self.bert = load_encoder(_folder(directory))
         #: Length of the feature vector.
         self.dim = int(self.bert.config.hidden_size)
@@ -61,8 +61,8 @@ _REMEDY = "give a directory with a transformers encoder (config.json, model.safe
 
 
 def identity(directory: str | Path | None = None) -> str:
-    """What `TextEncoder.identity` will be, without loading the encoder; raises as it does where a
-    file is missing."""
+    """The identity of a `TextEncoder` without loading it. Raises `InputError` where a file is
+    missing."""
     path = _folder(directory)
     if not path.is_dir():
         raise InputError(f"text model {path}: no such directory; {_REMEDY}")
@@ -89,7 +89,7 @@ def load_encoder(path: Path) -> tuple[Any, Any]:
     logging.set_verbosity_error()
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-        model, found = AutoModel.from_pretrained(
+        model, loading = AutoModel.from_pretrained(
             str(path), local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except (
@@ -102,7 +102,7 @@ def load_encoder(path: Path) -> tuple[Any, Any]:
     ) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"text model {path}: cannot be loaded ({reason}); {_REMEDY}") from error
-    missing = [name for name in found["missing_keys"] if not name.startswith("pooler")]
+    missing = [name for name in loading["missing_keys"] if not name.startswith("pooler")]
     if missing:
         raise InputError(f"text model {path}: {missing[0]} is missing in the weights; {_REMEDY}")
     return tokenizer, model.eval().requires_grad_(False)

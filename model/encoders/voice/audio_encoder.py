@@ -11,10 +11,9 @@ from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 
 class AudioEncoder:
     """Statistics of an utterance's frames (see `model.encoders.voice.voice_statistics`), followed
-    by what a network trained on acted voices says of it: the logarithms of the seven emotions'
-    probabilities.
+    by the log-probabilities of the seven emotions by a network trained on acted voices.
 
-    A constant gain changes nothing.
+    A constant gain does not change the features.
 
     Args:
         net: the network and its identity; None takes the one that ships.
@@ -26,7 +25,7 @@ class AudioEncoder:
     def __init__(self, net: tuple[VoiceNet, str] | None = None) -> None:
         self._net, version = net or load()
         self._statistics, self._bands = VoiceStatistics(), Spectrogram()
-        #: The encoder and its version; changes with every change of the features.
+        #: The encoder and its version; another version gives other features.
         self.identity = f"{VoiceStatistics.identity}|{version}"
         #: Length of the feature vector.
         self.dim = len(self.encode(np.zeros(1, np.float32)))
@@ -38,6 +37,8 @@ class AudioEncoder:
             samples: mono float32 [n], n > 0, at 16 kHz.
         """
         with torch.inference_mode():
-            heard = sound(samples)
-            said = self._net.says(self._bands(heard))
-            return np.asarray(torch.cat([self._statistics(heard), said]), np.float32)
+            spectrum = sound(samples)
+            log_probabilities = self._net.log_probabilities(self._bands(spectrum))
+            return np.asarray(
+                torch.cat([self._statistics(spectrum), log_probabilities]), np.float32
+            )

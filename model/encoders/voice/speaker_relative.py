@@ -1,4 +1,4 @@
-"""How an utterance differs from what its speaker has sounded like so far."""
+"""Features relative to the mean of their speaker so far."""
 
 import numpy as np
 from numpy.typing import NDArray

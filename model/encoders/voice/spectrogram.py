@@ -1,4 +1,4 @@
-"""The sound of an utterance as the encoders of voices take it: at one level, with its spectrum."""
+"""The sound of an utterance as the voice encoders take it: at a fixed level, with its spectrum."""
 
 from dataclasses import dataclass
 
@@ -28,15 +28,17 @@ class Sound:
 
 
 def sound(samples: NDArray[np.float32]) -> Sound:
-    """Mono samples float32 [n], n > 0, at 16 kHz. A constant gain or offset changes nothing."""
+    """Mono samples float32 [n], n > 0, at 16 kHz. A constant gain or offset does not change the
+    result."""
     if samples.ndim != 1 or not samples.size:
         raise ValueError(f"expected mono samples [n], n > 0, got {list(samples.shape)}")
-    made = levelled(torch.from_numpy(np.array(samples, np.float32)))
-    return Sound(made, _spectrum(made))
+    normalised = levelled(torch.from_numpy(np.array(samples, np.float32)))
+    return Sound(normalised, _spectrum(normalised))
 
 
 def levelled(sound: Tensor) -> Tensor:
-    """A sound [n] without its mean, its loud tenth at a fixed level, padded where very short."""
+    """A sound [n] without its mean, padded where very short, scaled by the 90th percentile of its
+    frames' energy."""
     if len(sound) < SHORTEST:
         sound = torch.nn.functional.pad(sound, (0, SHORTEST - len(sound)))
     sound = sound.nan_to_num(0.0) - sound.nan_to_num(0.0).mean()

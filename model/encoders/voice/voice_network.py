@@ -13,11 +13,11 @@ from gscon_live.model.labels import EMOTIONS, SAMPLE_RATE
 from gscon_live.model.shipped_weights import FOLDER, load_weights
 from gscon_live.model.torchaudio_import import torchaudio
 
-#: Bands of the spectrogram, and frames of 10 ms that are one of its columns.
+#: Mel bands of the spectrogram, and the 10 ms frames that a column averages.
 MELS, FRAMES = 64, 2
 #: Lowest and highest frequency of the bands in Hz.
 EDGES = (50.0, 7800.0)
-#: Added to power before the logarithm, so that silence has one.
+#: Added to the power before the logarithm, so that silence stays finite.
 SILENT = 1e-5
 
 WEIGHTS = FOLDER / "voice.safetensors"
@@ -67,23 +67,23 @@ class VoiceNet(nn.Module):
         self.classify = nn.Linear(64, classes)
 
     def standardise(self, power: Tensor) -> None:
-        """Takes mean and deviation of the logarithm from power of any shape."""
+        """Sets mean and deviation of the logarithm from power of any shape."""
         log = (power + SILENT).log()
         self.mean.copy_(log.mean())
         self.deviation.copy_(log.std())
 
-    def seen(self, power: Tensor) -> Tensor:
-        """Spectrograms in power as the network sees them: logarithmic and standardised."""
+    def log_mel(self, power: Tensor) -> Tensor:
+        """Power in mel bands, of any shape, as the network's input: logarithm, standardised."""
         return ((power + SILENT).log() - self.mean) / self.deviation
 
-    def says(self, power: Tensor) -> Tensor:
-        """Logarithms of the probabilities [classes] of one spectrogram in power, [64, columns]."""
-        logits: Tensor = self(self.seen(power)[None])
+    def log_probabilities(self, power: Tensor) -> Tensor:
+        """Log-probabilities [classes] of one spectrogram in power, [64, columns]."""
+        logits: Tensor = self(self.log_mel(power)[None])
         return logits[0].log_softmax(-1)
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """Logits [n, classes] of what is seen of spectrograms, [n, 64, columns]."""
-        picture = seen[:, None].contiguous(memory_format=torch.channels_last)
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Logits [n, classes] of spectrograms [n, 64, columns], as `log_mel` gives them."""
+        picture = log_mel[:, None].contiguous(memory_format=torch.channels_last)
         columns = self.columns(self.body(self.stem(picture)).flatten(1, 2))
         weights = self.attend(columns).softmax(-1)
         mean = (weights * columns).sum(-1)
@@ -94,11 +94,11 @@ class VoiceNet(nn.Module):
 
 
 def load(weights: Path | None = None, classes: int = len(EMOTIONS)) -> tuple[VoiceNet, str]:
-    """A network, ready to answer, and its identity.
+    """A network in evaluation mode, and its identity.
 
     Args:
         weights: a safetensors file of `VoiceNet`; None takes the one that ships.
-        classes: how many it answers with: the seven emotions, if not otherwise trained.
+        classes: number of classes; the seven emotions by default.
 
     Raises:
         InputError: the file is missing or holds something else.

@@ -1,4 +1,4 @@
-"""How an utterance sounds: statistics of spectrum, dynamics and pitch over its frames."""
+"""Acoustic statistics of an utterance: spectrum, dynamics and pitch over its frames."""
 
 import math
 
@@ -20,8 +20,8 @@ _MELS, _CEPSTRA = 40, 20
 
 
 class VoiceStatistics:
-    """Sounds to vectors. Level and duration are not features: both say more about microphones and
-    corpora than about feelings. No learned weights."""
+    """Sounds to vectors, without learned weights. Level and duration are left out: both depend more
+    on microphones and corpora than on emotions."""
 
     #: What is computed, and its version; changes with every change of the vectors.
     identity = "voice-statistics/1"
@@ -54,7 +54,7 @@ def _spectral(cepstra: Tensor, speech: Tensor) -> Tensor:
     spoken = cepstra[speech]
     return torch.cat(
         [
-            # The zeroth cepstrum is the level, of which only the change says anything.
+            # The zeroth cepstrum is the level, of which only the changes are features.
             spoken[:, 1:].mean(0),
             spoken.std(0, correction=0),
             deltas[0].T[speech].std(0, correction=0),
@@ -145,14 +145,14 @@ def _pitch(sound: Tensor) -> tuple[Tensor, Tensor]:
         out: Tensor = torch.fft.irfft(power)[..., :width]
         return out
 
-    found = correlation(frames) / (correlation(window) / correlation(window)[0])
-    found = found / found[:, :1].clamp(min=1e-7)
+    autocorrelation = correlation(frames) / (correlation(window) / correlation(window)[0])
+    autocorrelation = autocorrelation / autocorrelation[:, :1].clamp(min=1e-7)
     shortest, longest = int(SAMPLE_RATE / PITCH[1]), int(SAMPLE_RATE / PITCH[0])
     lags = torch.arange(shortest, longest + 1)
     # A slight preference for short periods keeps the pitch from falling by an octave.
-    weighted = found[:, shortest : longest + 1] - 0.02 * torch.log2(lags / shortest)
+    weighted = autocorrelation[:, shortest : longest + 1] - 0.02 * torch.log2(lags / shortest)
     best = weighted.argmax(1)
-    periodicity = found[:, shortest : longest + 1].gather(1, best[:, None])[:, 0]
+    periodicity = autocorrelation[:, shortest : longest + 1].gather(1, best[:, None])[:, 0]
     return SAMPLE_RATE / (best + shortest).float(), periodicity.clamp(0, 1)
 
 

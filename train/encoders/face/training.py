@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.encoders.face.face_encoder import FaceNet, read
+from gscon_live.model.encoders.face.face_encoder import FaceNet, flip_averaged
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import fer2013
 from gscon_live.train.encoders.face.augmentation import augment
@@ -143,7 +143,7 @@ def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
     device = next(net.parameters()).device
     parts = torch.split(torch.from_numpy(faces.pixels), 512)
     with torch.inference_mode():
-        answers = [read(net, _scaled(part.to(device)))[1].cpu() for part in parts]
+        answers = [flip_averaged(net, _scaled(part.to(device)))[1].cpu() for part in parts]
     return score(torch.cat(answers).double().numpy(), faces.labels, EMOTIONS)
 
 

@@ -90,7 +90,7 @@ class Reader:
             rows = []
             for place, said in enumerate(dialogues):
                 speaker = speaking[self._parts[place]] if split == "train" else speaking[0]
-                rows.append(speaker.says(said.texts, said.speakers))
+                rows.append(speaker.log_probabilities(said.texts, said.speakers))
                 self._report(place + 1, len(dialogues), f"words of {split}, {what}")
             return {"said": np.concatenate(rows)}
 

@@ -51,7 +51,7 @@ class VoiceTask(Task[Part]):
             yield [Part(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
-        seen = augment(self.net.seen, self._clips.take(part.rows), self._recipe)
+        seen = augment(self.net.log_mel, self._clips.take(part.rows), self._recipe)
         with self._on.autocast():
             logits = self.net(seen)
         labels, smoothing = self._labels[part.rows], self._recipe.label_smoothing

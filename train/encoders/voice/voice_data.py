@@ -45,7 +45,7 @@ def clips_of(ear: Spectrogram, *ways: Sequence[Samples]) -> Clips:
 def answer(net: VoiceNet, ear: Spectrogram, sound: Samples) -> NDArray[np.float64]:
     """The probabilities [classes] of one sound, as it is heard live."""
     with torch.inference_mode():
-        return np.asarray(net.says(ear(as_heard(sound))).double().exp())
+        return np.asarray(net.log_probabilities(ear(as_heard(sound))).double().exp())
 
 
 @dataclass(frozen=True)

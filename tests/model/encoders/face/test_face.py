@@ -11,7 +11,13 @@ from safetensors.torch import load_file
 from skimage import data as pictures
 
 from gscon_live.common.errors import InputError
-from gscon_live.model.encoders.face.face_encoder import SIZE, WEIGHTS, FaceEncoder, FaceNet, read
+from gscon_live.model.encoders.face.face_encoder import (
+    SIZE,
+    WEIGHTS,
+    FaceEncoder,
+    FaceNet,
+    flip_averaged,
+)
 from gscon_live.model.labels import EMOTIONS
 
 ENCODER = FaceEncoder()
@@ -45,7 +51,7 @@ def test_features_are_what_the_network_says_as_it_was_trained() -> None:
     net.load_state_dict(load_file(WEIGHTS))
     several = faces(3)
     with torch.no_grad():
-        trained = torch.cat(read(net.eval(), torch.from_numpy(several)[:, None] / 255), -1)
+        trained = torch.cat(flip_averaged(net.eval(), torch.from_numpy(several)[:, None] / 255), -1)
     np.testing.assert_allclose(ENCODER.encode(several), trained.numpy(), rtol=1e-4, atol=1e-5)
 
 

@@ -79,7 +79,7 @@ def test_a_voice_may_change_slowly_and_memory_does_not_grow() -> None:
     }
     assert names == {"S1"}
     assert len(speakers._voices) == 1
-    assert speakers._voices[0].counted <= REMEMBERED
+    assert speakers._voices[0].weight <= REMEMBERED
 
 
 def test_somebody_new_becomes_less_probable_the_more_has_been_said() -> None:

@@ -43,7 +43,7 @@ def test_there_is_a_column_for_every_20_ms(samples: int) -> None:
 
 
 def test_silence_is_heard_too() -> None:
-    seen = network().seen(spectrogram(np.zeros(8000, np.float32)))
+    seen = network().log_mel(spectrogram(np.zeros(8000, np.float32)))
     assert seen.isfinite().all()
     assert network()(seen[None]).isfinite().all()
 
@@ -64,7 +64,7 @@ def test_what_is_seen_is_standardised_by_what_was_learned() -> None:
     net = network()
     power = torch.rand(MELS, 400).exp()
     net.standardise(power)
-    seen = net.seen(power)
+    seen = net.log_mel(power)
     assert float(seen.mean()) == pytest.approx(0, abs=1e-4)
     assert float(seen.std()) == pytest.approx(1, abs=1e-4)
     assert {"mean", "deviation"} <= set(net.state_dict())
