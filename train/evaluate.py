@@ -1,8 +1,7 @@
 """`python -m train.evaluate`: what a trained model is worth, measured anew or by its card."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ import torch
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card, presence
-from gscon_live.train.data.feature_banks import Report
 from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
+from gscon_live.train.progress import progress
 from gscon_live.train.scoring.encoder_scores import EncoderScores
 from gscon_live.train.scoring.figures import Agreement, Evaluation, Figure, Figures
 
@@ -50,8 +48,8 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     torch.set_num_threads(1)
     place = find(given.model)
     if isinstance(place, Path) and is_run(place):
-        with progress() as report:
-            measured = evaluate(place, report, material)
+        with progress() as display:
+            measured = evaluate(place, display.report, material)
         if given.json:
             _say_json(measured)
         else:
@@ -79,22 +77,6 @@ def find(name: str) -> str | Path:
         f"{name!r}: no such run or checkpoint; give one of {', '.join(checkpoint.names())}, the "
         "folder of a run, or the path of a .safetensors file"
     )
-
-
-@contextmanager
-def progress() -> Iterator[Report]:
-    """A progress bar on standard error, told (done, in all, what)."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda done, total, what: bar.update(
-            task, completed=done, total=total, description=what
-        )
 
 
 def summary(card: Card) -> dict[str, object]:

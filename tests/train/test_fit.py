@@ -18,9 +18,9 @@ from toy import TOY, working_in
 
 from gscon_live.common.cli import run
 from gscon_live.train import evaluate, fit
-from gscon_live.train.encoders.face import FaceRecipe
+from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.text import text_cache
-from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.composed_task import FusionRecipe
 

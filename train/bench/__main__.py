@@ -1,19 +1,19 @@
 """`python -m train.bench`: what the consistency losses and an answer cost, as ratios in one run."""
 
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.model import checkpoint
 from gscon_live.train.bench import cost
+from gscon_live.train.progress import Display, progress
 from gscon_live.train.runs.provenance import provenance
 
 EXAMPLES = """
@@ -70,23 +70,15 @@ def measured(settings: cost.Settings, seed: int) -> dict[str, Any]:
     """All figures, by the names of `MEANING`, and what they were measured on."""
     torch.set_num_threads(1)
     shipped = checkpoint.read_card("live").architecture
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
+    with progress() as display:
         for what, measurement, ticks in (
             ("training steps", cost.gdc_step_overhead, settings.repetitions),
             ("gradients of single samples", cost.gdc_vs_per_sample, settings.slow_repetitions),
             ("a long conversation", cost.inference, settings.late + settings.answers),
         ):
-            tick = partial(bar.advance, bar.add_task(what, total=ticks))
-            figures |= measurement(shipped, settings, seed, tick)
-        tick = partial(bar.advance, bar.add_task("faces", total=settings.answers))
-        figures |= cost.face(settings, seed, tick)
+            figures |= measurement(shipped, settings, seed, _tick(display, ticks, what))
+        figures |= cost.face(settings, seed, _tick(display, settings.answers, "faces"))
     here = provenance()
     return {
         **{key: figures[key] for key in MEANING},
@@ -96,6 +88,12 @@ def measured(settings: cost.Settings, seed: int) -> dict[str, Any]:
         "machine": f"{here['machine']}, 1 thread",
         "seed": seed,
     }
+
+
+def _tick(display: Display, total: int, what: str) -> Callable[[], None]:
+    """Counts up to a total on a display."""
+    done = count(1)
+    return lambda: display.report(next(done), total, what)
 
 
 if __name__ == "__main__":

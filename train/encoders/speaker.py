@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -15,28 +16,31 @@ from gscon_live.model.encoders.voice.spectrogram import sound
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.train.corpora import librispeech, voices
-from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.install import save_encoder
+from gscon_live.train.progress import Display, Report
+from gscon_live.train.trainables import Trainable
 
 Vectors = NDArray[np.float32]
 
 
 class SpeakerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the space is made, of RAVDESS' and EMO-DB's actors, and measured.
-
-    `shrinkage` is the part of the scatter within speakers that is taken to be alike in all
-    directions. In `conversations` of one, two and three speakers with `utterances` each it is
-    counted how much of the time is given to the wrong one: of actors in `folds` parts, by a space
-    made of the others; and of LibriSpeech's readers. Of the 34 actors, fewer than three folds leave
-    too few others for the space's directions, and more than eleven too few to converse.
-    """
+    """How the space is made, of RAVDESS' and EMO-DB's actors, and measured in conversations that
+    are put together."""
 
     kind: Literal["speaker"] = "speaker"
+    #: Results go to `runs/<name>/`.
     name: str = "speaker"
+    #: Of the conversations.
     seed: int = 1
+    #: Part of the scatter within speakers that is taken to be alike in all directions.
     shrinkage: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
+    #: Parts of the 34 actors; more leave too few in one to converse, fewer too few for a space.
     folds: Annotated[int, msgspec.Meta(ge=3, le=11)] = 4
+    #: Conversations of one, of two and of three speakers each.
     conversations: Annotated[int, msgspec.Meta(ge=1)] = 40
+    #: Utterances of each speaker in a conversation.
     utterances: Annotated[int, msgspec.Meta(ge=1)] = 20
+    #: Install the space as `model/weights/speaker.safetensors`.
     ship: bool = False
 
 
@@ -55,7 +59,7 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class SpeakerResult:
     """The space, and by material and number of speakers the share of the time given to the wrong
     one, and how many speakers were heard in the mean."""
 
@@ -63,22 +67,35 @@ class Fitted:
     confusion: dict[str, dict[int, dict[str, float]]]
 
 
-def fit(recipe: SpeakerRecipe, report: Report) -> Fitted:
+class SpeakerTrainable(Trainable[SpeakerRecipe]):
+    """The space in which speakers are told apart."""
+
+    recipe = SpeakerRecipe
+    ships_as = "speaker"
+
+    def fit(self, recipe: SpeakerRecipe, folder: Path, display: Display) -> Path:
+        result = fit(recipe, display.report)
+        return save_encoder(
+            result.space, _card(recipe, result), folder / f"{recipe.name}.safetensors"
+        )
+
+
+def fit(recipe: SpeakerRecipe, report: Report) -> SpeakerResult:
     """Makes the space and measures it. Raises `InputError` where a corpus is not there."""
     actors, readers = _acted(report), _read(report)
     names = np.unique(actors.speakers)
     parts = [list(names[first :: recipe.folds]) for first in range(recipe.folds)]
     spaces = [
-        (space(actors.of([one for one in names if one not in part]), recipe.shrinkage), part)
+        (space(actors.of([name for name in names if name not in part]), recipe.shrinkage), part)
         for part in parts
     ]
     whole = space(actors, recipe.shrinkage)
     random = np.random.default_rng(recipe.seed)
-    found: dict[str, dict[int, dict[str, float]]] = {"acted": {}, "read": {}}
+    figures: dict[str, dict[int, dict[str, float]]] = {"acted": {}, "read": {}}
     for count in (1, 2, 3):
         acted = [
-            converse(one, actors.of(part), count, recipe.utterances, random)
-            for one, part in spaces
+            converse(without, actors.of(part), count, recipe.utterances, random)
+            for without, part in spaces
             for _ in range(-(-recipe.conversations // len(spaces)))
         ]
         read = [
@@ -87,20 +104,20 @@ def fit(recipe: SpeakerRecipe, report: Report) -> Fitted:
         ]
         for name, rows in (("acted", acted), ("read", read)):
             wrong, heard = np.mean(rows, 0)
-            found[name][count] = {"confusion": float(wrong), "speakers": float(heard)}
-    return Fitted(whole, found)
+            figures[name][count] = {"confusion": float(wrong), "speakers": float(heard)}
+    return SpeakerResult(whole, figures)
 
 
 def space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
     """The space in which these speakers differ most for how much their utterances do."""
-    # Takes a second to import, and every command that reads recipes imports this module.
+    # Takes a second to import.
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    made = SpeakerSpace(spoken.statistics.shape[1])
+    space = SpeakerSpace(spoken.statistics.shape[1])
     rows = torch.from_numpy(spoken.statistics)
-    made.mean.copy_(rows.mean(0))
-    made.deviation.copy_(rows.std(0) + 1e-4)
-    standardised = made.standardised(rows).double().numpy()
+    space.mean.copy_(rows.mean(0))
+    space.deviation.copy_(rows.std(0) + 1e-4)
+    standardised = space.standardised(rows).double().numpy()
     analysis = LinearDiscriminantAnalysis(
         solver="eigen", shrinkage=shrinkage, n_components=DIRECTIONS
     ).fit(standardised, spoken.speakers)
@@ -111,10 +128,10 @@ def space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
     projection = projection / np.sqrt(within)
     places = standardised @ projection
     means = np.stack([places[spoken.speakers == name].mean(0) for name in names])
-    made.projection.copy_(torch.from_numpy(projection))
-    made.shift.copy_(torch.from_numpy(means.mean(0)))
-    made.between.copy_(torch.from_numpy(means.var(0)))
-    return made.eval()
+    space.projection.copy_(torch.from_numpy(projection))
+    space.shift.copy_(torch.from_numpy(means.mean(0)))
+    space.between.copy_(torch.from_numpy(means.var(0)))
+    return space.eval()
 
 
 def converse(
@@ -153,8 +170,8 @@ def _some(
 
 
 def _acted(report: Report) -> Spoken:
-    made = ((clip.actor, heard) for clip, heard in voices.load())
-    return _spoken(made, voices.COUNT, "voices of actors", report)
+    recordings = ((clip.actor, sound) for clip, sound in voices.load())
+    return _spoken(recordings, voices.COUNT, "voices of actors", report)
 
 
 def _read(report: Report) -> Spoken:
@@ -173,3 +190,18 @@ def _spoken(
         seconds.append(len(samples) / SAMPLE_RATE)
         report(len(rows), count, line)
     return Spoken(np.stack(rows), np.array(names), np.array(seconds))
+
+
+def _card(recipe: SpeakerRecipe, result: SpeakerResult) -> dict[str, object]:
+    return {
+        "name": "speaker-lda",
+        "data": "RAVDESS and EMO-DB, 34 actors.",
+        "confusion_data": "Share of the time given to the wrong one of one, two or three speakers "
+        "who take turns at random, where the bounds of utterances are given, and how many were "
+        "heard. acted: actors in four parts, by spaces made of the others. read: LibriSpeech, "
+        "which chose nothing.",
+        "note": "The directions' number and the readiness to hear somebody new were chosen on the "
+        "actors, by the mean over one, two and three of them.",
+        "recipe": recipe,
+        "confusion": result.confusion,
+    }

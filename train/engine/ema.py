@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class WeightAverage:
     """An exponential moving average of the weights, which is scored and kept in their place.
 
     It is steadier than the weights of any one step, so that less depends on which epoch happens to
@@ -22,8 +22,8 @@ class Average:
     """
 
     def __init__(self, network: nn.Module, decay: float, begun: Mapping[str, Tensor]) -> None:
-        every = network.state_dict() if decay else {}
-        self._weights = {name: one for name, one in every.items() if one.is_floating_point()}
+        state = network.state_dict() if decay else {}
+        self._weights = {name: value for name, value in state.items() if value.is_floating_point()}
         self._decay = decay
         self._average = {name: value.detach().clone() for name, value in self._weights.items()}
         if begun:

@@ -9,7 +9,7 @@ from torch import Tensor
 from gscon_live.train.engine.losses import Terms
 
 
-class Means:
+class RunningMeans:
     """Sums of the terms of an epoch, kept on the device until somebody asks."""
 
     def __init__(self) -> None:
@@ -19,16 +19,16 @@ class Means:
 
     def add(self, terms: Terms) -> None:
         """Adds the terms of a part of a step."""
-        named = {"loss": terms.total.detach()}
-        named |= {f"loss_{name}": one for name, one in terms.parts.items()}
-        for name, one in named.items():
-            self._sums[name] = self._sums.get(name, 0) + one
-        self.measured({f"cosine_{name}": one for name, one in terms.cosines.items()})
+        losses = {"loss": terms.total.detach()}
+        losses |= {f"loss_{name}": value for name, value in terms.parts.items()}
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0) + value
+        self.measured({f"cosine_{name}": value for name, value in terms.cosines.items()})
 
-    def measured(self, found: Mapping[str, Tensor | float]) -> None:
-        """Adds what is not found in every step."""
-        for name, one in found.items():
-            self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + one)
+    def measured(self, figures: Mapping[str, Tensor | float]) -> None:
+        """Adds what is not measured in every step."""
+        for name, value in figures.items():
+            self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + value)
             self._measured[name] = self._measured.get(name, 0) + 1
 
     def stepped(self) -> None:
@@ -46,11 +46,11 @@ class Means:
         """Means over all devices: losses are sums of their shares, cosines are averaged."""
         if on.world_size == 1:
             return self.now()
-        everywhere: list[dict[str, float]] = [{} for _ in range(on.world_size)]
-        torch.distributed.all_gather_object(everywhere, self.now())
+        by_device: list[dict[str, float]] = [{} for _ in range(on.world_size)]
+        torch.distributed.all_gather_object(by_device, self.now())
         gathered: dict[str, list[float]] = {}
-        for one in everywhere:
-            for name, value in one.items():
+        for means in by_device:
+            for name, value in means.items():
                 gathered.setdefault(name, []).append(value)
         return {
             name: sum(values) / (len(values) if name in self._measured else 1)

@@ -9,24 +9,23 @@ for bit, on a GPU as nearly as its kernels repeat themselves.
 
 import hashlib
 import math
-import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.train.engine.ema import Average
+from gscon_live.train.engine.ema import WeightAverage
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
 from gscon_live.train.engine.losses import Terms
-from gscon_live.train.engine.running_means import Means
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+from gscon_live.train.engine.running_means import RunningMeans
+from gscon_live.train.engine.schedule import Anneal, one_cycle
 
 Keep = Literal["best", "last"]
 
@@ -40,20 +39,35 @@ SELECTS = "selection"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. `patience` epochs without a better score end the training (None: all
-    `epochs` are run); `warm_up` is the share of all steps in which the rate rises; `keep` says
-    which epoch's weights are kept, those of the best score or the last."""
+    """How long and how fast."""
 
+    #: Of all random numbers.
     seed: int
+    #: How often all training data are gone through.
     epochs: int
+    #: The highest rate of those parameters to which the task gives none of their own.
     learning_rate: float
+    #: Decay of the weights, likewise.
     weight_decay: float
+    #: The share of all steps in which the rate rises, see `train.engine.schedule`.
     warm_up: float = 0.15
+    #: How the rate rises and falls.
+    anneal: Anneal = "cosine"
+    #: `sgd` has Nesterov's momentum.
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    #: That of `sgd`.
+    momentum: float = 0.9
+    #: So many epochs without a better score end the training; None: all epochs are run.
     patience: int | None = None
+    #: Parts in which a device takes a step.
     accumulate: int = 1
+    #: Gradients are cut to this norm.
     clip: float = 1.0
+    #: Decay of the weights' moving average in a step, see `train.engine.ema`; 0: there is none.
     average: float = 0.0
+    #: Which epoch's weights are kept: those of the best score, or the last.
     keep: Keep = "best"
+    #: What a step's factors scale, see `train.engine.gradient_scaling`.
     scaled: Scaled = "gradient"
 
 
@@ -77,37 +91,63 @@ class State:
     precision: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with their highest learning rate and the decay of their weights."""
+
+    parameters: Sequence[nn.Parameter]
+    learning_rate: float
+    weight_decay: float
+
+
 P = TypeVar("P")
 
 
-class Course(Protocol[P]):
-    """What is trained on what. `P` is one part of a step."""
+class Task(ABC, Generic[P]):
+    """What is trained on what. `P` is one part of a step.
 
-    #: Optimiser steps in an epoch.
+    Random numbers come from the generators that are handed in, or from torch's own, whose seed the
+    trainer sets at the beginning of each epoch. What a task remembers from one epoch to the next is
+    not kept for a training that is continued.
+    """
+
+    #: All that is trained: the network, and what learns beside it.
+    learner: nn.Module
+    #: Optimiser steps in an epoch, where `begin` does not say otherwise.
     steps: int
 
-    @property
-    def learner(self) -> nn.Module:
-        """All that is trained: the network, and what learns beside it."""
-        ...
+    def begin(self, epoch: int, random: torch.Generator) -> int:
+        """Prepares an epoch; gives the number of its steps, at least 1.
 
+        Args:
+            epoch: its number, from 0.
+            random: the one that `epoch` goes on to draw from.
+        """
+        return self.steps
+
+    @abstractmethod
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[P]]:
         """The steps of an epoch, each in at most so many parts. On several devices, each goes
         through the same ones and takes its share of the parts."""
-        ...
 
+    @abstractmethod
     def loss(self, part: P, random: torch.Generator, measure: bool) -> Terms:
         """The objective of a part, as its share of the step; `measure` asks for the cosines."""
-        ...
 
     def scaling(self, epoch: int) -> Scaling:
         """What the gradients of a step are scaled by, asked for once all of its parts went back;
-        epochs count from 0."""
-        ...
+        epochs count from 0. As it is here, nothing is scaled."""
+        return Scaling([])
 
+    @abstractmethod
     def scores(self) -> dict[str, float]:
-        """Scores of the network as it is, among them `validation_weighted_f1` and `SELECTS`."""
-        ...
+        """Scores of the network as it is, among them `SELECTS`."""
+
+    def groups(self, plan: Plan) -> list[ParameterGroup]:
+        """The parameters with what rates and decay they have. As it is here, all have the
+        plan's."""
+        parameters = [*self.learner.parameters()]
+        return [ParameterGroup(parameters, plan.learning_rate, plan.weight_decay)]
 
 
 class Watch(Protocol):
@@ -122,35 +162,8 @@ class Watch(Protocol):
         ...
 
 
-def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true") -> Fabric:
-    """The devices to train on. Started by `torchrun`, its processes are taken, one device each.
-
-    Raises:
-        InputError: there are no such devices, or they cannot calculate in this precision.
-    """
-    nodes = 1
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
-    cuda = torch.cuda.is_available() and accelerator != "cpu"
-    if accelerator == "cuda" and not cuda:
-        raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
-    if cuda and devices > torch.cuda.device_count():
-        raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
-    if precision == "16-mixed" and not cuda:
-        raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
-    made = Fabric(
-        accelerator="cuda" if cuda else "cpu",
-        devices=devices,
-        num_nodes=nodes,
-        precision=precision,
-    )
-    made.launch()
-    return made
-
-
 def train(
-    course: Course[P],
+    task: Task[P],
     plan: Plan,
     on: Fabric,
     state: State | None = None,
@@ -160,26 +173,26 @@ def train(
 
     Raises:
         InputError: the state is that of another network.
-        Failure: the losses are no longer finite.
+        Failure: the losses are not finite.
     """
-    network = on.to_device(course.learner)
-    plain = torch.optim.AdamW(
-        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-    )
+    network = on.to_device(task.learner)
+    groups = task.groups(plan)
+    plain = _optimiser(groups, plan)
     optimiser = on.setup_optimizers(plain)
     state = state or State()
     if state.precision:
         on.strategy.precision.load_state_dict(state.precision)
     if state.epoch:
         _restore(state, network, plain)
-    average = Average(network, plan.average, state.average)
+    average = WeightAverage(network, plan.average, state.average)
+    peaks = [group.learning_rate for group in groups]
     while state.epoch < plan.epochs and not exhausted(state, plan):
         began = time.monotonic()
-        means = _epoch(course, plan, on, state.epoch, optimiser, average, watch)
+        means = _epoch(task, plan, on, state.epoch, optimiser, peaks, average, watch)
         seconds = time.monotonic() - began
         weights = copied(network)
         with average.in_place():
-            scores = course.scores()
+            scores = task.scores()
             if plan.keep == "last":
                 scores[SELECTS] = float(state.epoch + 1)
             figures = on.broadcast({**means, **scores, "seconds": seconds})
@@ -190,12 +203,14 @@ def train(
     return state
 
 
-def one_cycle(done: float, warm_up: float) -> float:
-    """The learning rate as a share of the highest, after a share of all steps: up from a 25th in
-    half a cosine, then down to 0 in another (Smith and Topin 2019, Super-convergence)."""
-    if done < warm_up:
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * done / warm_up)) / 2
-    return (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2
+def _optimiser(groups: Sequence[ParameterGroup], plan: Plan) -> torch.optim.Optimizer:
+    settings = [
+        {"params": [*one.parameters], "lr": one.learning_rate, "weight_decay": one.weight_decay}
+        for one in groups
+    ]
+    if plan.optimiser == "sgd":
+        return torch.optim.SGD(settings, momentum=plan.momentum, nesterov=True)
+    return torch.optim.AdamW(settings)
 
 
 def exhausted(state: State, plan: Plan) -> bool:
@@ -204,12 +219,13 @@ def exhausted(state: State, plan: Plan) -> bool:
 
 
 def _epoch(
-    course: Course[P],
+    task: Task[P],
     plan: Plan,
     on: Fabric,
     number: int,
     optimiser: Any,
-    average: Average,
+    peaks: Sequence[float],
+    average: WeightAverage,
     watch: Watch | None,
 ) -> dict[str, float]:
     """One epoch; gives the mean of every term over its steps."""
@@ -217,24 +233,26 @@ def _epoch(
     order = torch.Generator().manual_seed(_mixed(plan.seed, number, 0))
     torch.manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
     own = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
-    network, means = course.learner, Means()
+    network, means = task.learner, RunningMeans()
     network.train()
     clip = partial(
         on.clip_gradients, network, optimiser, max_norm=plan.clip, error_if_nonfinite=False
     )
-    total = plan.epochs * course.steps
-    steps = course.epoch(order, plan.accumulate * on.world_size)
-    for place, parts in enumerate(steps):
-        step = number * course.steps + place
-        for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * one_cycle(step / total, plan.warm_up)
+    # Each epoch has the same share of the schedule, however many steps it has.
+    count = task.begin(number, order)
+    total = plan.epochs * count
+    for place, parts in enumerate(task.epoch(order, plan.accumulate * on.world_size)):
+        step = number * count + place
+        rate = one_cycle(step / total, plan.warm_up, plan.anneal)
+        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+            group["lr"] = peak * rate
         measure = place % _MEASURE == 0
         for part in parts[on.global_rank :: on.world_size]:
-            terms = course.loss(part, own, measure)
+            terms = task.loss(part, own, measure)
             on.backward(terms.total)
             means.add(terms)
         _add_up(on, network)
-        scaling = course.scaling(number)
+        scaling = task.scaling(number)
         scaling.step(optimiser, plan.scaled, clip)
         means.measured(scaling.told)
         optimiser.zero_grad(set_to_none=True)
@@ -242,12 +260,12 @@ def _epoch(
         means.stepped()
         if watch is not None:
             watch.step(step + 1, total, means.now)
-    found = means.over(on)
-    if not math.isfinite(found["loss"]):
+    figures = means.over(on)
+    if not math.isfinite(figures["loss"]):
         raise Failure(
-            f"epoch {number + 1}: the loss is {found['loss']}; give a smaller learning_rate"
+            f"epoch {number + 1}: the loss is {figures['loss']}; give a smaller learning_rate"
         )
-    return found
+    return figures
 
 
 def _add_up(on: Fabric, network: nn.Module) -> None:
@@ -270,7 +288,7 @@ def _next(
 ) -> State:
     """The state after another epoch, of which these are the figures: of the `scored` weights."""
     epoch = state.epoch + 1
-    reached = max((one[SELECTS] for one in state.history), default=-math.inf)
+    reached = max((past[SELECTS] for past in state.history), default=-math.inf)
     better = figures[SELECTS] > reached
     return State(
         epoch=epoch,
@@ -283,6 +301,7 @@ def _next(
             f"{place}.{name}": value.detach().cpu().clone()
             for place, values in optimiser.state_dict()["state"].items()
             for name, value in values.items()
+            if value is not None
         },
         precision=on.strategy.precision.state_dict(),
     )
@@ -294,17 +313,22 @@ def copied(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    parameters = [one for group in optimiser.param_groups for one in group["params"]]
     values: dict[int, dict[str, Tensor]] = {}
-    for key, value in state.optimiser.items():
-        place, _, name = key.partition(".")
-        values.setdefault(int(place), {})[name] = value
     try:
+        for key, value in state.optimiser.items():
+            place, _, name = key.partition(".")
+            parameter = parameters[int(place)]
+            if value.shape == parameter.shape:
+                # Laid out like the parameter, since kernels may round in another way otherwise.
+                value = torch.empty_like(parameter, device=value.device).copy_(value)
+            values.setdefault(int(place), {})[name] = value
         network.load_state_dict(state.network)
         optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise InputError(
             "the state of the interrupted training does not fit the network, which has changed "
-            "since; delete the folder of the run to begin anew"
+            "since; delete the folder of the training to begin anew"
         ) from error
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
-from gscon_live.train.evaluate import find, progress, show
+from gscon_live.train.evaluate import find, show
 from gscon_live.train.leaderboard import run_list as lists
 from gscon_live.train.leaderboard.board import Board, board
 from gscon_live.train.leaderboard.board_view import (
@@ -40,6 +40,7 @@ from gscon_live.train.networks.evaluate_run import (
     writable,
     write,
 )
+from gscon_live.train.progress import progress
 
 EXAMPLES = """
 python -m train.leaderboard runs/iemocap-*
@@ -94,9 +95,9 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             finished(folder)
     if unfinished:
         terminate_like_interrupt()
-    with progress() as report:
-        lists.fit(unfinished, given.jobs, report)
-        evaluations = [of_run(folder, report, material) for folder in folders]
+    with progress() as display:
+        lists.fit(unfinished, given.jobs, display.report)
+        evaluations = [of_run(folder, display.report, material) for folder in folders]
     made = board(evaluations, published())
     if given.html:
         write(given.html, page(made, evaluations).encode())

@@ -22,7 +22,8 @@ from gscon_live.train.data.feature_banks import Report, face_bank, voice_bank
 from gscon_live.train.encoders.text import text_cache as encoders
 from gscon_live.train.encoders.text.text_features import Reader
 from gscon_live.train.encoders.voice import out_of_fold
-from gscon_live.train.engine.trainer import SELECTS, Plan, State, fabric, train
+from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.trainer import SELECTS, Plan, State, train
 from gscon_live.train.networks.recipe import (
     Above0,
     Modality,

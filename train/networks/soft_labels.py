@@ -24,7 +24,7 @@ from gscon_live.common.files import replacing
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import Report
-from gscon_live.train.encoders.text.training import one_hot
+from gscon_live.train.encoders.text.text_data import one_hot
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, material, plan, text_seed
 from gscon_live.train.networks.task import ConversationTask

@@ -16,6 +16,7 @@ from gscon_live.train.data.batching import Batch, Source, shuffled, source
 from gscon_live.train.data.composed import with_absences
 from gscon_live.train.engine.gradient_scaling import Scaling
 from gscon_live.train.engine.losses import Mass, Targets, Terms, Weighting, mass, network_losses
+from gscon_live.train.engine.trainer import Task
 from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe
 from gscon_live.train.scoring.epoch_scores import EpochScores, WeightedF1
 
@@ -29,7 +30,7 @@ class Part:
     step: Mass
 
 
-class ConversationTask:
+class ConversationTask(Task[Part]):
     """A network in training on a corpus; see `train.engine.trainer.Task`.
 
     Args:

@@ -1,11 +1,12 @@
 """Folders of trainings: `runs/<name>/` with `recipe.json`, and one folder for each seed.
 
-A seed's folder holds, while it is trained, `state.safetensors` (what it is continued from, all in
-one file so that it is whole or not there) and `history.jsonl`; when it is finished, the checkpoint
-`model.safetensors` with its card instead of the state.
+The folder of a training holds, while it goes on, `state.safetensors` (what it is continued from,
+all in one file so that it is whole or not there) and `history.jsonl`; when it is finished, the
+weights with their card instead of the state: of a network on conversations `model.safetensors`.
 """
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -33,20 +34,26 @@ R = TypeVar("R", bound=msgspec.Struct)
 _TENSORS = ("network", "average", "best", "optimiser")
 
 
-class SeedFolder:
-    """The folder of one training."""
+class TrainingFolder:
+    """The folder of one training.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: need not be there.
+        results: the files that a finished training leaves; None: `model` with its cards.
+    """
+
+    def __init__(self, folder: Path, results: Sequence[Path] | None = None) -> None:
         self.folder = folder
-        #: Where the checkpoint is written, without a suffix.
+        #: Where the checkpoint of a network on conversations is written, without a suffix.
         self.model = folder / "model"
+        cards = [self.model.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
+        self._results = cards if results is None else [*results]
         self._state = folder / "state.safetensors"
 
     @property
     def finished(self) -> bool:
-        """Whether there is a checkpoint, and nothing left to do."""
-        made = [self.model.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
-        return all(path.is_file() for path in made) and not self._state.exists()
+        """Whether all files are there, and nothing left to do."""
+        return all(path.is_file() for path in self._results) and not self._state.exists()
 
     def read(self) -> State | None:
         """The state to go on from; None to start anew.
@@ -69,7 +76,7 @@ class SeedFolder:
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"training state {self._state}: cannot be read ({error}); delete the folder "
-                f"{self.folder} to train this seed anew"
+                f"{self.folder} to train it anew"
             ) from error
 
     def write(self, state: State) -> None:
@@ -90,8 +97,12 @@ class SeedFolder:
         write_whole(self._state, save(tensors, metadata={"state": notes.decode()}))
 
     def finish(self) -> None:
-        """The checkpoint is written: the state is no longer needed."""
+        """The weights are written: the state is not needed any more."""
         self._state.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Deletes all of it: what was trained lies elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def board(self, epoch: int) -> "SummaryWriter":
         """The TensorBoard log, to be continued after `epoch`."""
@@ -107,9 +118,9 @@ class Run:
         self.folder = folder
         self._recipe = folder / "recipe.json"
 
-    def seed(self, seed: int) -> SeedFolder:
+    def seed(self, seed: int) -> TrainingFolder:
         """The folder of one seed's training."""
-        return SeedFolder(self.folder / f"seed-{seed}")
+        return TrainingFolder(self.folder / f"seed-{seed}")
 
     def begin(self, recipe: msgspec.Struct) -> None:
         """Writes the recipe down."""
@@ -135,12 +146,12 @@ class Run:
     def best(self) -> Path:
         """The weights of the finished seed whose kept epoch is the best on validation."""
         reached = {}
-        for folder in map(SeedFolder, sorted(self.folder.glob("seed-*"))):
+        for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"))):
             if folder.finished:
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
                 kept = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTS))
                 reached[folder] = kept["validation_weighted_f1"]
-        return max(reached, key=lambda one: reached[one]).model.with_suffix(".safetensors")
+        return max(reached, key=lambda folder: reached[folder]).model.with_suffix(".safetensors")
 
     def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = ()) -> None:
         """Refuses to go on with a run that was begun by another recipe.
@@ -172,8 +183,10 @@ class Run:
             if begun.get(key) != now.get(key)
         )
         if changed:
-            told = ", ".join(f"{key}={begun.get(key)!r}" for key in changed)
-            raise InputError(f"run {self.folder}: it was begun with {told}; {_remedy(self.folder)}")
+            values = ", ".join(f"{key}={begun.get(key)!r}" for key in changed)
+            raise InputError(
+                f"run {self.folder}: it was begun with {values}; {_remedy(self.folder)}"
+            )
 
 
 def _remedy(folder: Path) -> str:

@@ -19,8 +19,9 @@ from gscon_live.train import balance
 from gscon_live.train.balance import PLUGINS, Training
 from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.composed import Absence
+from gscon_live.train.engine.devices import fabric
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
-from gscon_live.train.engine.trainer import State, fabric, train
+from gscon_live.train.engine.trainer import State, train
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask

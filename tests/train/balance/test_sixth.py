@@ -10,7 +10,8 @@ import pytest
 from as_told import ROOT, shown
 from made_corpus import corpus
 
-from gscon_live.train.engine.trainer import fabric, train
+from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask
 

@@ -13,7 +13,7 @@ from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser
 from gscon_live.train.corpora import data_folder, fer2013, meld, voices
-from gscon_live.train.encoders import face
+from gscon_live.train.encoders.face.training import evaluate
 from gscon_live.train.scoring.metrics import score
 
 pytestmark = pytest.mark.skipif(
@@ -25,7 +25,7 @@ def test_the_face_encoder_scores_what_its_card_says() -> None:
     net = FaceNet()
     net.load_state_dict(load_file(WEIGHTS))
     card = msgspec.json.decode(WEIGHTS.with_suffix(".json").read_bytes())
-    found = face.evaluate(net, fer2013.load("test"))
+    found = evaluate(net, fer2013.load("test"))
     assert found.accuracy == pytest.approx(card["test"]["accuracy"], abs=2e-3)
     assert found.accuracy > 0.68
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from gscon_live.train.engine.ema import Average
+from gscon_live.train.engine.ema import WeightAverage
 
 
-def walk(average: Average, network: nn.Linear, steps: range, seed: int) -> list[torch.Tensor]:
+def walk(average: WeightAverage, network: nn.Linear, steps: range, seed: int) -> list[torch.Tensor]:
     """Moves the weights at random, a step at a time; gives them after each step."""
     made = []
     for step in steps:
@@ -31,11 +31,11 @@ def test_the_average_is_that_of_a_plain_loop_also_when_continued(
     torch.manual_seed(seed)
     network = nn.Linear(3, 2)
     expected = network.weight.detach().clone()
-    average, cut = Average(network, decay, {}), min(cut, count)
+    average, cut = WeightAverage(network, decay, {}), min(cut, count)
     weights = walk(average, network, range(1, cut + 1), seed)
     with average.in_place():
         so_far = {name: value.clone() for name, value in network.state_dict().items()}
-    average = Average(network, decay, so_far)
+    average = WeightAverage(network, decay, so_far)
     weights += walk(average, network, range(cut + 1, count + 1), seed)
     for step, one in enumerate(weights, 1):
         stays = min(decay, step / (step + 9))
@@ -47,7 +47,7 @@ def test_the_average_is_that_of_a_plain_loop_also_when_continued(
 
 def test_the_weights_come_back_whatever_happens() -> None:
     network = nn.Linear(3, 2)
-    average = Average(network, 0.9, {})
+    average = WeightAverage(network, 0.9, {})
     (weights,) = walk(average, network, range(1, 2), 0)
     with pytest.raises(KeyError), average.in_place():
         raise KeyError
@@ -56,7 +56,7 @@ def test_the_weights_come_back_whatever_happens() -> None:
 
 def test_without_a_decay_nothing_is_averaged() -> None:
     network = nn.Linear(3, 2)
-    average = Average(network, 0, {})
+    average = WeightAverage(network, 0, {})
     weights = walk(average, network, range(1, 9), 0)
     with average.in_place():
         assert torch.equal(network.weight, weights[-1])

@@ -17,15 +17,8 @@ from gscon_live.model.networks.network import NETWORKS
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.engine import trainer
-from gscon_live.train.engine.trainer import (
-    SELECTS,
-    Plan,
-    State,
-    exhausted,
-    fabric,
-    one_cycle,
-    train,
-)
+from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.trainer import SELECTS, Plan, State, exhausted, train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask
 
@@ -292,19 +285,6 @@ def test_mixed_precision_learns_and_keeps_the_weights_exact() -> None:
     exact = fitted()
     for name in ("loss_final", "loss_ssc", "loss_gdc"):
         assert state.history[0][name] == pytest.approx(exact.history[0][name], rel=0.1)
-
-
-@given(done=st.floats(0, 1), warm_up=st.floats(0, 0.99))
-def test_the_rate_rises_to_the_highest_and_falls_to_nothing(done: float, warm_up: float) -> None:
-    rate = one_cycle(done, warm_up)
-    assert -1e-9 <= rate <= 1 + 1e-9
-    later = one_cycle(min(1.0, done + 1e-3), warm_up)
-    if done + 1e-3 < warm_up:
-        assert later >= rate
-    elif done >= warm_up:
-        assert later <= rate
-    assert one_cycle(warm_up, warm_up) == 1
-    assert one_cycle(1.0, warm_up) == pytest.approx(0)
 
 
 def test_a_loss_that_is_no_number_is_a_failure_that_says_what_to_do() -> None:

@@ -16,7 +16,7 @@ from gscon_live.train import fit
 from gscon_live.train.balance.old_settings import modern
 from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
-from gscon_live.train.engine.trainer import fabric
+from gscon_live.train.engine.devices import fabric
 from gscon_live.train.networks.recipe import (
     ConversationRecipe,
     architecture,

@@ -11,7 +11,8 @@ from made_corpus import corpus
 from gscon_live.common.errors import InputError
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.trainer import fabric, train
+from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks import soft_labels
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.soft_labels import PARTS, softened

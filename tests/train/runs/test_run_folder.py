@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from gscon_live.common.errors import InputError
 from gscon_live.train.engine.trainer import State
-from gscon_live.train.runs.run_folder import Run, SeedFolder
+from gscon_live.train.runs.run_folder import Run, TrainingFolder
 
 TENSORS = st.dictionaries(
     st.sampled_from(["a", "b.c", "0.exp_avg", "ü/x"]),
@@ -50,7 +50,7 @@ def test_a_state_comes_back_to_the_last_bit(
     history: list[dict[str, float]],
     last: bool,
 ) -> None:
-    folder = SeedFolder(tmp_path / "seed-1")
+    folder = TrainingFolder(tmp_path / "seed-1")
     scored = average or network
     state = State(
         5, 5 if last else 3, history, network, average, scored if last else best, optimiser,
@@ -71,12 +71,12 @@ def test_a_state_comes_back_to_the_last_bit(
 
 
 def test_there_is_nothing_to_go_on_from_before_the_first_epoch(tmp_path: Path) -> None:
-    assert SeedFolder(tmp_path / "seed-1").read() is None
+    assert TrainingFolder(tmp_path / "seed-1").read() is None
 
 
 @pytest.mark.parametrize("content", [b"", b"not this", b"\x08" + bytes(7) + b'{"a":1}x' + bytes(9)])
 def test_a_damaged_state_is_refused_and_left(tmp_path: Path, content: bytes) -> None:
-    folder = SeedFolder(tmp_path)
+    folder = TrainingFolder(tmp_path)
     (tmp_path / "state.safetensors").write_bytes(content)
     with pytest.raises(InputError, match=r"state.safetensors.*delete"):
         folder.read()
@@ -84,7 +84,7 @@ def test_a_damaged_state_is_refused_and_left(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_state_cut_short_is_refused(tmp_path: Path) -> None:
-    folder = SeedFolder(tmp_path)
+    folder = TrainingFolder(tmp_path)
     folder.write(State(network={"a": torch.ones(100)}))
     path = tmp_path / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-50])
@@ -93,7 +93,7 @@ def test_a_state_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_seed_is_finished_when_its_checkpoint_is_there_and_its_state_gone(tmp_path: Path) -> None:
-    folder = SeedFolder(tmp_path)
+    folder = TrainingFolder(tmp_path)
     folder.write(State(network={"a": torch.ones(1)}))
     for suffix in (".safetensors", ".json", ".md"):
         assert not folder.finished
@@ -154,7 +154,7 @@ def test_the_best_seed_is_that_of_the_best_epoch_that_was_kept(tmp_path: Path, k
 def test_killed_while_writing_the_last_epoch_is_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = SeedFolder(tmp_path)
+    folder = TrainingFolder(tmp_path)
     network = {"a": torch.ones(1)}
     folder.write(State(1, 1, [{"epoch": 1}], network))
     plain = os.replace

@@ -18,11 +18,12 @@ from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.corpora.schema import Dialogue, Table, Utterance
 from gscon_live.train.data import cache
-from gscon_live.train.data.feature_banks import Report, text_vectors
+from gscon_live.train.data.feature_banks import text_vectors
 from gscon_live.train.encoders.text import text_cache as encoders
 from gscon_live.train.encoders.text import training
+from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import sounds
-from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.progress import Report
 
 #: The tables' prosody, each value beside its difference from the speaker's mean so far.
 _PROSODY = "table-prosody/1+speaker-relative"
@@ -43,8 +44,9 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     table = erc.load(corpus)
     if words == "frozen":
         frozen = identity()
-        every = text_vectors(frozen, TextEncoder, [one.text for one in _utterances(table)], report)
-        return _corpus(table, frozen, torch.from_numpy(every))
+        texts = [utterance.text for utterance in _utterances(table)]
+        vectors = text_vectors(frozen, TextEncoder, texts, report)
+        return _corpus(table, frozen, torch.from_numpy(vectors))
     return _corpus(table, *_in_context(table, encoders.recipe(words), seed, report))
 
 
@@ -62,46 +64,47 @@ def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpu
     return replace(sentences, encoders=encoders, splits=splits)
 
 
-def _in_context(table: Table, made: TextRecipe, seed: int, report: Report) -> tuple[str, Tensor]:
+def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> tuple[str, Tensor]:
     """The identity of a recipe's encoder, and its vectors of all utterances; from the cache where
     they are there."""
-    said = "\n".join(f"{u.speaker}\t{u.text}" for u in _utterances(table))
-    end = hashlib.sha256(f"{encoders.key(made, seed)}\n{said}".encode()).hexdigest()[:20]
-    path = encoders.kept() / f"words-{table.name}-{made.name}-{seed}-{end}.safetensors"
+    # Who spoke counts as much as what was said: the encoder reads both.
+    turns = "\n".join(f"{turn.speaker}\t{turn.text}" for turn in _utterances(table))
+    end = hashlib.sha256(f"{encoders.key(recipe, seed)}\n{turns}".encode()).hexdigest()[:20]
+    path = encoders.kept() / f"words-{table.name}-{recipe.name}-{seed}-{end}.safetensors"
     # Of several trainings that need the same features, the first makes them and the others wait.
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
-            model, tokenise = encoders.encoder(made, seed, report), tokeniser(made.context)
-            named = {"identity": f"{made.name}:{digest(model)}"}
+            model, tokenise = encoders.encoder(recipe, seed, report), tokeniser(recipe.context)
+            named = {"identity": f"{recipe.name}:{digest(model)}"}
             model.to("cuda" if torch.cuda.is_available() else "cpu")
-            found = {}
+            splits = {}
             for split, dialogues in table.splits.items():
                 rows = []
                 for place, dialogue in enumerate(dialogues):
-                    ids = tokenise([one.text for one in dialogue.utterances])
+                    ids = tokenise([utterance.text for utterance in dialogue.utterances])
                     rows.append(training.vectors(model, ids, _speakers(dialogue)))
                     report(place + 1, len(dialogues), f"words of {table.name}, {split}")
-                found[split] = torch.cat(rows)
+                splits[split] = torch.cat(rows)
             with replacing(path, alone=False) as unfinished:
-                save_file(found, unfinished, metadata=named)
+                save_file(splits, unfinished, metadata=named)
     with cache.reading(path), safe_open(path, "pt") as stored:
-        every = torch.cat([stored.get_tensor(split) for split in table.splits])
-        return stored.metadata()["identity"], every
+        vectors = torch.cat([stored.get_tensor(split) for split in table.splits])
+        return stored.metadata()["identity"], vectors
 
 
-def _corpus(table: Table, identity: str, every: Tensor) -> FeaturedCorpus:
+def _corpus(table: Table, identity: str, vectors: Tensor) -> FeaturedCorpus:
     """A table with the vectors of all utterances, see `_utterances`."""
-    heard = any(one.prosody is not None for one in _utterances(table))
-    dialogues = [one for rows in table.splits.values() for one in rows]
-    parts = iter(torch.split(every, [len(one.utterances) for one in dialogues]))
+    heard = any(utterance.prosody is not None for utterance in _utterances(table))
+    dialogues = [dialogue for rows in table.splits.values() for dialogue in rows]
+    parts = iter(torch.split(vectors, [len(dialogue.utterances) for dialogue in dialogues]))
     return FeaturedCorpus(
         name=table.name,
         labels=table.labels,
         encoders={"text": identity} | ({"audio": _PROSODY} if heard else {}),
         splits={
             name: tuple(
-                _featured(dialogue, vectors, heard)
-                for dialogue, vectors in zip(rows, islice(parts, len(rows)), strict=True)
+                _featured(dialogue, words, heard)
+                for dialogue, words in zip(rows, islice(parts, len(rows)), strict=True)
             )
             for name, rows in table.splits.items()
         },
@@ -112,19 +115,19 @@ def _featured(dialogue: Dialogue, words: Tensor, heard: bool) -> FeaturedDialogu
     features, there = {"text": words}, [torch.ones(len(words), dtype=torch.bool)]
     if heard:
         features["audio"] = sounds(dialogue)
-        there.append(torch.tensor([one.prosody is not None for one in dialogue.utterances]))
+        there.append(torch.tensor([turn.prosody is not None for turn in dialogue.utterances]))
     return FeaturedDialogue(
         name=dialogue.name,
         features=features,
         present=torch.stack(there, -1),
         speakers=torch.tensor(_speakers(dialogue)),
-        labels=torch.tensor([one.label for one in dialogue.utterances]),
+        labels=torch.tensor([turn.label for turn in dialogue.utterances]),
     )
 
 
 def _speakers(dialogue: Dialogue) -> list[int]:
-    return speakers_by_appearance([one.speaker for one in dialogue.utterances])
+    return speakers_by_appearance([utterance.speaker for utterance in dialogue.utterances])
 
 
 def _utterances(table: Table) -> list[Utterance]:
-    return [one for rows in table.splits.values() for d in rows for one in d.utterances]
+    return [turn for rows in table.splits.values() for one in rows for turn in one.utterances]

@@ -16,11 +16,38 @@ from gscon_live.train.corpora import erc, goemotions
 from gscon_live.train.corpora.overlap import disjoint
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table
 from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
-from gscon_live.train.encoders.text.training import Lessons, Spoken, TextRecipe, one_hot
+from gscon_live.train.encoders.text.recipe import TextRecipe
 
 #: The two corpora that transcribe the same show: neither is learned from where it tells a scene of
 #: the other's validation or test.
 _SAME_SHOW = {"meld": "emorynlp", "emorynlp": "meld"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Spoken:
+    """A dialogue as the encoder learns it: token ids and speaker of each utterance, the
+    probability of each class, float32 [U, classes], all zero where there is no label; and how it
+    sounded, float32 [U, sounds], standardised, zero where unknown."""
+
+    ids: list[list[int]]
+    speakers: list[int]
+    targets: Tensor
+    sound: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class TextCorpus:
+    """One corpus: what to learn from, and what to select on (empty where nothing is selected).
+    `misheard` has what to learn from in each epoch, where it is not the same in all."""
+
+    classes: int
+    train: list[Spoken]
+    validation: list[Spoken] = dataclasses.field(default_factory=list)
+    misheard: list[list[Spoken]] = dataclasses.field(default_factory=list)
+
+    def read_in(self, epoch: int) -> list[Spoken]:
+        """What to learn from in an epoch, counted from 0."""
+        return self.misheard[epoch] if self.misheard else self.train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,29 +64,33 @@ class Written:
         return Spoken(tokenise(self.texts), self.speakers, self.targets, self.sound)
 
 
-def lessons(made: TextRecipe, seed: int = 1) -> dict[str, Lessons]:
-    """What a recipe learns from: training splits; selection is on validation splits. With `seed`
-    are the errors of a recogniser drawn."""
-    tokenise = tokeniser(made.context)
-    found = {}
-    for name in made.corpora:
+def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
+    """What a recipe learns from, by name: training splits; selection is on validation splits. With
+    `seed` are the errors of a recogniser drawn."""
+    tokenise = tokeniser(recipe.context)
+    read = {}
+    for name in recipe.corpora:
         if name == "goemotions":
             classes, train, validation = len(EMOTIONS), _sentences(), list[Written]()
         else:
             table = erc.load(name)
             classes = len(table.labels)
-            dialogues = disjoint(table.splits["train"], _held_out(made, name))
-            train = [written(one, table) for one in dialogues]
-            validation = [written(one, table) for one in table.splits["validation"]]
-        if made.left_out:
-            parts = partition(len(train), made.parts)
-            train = [one for place, one in enumerate(train) if parts[place] != made.left_out - 1]
-        versions = [train, *_misheard(made, train, f"{seed} {name}")]
-        if not made.prosody:
+            dialogues = disjoint(table.splits["train"], _held_out(recipe, name))
+            train = [written(dialogue, table) for dialogue in dialogues]
+            validation = [written(dialogue, table) for dialogue in table.splits["validation"]]
+        if recipe.left_out:
+            parts = partition(len(train), recipe.parts)
+            kept = zip(train, parts, strict=True)
+            train = [dialogue for dialogue, part in kept if part != recipe.left_out - 1]
+        versions = [train, *_misheard(recipe, train, f"{seed} {name}")]
+        if not recipe.prosody:
             versions, validation = [*map(_silent, versions)], _silent(validation)
-        read = [[one.spoken(tokenise) for one in version] for version in [*versions, validation]]
-        found[name] = _standardised(Lessons(classes, read[0], read[-1], read[1:-1]))
-    return found
+        first, *others, last = [
+            [dialogue.spoken(tokenise) for dialogue in version]
+            for version in [*versions, validation]
+        ]
+        read[name] = _standardised(TextCorpus(classes, first, last, others))
+    return read
 
 
 def partition(count: int, parts: int) -> list[int]:
@@ -69,35 +100,35 @@ def partition(count: int, parts: int) -> list[int]:
     return [number for number, chunk in enumerate(chunks) for _ in chunk]
 
 
-def _held_out(made: TextRecipe, name: str) -> list[Dialogue]:
+def _held_out(recipe: TextRecipe, name: str) -> list[Dialogue]:
     """The dialogues whose scenes are not learned from a corpus."""
-    found = []
-    if len(made.corpora) > 1 and name in _SAME_SHOW:
+    dialogues = []
+    if len(recipe.corpora) > 1 and name in _SAME_SHOW:
         other = erc.load(_SAME_SHOW[name])
-        found += [*other.splits["validation"], *other.splits["test"]]
-    for apart in made.apart:
-        found += [one for split in erc.load(apart).splits.values() for one in split]
-    return found
+        dialogues += [*other.splits["validation"], *other.splits["test"]]
+    for apart in recipe.apart:
+        dialogues += [dialogue for split in erc.load(apart).splits.values() for dialogue in split]
+    return dialogues
 
 
-def _misheard(made: TextRecipe, train: list[Written], seed: str) -> list[list[Written]]:
+def _misheard(recipe: TextRecipe, train: list[Written], seed: str) -> list[list[Written]]:
     """The training dialogues as they are read in each epoch; nothing where nothing disturbs."""
-    how = made.mishearing
+    how = recipe.mishearing
     if how is None:
         return []
-    recogniser = Recogniser(text for one in train for text in one.texts)
+    recogniser = Recogniser(text for dialogue in train for text in dialogue.texts)
     versions = []
-    for epoch in range(made.epochs):
+    for epoch in range(recipe.epochs):
         draw = random.Random(f"{seed} {epoch}")
-        versions.append([_disturbed(one, how, recogniser, draw) for one in train])
+        versions.append([_disturbed(dialogue, how, recogniser, draw) for dialogue in train])
     return versions
 
 
 def _disturbed(
-    one: Written, how: Mishearing, recogniser: Recogniser, draw: random.Random
+    dialogue: Written, how: Mishearing, recogniser: Recogniser, draw: random.Random
 ) -> Written:
-    texts, speakers = disturbed(one.texts, one.speakers, how, recogniser, draw)
-    return dataclasses.replace(one, texts=texts, speakers=speakers)
+    texts, speakers = disturbed(dialogue.texts, dialogue.speakers, how, recogniser, draw)
+    return dataclasses.replace(dialogue, texts=texts, speakers=speakers)
 
 
 def _silent(dialogues: list[Written]) -> list[Written]:
@@ -106,9 +137,14 @@ def _silent(dialogues: list[Written]) -> list[Written]:
 
 def _sentences() -> list[Written]:
     return [
-        Written([one.text], [0], _several(one.labels), torch.zeros(1, 0))
-        for one in goemotions.load()["train"]
+        Written([sentence.text], [0], _several(sentence.labels), torch.zeros(1, 0))
+        for sentence in goemotions.load()["train"]
     ]
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """Targets of single labels int64 [n], all zero where one is -1; float32 [n, classes]."""
+    return functional.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None].float()
 
 
 def written(one: Dialogue, table: Table) -> Written:
@@ -122,26 +158,27 @@ def written(one: Dialogue, table: Table) -> Written:
     )
 
 
-def _standardised(lessons: Lessons) -> Lessons:
+def _standardised(corpus: TextCorpus) -> TextCorpus:
     """The same with sounds of mean 0 and deviation 1 in training, none beyond 4 deviations; of no
     length where no utterance in training was measured."""
-    every = torch.cat([one.sound for one in lessons.train])
-    if not every.shape[1]:
-        return lessons
-    measured = every[every.any(1)]
-    width = every.shape[1] if len(measured) else 0
-    known = measured if width else every
+    sound = torch.cat([dialogue.sound for dialogue in corpus.train])
+    if not sound.shape[1]:
+        return corpus
+    measured = sound[sound.any(1)]
+    width = sound.shape[1] if len(measured) else 0
+    known = measured if width else sound
     mean, deviation = known.mean(0), known.std(0, correction=0).clamp(min=1e-4)
 
-    def scaled(one: Spoken) -> Spoken:
-        sound = ((one.sound - mean) / deviation).clamp(-4, 4) * one.sound.any(1)[:, None]
-        return dataclasses.replace(one, sound=sound[:, :width])
+    def scaled(dialogue: Spoken) -> Spoken:
+        values = ((dialogue.sound - mean) / deviation).clamp(-4, 4)
+        values = values * dialogue.sound.any(1)[:, None]
+        return dataclasses.replace(dialogue, sound=values[:, :width])
 
-    return Lessons(
-        lessons.classes,
-        [*map(scaled, lessons.train)],
-        [*map(scaled, lessons.validation)],
-        [[*map(scaled, version)] for version in lessons.misheard],
+    return TextCorpus(
+        corpus.classes,
+        [*map(scaled, corpus.train)],
+        [*map(scaled, corpus.validation)],
+        [[*map(scaled, version)] for version in corpus.misheard],
     )
 
 

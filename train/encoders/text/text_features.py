@@ -13,10 +13,11 @@ from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder, Learned
 from gscon_live.train.corpora import meld
 from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
-from gscon_live.train.data.feature_banks import VARIANTS, Report, cached, text_vectors
+from gscon_live.train.data.feature_banks import VARIANTS, cached, text_vectors
 from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import partition
-from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.progress import Report
 
 Vectors = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ class Reader:
     Args:
         recipe: that of the encoder. Of training dialogues, its likes speak that were trained
             without them, which are trained first where they are not in the cache.
-        report: told (done, in all, what).
+        report: takes (done, in all, what).
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
@@ -55,7 +56,7 @@ class Reader:
     def versions(self, dialogues: Sequence[list[meld.Turn]], split: str) -> Vectors:
         """The vectors of all utterances of a split's first dialogues in `VARIANTS` versions: as
         they are written, and disturbed; float32 [n, VARIANTS, dim]."""
-        made = [self._vectors([*map(Said.of, dialogues)], split, "as they are written")]
+        versions = [self._vectors([*map(Said.of, dialogues)], split, "as they are written")]
         how = self._recipe.mishearing or Mishearing()
         for version in range(1, VARIANTS):
             draw = Random(f"{split} {version}")
@@ -63,8 +64,8 @@ class Reader:
                 Said(*disturbed(one.texts, one.speakers, how, self._recogniser, draw))
                 for one in map(Said.of, dialogues)
             ]
-            made.append(self._vectors(heard, split, f"disturbed, version {version}"))
-        return np.stack(made, 1)
+            versions.append(self._vectors(heard, split, f"disturbed, version {version}"))
+        return np.stack(versions, 1)
 
     def misheard(self, dialogues: Sequence[list[meld.Turn]], split: str, rate: float) -> Vectors:
         """The vectors [n, dim] where each word is wrong with the probability `rate`."""
@@ -82,8 +83,8 @@ class Reader:
         sentence = self.encoder.sentence
         sentences = text_vectors(sentence.identity, lambda: sentence, texts, self._report)
         speaking = self._speaking(split)
-        told = "\n".join(f"{one.speakers} {one.texts}" for one in dialogues)
-        key = "\n".join([*(one.identity for one in speaking), str(split == "train"), told])
+        turns = "\n".join(f"{one.speakers} {one.texts}" for one in dialogues)
+        key = "\n".join([*(one.identity for one in speaking), str(split == "train"), turns])
 
         def make() -> dict[str, NDArray[np.generic]]:
             rows = []
@@ -101,7 +102,7 @@ class Reader:
             return [self.encoder]
         if not self._unlearned:
             for part in range(1, self._recipe.parts + 1):
-                made = msgspec.structs.replace(self._recipe, left_out=part)
-                learned = Learned(*text_cache.with_head(made, 1, "meld", self._report))
+                without = msgspec.structs.replace(self._recipe, left_out=part)
+                learned = Learned(*text_cache.with_head(without, 1, "meld", self._report))
                 self._unlearned.append(ConversationTextEncoder(learned=learned))
         return self._unlearned

@@ -1,6 +1,7 @@
 """What a voice encoder is worth on voices that it has never heard, by whatever microphone."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,19 +10,21 @@ from numpy.typing import NDArray
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import voices
-from gscon_live.train.data.feature_banks import Report
-from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.encoders.voice.voice_conditions import conditions
-from gscon_live.train.engine.descent import threads
+from gscon_live.train.engine.devices import threads
+from gscon_live.train.install import save_encoder
+from gscon_live.train.progress import Display, Report
 from gscon_live.train.scoring.metrics import Scores, score
+from gscon_live.train.trainables import Trainable
 
 #: RAVDESS' actors, four in each fold, in the manner of EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
 
 
 @dataclass(frozen=True)
-class Fitted:
+class VoiceResult:
     """The encoder of the seven emotions, trained on the actors of the split `train`, and its scores
     on those of the others; and on RAVDESS' eight emotions the scores by microphone (see
     `train.encoders.voice.voice_conditions`) on the clips of all folds, each by a network that had
@@ -35,55 +38,85 @@ class Fitted:
     by_fold: list[float]
 
 
-def fit(recipe: VoiceRecipe, report: Report) -> Fitted:
+class VoiceTrainable(Trainable[VoiceRecipe]):
+    """The voice encoder, and how it does on voices that it has not heard."""
+
+    recipe = VoiceRecipe
+    ships_as = "voice"
+
+    def fit(self, recipe: VoiceRecipe, folder: Path, display: Display) -> Path:
+        result = cross_validate(recipe, display.report)
+        return save_encoder(
+            result.net, _card(recipe, result), folder / f"{recipe.name}.safetensors"
+        )
+
+
+def cross_validate(recipe: VoiceRecipe, report: Report) -> VoiceResult:
     """Trains a network for each fold, and the encoder; what was trained before is taken. None of
     them chooses anything: the last epoch is kept."""
     with threads(recipe.threads):
-        return _fit(recipe, report)
+        return _measured(recipe, VoiceNets(recipe, report))
 
 
-def _fit(recipe: VoiceRecipe, report: Report) -> Fitted:
-    nets = VoiceNets(recipe, report)
-    given = nets.material
+def _measured(recipe: VoiceRecipe, nets: VoiceNets) -> VoiceResult:
+    material = nets.material
     folds, by_gender, by_fold = _folds(recipe, nets)
-    emotions = torch.tensor([clip.emotion for clip in given.clips])
-    splits = np.array([voices.split_of(clip.actor) for clip in given.clips])
-    line = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
-    net = nets.net(voices.HELD_OUT, line)
+    emotions = torch.tensor([clip.emotion for clip in material.clips])
+    splits = np.array([voices.split_of(clip.actor) for clip in material.clips])
+    title = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
+    net = nets.net(voices.HELD_OUT, title)
 
     def scored(split: str) -> Scores:
         held_out = torch.from_numpy(splits == split)
-        return score(given.answers(net, held_out), emotions[held_out].numpy(), EMOTIONS)
+        return score(material.answers(net, held_out), emotions[held_out].numpy(), EMOTIONS)
 
-    return Fitted(net, scored("validation"), scored("test"), folds, by_gender, by_fold)
+    return VoiceResult(net, scored("validation"), scored("test"), folds, by_gender, by_fold)
 
 
 def _folds(
     recipe: VoiceRecipe, nets: VoiceNets
 ) -> tuple[dict[str, Scores], dict[str, Scores], list[float]]:
     """Scores by condition over all folds, by gender as recorded, and the mean recall by fold."""
-    given = nets.material
-    stated = torch.tensor([clip.stated for clip in given.clips])
+    material = nets.material
+    stated = torch.tensor([clip.stated for clip in material.clips])
     said: dict[str, list[NDArray[np.float64]]] = {}
     labels, women, by_fold = list[NDArray[np.int64]](), list[bool](), list[float]()
     for number, actors in enumerate(FOLDS[: recipe.folds]):
         names = {f"ravdess-{actor:02}" for actor in actors}
-        mine = torch.tensor([clip.actor in names for clip in given.clips])
+        mine = torch.tensor([clip.actor in names for clip in material.clips])
         so_far = f", mean recall so far {np.mean(by_fold):.3f}" if by_fold else ""
-        line = f"fold {number + 1} of {recipe.folds}{so_far}"
-        net = nets.net(names, line, stated=True)
+        title = f"fold {number + 1} of {recipe.folds}{so_far}"
+        net = nets.net(names, title, stated=True)
         labels.append(stated[mine].numpy())
         # RAVDESS numbers its women evenly.
-        women += [int(c.actor[-2:]) % 2 == 0 for c in given.clips if c.actor in names]
+        women += [int(c.actor[-2:]) % 2 == 0 for c in material.clips if c.actor in names]
         for name, change in conditions(np.random.default_rng(number)).items():
-            said.setdefault(name, []).append(given.answers(net, mine, change))
+            said.setdefault(name, []).append(material.answers(net, mine, change))
         scored = score(said["as recorded"][-1], labels[-1], voices.STATED)
         by_fold.append(scored.balanced_accuracy)
     truth = np.concatenate(labels)
-    folds = {name: score(np.concatenate(one), truth, voices.STATED) for name, one in said.items()}
+    folds = {name: score(np.concatenate(rows), truth, voices.STATED) for name, rows in said.items()}
     recorded, female = np.concatenate(said["as recorded"]), np.array(women)
     by_gender = {
         name: score(recorded[mine], truth[mine], voices.STATED)
         for name, mine in (("women", female), ("men", ~female))
     }
     return folds, by_gender, by_fold
+
+
+def _card(recipe: VoiceRecipe, result: VoiceResult) -> dict[str, object]:
+    return {
+        "name": "voice-cnn",
+        "data": "RAVDESS (calm counted as neutral) and EMO-DB (boredom left out), 22 actors to "
+        "train, 6 and 6 others for validation and test. How voices are disturbed in training, and "
+        "for how long, was chosen on the validation actors, four of whom are a fold of RAVDESS'.",
+        "folds_data": "RAVDESS' eight emotions; each fold is four actors, heard by a network that "
+        "was trained on the other twenty and on EMO-DB.",
+        "note": "Acted in studios, in two sentences or ten: what is played, not what is felt.",
+        "recipe": recipe,
+        "validation": result.validation,
+        "test": result.test,
+        "folds": result.folds,
+        "by_gender": result.by_gender,
+        "mean_recall_by_fold": result.by_fold,
+    }

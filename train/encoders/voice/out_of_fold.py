@@ -7,14 +7,14 @@ them (Wolpert 1992, Stacked Generalization).
 
 import numpy as np
 
-from gscon_live.configs import loader
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.voice_network import load
 from gscon_live.train.corpora import voices
 from gscon_live.train.data import cache
-from gscon_live.train.data.feature_banks import Report
-from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
+from gscon_live.train.progress import Report
+from gscon_live.train.recipes import written
 
 #: In so many parts are the training actors left out.
 PARTS = 4
@@ -22,22 +22,21 @@ PARTS = 4
 
 def recipe(name_or_path: str) -> VoiceRecipe:
     """The recipe of a voice encoder. Raises `InputError` naming what is wrong in it."""
-    path = loader.find(name_or_path, "train")
-    return loader.build(loader.read(path), VoiceRecipe, [], str(path))
+    return written(name_or_path, VoiceRecipe)
 
 
-def audio_encoders(made: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]:
+def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]:
     """For each training actor an audio encoder whose network has not heard that actor, trained or
     from the user's cache. Raises `InputError` where the voices are not there."""
-    nets = VoiceNets(made, report)
-    found: dict[str, AudioEncoder] = {}
+    nets = VoiceNets(recipe, report)
+    encoders: dict[str, AudioEncoder] = {}
     for number, left_out in enumerate(parts()):
-        line = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
-        path = nets.weights((*left_out, *voices.HELD_OUT), line)
+        title = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
+        path = nets.weights((*left_out, *voices.HELD_OUT), title)
         with cache.reading(path):
             encoder = AudioEncoder(load(path))
-        found |= dict.fromkeys(left_out, encoder)
-    return found
+        encoders |= dict.fromkeys(left_out, encoder)
+    return encoders
 
 
 def parts() -> list[tuple[str, ...]]:
@@ -45,9 +44,9 @@ def parts() -> list[tuple[str, ...]]:
     woman of RAVDESS are together."""
     ravdess = [f"ravdess-{number:02}" for number in range(1, 25)]
     emodb = [f"emodb-{number:02}" for number in (3, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
-    made: list[tuple[str, ...]] = [()] * PARTS
+    parts: list[tuple[str, ...]] = [()] * PARTS
     for actors in (ravdess, emodb):
-        training = np.array([one for one in actors if voices.split_of(one) == "train"])
+        training = np.array([actor for actor in actors if voices.split_of(actor) == "train"])
         chunks = np.array_split(training, PARTS)
-        made = [(*part, *map(str, more)) for part, more in zip(made, chunks, strict=True)]
-    return made
+        parts = [(*part, *map(str, more)) for part, more in zip(parts, chunks, strict=True)]
+    return parts

@@ -8,7 +8,7 @@ from scipy import signal
 
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.train.data.codecs import Codec, through
-from gscon_live.train.encoders.voice.training import Samples
+from gscon_live.train.encoders.voice.voice_data import Samples
 
 
 def conditions(random: np.random.Generator) -> dict[str, Callable[[Samples], Samples]]:

@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from interrupting import stopping_after
 from made_show import prosody
+from safetensors.torch import load_file
 
 from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
@@ -18,8 +20,13 @@ from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table, Utterance
 from gscon_live.train.encoders.text import corpus_features, text_cache, text_data
 from gscon_live.train.encoders.text import training as text
-from gscon_live.train.encoders.text.text_data import written
-from gscon_live.train.encoders.text.training import Lessons, Spoken, TextRecipe
+from gscon_live.train.encoders.text.recipe import TextRecipe
+from gscon_live.train.encoders.text.task import TextTask
+from gscon_live.train.encoders.text.text_data import Spoken, TextCorpus, written
+from gscon_live.train.encoders.text.training import TextResult
+from gscon_live.train.engine.devices import fabric
+from gscon_live.train.progress import Reporting
+from gscon_live.train.runs.run_folder import TrainingFolder
 
 QUICK = TextRecipe(name="quick", epochs=3, batch=60, stretch=40, learning_rate=3e-4)
 
@@ -31,27 +38,126 @@ def said(words: int, label: int, classes: int = 2) -> Spoken:
     return Spoken([[101, 2000 + words, 102]] * 3, [0, 1, 0], targets, torch.zeros(3, 2))
 
 
-def made_up() -> dict[str, Lessons]:
+def made_up() -> dict[str, TextCorpus]:
     rows = [said(number % 2 * 500 + number // 2, number % 2) for number in range(24)]
-    return {"made": Lessons(2, rows[:20], rows[20:])}
+    return {"made": TextCorpus(2, rows[:20], rows[20:])}
 
 
-def test_the_same_seed_gives_the_same_weights_and_it_learns() -> None:
-    told: list[str] = []
+def fitted(
+    recipe: TextRecipe, folder: Path, seed: int = 5, corpora: dict[str, TextCorpus] | None = None
+) -> TextResult:
+    display = Reporting(_quiet)
+    return text.fit(recipe, corpora or made_up(), None, seed, TrainingFolder(folder), display)
+
+
+def test_the_same_seed_gives_the_same_weights_and_it_learns(tmp_path: Path) -> None:
+    lines: list[str] = []
     first, again = (
-        text.fit(QUICK, made_up(), None, 5, lambda *say: told.append(say[2])) for _ in range(2)
-    )
+        text.fit(
+            QUICK, made_up(), None, 5, TrainingFolder(tmp_path / name),
+            Reporting(lambda *report: lines.append(report[2])),
+        )
+        for name in ("first", "again")
+    )  # fmt: skip
     assert digest(first.model) == digest(again.model)
-    assert digest(first.model) != digest(text.fit(QUICK, made_up(), None, 6, _quiet).model)
-    assert max(one["made"] for one in first.validation) > 0.7
-    assert first.validation[first.epoch - 1]["made"] == max(o["made"] for o in first.validation)
-    assert "quick" in told[0]
+    assert digest(first.model) != digest(fitted(QUICK, tmp_path / "other", seed=6).model)
+    assert max(epoch["made"] for epoch in first.validation) > 0.7
+    best = max(epoch["made"] for epoch in first.validation)
+    assert first.validation[first.epoch - 1]["made"] == best
+    assert "quick" in lines[0]
 
 
-def test_frozen_parts_stay_as_they_are() -> None:
+def weights(result: TextResult) -> dict[str, torch.Tensor]:
+    heads = {f"{name}.{key}": value for name, head in result.heads.items()
+             for key, value in head.state_dict().items()}  # fmt: skip
+    return {**result.model.state_dict(), **heads}
+
+
+def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
+    # Labels of validation that are wrong: the more is learned, the worse is the score.
+    corpus = made_up()["made"]
+    wrong = [dataclasses.replace(one, targets=one.targets.flip(1)) for one in corpus.validation]
+    corpora = {"made": dataclasses.replace(corpus, validation=wrong)}
+    recipe = msgspec.structs.replace(QUICK, epochs=4, learning_rate=1e-3)
+    kept = {}
+    for keep in ("best", "last"):
+        how = msgspec.structs.replace(recipe, keep=keep)
+        kept[keep] = fitted(how, tmp_path / keep, corpora=corpora)
+    reached = [epoch["made"] for epoch in kept["best"].validation]
+    assert reached == [epoch["made"] for epoch in kept["last"].validation]
+    assert kept["best"].epoch == 1 + reached.index(max(reached)) < 4
+    assert kept["last"].epoch == 4
+    assert digest(kept["best"].model) != digest(kept["last"].model)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    tmp_path: Path, precision: str
+) -> None:
+    recipe = msgspec.structs.replace(QUICK, average=0.7, precision=precision, accelerator="cpu")
+    corpora = {"made": dataclasses.replace(made_up()["made"], misheard=_misheard())}
+    with stopping_after(2), pytest.raises(KeyboardInterrupt):
+        fitted(recipe, tmp_path / "cut", corpora=corpora)
+    whole, cut = (fitted(recipe, tmp_path / one, corpora=corpora) for one in ("whole", "cut"))
+    assert whole.validation == cut.validation
+    again = weights(cut)
+    assert all(torch.equal(value, again[name]) for name, value in weights(whole).items())
+    assert all(value.dtype == torch.float32 for value in again.values())
+
+
+def _misheard() -> list[list[Spoken]]:
+    """Other words in each epoch, and not as many."""
+    return [
+        [said(100 * epoch + row, row % 2) for row in range(8 + 4 * epoch)] for epoch in (1, 2, 3)
+    ]
+
+
+def test_every_epoch_reads_all_of_its_words_and_says_how_many_steps_it_has() -> None:
+    corpora = {"made": dataclasses.replace(made_up()["made"], misheard=_misheard())}
+    task = TextTask(QUICK, corpora, None, 1, fabric("cpu"))
+    orders = []
+    for epoch, expected in enumerate(_misheard()):
+        random = torch.Generator().manual_seed(epoch)
+        count = task.begin(epoch, random)
+        steps = [*task.epoch(random, 1)]
+        assert len(steps) == count > 1
+        rows = [row for (part,) in steps for row in part.rows]
+        read = [tuple(ids) for row in rows for ids in row.ids]
+        assert sorted(read) == sorted(tuple(ids) for one in expected for ids in one.ids)
+        assert [part.step for (part,) in steps] == [
+            sum(int((row.targets.sum(1) > 0).sum()) for row in part.rows) for (part,) in steps
+        ]
+        assert task.begin(epoch, torch.Generator().manual_seed(epoch)) == count
+        again = [row for (part,) in task.epoch(random, 1) for row in part.rows]
+        assert [row.ids for row in again] == [row.ids for row in rows]
+        task.begin(epoch, torch.Generator().manual_seed(99))
+        orders.append([row.ids for (part,) in task.epoch(random, 1) for row in part.rows] != [
+            row.ids for row in rows
+        ])  # fmt: skip
+    assert all(orders)
+
+
+def test_a_step_in_parts_has_the_loss_of_the_whole_step() -> None:
+    recipe = msgspec.structs.replace(QUICK, dropout=0.0, batch=200)
+    task = TextTask(recipe, made_up(), None, 1, fabric("cpu"))
+    task.learner.eval()
+    random = torch.Generator().manual_seed(1)
+    task.begin(0, random)
+    whole = [
+        [task.loss(part, random, False).total for part in step] for step in task.epoch(random, 1)
+    ]
+    parts = [
+        [task.loss(part, random, False).total for part in step] for step in task.epoch(random, 3)
+    ]
+    assert max(map(len, parts)) == 3
+    for one, several in zip(whole, parts, strict=True):
+        torch.testing.assert_close(sum(several), one[0])
+
+
+def test_frozen_parts_stay_as_they_are(tmp_path: Path) -> None:
     recipe = msgspec.structs.replace(QUICK, frozen=2, epochs=1)
     before = fresh(ContextSettings()).state_dict()
-    after = text.fit(recipe, made_up(), None, 1, _quiet).model.state_dict()
+    after = fitted(recipe, tmp_path).model.state_dict()
     for name, value in before.items():
         kept = name.startswith(("embeddings.", "layers.0.", "layers.1."))
         if kept:
@@ -125,9 +231,9 @@ def test_what_is_damaged_in_the_cache_is_named(show: Path, kind: str) -> None:
 
 def test_scenes_that_another_corpus_holds_out_are_not_learned(show: Path) -> None:
     both = TextRecipe(name="both", corpora=("meld", "emorynlp"))
-    found = text_data.lessons(both)
+    found = text_data.corpora(both)
     assert [len(found[name].train) for name in both.corpora] == [2, 1]
-    alone = text_data.lessons(TextRecipe(name="alone", corpora=("emorynlp",)))
+    alone = text_data.corpora(TextRecipe(name="alone", corpora=("emorynlp",)))
     assert len(alone["emorynlp"].train) == 2
 
 
@@ -172,6 +278,30 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> N
         text_cache.recipe(str(path))
 
 
+def test_who_speaks_counts_for_the_features_of_a_table(
+    show: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = show / "quick.yaml"
+    path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
+    table = erc.load("meld")
+    several = corpus_features.featured("meld", str(path), 1, _quiet)
+    alone = {
+        split: tuple(_by_one_speaker(dialogue) for dialogue in dialogues)
+        for split, dialogues in table.splits.items()
+    }
+    monkeypatch.setattr(erc, "load", lambda _: dataclasses.replace(table, splits=alone))
+    one = corpus_features.featured("meld", str(path), 1, _quiet)
+    for first, second in zip(several.splits["test"], one.splits["test"], strict=True):
+        texts = first.features["text"], second.features["text"]
+        assert torch.equal(texts[0][0], texts[1][0])
+        assert not torch.equal(texts[0][1], texts[1][1])
+
+
+def _by_one_speaker(dialogue: Dialogue) -> Dialogue:
+    turns = tuple(dataclasses.replace(turn, speaker="A") for turn in dialogue.utterances)
+    return dataclasses.replace(dialogue, utterances=turns)
+
+
 def test_recipes_that_start_from_each_other_are_refused(tmp_path: Path) -> None:
     one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
     one.write_text(f"kind: text\nname: one\nstart: {other}\n")
@@ -189,6 +319,22 @@ def test_the_command_trains_an_encoder_into_the_cache(
     weights = list((show / "cache").rglob("text-quick-1-*.safetensors"))
     assert len(weights) == 1
     assert weights[0].name in capsys.readouterr().err.replace("\n", "")
+
+
+def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path) -> None:
+    path = show / "quick.yaml"
+    path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 2\nbatch: 40\n")
+    with stopping_after(1):
+        assert run(fit.main, [str(path)]) == 130
+    (state,) = (show / "cache").rglob("state.safetensors")
+    assert run(fit.main, [str(path)]) == 0
+    assert not state.parent.exists()
+    (made,) = (show / "cache").rglob("text-quick-1-*.safetensors")
+    cut = load_file(made)
+    made.unlink()
+    assert run(fit.main, [str(path)]) == 0
+    whole = load_file(made)
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
 
 
 def test_the_recipes_that_ship_are_right() -> None:

@@ -19,9 +19,9 @@ from gscon_live.train.corpora import meld, voices
 from gscon_live.train.corpora.voices import STATED, Clip
 from gscon_live.train.data import feature_banks
 from gscon_live.train.encoders.text import text_cache, text_data, text_features
-from gscon_live.train.encoders.text.training import TextRecipe
+from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.voice import out_of_fold, voice_cache
-from gscon_live.train.encoders.voice.training import VoiceRecipe
+from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 
 SMALL = VoiceRecipe(epochs=1, batch=8, columns=40, accelerator="cpu", threads=1)
@@ -74,14 +74,14 @@ def test_no_actor_is_heard_by_a_network_that_learned_them(
     corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: list[set[int]] = []
-    real = voice_cache.trained
+    real = voice_cache.train_voice
 
     def watched(recipe, clips, labels, *rest):  # type: ignore[no-untyped-def]
         # Which clips these are, by what they sound like.
         learned.append({int(one.sum() * 1e3) for one in clips.power[0].double()})
         return real(recipe, clips, labels, *rest)
 
-    monkeypatch.setattr(voice_cache, "trained", watched)
+    monkeypatch.setattr(voice_cache, "train_voice", watched)
     found = out_of_fold.audio_encoders(SMALL, quiet)
     assert set(found) == {one for part in out_of_fold.parts() for one in part}
     assert len({encoder.identity for encoder in found.values()}) == out_of_fold.PARTS
@@ -159,10 +159,31 @@ def test_training_dialogues_are_read_by_encoders_without_them(
     )
 
 
+def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
+    corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    learned = Learned(fresh(ContextSettings()), emotion_head(384, 7))
+    # So that it matters whether the same person goes on.
+    learned.bias.data.normal_(std=3.0)
+    real = ConversationTextEncoder
+    monkeypatch.setattr(text_features, "ConversationTextEncoder", lambda: real(learned=learned))
+    reader = text_features.Reader(TextRecipe(name="toy", corpora=("meld",), parts=2), quiet)
+    turns = [meld.Turn("A", "so", 0), meld.Turn("B", "what", 0), meld.Turn("A", "now", 0)]
+    alone = [meld.Turn("A", turn.text, 0) for turn in turns]
+    several, one = (reader.versions([said], "test")[:, 0] for said in (turns, alone))
+    np.testing.assert_array_equal(several[:, :384], one[:, :384])
+    for said, vectors in ((turns, several), (alone, one)):
+        again = real(learned=learned)
+        expected = [again.final(turn.text, turn.speaker) for turn in said]
+        np.testing.assert_allclose(vectors, expected, atol=1e-4)
+    assert not np.allclose(several, one, atol=1e-2)
+
+
 def test_a_part_of_the_dialogues_is_left_out(corpora: Path) -> None:
-    whole = text_data.lessons(TextRecipe(corpora=("meld",)))["meld"]
+    whole = text_data.corpora(TextRecipe(corpora=("meld",)))["meld"]
     rest = [
-        text_data.lessons(TextRecipe(corpora=("meld",), parts=2, left_out=part))["meld"].train
+        text_data.corpora(TextRecipe(corpora=("meld",), parts=2, left_out=part))["meld"].train
         for part in (1, 2)
     ]
     assert [one.ids for one in [*rest[1], *rest[0]]] == [one.ids for one in whole.train]
@@ -172,7 +193,7 @@ def test_a_part_of_the_dialogues_is_left_out(corpora: Path) -> None:
 def test_scenes_of_a_corpus_apart_are_not_learned_whatever_their_split(corpora: Path) -> None:
     alone = TextRecipe(corpora=("emorynlp",))
     apart = TextRecipe(corpora=("emorynlp",), apart=("meld",))
-    assert [len(text_data.lessons(one)["emorynlp"].train) for one in (alone, apart)] == [2, 1]
+    assert [len(text_data.corpora(one)["emorynlp"].train) for one in (alone, apart)] == [2, 1]
 
 
 def test_what_is_misheard_is_so_in_each_epoch_anew_and_without_prosody(corpora: Path) -> None:
@@ -182,14 +203,14 @@ def test_what_is_misheard_is_so_in_each_epoch_anew_and_without_prosody(corpora: 
         prosody=False,
         mishearing=text_features.Mishearing(errors=1.0, least=0.9, most=0.9),
     )
-    found = text_data.lessons(recipe)["meld"]
+    found = text_data.corpora(recipe)["meld"]
     assert found.train[0].sound.shape[1] == 0
-    read = [[one.ids for one in found.learned(epoch)] for epoch in range(3)]
+    read = [[one.ids for one in found.read_in(epoch)] for epoch in range(3)]
     assert read[0] != read[1] != read[2]
     assert read == [
-        [one.ids for one in text_data.lessons(recipe)["meld"].learned(epoch)] for epoch in range(3)
+        [one.ids for one in text_data.corpora(recipe)["meld"].read_in(epoch)] for epoch in range(3)
     ]
     assert [len(one.targets) for one in found.train] == [3, 3]
-    plain = text_data.lessons(TextRecipe(corpora=("meld",)))["meld"]
-    assert plain.learned(2) is plain.train
+    plain = text_data.corpora(TextRecipe(corpora=("meld",)))["meld"]
+    assert plain.read_in(2) is plain.train
     assert plain.train[0].sound.shape[1] > 0

@@ -1,6 +1,7 @@
 """Training of the voice encoder: how voices are disturbed, and that it is measured on others."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,24 +9,26 @@ import numpy as np
 import platformdirs
 import pytest
 import torch
+from interrupting import stopping_after
+from safetensors.torch import load_file
 from torch import Tensor
 
 from gscon_live.common.cli import run
-from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram
+from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
 from gscon_live.train import fit
 from gscon_live.train.corpora import voices
 from gscon_live.train.corpora.voices import STATED, Clip
 from gscon_live.train.encoders.voice import voice_cache
+from gscon_live.train.encoders.voice.augmentation import augment
 from gscon_live.train.encoders.voice.cross_validation import FOLDS
-from gscon_live.train.encoders.voice.training import (
-    Clips,
-    VoiceRecipe,
-    answer,
-    augment,
-    heard,
-    trained,
-)
+from gscon_live.train.encoders.voice.recipe import VoiceRecipe
+from gscon_live.train.encoders.voice.training import train_voice
 from gscon_live.train.encoders.voice.voice_conditions import conditions
+from gscon_live.train.encoders.voice.voice_data import Clips, answer, clips_of
+from gscon_live.train.engine.trainer import State
+from gscon_live.train.progress import Reporting
+from gscon_live.train.runs import run_folder
+from gscon_live.train.runs.run_folder import TrainingFolder
 
 STRENGTHS = ("coded", "speed", "shift", "colour", "room", "noise", "band", "hidden")
 
@@ -43,7 +46,7 @@ def recorded(count: int = 12, columns: int = 60) -> Clips:
     return Clips(torch.rand(3, count, MELS, columns) + 0.1, torch.full((count,), columns))
 
 
-def same(power: Tensor) -> Tensor:
+def unchanged(power: Tensor) -> Tensor:
     return power
 
 
@@ -57,7 +60,7 @@ def tone(pitch: float, seed: int) -> np.ndarray:
 
 def test_what_is_not_disturbed_is_a_piece_of_the_clip() -> None:
     clips = recorded()
-    seen = augment(same, clips, PLAIN)
+    seen = augment(unchanged, clips, PLAIN)
     assert seen.shape == (12, MELS, 40)
     for power, piece in zip(clips.power[0], seen, strict=True):
         # Between two columns: from where its first one lies, every column is so.
@@ -79,7 +82,7 @@ def test_what_is_not_disturbed_is_a_piece_of_the_clip() -> None:
 def test_a_short_clip_lies_somewhere_in_silence() -> None:
     torch.manual_seed(0)
     clips = Clips(torch.ones(1, 30, MELS, 60) * (torch.arange(60) < 10), torch.full((30,), 10))
-    seen = augment(same, clips, PLAIN)[:, 3]
+    seen = augment(unchanged, clips, PLAIN)[:, 3]
     assert (seen.sum(1) > 8).all()
     assert (seen.sum(1) < 11).all()
     assert len({int(one.argmax()) for one in seen}) > 5
@@ -91,22 +94,22 @@ def test_each_disturbance_does_something(strength: str) -> None:
     always = {"coded": 1.0, "room": 1.0, "band": 1.0}
     recipe = changed(**{strength: always.get(strength, getattr(VoiceRecipe(), strength))})
     torch.manual_seed(3)
-    plain = augment(same, clips, PLAIN)
+    plain = augment(unchanged, clips, PLAIN)
     torch.manual_seed(3)
-    assert (augment(same, clips, recipe) - plain).abs().amax((1, 2)).gt(0.05).any()
+    assert (augment(unchanged, clips, recipe) - plain).abs().amax((1, 2)).gt(0.05).any()
 
 
 def test_as_many_clips_come_through_codecs_as_are_asked_for() -> None:
     # What is heard as recorded is 0; through the first codec 1; through the second 2.
     power = torch.arange(3.0)[:, None, None, None].expand(3, 4000, MELS, 60)
-    seen = augment(same, Clips(power, torch.full((4000,), 60)), changed(coded=0.3))
+    seen = augment(unchanged, Clips(power, torch.full((4000,), 60)), changed(coded=0.3))
     heard_through = [(seen[:, 20, 20] - way).abs().lt(0.01).float().mean() for way in range(3)]
     assert heard_through == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
 
 
 def test_a_narrow_band_leaves_the_middle_and_takes_low_and_high() -> None:
     clips = Clips(torch.ones(1, 200, MELS, 60), torch.full((200,), 60))
-    seen = augment(same, clips, changed(band=1.0))[:, :, 20]
+    seen = augment(unchanged, clips, changed(band=1.0))[:, :, 20]
     # Mel bands 22 to 33 lie between 700 and 1500 Hz.
     torch.testing.assert_close(seen[:, 22:34], torch.ones(200, 12))
     assert (seen[:, 0] < 0.9).float().mean() > 0.7
@@ -115,7 +118,9 @@ def test_a_narrow_band_leaves_the_middle_and_takes_low_and_high() -> None:
 
 
 def test_disturbed_power_is_no_less_than_nothing() -> None:
-    seen = augment(same, recorded(40), changed(speed=0.2, shift=4, colour=4, noise=1, hidden=0))
+    seen = augment(
+        unchanged, recorded(40), changed(speed=0.2, shift=4, colour=4, noise=1, hidden=0)
+    )
     assert seen.isfinite().all()
     assert (seen >= 0).all()
 
@@ -149,15 +154,32 @@ def test_every_actor_of_ravdess_is_in_one_fold() -> None:
 SMALL = VoiceRecipe(epochs=6, batch=8, columns=40, accelerator="cpu", threads=1, hidden=0)
 
 
-def test_a_training_learns_what_can_be_heard_and_again_the_same() -> None:
-    ear = Spectrogram()
+def learned(folder: Path) -> VoiceNet:
+    """A network that has learned low and high tones."""
     sounds = [tone((200, 1500)[number % 2], number) for number in range(24)]
-    labels = torch.arange(24) % 2
-    nets = [trained(SMALL, heard(ear, sounds), labels, 2, "toy", lambda *_: None) for _ in range(2)]
-    states = [net.state_dict() for net in nets]
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    clips, labels = clips_of(Spectrogram(), sounds), torch.arange(24) % 2
+    display = Reporting(lambda *_: None)
+    return train_voice(SMALL, clips, labels, 2, TrainingFolder(folder), display, "toy")
+
+
+def same(first: VoiceNet, second: VoiceNet) -> bool:
+    other = second.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in first.state_dict().items())
+
+
+def test_a_training_learns_what_can_be_heard_and_again_the_same(tmp_path: Path) -> None:
+    first, again = (learned(tmp_path / name) for name in ("first", "again"))
+    assert same(first, again)
     for number in (100, 101):
-        assert answer(nets[0], ear, tone((200, 1500)[number % 2], number)).argmax() == number % 2
+        sound = tone((200, 1500)[number % 2], number)
+        assert answer(first, Spectrogram(), sound).argmax() == number % 2
+
+
+@pytest.mark.parametrize("epoch", [1, 5])
+def test_an_interrupted_training_goes_on_to_the_same_network(tmp_path: Path, epoch: int) -> None:
+    with stopping_after(epoch), pytest.raises(KeyboardInterrupt):
+        learned(tmp_path / "cut")
+    assert same(learned(tmp_path / "whole"), learned(tmp_path / "cut"))
 
 
 @pytest.fixture
@@ -178,26 +200,21 @@ def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+WORDS = ["voice", "epochs=6", "folds=2", "batch=8", "columns=40", "threads=1", "accelerator=cpu"]
+
+
 def test_the_command_measures_folds_and_writes_an_encoder(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: list[int] = []
-    real = voice_cache.trained
+    real = voice_cache.train_voice
 
     def watched(recipe, clips, *rest):  # type: ignore[no-untyped-def]
-        if len(learned) == 1 and not interrupted:
-            interrupted.append(True)
-            raise KeyboardInterrupt
         learned.append(len(clips.lengths))
         return real(recipe, clips, *rest)
 
-    interrupted: list[bool] = []
-    monkeypatch.setattr(voice_cache, "trained", watched)
-    words = ["epochs=6", "folds=2", "batch=8", "columns=40", "threads=1", "accelerator=cpu"]
-    assert run(fit.main, ["voice", *words]) == 130
-    assert not Path("runs/voice").exists()
-    # It goes on with the network that it was at.
-    assert run(fit.main, ["voice", *words]) == 0
+    monkeypatch.setattr(voice_cache, "train_voice", watched)
+    assert run(fit.main, WORDS) == 0
     # Of 52 clips, a fold leaves out four actors' eight; the encoder learns 17 actors'.
     assert learned == [44, 44, 34]
     card = json.loads(Path("runs/voice/voice.json").read_text())
@@ -209,3 +226,38 @@ def test_the_command_measures_folds_and_writes_an_encoder(
     assert card["by_gender"]["women"]["count"] == card["by_gender"]["men"]["count"] == 8
     assert card["test"]["count"] == 8
     assert Path("runs/voice/voice.safetensors").is_file()
+    # What was trained is not trained again.
+    assert run(fit.main, WORDS) == 0
+    assert len(learned) == 3
+
+
+def test_the_command_goes_on_with_the_epoch_that_it_was_at(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = corpus / "cache" / "voice"
+    begun: list[int] = []
+    real = run_folder.TrainingFolder.read
+
+    def watched(folder: TrainingFolder) -> State | None:
+        state = real(folder)
+        begun.append(state.epoch if state else 0)
+        return state
+
+    monkeypatch.setattr(run_folder.TrainingFolder, "read", watched)
+    with stopping_after(4):
+        assert run(fit.main, [*WORDS, "folds=1"]) == 130
+    (training,) = cache.glob("*.training")
+    assert (training / "state.safetensors").is_file()
+    assert not Path("runs/voice").exists()
+    assert run(fit.main, [*WORDS, "folds=1"]) == 0
+    assert begun == [0, 4, 0]
+    cut = load_file("runs/voice/voice.safetensors")
+    assert {path.suffix for path in cache.iterdir()} <= {".safetensors", ".lock"}
+    nets = {path.name: load_file(path) for path in cache.glob("*.safetensors")}
+    shutil.rmtree(corpus / "cache")
+    assert run(fit.main, [*WORDS, "folds=1"]) == 0
+    whole = load_file("runs/voice/voice.safetensors")
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    for name, net in nets.items():
+        never_cut = load_file(cache / name)
+        assert all(torch.equal(never_cut[key], net[key]) for key in net)

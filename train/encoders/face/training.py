@@ -1,0 +1,165 @@
+"""Training of the face encoder on FER2013."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.nn import functional
+
+from gscon_live.model.encoders.face.face_encoder import FaceNet, read
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.corpora import fer2013
+from gscon_live.train.encoders.face.augmentation import augment
+from gscon_live.train.encoders.face.recipe import FaceRecipe
+from gscon_live.train.engine.devices import fabric, threads
+from gscon_live.train.engine.losses import Terms
+from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
+from gscon_live.train.install import save_encoder
+from gscon_live.train.progress import Display
+from gscon_live.train.runs.resumable import train_in
+from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.scoring.metrics import Scores, score
+from gscon_live.train.trainables import Trainable
+
+
+@dataclass(frozen=True)
+class FaceResult:
+    """The network of the best epoch, and its scores on validation and test."""
+
+    net: FaceNet
+    best_epoch: int
+    validation: Scores
+    test: Scores
+
+
+class FaceTrainable(Trainable[FaceRecipe]):
+    """The face encoder."""
+
+    recipe = FaceRecipe
+    ships_as = "face"
+
+    def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
+        run = Run(folder / "training")
+        run.refuse_other(recipe, ("ship",))
+        weights = folder / f"{recipe.name}.safetensors"
+        training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
+        if training.finished:
+            display.report(1, 1, "face encoder: finished before")
+            return weights
+        with threads(recipe.threads):
+            on = fabric(recipe.accelerator, precision=recipe.precision)
+            task = FaceTask(recipe, on)
+            # Not before: where the faces are not there, no run is left behind.
+            run.begin(recipe)
+            with run.alone():
+                result = train_face(task, training, display)
+                save_encoder(result.net, _card(recipe, result), weights)
+                training.finish()
+        return weights
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a step: training faces, by their rows, and how many faces the step has."""
+
+    rows: Tensor
+    step: int
+
+
+class FaceTask(Task[Part]):
+    """The face encoder in training. Raises `InputError` where the faces are not there."""
+
+    def __init__(self, recipe: FaceRecipe, on: Fabric) -> None:
+        self.recipe, self.on = recipe, on
+        train, self.validation = fer2013.load("train"), fer2013.load("validation")
+        torch.manual_seed(recipe.seed)
+        self.net = FaceNet(recipe.dropout)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learner = self.net
+        draw = torch.Generator().manual_seed(recipe.seed)
+        chosen = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
+        self._pixels = on.to_device(torch.from_numpy(train.pixels)[chosen])
+        self._labels = on.to_device(torch.from_numpy(train.labels)[chosen])
+        self.steps = -(-len(chosen) // recipe.batch)
+
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
+        order = self.on.to_device(torch.randperm(len(self._labels), generator=random))
+        for rows in torch.split(order, self.recipe.batch):
+            yield [Part(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
+
+    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+        faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
+        with self.on.autocast():
+            _, logits = self.net(faces)
+        labels, smoothing = self._labels[part.rows], self.recipe.label_smoothing
+        lost = functional.cross_entropy(
+            logits.float(), labels, label_smoothing=smoothing, reduction="sum"
+        )
+        return Terms(lost / part.step, {}, {})
+
+    def scores(self) -> dict[str, float]:
+        accuracy = evaluate(self.net, self.validation).accuracy
+        return {"validation_accuracy": accuracy, SELECTS: accuracy}
+
+    def groups(self, plan: Plan) -> list[ParameterGroup]:
+        """Biases and the parameters of normalisations are not decayed."""
+        parameters = [*self.net.parameters()]
+        return [
+            ParameterGroup(
+                [one for one in parameters if one.dim() > 1], plan.learning_rate, plan.weight_decay
+            ),
+            ParameterGroup([one for one in parameters if one.dim() < 2], plan.learning_rate, 0.0),
+        ]
+
+
+def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> FaceResult:
+    """Trains, or goes on from where the folder's state is; selects the epoch on PublicTest, and
+    scores PrivateTest once."""
+    recipe = task.recipe
+    plan = Plan(
+        seed=recipe.seed,
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warm_up=recipe.warm_up,
+        optimiser="sgd",
+        momentum=recipe.momentum,
+        clip=5.0,
+        average=recipe.average,
+    )
+    state = train_in(
+        training, task, plan, task.on, display, "face encoder", figure="validation_accuracy"
+    )
+    net = task.net.cpu()
+    test = fer2013.load("test")
+    return FaceResult(net, state.best_epoch, evaluate(net, task.validation), evaluate(net, test))
+
+
+def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
+    """Scores of the network on faces, each read as it is live."""
+    net.eval()
+    device = next(net.parameters()).device
+    parts = torch.split(torch.from_numpy(faces.pixels), 512)
+    with torch.inference_mode():
+        answers = [read(net, _scaled(part.to(device)))[1].cpu() for part in parts]
+    return score(torch.cat(answers).double().numpy(), faces.labels, EMOTIONS)
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    """Faces uint8 [n, 48, 48] as the network takes them."""
+    return pixels[:, None].float() / 255
+
+
+def _card(recipe: FaceRecipe, result: FaceResult) -> dict[str, object]:
+    return {
+        "name": "face-cnn",
+        "data": "FER2013: Training to train, PublicTest to select the epoch, PrivateTest once.",
+        "note": "Faces found on the web, labelled by others: what is shown, not what is felt.",
+        "recipe": recipe,
+        "best_epoch": result.best_epoch,
+        "validation": result.validation,
+        "test": result.test,
+    }

@@ -1,0 +1,63 @@
+"""Text encoders as they are trained by command, and what of one ships."""
+
+from pathlib import Path
+
+from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.text.context_encoder import ContextSettings
+from gscon_live.model.encoders.text.text_encoder import Learned
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.recipe import TextRecipe
+from gscon_live.train.install import save_encoder
+from gscon_live.train.progress import Display, Report
+from gscon_live.train.recipes import seeds
+from gscon_live.train.trainables import Trainable
+
+
+class TextTrainable(Trainable[TextRecipe]):
+    """Text encoders, with several seeds, into the user's cache."""
+
+    recipe = TextRecipe
+    ships_as = "text"
+
+    def resolved(self, recipe: TextRecipe) -> TextRecipe:
+        text_cache.check(recipe)
+        return recipe
+
+    def fit(self, recipe: TextRecipe, folder: Path, display: Display) -> Path:
+        """Gives the last seed's weights in the cache; where an encoder is to ship, the first
+        seed's as they ship, in the run's folder."""
+        trained = [text_cache.trained(recipe, seed, display.report) for seed in seeds(recipe)]
+        if recipe.ship:
+            return _save(recipe, recipe.first_seed, display.report, folder)
+        return trained[-1]
+
+
+def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
+    """Writes what a trained encoder has learned, in half precision, and its card; gives the
+    weights' path.
+
+    Raises:
+        InputError: the recipe is not one of a text encoder that can ship: it has no head that
+            answers for MELD from words alone, its embeddings are not the sentence encoder's, or it
+            looks at the conversation in another way.
+    """
+    first = recipe
+    while first.start is not None and first.frozen >= 0:
+        first = text_cache.recipe(first.start)
+    if first.frozen < 0 or recipe.context != ContextSettings():
+        raise InputError(
+            f"recipe {recipe.name!r}: what ships has the sentence encoder's embeddings and its own "
+            "context; leave out `frozen: -1` and `context`"
+        )
+    model, head = text_cache.with_head(recipe, seed, "meld", report)
+    card = {
+        "name": "text-context",
+        "data": f"Training splits of {', '.join(recipe.corpora)}"
+        f"{f', after the recipe {recipe.start}' if recipe.start else ''}.",
+        "note": "Laid over all-MiniLM-L6-v2, whose embeddings it keeps; half precision. Words and "
+        "turns were the corpora's own, some with a recogniser's errors, which were simulated.",
+        "recipe": recipe,
+        "seed": seed,
+        "validation": text_cache.validation(recipe, seed),
+    }
+    return save_encoder(Learned(model, head).half(), card, folder / f"{recipe.name}.safetensors")

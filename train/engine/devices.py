@@ -1,0 +1,53 @@
+"""What a training calculates on: devices, precision, and the number of threads."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from gscon_live.common.errors import InputError
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+Accelerator = Literal["auto", "cpu", "cuda"]
+
+
+def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true") -> Fabric:
+    """The devices to train on. Started by `torchrun`, its processes are taken, one device each.
+
+    Raises:
+        InputError: there are no such devices, or they cannot calculate in this precision.
+    """
+    nodes = 1
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    cuda = torch.cuda.is_available() and accelerator != "cpu"
+    if accelerator == "cuda" and not cuda:
+        raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
+    if cuda and devices > torch.cuda.device_count():
+        raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
+    if precision == "16-mixed" and not cuda:
+        raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
+    made = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        precision=precision,
+    )
+    made.launch()
+    return made
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Within it, so many threads calculate."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

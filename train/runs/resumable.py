@@ -1,0 +1,120 @@
+"""Trainings that are watched, and that go on where they were interrupted."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from lightning_fabric import Fabric
+
+from gscon_live.train.engine.trainer import Plan, State, Task, train
+from gscon_live.train.progress import Display
+from gscon_live.train.runs.run_folder import TrainingFolder
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+P = TypeVar("P")
+
+
+def train_in(
+    folder: TrainingFolder,
+    task: Task[P],
+    plan: Plan,
+    on: Fabric,
+    display: Display,
+    title: str,
+    *,
+    figure: str | None = "validation_weighted_f1",
+    log: bool = True,
+) -> State:
+    """Trains to the end, from the state in a folder where there is one, and leaves the weights that
+    are kept in place.
+
+    Args:
+        folder: each epoch's state and history are written there; the state stays until
+            `TrainingFolder.finish`.
+        task: in its first state.
+        plan: the same as when the training began.
+        on: the devices.
+        display: where progress is shown.
+        title: says what is trained.
+        figure: the score of an epoch that is shown; None: there is none.
+        log: write a TensorBoard log, too.
+
+    Raises:
+        InputError: the state is damaged, or that of another network.
+        Failure: the losses are not finite.
+    """
+    state = folder.read() or State(precision=on.strategy.precision.state_dict())
+    watch = None
+    if on.is_global_zero:
+        board = folder.board(state.epoch) if log else None
+        watch = _Follower(title, plan.epochs, folder, display, state.epoch, figure, board)
+    try:
+        state = train(task, plan, on, state, watch)
+    finally:
+        if watch is not None:
+            watch.close()
+    task.learner.load_state_dict(state.best)
+    return state
+
+
+class _Follower:
+    """Writes down every epoch, and shows how the training goes; see
+    `train.engine.trainer.Watch`."""
+
+    def __init__(
+        self,
+        title: str,
+        epochs: int,
+        folder: TrainingFolder,
+        display: Display,
+        done: int,
+        figure: str | None,
+        board: "SummaryWriter | None",
+    ) -> None:
+        self._title, self._epochs, self._folder, self._display = title, epochs, folder, display
+        self._figure, self._board = figure, board
+        self._line = f"{title}: epoch {done} of {epochs}"
+        self._shown = time.monotonic()
+        self._steps = (0, 1)
+
+    def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
+        self._steps = (done, total)
+        self._display.report(min(done, total), total, self._line)
+        # Looking at the losses waits for the device, so it is done twice a second and no oftener.
+        if self._display.shows and time.monotonic() - self._shown > 0.5:
+            self._shown = time.monotonic()
+            self._display.live(f"{self._line.partition(', loss')[0]}, now {_shortened(means())}")
+
+    def epoch(self, state: State) -> None:
+        figures = state.history[-1]
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(name.replace("_", "/", 1), value, state.epoch)
+            self._board.flush()
+        self._folder.write(state)
+        parts = [f"{self._title}: epoch {state.epoch} of {self._epochs}"]
+        if self._figure is not None:
+            reached = [epoch[self._figure] for epoch in state.history]
+            parts.append(
+                f"validation {reached[-1]:.4f} (best {reached[state.best_epoch - 1]:.4f}, "
+                f"epoch {state.best_epoch})"
+            )
+        self._line = ", ".join([*parts, _shortened(figures)])
+        self._display.report(*self._steps, self._line)
+
+    def close(self) -> None:
+        """Closes the log."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _shortened(figures: dict[str, float]) -> str:
+    """The losses and cosines in short."""
+    shown = ("loss", "loss_final", "loss_ssc", "loss_gdc")
+    return ", ".join(
+        f"{name.removeprefix('loss_').replace('_', ' ')} {value:.3f}"
+        for name, value in figures.items()
+        if name in shown or name.startswith("cosine_")
+    )
