@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
+from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
 from gscon_live.train import install
 from gscon_live.train.progress import progress
@@ -35,7 +36,8 @@ def main(words: Sequence[str]) -> None:
         "python -m train.fit",
         "Trains a model by a recipe. Corpora are read from the folder GSCON_DATA "
         "(default ../shared/data); features are kept in the user's cache; results go to "
-        "runs/<name>/. With ship=true they also become the weights in model/weights.",
+        "runs/<name>/. Interrupted, the same command goes on with the epoch that it was at. With "
+        "ship=true they also become the weights in model/weights.",
         EXAMPLES,
     )
     arguments.add_argument(
@@ -48,6 +50,10 @@ def main(words: Sequence[str]) -> None:
         name, overrides = "live", [name, *overrides]
     chosen = recipe(name, overrides)
     training = trainable(chosen.kind)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not training.several_processes:
+        raise InputError(
+            f"kind {chosen.kind}: it is trained by one process; start it without torchrun"
+        )
     terminate_like_interrupt()
     torch.set_num_threads(1)
     # Of several processes that train together, the first one speaks.

@@ -48,6 +48,8 @@ class Trainable(ABC, Generic[R]):
     recipe: ClassVar[type]
     #: The name that its weights have among those that ship; None: the recipe's.
     ships_as: ClassVar[str | None] = None
+    #: Whether several processes may train it together.
+    several_processes: ClassVar[bool] = False
 
     def resolved(self, recipe: R) -> R:
         """The recipe with every value that was left open.

@@ -32,14 +32,14 @@ def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "
         raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
     if precision == "16-mixed" and not cuda:
         raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
-    made = Fabric(
+    on = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
         num_nodes=nodes,
         precision=precision,
     )
-    made.launch()
-    return made
+    on.launch()
+    return on
 
 
 @contextmanager

@@ -205,8 +205,12 @@ def train(
 
 def _optimiser(groups: Sequence[ParameterGroup], plan: Plan) -> torch.optim.Optimizer:
     settings = [
-        {"params": [*one.parameters], "lr": one.learning_rate, "weight_decay": one.weight_decay}
-        for one in groups
+        {
+            "params": [*group.parameters],
+            "lr": group.learning_rate,
+            "weight_decay": group.weight_decay,
+        }
+        for group in groups
     ]
     if plan.optimiser == "sgd":
         return torch.optim.SGD(settings, momentum=plan.momentum, nesterov=True)
@@ -313,19 +317,14 @@ def copied(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    parameters = [one for group in optimiser.param_groups for one in group["params"]]
     values: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.optimiser.items():
+        place, _, name = key.partition(".")
+        values.setdefault(int(place), {})[name] = value
     try:
-        for key, value in state.optimiser.items():
-            place, _, name = key.partition(".")
-            parameter = parameters[int(place)]
-            if value.shape == parameter.shape:
-                # Laid out like the parameter, since kernels may round in another way otherwise.
-                value = torch.empty_like(parameter, device=value.device).copy_(value)
-            values.setdefault(int(place), {})[name] = value
         network.load_state_dict(state.network)
         optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
-    except (RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError) as error:
         raise InputError(
             "the state of the interrupted training does not fit the network, which has changed "
             "since; delete the folder of the training to begin anew"

@@ -27,6 +27,7 @@ class Conversations(Trainable[ConversationRecipe]):
     """A network on a corpus of conversations, with several seeds, on one device or several."""
 
     recipe = ConversationRecipe
+    several_processes = True
 
     def resolved(self, recipe: ConversationRecipe) -> ConversationRecipe:
         return resolved(recipe)

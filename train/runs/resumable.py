@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lightning_fabric import Fabric
 
+from gscon_live.common.errors import InputError
 from gscon_live.train.engine.trainer import Plan, State, Task, train
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.run_folder import TrainingFolder
@@ -52,6 +53,8 @@ def train_in(
         watch = _Follower(title, plan.epochs, folder, display, state.epoch, figure, board)
     try:
         state = train(task, plan, on, state, watch)
+    except InputError as error:
+        raise InputError(f"training {folder.folder}: {error}") from error
     finally:
         if watch is not None:
             watch.close()

@@ -106,12 +106,11 @@ class FaceTask(Task[Part]):
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """Biases and the parameters of normalisations are not decayed."""
-        parameters = [*self.net.parameters()]
+        matrices = [p for p in self.net.parameters() if p.dim() > 1]
+        vectors = [p for p in self.net.parameters() if p.dim() < 2]
         return [
-            ParameterGroup(
-                [one for one in parameters if one.dim() > 1], plan.learning_rate, plan.weight_decay
-            ),
-            ParameterGroup([one for one in parameters if one.dim() < 2], plan.learning_rate, 0.0),
+            ParameterGroup(matrices, plan.learning_rate, plan.weight_decay),
+            ParameterGroup(vectors, plan.learning_rate, 0.0),
         ]
 
 

@@ -55,8 +55,8 @@ def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpu
     identity = f"{sentences.encoders['text']}|{contexts.encoders['text']}"
     splits = {
         split: tuple(
-            one.with_text(torch.cat([one.features["text"], other.features["text"]], -1))
-            for one, other in zip(rows, contexts.splits[split], strict=True)
+            dialogue.with_text(torch.cat([dialogue.features["text"], other.features["text"]], -1))
+            for dialogue, other in zip(rows, contexts.splits[split], strict=True)
         )
         for split, rows in sentences.splits.items()
     }
@@ -130,4 +130,5 @@ def _speakers(dialogue: Dialogue) -> list[int]:
 
 
 def _utterances(table: Table) -> list[Utterance]:
-    return [turn for rows in table.splits.values() for one in rows for turn in one.utterances]
+    dialogues = [dialogue for rows in table.splits.values() for dialogue in rows]
+    return [utterance for dialogue in dialogues for utterance in dialogue.utterances]

@@ -132,7 +132,7 @@ def _disturbed(
 
 
 def _silent(dialogues: list[Written]) -> list[Written]:
-    return [dataclasses.replace(one, sound=one.sound[:, :0]) for one in dialogues]
+    return [dataclasses.replace(silent, sound=silent.sound[:, :0]) for silent in dialogues]
 
 
 def _sentences() -> list[Written]:
@@ -147,14 +147,14 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     return functional.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None].float()
 
 
-def written(one: Dialogue, table: Table) -> Written:
+def written(dialogue: Dialogue, table: Table) -> Written:
     """A dialogue of a table as it is written."""
-    labels = torch.tensor([utterance.label for utterance in one.utterances])
+    labels = torch.tensor([utterance.label for utterance in dialogue.utterances])
     return Written(
-        [utterance.text for utterance in one.utterances],
-        speakers_by_appearance([utterance.speaker for utterance in one.utterances]),
+        [utterance.text for utterance in dialogue.utterances],
+        speakers_by_appearance([utterance.speaker for utterance in dialogue.utterances]),
         one_hot(labels, len(table.labels)),
-        sounds(one),
+        sounds(dialogue),
     )
 
 
@@ -186,11 +186,11 @@ def sounds(dialogue: Dialogue) -> Tensor:
     """The prosody of a dialogue's utterances, each value beside its difference from the speaker's
     mean so far, float32 [U, 16]; zero where it was not measured."""
     relative, rows = SpeakerRelative(), []
-    for one in dialogue.utterances:
-        if one.prosody is None:
+    for utterance in dialogue.utterances:
+        if utterance.prosody is None:
             rows.append(np.zeros(2 * len(PROSODY), np.float32))
         else:
-            rows.append(relative(np.asarray(one.prosody, np.float32), one.speaker))
+            rows.append(relative(np.asarray(utterance.prosody, np.float32), utterance.speaker))
     return torch.from_numpy(np.stack(rows))
 
 

@@ -61,8 +61,8 @@ class Reader:
         for version in range(1, VARIANTS):
             draw = Random(f"{split} {version}")
             heard = [
-                Said(*disturbed(one.texts, one.speakers, how, self._recogniser, draw))
-                for one in map(Said.of, dialogues)
+                Said(*disturbed(said.texts, said.speakers, how, self._recogniser, draw))
+                for said in map(Said.of, dialogues)
             ]
             versions.append(self._vectors(heard, split, f"disturbed, version {version}"))
         return np.stack(versions, 1)
@@ -72,25 +72,25 @@ class Reader:
         draw = Random(f"{split} at {rate}")
         heard = [
             dataclasses.replace(
-                one, texts=[self._recogniser.mishear(text, rate, draw) for text in one.texts]
+                said, texts=[self._recogniser.mishear(text, rate, draw) for text in said.texts]
             )
-            for one in map(Said.of, dialogues)
+            for said in map(Said.of, dialogues)
         ]
         return self._vectors(heard, split, f"{rate:.0%} of them wrong")
 
     def _vectors(self, dialogues: list[Said], split: str, what: str) -> Vectors:
-        texts = [text for one in dialogues for text in one.texts]
+        texts = [text for said in dialogues for text in said.texts]
         sentence = self.encoder.sentence
         sentences = text_vectors(sentence.identity, lambda: sentence, texts, self._report)
         speaking = self._speaking(split)
-        turns = "\n".join(f"{one.speakers} {one.texts}" for one in dialogues)
-        key = "\n".join([*(one.identity for one in speaking), str(split == "train"), turns])
+        turns = "\n".join(f"{said.speakers} {said.texts}" for said in dialogues)
+        key = "\n".join([*(encoder.identity for encoder in speaking), str(split == "train"), turns])
 
         def make() -> dict[str, NDArray[np.generic]]:
             rows = []
-            for place, one in enumerate(dialogues):
+            for place, said in enumerate(dialogues):
                 speaker = speaking[self._parts[place]] if split == "train" else speaking[0]
-                rows.append(speaker.says(one.texts, one.speakers))
+                rows.append(speaker.says(said.texts, said.speakers))
                 self._report(place + 1, len(dialogues), f"words of {split}, {what}")
             return {"said": np.concatenate(rows)}
 

@@ -17,14 +17,14 @@ def cut(sizes: Sequence[int], most: int, draw: Random) -> list[slice]:
     """
     if sum(sizes) <= most:
         return [slice(0, len(sizes))]
-    made, first, length = [], 0, 0
+    stretches, first, length = [], 0, 0
     limit = draw.randint(most // 3, most)
     for place, size in enumerate(sizes):
         if place > first and length + size > limit:
-            made.append(slice(first, place))
+            stretches.append(slice(first, place))
             first, length, limit = place, 0, most
         length += size
-    return [*made, slice(first, len(sizes))]
+    return [*stretches, slice(first, len(sizes))]
 
 
 def filled(pieces: Sequence[T], size: Callable[[T], int], most: int, draw: Random) -> list[list[T]]:
@@ -39,12 +39,12 @@ def filled(pieces: Sequence[T], size: Callable[[T], int], most: int, draw: Rando
     order = list(pieces)
     draw.shuffle(order)
     sized = [(size(piece) + draw.random() * 16, piece) for piece in order]
-    made: list[list[T]] = [[]]
+    batches: list[list[T]] = [[]]
     longest = 0
     for _, piece in sorted(sized, key=lambda pair: pair[0]):
         longest = max(longest, size(piece))
-        if made[-1] and longest * (len(made[-1]) + 1) > most:
-            made.append([])
+        if batches[-1] and longest * (len(batches[-1]) + 1) > most:
+            batches.append([])
             longest = size(piece)
-        made[-1].append(piece)
-    return made
+        batches[-1].append(piece)
+    return batches
