@@ -104,6 +104,22 @@ def test_a_seed_is_finished_when_its_checkpoint_is_there_and_its_state_gone(tmp_
     assert (tmp_path / "history.jsonl").is_file()
 
 
+def test_a_training_with_other_results_is_finished_when_these_are_there(tmp_path: Path) -> None:
+    results = [tmp_path / "mine.safetensors", tmp_path / "mine.json"]
+    folder = TrainingFolder(tmp_path / "training", results)
+    folder.write(State(network={"a": torch.ones(1)}))
+    for path in results:
+        assert not folder.finished
+        path.touch()
+    assert not folder.finished
+    folder.finish()
+    assert folder.finished
+    folder.remove()
+    folder.remove()
+    assert not folder.folder.exists()
+    assert all(path.is_file() for path in results)
+
+
 def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
     run = Run(tmp_path / "mine")
     run.refuse_other(Recipe())
