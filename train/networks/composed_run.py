@@ -7,15 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from lightning_fabric import Fabric
 
 from gscon_live.common.files import write_whole
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card
 from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.engine.trainer import SELECTS, Plan, State
 from gscon_live.train.networks import composed_task
-from gscon_live.train.networks.composed_task import FusionRecipe, FusionResult, Material, architecture
+from gscon_live.train.networks.composed_task import (
+    FusionRecipe,
+    FusionResult,
+    Material,
+    architecture,
+)
+from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.provenance import provenance
+from gscon_live.train.runs.resumable import train_in
+from gscon_live.train.runs.run_folder import Run, TrainingFolder
 from gscon_live.train.scoring.encoder_scores import encoder_scores
 from gscon_live.train.trainables import Trainable
 
@@ -72,21 +82,50 @@ class ComposedConversations(Trainable[FusionRecipe]):
         return composed_task.resolved(recipe)
 
     def fit(self, recipe: FusionRecipe, folder: Path, display: Display) -> Path:
-        material = composed_task.material(recipe, display.report)
-        trained = [
-            composed_task.fit(recipe, material, seed, display.report)
+        run = Run(folder / "training")
+        run.refuse_other(recipe, ("ship",))
+        weights = folder / f"{recipe.name}.safetensors"
+        results = [weights.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
+        trainings = {
+            seed: TrainingFolder(run.folder / f"seed-{seed}", results)
             for seed in range(1, recipe.seeds + 1)
-        ]
-        return save(trained, recipe, material, folder)
+        }
+        if all(training.finished for training in trainings.values()):
+            display.report(1, 1, f"{recipe.name}: finished before")
+            return weights
+        material = composed_task.material(recipe, display.report)
+        # Not before: where a corpus is not there, no run is left behind.
+        run.begin(recipe)
+        with run.alone():
+            trained = []
+            for seed, training in trainings.items():
+
+                def resumed(
+                    task: ConversationTask,
+                    plan: Plan,
+                    on: Fabric,
+                    training: TrainingFolder = training,
+                ) -> State:
+                    title = f"seed {plan.seed}"
+                    return train_in(training, task, plan, on, display, title, figure=SELECTS)
+
+                trained.append(composed_task.fit(recipe, material, seed, display.report, resumed))
+            save(trained, recipe, material, folder)
+            for training in trainings.values():
+                training.finish()
+        return weights
 
 
-def save(trained: Sequence[FusionResult], recipe: FusionRecipe, given: Material, folder: Path) -> Path:
+def save(
+    trained: Sequence[FusionResult], recipe: FusionRecipe, given: Material, folder: Path
+) -> Path:
     """Writes all trainings into a run's folder, the best on validation as the run's checkpoint; and
     how their weighted F1 on validation went, by seed, in `history.json`."""
-    best = max(trained, key=lambda one: one.selection)
-    for one in trained if len(trained) > 1 else ():
-        _save(folder / f"seed-{one.seed}" / recipe.name, one, [one], recipe, given)
-    history = {str(one.seed): one.history for one in trained}
+    best = max(trained, key=lambda result: result.selection)
+    for result in trained if len(trained) > 1 else ():
+        stem = folder / f"seed-{result.seed}" / recipe.name
+        _save(stem, result, [result], recipe, given)
+    history = {str(result.seed): result.history for result in trained}
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "history.json", msgspec.json.encode(history) + b"\n")
     return _save(folder / recipe.name, best, trained, recipe, given)
@@ -99,7 +138,7 @@ def over_seeds(trained: Sequence[FusionResult]) -> dict[str, dict[str, dict[str,
     for subset in trained[0].scores["test"]:
         table[subset] = {}
         for figure in figures:
-            values = [getattr(one.scores["test"][subset], figure) for one in trained]
+            values = [getattr(result.scores["test"][subset], figure) for result in trained]
             table[subset][figure] = {
                 "mean": statistics.fmean(values),
                 "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
@@ -108,7 +147,11 @@ def over_seeds(trained: Sequence[FusionResult]) -> dict[str, dict[str, dict[str,
 
 
 def _save(
-    stem: Path, best: FusionResult, trained: Sequence[FusionResult], recipe: FusionRecipe, given: Material
+    stem: Path,
+    best: FusionResult,
+    trained: Sequence[FusionResult],
+    recipe: FusionRecipe,
+    given: Material,
 ) -> Path:
     scores: dict[str, Any] = dict(msgspec.to_builtins(best.scores["test"]))
     scores["validation"] = msgspec.to_builtins(best.scores["validation"])
@@ -127,7 +170,7 @@ def _save(
         temperatures=best.calibration.own,
         data=_DATA.format(audio=recipe.audio, visual=recipe.visual),
         split=_SPLIT,
-        seeds=[one.seed for one in trained],
+        seeds=[result.seed for result in trained],
         scores=scores,
         notes=[
             *_NOTES,

@@ -8,7 +8,8 @@ from made_corpus import corpus
 
 from gscon_live.model.labels import MODALITIES
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.trainer import fabric, train
+from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask, Part
 
