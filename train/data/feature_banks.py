@@ -19,9 +19,7 @@ from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.train.corpora import corpus, fer2013, voices
 from gscon_live.train.data import cache
-
-#: Told (done, in all, what).
-Report = Callable[[int, int, str], None]
+from gscon_live.train.progress import Report
 
 #: Versions of each clip and face: the first as it is, the others disturbed.
 VARIANTS = 3

@@ -19,10 +19,10 @@ import msgspec
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.configs import loader
-from gscon_live.train.data.feature_banks import Report
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.networks.evaluate_run import finished
 from gscon_live.train.networks.recipe import CHANGES_NOTHING, ConversationRecipe, text_seed
+from gscon_live.train.progress import Report
 from gscon_live.train.recipes import recipe, seeds
 from gscon_live.train.runs.run_folder import RUNS, Run
 

@@ -18,7 +18,7 @@ from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.train.corpora import meld
 from gscon_live.train.data.composed import Agreement, ComposedCorpus, ComposedSplit
-from gscon_live.train.data.feature_banks import Report, face_bank, voice_bank
+from gscon_live.train.data.feature_banks import face_bank, voice_bank
 from gscon_live.train.encoders.text import text_cache as encoders
 from gscon_live.train.encoders.text.text_features import Reader
 from gscon_live.train.encoders.voice import out_of_fold
@@ -34,6 +34,7 @@ from gscon_live.train.networks.recipe import (
     plan,
 )
 from gscon_live.train.networks.task import ConversationTask, class_weights
+from gscon_live.train.progress import Report
 from gscon_live.train.scoring.calibration import Calibration
 from gscon_live.train.scoring.composed_scores import (
     SubsetScores,

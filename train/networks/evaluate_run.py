@@ -16,7 +16,7 @@ from gscon_live.common.files import write_whole
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Checkpoint, presence
 from gscon_live.train.corpora.dataset import FeaturedCorpus
-from gscon_live.train.data.feature_banks import Report
+from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring import agreement, figures
 from gscon_live.train.scoring.agreement import Structures

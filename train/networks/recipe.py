@@ -13,11 +13,11 @@ from gscon_live.train.balance import old_settings
 from gscon_live.train.corpora import pickles
 from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.data.feature_banks import Report
 from gscon_live.train.encoders.text import corpus_features
 from gscon_live.train.engine.devices import Precision
 from gscon_live.train.engine.gradient_scaling import Scaled
 from gscon_live.train.engine.trainer import Keep, Plan
+from gscon_live.train.progress import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 # Bounded, so that infinities are refused; NaN is outside of all bounds.

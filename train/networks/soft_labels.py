@@ -23,11 +23,11 @@ from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data import cache
-from gscon_live.train.data.feature_banks import Report
 from gscon_live.train.encoders.text.text_data import one_hot
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, material, plan, text_seed
 from gscon_live.train.networks.task import ConversationTask
+from gscon_live.train.progress import Report
 from gscon_live.train.scoring.measure import predict
 
 #: Changes when the same recipe would give other soft labels.
