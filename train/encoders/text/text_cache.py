@@ -23,7 +23,7 @@ from gscon_live.train.encoders.text import training
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import corpora
 from gscon_live.train.progress import Report, Reporting
-from gscon_live.train.recipes import written
+from gscon_live.train.recipes import as_written
 from gscon_live.train.runs.run_folder import TrainingFolder
 
 #: Changes when the same recipe would give another encoder or other features.
@@ -34,7 +34,7 @@ _HEADS = "heads."
 
 def recipe(name_or_path: str) -> TextRecipe:
     """The recipe of a text encoder. Raises `InputError` naming what is wrong in it."""
-    chosen = written(name_or_path, TextRecipe)
+    chosen = as_written(name_or_path, TextRecipe)
     check(chosen)
     return chosen
 
@@ -62,7 +62,7 @@ def check(chosen: TextRecipe) -> None:
             )
         if last.start is None:
             return
-        before = written(last.start, TextRecipe)
+        before = as_written(last.start, TextRecipe)
         if before in chain:
             raise InputError(f"recipe {last.name!r}: it starts from itself; give another start")
         chain.append(before)
