@@ -1,8 +1,8 @@
 """Folders of runs: `runs/<name>/` with `recipe.json`, and a folder for each seed.
 
-During a training its folder holds `state.safetensors`, from which it resumes (a single file, so that
-it is complete or missing), and `history.jsonl`. When it is finished, weights and card replace the
-state; those of a network on conversations are `model.safetensors`.
+During a training its folder holds `state.safetensors`, from which it resumes (a single file, so
+that it is complete or missing), and `history.jsonl`. When it is finished, weights and card replace
+the state; those of a network on conversations are `model.safetensors`.
 """
 
 import shutil
