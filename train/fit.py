@@ -26,7 +26,7 @@ gscon-live fit live seeds=3 name=three  three seeds, into runs/three
 gscon-live fit face ship=true           the face encoder, installed into model/weights
 gscon-live fit voice ship=true          the voice encoder, likewise
 gscon-live fit text-spoken ship=true    the text encoder, likewise
-gscon-live fit speaker ship=true        what tells speakers apart, likewise
+gscon-live fit speaker ship=true        the speaker space, likewise
 gscon-live fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
 gscon-live fit meld model=mlp seeds=5   a baseline on MELD, five seeds
 gscon-live fit text-iemocap seeds=5     text encoders, into the cache
@@ -35,39 +35,39 @@ gscon-live fit my/recipe.yaml epochs=5  a recipe of your own
 
 
 def main(words: Sequence[str]) -> None:
-    """The command; see the module."""
-    arguments = parser(
+    """Runs the command."""
+    options = parser(
         "gscon-live fit",
         "Trains a model by a recipe. Corpora are read from the folder GSCON_DATA "
         "(default ../shared/data); features are kept in the user's cache; results go to "
-        "runs/<name>/. Interrupted, the same command goes on with the epoch that it was at. With "
-        "ship=true they also become the weights in model/weights.",
+        "runs/<name>/. After an interruption the same command resumes at the last finished epoch. "
+        "With ship=true the results are also installed into model/weights.",
         EXAMPLES,
     )
-    arguments.add_argument(
+    options.add_argument(
         "recipe", nargs="?", default="live", help=f"{', '.join(loader.names('train'))}, or a file"
     )
-    arguments.add_argument("overrides", nargs="*", metavar="key=value", help="change the recipe")
-    given = arguments.parse_args(words)
-    name, overrides = given.recipe, list(given.overrides)
+    options.add_argument("overrides", nargs="*", metavar="key=value", help="change the recipe")
+    arguments = options.parse_args(words)
+    name, overrides = arguments.recipe, list(arguments.overrides)
     if "=" in name:
         name, overrides = "live", [name, *overrides]
-    chosen = recipe(name, overrides)
-    training = trainable(chosen.kind)
+    settings = recipe(name, overrides)
+    training = trainable(settings.kind)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not training.several_processes:
         raise InputError(
-            f"kind {chosen.kind}: it is trained by one process; start it without torchrun"
+            f"kind {settings.kind}: it trains in a single process; start it without torchrun"
         )
     terminate_like_interrupt()
     torch.set_num_threads(1)
-    # Of several processes that train together, the first one speaks.
+    # Of several processes that train together, only the first prints.
     first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
     console = Console(stderr=True, quiet=not first)
     with progress(console, lines=True) as display:
-        made = training.fit(chosen, RUNS / str(chosen.name), display)
-    console.print(f"done: {made}")
-    if chosen.ship:
-        for path in install.ship(training.weights(made), training.ships_as or chosen.name):
+        result = training.fit(settings, RUNS / str(settings.name), display)
+    console.print(f"done: {result}")
+    if settings.ship:
+        for path in install.ship(training.weights(result), training.ships_as or settings.name):
             console.print(f"installed: {path}")
 
 

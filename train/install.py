@@ -1,4 +1,4 @@
-"""From trainings to files: an encoder's weights and card, and the weights that ship."""
+"""Saving of trained encoders, and installation of weights among those that ship."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from gscon_live.train.runs.provenance import provenance
 
 
 def save_encoder(net: nn.Module, card: dict[str, Any], path: Path) -> Path:
-    """Writes an encoder's weights, and beside them its card with day and machine added; gives the
-    weights' path."""
+    """Writes an encoder's weights, and beside them its card with date and machine; returns the
+    path of the weights."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.contiguous() for key, value in net.state_dict().items()}
     content = msgspec.json.encode(card | provenance())
@@ -24,13 +24,13 @@ def save_encoder(net: nn.Module, card: dict[str, Any], path: Path) -> Path:
 
 
 def ship(weights: Path, name: str | None = None) -> list[Path]:
-    """Installs a run's weights and card among those that ship, under their own name or another;
-    gives the paths written."""
-    written = []
+    """Installs a run's weights and card among those that ship, under their own name or `name`;
+    returns the paths."""
+    installed = []
     for suffix in (".safetensors", ".json", ".md"):
         source = weights.with_suffix(suffix)
         if source.is_file():
             target = checkpoint.WEIGHTS / f"{name or weights.stem}{suffix}"
             write_whole(target, source.read_bytes())
-            written.append(target)
-    return written
+            installed.append(target)
+    return installed

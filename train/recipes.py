@@ -14,40 +14,42 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Seeded(Protocol):
-    """A recipe that asks for several trainings."""
+    """A recipe for trainings with several seeds."""
 
     @property
     def seeds(self) -> int:
-        """How many."""
+        """Number of seeds."""
         ...
 
     @property
     def first_seed(self) -> int:
-        """The first one's seed; each other's is one more."""
+        """The first seed; the others follow in steps of one."""
         ...
 
 
 def recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads a training recipe of any kind. Raises `InputError` naming what is wrong in it."""
+    """Reads a training recipe of any kind. Raises `InputError` for a wrong key or value."""
     path = loader.find(name_or_path, "train")
     tree = loader.read(path)
     try:
         kind = trainable(tree.get("kind"))
     except InputError as error:
         raise InputError(f"recipe {path}: {error}") from error
-    made: Recipe = kind.resolved(loader.build(tree, kind.recipe, overrides, str(path)))
-    if not made.name or Path(made.name).name != made.name:
-        raise InputError(f"recipe {path}: name {made.name!r} is no folder name; give a plain name")
-    return made
+    settings: Recipe = kind.resolved(loader.build(tree, kind.recipe, overrides, str(path)))
+    if not settings.name or Path(settings.name).name != settings.name:
+        raise InputError(
+            f"recipe {path}: name {settings.name!r} is no folder name; give a plain name"
+        )
+    return settings
 
 
-def written(name_or_path: str, kind: type[T]) -> T:
-    """Reads a training recipe of one type, as it is written, with nothing filled in. Raises
-    `InputError` naming what is wrong in it."""
+def as_written(name_or_path: str, kind: type[T]) -> T:
+    """Reads a training recipe of a known type, without `Trainable.resolved`. Raises `InputError`
+    for a wrong key or value."""
     path = loader.find(name_or_path, "train")
     return loader.build(loader.read(path), kind, (), str(path))
 
 
 def seeds(recipe: Seeded) -> range:
-    """The seeds that a recipe asks trainings for."""
+    """The seeds of a recipe's trainings."""
     return range(recipe.first_seed, recipe.first_seed + recipe.seeds)

@@ -113,7 +113,7 @@ class FAGM(Plugin):
                 kept = penalties(sensitive, leads, self.settings.beta)
                 factors += [(p, kept) for p in _reading(one, len(kept))]
         told = {f"factor_{m}": 1 - x for m, x in leads.items()}
-        return Scaling(factors, told=told)
+        return Scaling(factors, figures=told)
 
 
 def lead(gaps: Mapping[str, float], gamma: float) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""Words as a recogniser writes them: without punctuation, and with errors.
+"""Simulated speech recognition: words without punctuation, and with errors.
 
-Errors are simulated: a word is replaced by one that sounds like it, left out, or has one put after
-it. Real recognisers err more where speech is fast, soft or rare, and so where it is emotional;
-figures on simulated errors say how much wrong words cost, not how often they are wrong.
+A word is substituted by one that sounds like it, deleted, or followed by an insertion. Real
+recognisers make more errors on fast, soft or rare speech, and so on emotional speech. Scores on
+simulated errors measure the cost of wrong words, not how often they occur.
 """
 
 import re
@@ -16,18 +16,18 @@ import msgspec
 
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
-#: Of the errors, the shares of words replaced and left out; the rest has one put after it.
+#: Shares of substitutions and deletions among the errors; the rest are insertions.
 REPLACED, LEFT_OUT = 0.65, 0.2
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class Mishearing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How dialogues are disturbed in training.
+    """Simulated recognition of training dialogues.
 
-    The share `errors` of them has recognition errors, each word with a probability between `least`
-    and `most`, and no punctuation and case; of the others, the share `plain` has none of these
-    either. The share `merged` of all does not tell its speakers apart.
+    A share `errors` of them has recognition errors, with a word error probability between `least`
+    and `most`, and neither punctuation nor case. Of the others, a share `plain` has neither
+    punctuation nor case. In a share `merged` of all dialogues the speakers are merged into one.
     """
 
     plain: Probability = 0.5
@@ -38,7 +38,7 @@ class Mishearing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def plain(text: str) -> str:
-    """A text in lower case without punctuation; as it is where nothing would be left."""
+    """A text in lower case without punctuation; unchanged where it has no words."""
     return " ".join(words(text)) or text
 
 
@@ -48,17 +48,17 @@ def words(text: str) -> list[str]:
 
 
 class Recogniser:
-    """Makes the errors of a recogniser that knows the words of some texts.
+    """A simulated speech recogniser with the vocabulary of some texts.
 
     Args:
-        texts: what its words are taken from.
-        vocabulary: it knows so many of the most frequent ones.
-        alike: a word is taken for one of so many that sound most like it.
+        texts: the texts of its vocabulary.
+        vocabulary: number of the most frequent words that it knows.
+        alike: number of most similar words among which a substitution is drawn.
     """
 
     def __init__(self, texts: Iterable[str], vocabulary: int = 5000, alike: int = 5) -> None:
-        counted = Counter(word for text in texts for word in words(text))
-        self._frequent = [word for word, _ in counted.most_common(vocabulary)]
+        counts = Counter(word for text in texts for word in words(text))
+        self._frequent = [word for word, _ in counts.most_common(vocabulary)]
         self._alike = alike
         self._sounds: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for word in self._frequent:
@@ -67,44 +67,44 @@ class Recogniser:
         self._known: dict[str, list[str]] = {}
 
     def mishear(self, text: str, rate: float, draw: Random) -> str:
-        """A text without punctuation, each word wrong with the probability `rate`; as it is where
-        it has no words. At least one word is left."""
-        written: list[str] = []
+        """A text without punctuation, each word wrong with the probability `rate`; at least one
+        word remains. A text without words stays unchanged."""
+        recognised: list[str] = []
         spoken = words(text)
         for word in spoken:
             if draw.random() >= rate:
-                written.append(word)
+                recognised.append(word)
                 continue
             kind = draw.random()
             if kind < REPLACED:
-                written.append(draw.choice(self.sounding_like(word)))
+                recognised.append(draw.choice(self.sounding_like(word)))
             elif kind >= REPLACED + LEFT_OUT:
-                written += [word, draw.choice(self._frequent[:200])]
-        return " ".join(written or spoken[:1]) or text
+                recognised += [word, draw.choice(self._frequent[:200])]
+        return " ".join(recognised or spoken[:1]) or text
 
     def sounding_like(self, word: str) -> list[str]:
-        """The words that it may take a word for, by Metaphone (Philips 1990) and then by spelling;
+        """The candidates to substitute a word, by Metaphone (Philips 1990) and then by spelling;
         never empty."""
         if word not in self._known:
             sound = jellyfish.metaphone(word)
             near = sorted(
-                (jellyfish.levenshtein_distance(sound, other), len(other), spelled)
-                for other, spelled in self._sounds.get(sound[:1], ())
+                (jellyfish.levenshtein_distance(sound, known_sound), len(known_sound), spelled)
+                for known_sound, spelled in self._sounds.get(sound[:1], ())
                 if spelled != word
             )[: 4 * self._alike]
             by_spelling = sorted(
                 (distance, jellyfish.levenshtein_distance(word, spelled), spelled)
                 for distance, _, spelled in near
             )
-            found = [spelled for _, _, spelled in by_spelling[: self._alike]]
-            self._known[word] = found or self._frequent[: self._alike]
+            candidates = [spelled for _, _, spelled in by_spelling[: self._alike]]
+            self._known[word] = candidates or self._frequent[: self._alike]
         return self._known[word]
 
 
 def disturbed(
     texts: list[str], speakers: list[int], how: Mishearing, recogniser: Recogniser, draw: Random
 ) -> tuple[list[str], list[int]]:
-    """The texts and speakers of a dialogue as they might be recognised."""
+    """The texts and speakers of a dialogue after simulated recognition."""
     if draw.random() < how.errors:
         rate = draw.uniform(how.least, how.most)
         texts = [recogniser.mishear(text, rate, draw) for text in texts]

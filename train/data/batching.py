@@ -1,4 +1,4 @@
-"""What a network is shown at a time: whole dialogues side by side, or windows."""
+"""Batches of a network: dialogues, padded, or windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ from gscon_live.train.engine.losses import Targets
 
 @dataclass(frozen=True)
 class Batch:
-    """Conversations or windows, and the labels of the places that are answered: [B, N], or
-    [B, 1] where only the last place is (`last`); -1 where there is none. `soft` [B, N or 1, C]
-    are the probabilities that are learned in the labels' place; None: the labels are."""
+    """Conversations or windows, and the labels of the predicted utterances: [B, N], or [B, 1]
+    where only the last one is predicted (`last`); -1 where there is none. `soft` [B, N or 1, C]
+    are soft labels, used in place of the labels; None: there are none."""
 
     conversations: Conversations
     labels: Tensor
@@ -34,27 +34,27 @@ class Batch:
         return Targets(rows, self.labels.flatten()[rows], answered.flatten(0, 1)[rows], soft)
 
     def _at(self, places: Any) -> "Batch":
-        """What an index of the first dimensions finds, of everything."""
+        """Every tensor at an index of its first dimensions."""
         soft = None if self.soft is None else self.soft[places]
         conversations = self.conversations.each(itemgetter(places))
         return Batch(conversations, self.labels[places], self.last, soft)
 
     def and_alone(self, share: float, random: torch.Generator) -> "Batch":
-        """The same and, once more, this share of the conversations (on average, where it is no
-        whole number), drawn at random, each with one of its modalities alone, drawn too."""
+        """Appends a random share of the conversations again, each with one random modality alone.
+        The share of the batch may be fractional; it then holds on average."""
         count, modalities = len(self.labels), self.conversations.present.shape[-1]
         most = int(share * count + float(torch.rand((), generator=random)))
-        again = torch.randperm(count, generator=random)[:most]
-        alone = torch.randint(modalities, (len(again), 1, 1), generator=random)
-        rows = torch.cat([torch.arange(count), again])
-        kept = torch.ones(len(rows), 1, modalities, dtype=torch.bool)
-        kept[count:] = torch.arange(modalities) == alone
+        repeated = torch.randperm(count, generator=random)[:most]
+        alone = torch.randint(modalities, (len(repeated), 1, 1), generator=random)
+        rows = torch.cat([torch.arange(count), repeated])
+        mask = torch.ones(len(rows), 1, modalities, dtype=torch.bool)
+        mask[count:] = torch.arange(modalities) == alone
         longer = self._at(rows)
-        present = longer.conversations.present & kept
+        present = longer.conversations.present & mask
         return replace(longer, conversations=replace(longer.conversations, present=present))
 
     def split(self, parts: int) -> list["Batch"]:
-        """The same in at most so many batches, each no longer than its longest conversation."""
+        """Splits into at most `parts` batches, each trimmed to its longest conversation."""
         batches = []
         for rows in torch.arange(len(self.labels)).tensor_split(parts):
             if not len(rows):
@@ -68,34 +68,34 @@ class Batch:
 
 
 class Source(Protocol):
-    """One split, ready to be taken in batches; `lengths` has one entry for each conversation or
-    window."""
+    """A split from which batches are taken; `lengths` [n] are those of its conversations or
+    windows."""
 
     lengths: Tensor
 
     def take(self, rows: Sequence[int]) -> Batch:
-        """Some conversations or windows."""
+        """The batch of these conversations or windows."""
         ...
 
 
 class Dialogues:
-    """Whole dialogues, of which every place is answered."""
+    """Complete dialogues, in which every utterance is predicted."""
 
     def __init__(self, dialogues: Sequence[FeaturedDialogue]) -> None:
         self._dialogues = dialogues
         self.lengths = torch.tensor([len(dialogue.labels) for dialogue in dialogues])
 
     def take(self, rows: Sequence[int]) -> Batch:
-        chosen = [self._dialogues[row] for row in rows]
-        conversations, labels = batch(chosen)
-        soft = [dialogue.soft for dialogue in chosen if dialogue.soft is not None]
+        taken = [self._dialogues[row] for row in rows]
+        conversations, labels = batch(taken)
+        soft = [dialogue.soft for dialogue in taken if dialogue.soft is not None]
         return Batch(
             conversations, labels, False, pad_sequence(soft, batch_first=True) if soft else None
         )
 
 
 class Windows:
-    """The windows of `context` utterances that end with an utterance that has a label."""
+    """The windows of `context` utterances that end with a labelled utterance."""
 
     def __init__(self, dialogues: Sequence[FeaturedDialogue], context: int) -> None:
         self._features = {
@@ -104,16 +104,16 @@ class Windows:
         }
         endings, labels, soft, start = [], [], list[Tensor](), 0
         for dialogue in dialogues:
-            # The places in the split take the features' seat: features are fetched when needed.
+            # Indices into the split stand for the features, which `take` gathers.
             places = torch.arange(start, start + len(dialogue.labels))[None, :, None]
             start += len(dialogue.labels)
-            whole, mine = batch([dialogue])
-            wanted = mine[0] >= 0
-            ending = windows(replace(whole, features={"place": places}), context)
-            endings.append(ending.each(itemgetter(wanted)))
-            labels.append(mine[0][wanted])
+            conversation, dialogue_labels = batch([dialogue])
+            labelled = dialogue_labels[0] >= 0
+            ending = windows(replace(conversation, features={"place": places}), context)
+            endings.append(ending.each(itemgetter(labelled)))
+            labels.append(dialogue_labels[0][labelled])
             if dialogue.soft is not None:
-                soft.append(dialogue.soft[wanted])
+                soft.append(dialogue.soft[labelled])
         self._places = torch.cat([ending.features["place"][..., 0] for ending in endings])
         self._present = torch.cat([ending.present for ending in endings])
         self._speakers = torch.cat([ending.speakers for ending in endings])
@@ -123,32 +123,32 @@ class Windows:
         self.lengths = torch.full((len(self._labels),), context)
 
     def take(self, rows: Sequence[int]) -> Batch:
-        chosen = torch.as_tensor(rows)
-        places = self._places[chosen]
+        index = torch.as_tensor(rows)
+        places = self._places[index]
         conversations = Conversations(
             {m: x[places] for m, x in self._features.items()},
-            self._present[chosen],
-            self._speakers[chosen],
-            self._valid[chosen],
+            self._present[index],
+            self._speakers[index],
+            self._valid[index],
         )
-        soft = None if self._soft is None else self._soft[chosen][:, None]
-        return Batch(conversations, self._labels[chosen][:, None], True, soft)
+        soft = None if self._soft is None else self._soft[index][:, None]
+        return Batch(conversations, self._labels[index][:, None], True, soft)
 
 
 def source(dialogues: Sequence[FeaturedDialogue], mode: str, context: int) -> Source:
-    """A split as a network of that mode takes it."""
+    """A split for a network of that mode: windows for `buffer`, else dialogues."""
     return Windows(dialogues, context) if mode == "buffer" else Dialogues(dialogues)
 
 
 def shuffled(lengths: Tensor, size: int, random: torch.Generator) -> list[list[int]]:
-    """All rows once, in batches of `size` (the last may be smaller), in random order; rows of alike
-    length come together, so that little is padded."""
+    """All rows once, in batches of `size` (the last may be smaller), in random order. Rows of
+    similar length share a batch, which saves padding."""
     pool, long = 8 * size, lengths.tolist()
     order: list[int] = torch.randperm(len(lengths), generator=random).tolist()
     batches = []
     for first in range(0, len(order), pool):
-        alike = sorted(order[first : first + pool], key=long.__getitem__)
-        batches += [alike[start : start + size] for start in range(0, len(alike), size)]
+        similar = sorted(order[first : first + pool], key=long.__getitem__)
+        batches += [similar[start : start + size] for start in range(0, len(similar), size)]
     return [batches[place] for place in torch.randperm(len(batches), generator=random).tolist()]
 
 

@@ -1,4 +1,4 @@
-"""Files that can be made anew, in the user's cache: where they lie, and what is wrong with them."""
+"""The user's cache: its folders, and errors for damaged files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 
 from gscon_live.common.errors import InputError
 
-#: What a file that was cut short or overwritten makes its reader say.
+#: Exceptions of readers of a truncated or overwritten file.
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile, SafetensorError)
 
 
 def folder(kind: str) -> Path:
-    """The folder of a kind of files, which is made where it is not there."""
+    """The folder of a kind of files, created where missing."""
     path = Path(platformdirs.user_cache_dir("gscon-live")) / kind
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -23,7 +23,7 @@ def folder(kind: str) -> Path:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Within it, what a damaged file raises is an `InputError` that names the file."""
+    """Turns the exceptions of a damaged file into an `InputError` that names it."""
     try:
         yield
     except _DAMAGED as error:

@@ -1,4 +1,4 @@
-"""Sound as telephones and calls pass it on: through a codec and back."""
+"""Speech codecs of telephones and calls: sound is encoded and decoded again."""
 
 import io
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from gscon_live.common.errors import Failure
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.train.corpora.flac import samples
 
-#: Samples that a codec without frames of its own is given at a time.
+#: Frame size in samples for codecs without a fixed one.
 _FRAME = 1024
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec by FFmpeg's name: the container that holds it, its samples a second, and its bits a
-    second where it has a choice."""
+    """A codec by FFmpeg's name: its container, sample rate in Hz, and bit rate in bit/s where it
+    has a choice."""
 
     name: str
     container: str
@@ -29,13 +29,13 @@ class Codec:
     bits: int | None = None
 
 
-#: What telephones speak: up to 4 kHz.
+#: Codecs of telephones: up to 4 kHz.
 TELEPHONE = (
     Codec("pcm_mulaw", "wav", 8000),
     Codec("libopencore_amrnb", "amr", 8000, 12200),
     Codec("libopencore_amrnb", "amr", 8000, 5900),
 )
-#: What calls over the Internet, headsets and recorders speak.
+#: Codecs of Internet calls, headsets and recorders.
 CALLS = (
     Codec("libopus", "ogg", 48000, 8000),
     Codec("libopus", "ogg", 48000, 12000),
@@ -46,8 +46,8 @@ CALLS = (
 
 
 def through(sound: NDArray[np.float32], codec: Codec) -> NDArray[np.float32]:
-    """A sound, mono float32 [n] at 16 kHz of 25 ms or more, as it comes out of a codec, [n] too:
-    what the codec's own delay pushes out of the end is cut off.
+    """A sound, mono float32 [n] at 16 kHz of 25 ms or more, encoded and decoded by a codec, [n].
+    The codec's delay is not removed; the end that it pushes out is cut off.
 
     Raises:
         Failure: this FFmpeg does not have the codec.
@@ -67,22 +67,22 @@ def through(sound: NDArray[np.float32], codec: Codec) -> NDArray[np.float32]:
             f"FFmpeg here cannot write {codec.name} in {codec.container} ({error}); install PyAV's "
             "own wheel, or train with coded=0"
         ) from error
-    heard, whole = np.zeros_like(sound), samples(coded.getvalue())
-    heard[: len(whole)] = whole[: len(sound)]
-    return heard
+    result, decoded = np.zeros_like(sound), samples(coded.getvalue())
+    result[: len(decoded)] = decoded[: len(sound)]
+    return result
 
 
 def _frames(sound: NDArray[np.float32], stream: AudioStream) -> Iterator[av.AudioFrame]:
-    """A sound at the rate, in the format and in the pieces that a codec takes."""
-    whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), "fltp", "mono")
-    whole.sample_rate = SAMPLE_RATE
+    """Frames of a sound in the sample rate, format and frame size of a codec."""
+    source = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), "fltp", "mono")
+    source.sample_rate = SAMPLE_RATE
     context = stream.codec_context
     context.open()
     resampler = av.AudioResampler(context.format, "mono", stream.rate)
     fifo = AudioFifo()
-    for made in [*resampler.resample(whole), *resampler.resample(None)]:
-        made.pts = None
-        fifo.write(made)
+    for resampled in [*resampler.resample(source), *resampler.resample(None)]:
+        resampled.pts = None
+        fifo.write(resampled)
     size = context.frame_size or _FRAME
     passed = 0
     while (frame := fifo.read(size) or fifo.read(size, partial=True)) is not None:

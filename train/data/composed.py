@@ -1,11 +1,11 @@
-"""Composed conversations: real dialogues given acted voices and photographed faces.
+"""Composed conversations: real dialogues combined with acted voices and photographed faces.
 
 There is no open corpus of real conversations with words, voice and face whose recordings may be
-used here. So words, speakers, order and emotions come from MELD's dialogues; each speaker of a
-dialogue is given one actor, each utterance one of the actor's clips and one face. What voice and
-face show agrees with the utterance's label only so often (`Agreement`), as in life; otherwise they
-are neutral or show anything. A composed conversation is not a real one, and scores on it say how
-well the parts work together, not how well the model reads people.
+used here. So words, speakers, order and emotions come from MELD's dialogues. Each speaker gets an
+actor, each utterance one of the actor's clips and a face. Voice and face agree with the utterance's
+label only with a given probability (`Agreement`); otherwise they are neutral or random. Composed
+conversations are not real ones: scores on them measure how well the parts work together, not how
+well the model reads people.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often a modality shows the utterance's emotion, and how often it stays neutral instead;
-    the rest of the time it shows any of the seven.
+    """Probabilities that a modality shows the utterance's emotion (`same`) or is `neutral`;
+    otherwise it shows any of the seven.
 
-    `habit` is the share of a dialogue's speakers who show one and the same expression whatever they
-    say: a smile that is kept up, a voice that always sounds annoyed. From them a model learns to
-    weigh an expression by how unusual it is for the speaker.
+    `habit` is the share of speakers with a constant expression in a dialogue: a permanent smile, a
+    voice that always sounds annoyed. From them a model learns to weigh an expression by how unusual
+    it is for the speaker.
     """
 
     same: Probability
@@ -43,8 +43,8 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Probabilities with which, in training, a modality is missing in a whole window or in single
-    utterances, and with which the speakers of a window are not told apart."""
+    """Probabilities, in training, that a modality is missing in a complete window or in a single
+    utterance, and that the speakers of a window are merged."""
 
     window: Probability = 0.25
     utterance: Probability = 0.1
@@ -53,10 +53,10 @@ class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class ComposedSplit:
-    """What one split is composed of: dialogues, and the clips and faces to draw from.
+    """The parts of a split: dialogues, and the clips and faces to draw from.
 
-    `text` [n, VARIANTS, dim] has the features of all utterances' words, in order and in several
-    versions, the first undisturbed.
+    `text` [n, VARIANTS, dim] has the text features of all utterances, in order and in several
+    versions, the first without recognition errors.
     """
 
     text: Tensor
@@ -66,13 +66,13 @@ class ComposedSplit:
 
     @property
     def emotions(self) -> Tensor:
-        """Those of all utterances, in order, int64 [n]."""
+        """The emotions of all utterances, in order, int64 [n]."""
         return torch.tensor([turn.emotion for turns in self.dialogues for turn in turns])
 
 
 @dataclass(frozen=True)
 class Composition:
-    """One way to give a split voices and faces: features [n, dim] and where they are [n, 3]."""
+    """A random draw of voices and faces for a split: features [n, dim], presence [n, 3]."""
 
     features: dict[str, Tensor]
     present: Tensor
@@ -80,8 +80,8 @@ class Composition:
     def dialogues(
         self, split: ComposedSplit, keep: Sequence[str] = MODALITIES
     ) -> tuple[FeaturedDialogue, ...]:
-        """The split's dialogues with these voices and faces, and with no other modalities than
-        those in `keep`."""
+        """The split's dialogues with these voices and faces, restricted to the modalities in
+        `keep`."""
         lengths = [len(turns) for turns in split.dialogues]
         present = self.present & torch.tensor([m in keep for m in MODALITIES])
         features = {m: torch.split(rows, lengths) for m, rows in self.features.items()}
@@ -89,11 +89,11 @@ class Composition:
             FeaturedDialogue(
                 str(place),
                 {m: rows[place] for m, rows in features.items()},
-                there,
+                presence,
                 torch.tensor(speakers_by_appearance([turn.speaker for turn in turns])),
                 torch.tensor([turn.emotion for turn in turns]),
             )
-            for place, (turns, there) in enumerate(
+            for place, (turns, presence) in enumerate(
                 zip(split.dialogues, torch.split(present, lengths), strict=True)
             )
         )
@@ -101,15 +101,15 @@ class Composition:
 
 @dataclass(frozen=True)
 class ComposedCorpus(FeaturedCorpus):
-    """A corpus whose training dialogues are composed anew in each epoch: `parts` are what they are
-    composed of, and modalities that are not in `keep` are never there in training."""
+    """A corpus whose training dialogues are composed anew in each epoch, from `parts`. Training
+    has only the modalities in `keep`."""
 
     parts: ComposedSplit
     agreement: Mapping[str, Agreement]
     keep: tuple[str, ...]
 
     def training_features(self, modality: str) -> Tensor:
-        """The features that dialogues are composed of, in all versions, [n, dim]."""
+        """The features to draw from, in all versions, [n, dim]."""
         parts = self.parts
         return {
             "text": parts.text,
@@ -118,7 +118,7 @@ class ComposedCorpus(FeaturedCorpus):
         }[modality].flatten(0, 1)
 
     def epoch(self, random: torch.Generator) -> tuple[FeaturedDialogue, ...]:
-        """The training dialogues, with voices and faces that are drawn now."""
+        """The training dialogues with newly drawn voices and faces."""
         draw = np.random.default_rng(int(torch.randint(2**62, (), generator=random)))
         return compose(self.parts, self.agreement, draw, clean=False).dialogues(
             self.parts, self.keep
@@ -131,7 +131,7 @@ def compose(
     random: np.random.Generator,
     clean: bool,
 ) -> Composition:
-    """Draws a voice and a face for every utterance; `clean` takes undisturbed ones only."""
+    """Draws a voice and a face for every utterance; `clean` draws from the originals only."""
     clips = _by_owner(split.voices)
     actors = sorted({owner for owner, _ in clips})
     shown_faces = _by_owner(split.faces)
@@ -142,12 +142,12 @@ def compose(
         }
         habits = {m: {name: _habit(agreement[m], random) for name in cast} for m in agreement}
         for turn in turns:
-            heard, seen = (
+            voice, face = (
                 _shown(turn.emotion, agreement[m], habits[m][turn.speaker], random)
                 for m in ("audio", "visual")
             )
-            voice_rows.append(_draw(clips, (cast[turn.speaker], heard), random))
-            face_rows.append(_draw(shown_faces, ("", seen), random))
+            voice_rows.append(_draw(clips, (cast[turn.speaker], voice), random))
+            face_rows.append(_draw(shown_faces, ("", face), random))
     features, present = dict[str, Tensor](), []
     for name, vectors, rows in (
         ("text", split.text, np.arange(len(split.text))),
@@ -163,14 +163,14 @@ def compose(
 def with_absences(
     windows: Conversations, absence: Absence, random: torch.Generator
 ) -> Conversations:
-    """The windows with modalities and the distinction of speakers missing at random."""
+    """The windows with randomly missing modalities and merged speakers."""
     count, length, modalities = windows.present.shape
-    whole = torch.rand(count, 1, modalities, generator=random) < absence.window
-    single = torch.rand(count, length, modalities, generator=random) < absence.utterance
+    in_window = torch.rand(count, 1, modalities, generator=random) < absence.window
+    in_utterance = torch.rand(count, length, modalities, generator=random) < absence.utterance
     merged = torch.rand(count, 1, generator=random) < absence.speakers
     return Conversations(
         features=windows.features,
-        present=windows.present & ~whole & ~single,
+        present=windows.present & ~in_window & ~in_utterance,
         speakers=windows.speakers.masked_fill(merged, 0),
         valid=windows.valid,
     )
@@ -178,16 +178,16 @@ def with_absences(
 
 def _by_owner(bank: Bank) -> dict[tuple[str, int], NDArray[np.int64]]:
     owners = {str(owner) for owner in bank.owners}
-    found = {
+    by_owner = {
         (owner, emotion): np.flatnonzero((bank.owners == owner) & (bank.emotions == emotion))
         for owner in owners
         for emotion in range(len(EMOTIONS))
     }
-    return {key: rows for key, rows in found.items() if len(rows)}
+    return {key: rows for key, rows in by_owner.items() if len(rows)}
 
 
 def _habit(agreement: Agreement, random: np.random.Generator) -> int | None:
-    """The one expression of a speaker who has only one."""
+    """The constant expression of a speaker, or None."""
     return int(random.integers(len(EMOTIONS))) if random.random() < agreement.habit else None
 
 

@@ -1,7 +1,7 @@
-"""Features of the corpora, made by the encoders of `model`, and kept in the user's cache.
+"""Features of the corpora by the encoders of `model`, kept in the user's cache.
 
-A cache file's name contains the identity of the encoder and of what was put into it, so that
-features of another encoder or corpus are never taken for these.
+A cache file's name depends on the identities of the encoder and of its input, so that the features
+of another encoder or corpus are never mistaken for these.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ from gscon_live.train.corpora import corpus, fer2013, voices
 from gscon_live.train.data import cache
 from gscon_live.train.progress import Report
 
-#: Versions of each clip and face: the first as it is, the others disturbed.
+#: Versions of each clip and face: the original and augmented ones.
 VARIANTS = 3
-#: Pictures of a face in one version: those of the frames of an utterance.
+#: Pictures of a face in a version, in place of the frames of an utterance.
 FRAMES = 3
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Features to draw from: float32 [n, VARIANTS, dim], emotions int64 [n], and whose they are
-    (the actor of a clip; nothing for faces)."""
+    """Features to draw from: float32 [n, VARIANTS, dim], emotions int64 [n], and owners [n]: the
+    actor of a clip, empty for faces."""
 
     vectors: NDArray[np.float32]
     emotions: NDArray[np.int64]
@@ -40,8 +40,8 @@ class Bank:
 def text_vectors(
     identity: str, load: Callable[[], TextEncoder], texts: Sequence[str], report: Report
 ) -> NDArray[np.float32]:
-    """Features of texts, float32 [n, dim], by the encoder of that identity, which is loaded where
-    they are not in the cache; every text has words."""
+    """Features of texts, float32 [n, dim], by the encoder of that identity; it is loaded where they
+    are not in the cache. Every text must have words."""
     unique = sorted(set(texts))
 
     def make() -> dict[str, NDArray[np.generic]]:
@@ -51,24 +51,24 @@ def text_vectors(
             report(index + 1, len(unique), "words")
         return {"vectors": np.stack(rows)}
 
-    found = cached("text", f"{identity}\n" + "\n".join(unique), make)["vectors"]
+    vectors = cached("text", f"{identity}\n" + "\n".join(unique), make)["vectors"]
     place = {text: index for index, text in enumerate(unique)}
-    return np.asarray(found[[place[text] for text in texts]], np.float32)
+    return np.asarray(vectors[[place[text] for text in texts]], np.float32)
 
 
 def voice_bank(
-    encoder: AudioEncoder, unheard: Mapping[str, AudioEncoder], split: str, report: Report
+    encoder: AudioEncoder, without: Mapping[str, AudioEncoder], split: str, report: Report
 ) -> Bank:
-    """The clips of a split's actors; of an actor that `unheard` names, by the encoder given
-    there."""
+    """The clips of a split's actors. For an actor in `without`, the features are by the encoder
+    given there, which was trained without that actor."""
 
     def make() -> dict[str, NDArray[np.generic]]:
         random = np.random.default_rng(7)
         rows, emotions, actors = [], [], []
         for index, (clip, sound) in enumerate(voices.load()):
             versions = [sound, *(_disturbed(sound, random) for _ in range(VARIANTS - 1))]
-            mine = unheard.get(clip.actor, encoder)
-            rows.append(np.stack([mine.encode(one) for one in versions]))
+            without_actor = without.get(clip.actor, encoder)
+            rows.append(np.stack([without_actor.encode(version) for version in versions]))
             emotions.append(clip.emotion)
             actors.append(clip.actor)
             report(index + 1, voices.COUNT, "voices")
@@ -78,23 +78,22 @@ def voice_bank(
             "owners": np.asarray(actors),
         }
 
-    others = [f"{actor} {unheard[actor].identity}" for actor in sorted(unheard)]
+    others = [f"{actor} {without[actor].identity}" for actor in sorted(without)]
     key = "\n".join([encoder.identity, *others, str(VARIANTS), *voice_sources()])
-    found = cached("voices", key, make)
-    mine = np.asarray([voices.split_of(str(actor)) == split for actor in found["owners"]])
+    features = cached("voices", key, make)
+    in_split = np.asarray([voices.split_of(str(actor)) == split for actor in features["owners"]])
     return Bank(
-        np.asarray(found["vectors"][mine], np.float32),
-        np.asarray(found["emotions"][mine], np.int64),
-        np.asarray(found["owners"][mine], np.str_),
+        np.asarray(features["vectors"][in_split], np.float32),
+        np.asarray(features["emotions"][in_split], np.int64),
+        np.asarray(features["owners"][in_split], np.str_),
     )
 
 
 def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
-    """The faces of a split: none that the face encoder was trained on.
+    """The faces of a split: none of the face encoder's training faces.
 
-    Its training faces would look clearer to it than any that it will meet. So the training faces
-    of the fusion are two thirds of PublicTest, its validation faces the other third; its test
-    faces are PrivateTest.
+    The encoder is more certain on those than on new ones. So the fusion is trained on two thirds of
+    PublicTest, validated on the other third, and tested on PrivateTest.
     """
 
     def make() -> dict[str, NDArray[np.generic]]:
@@ -113,28 +112,28 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
     official = "test" if split == "test" else "validation"
     source = _fingerprint(corpus("face/fer2013.zip"))
     key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
-    found = cached("faces", key, make)
-    mine = np.ones(len(found["emotions"]), bool)
+    features = cached("faces", key, make)
+    in_split = np.ones(len(features["emotions"]), bool)
     if split != "test":
-        order = np.random.default_rng(3).permutation(len(mine))
-        mine[order] = np.arange(len(mine)) * 3 < len(mine) * 2
-        mine = mine if split == "train" else ~mine
+        order = np.random.default_rng(3).permutation(len(in_split))
+        in_split[order] = np.arange(len(in_split)) * 3 < len(in_split) * 2
+        in_split = in_split if split == "train" else ~in_split
     return Bank(
-        np.asarray(found["vectors"][mine], np.float32),
-        np.asarray(found["emotions"][mine], np.int64),
-        np.asarray([""] * int(mine.sum()), np.str_),
+        np.asarray(features["vectors"][in_split], np.float32),
+        np.asarray(features["emotions"][in_split], np.int64),
+        np.asarray([""] * int(in_split.sum()), np.str_),
     )
 
 
 def _strengths() -> list[list[float]]:
-    """How much each picture of each version is disturbed; the first version's first not at all."""
+    """The strength of augmentation of each picture of each version; 0 for the very first."""
     return [[0.0] + [0.5] * (FRAMES - 1), *([1.0] * FRAMES for _ in range(VARIANTS - 1))]
 
 
 def _moved(
     face: NDArray[np.uint8], strength: float, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A face as a moving head and another camera would give it."""
+    """A face with random rotation, scale, shift, blur, light and noise, as of a moving head."""
     angle, size = random.normal(0, 6) * strength, 1 + random.normal(0, 0.05) * strength
     matrix = np.asarray(cv2.getRotationMatrix2D((24, 24), angle, size), np.float64)
     matrix[:, 2] += random.normal(0, 1.5, 2) * strength
@@ -147,7 +146,7 @@ def _moved(
 
 
 def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """A clip through another microphone in a noisier room, cut a little differently."""
+    """A clip with random equalisation, noise and bounds, as of another microphone and room."""
     start, end = (random.random(2) * 0.1 * len(sound)).astype(int)
     cut = sound[start : len(sound) - end]
     spectrum = np.fft.rfft(cut)
@@ -166,8 +165,8 @@ def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArr
 
 
 def voice_sources() -> list[str]:
-    """What the voices are, for the keys of what is made of them. Raises `InputError` where they are
-    not there."""
+    """The identities of the voice corpora, for cache keys. Raises `InputError` where they are
+    missing."""
     return [_fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
 
 
@@ -178,12 +177,12 @@ def _fingerprint(path: Path) -> str:
 def cached(
     kind: str, key: str, make: Callable[[], dict[str, NDArray[np.generic]]]
 ) -> dict[str, NDArray[np.generic]]:
-    """Arrays of a kind from the user's cache, made and kept where they are not there. `key` names
-    all that they depend on. Raises `InputError` where the file is damaged."""
+    """Arrays of a kind from the user's cache; computed and stored where missing. `key` states all
+    that they depend on. Raises `InputError` where the file is damaged."""
     path = cache.folder("features") / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
     if not path.is_file():
-        made = make()
+        arrays = make()
         with replacing(path, alone=False) as unfinished:
-            np.savez(unfinished, **made)  # type: ignore[arg-type]
+            np.savez(unfinished, **arrays)  # type: ignore[arg-type]
     with cache.reading(path), np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

@@ -1,4 +1,4 @@
-"""What a training calculates on: devices, precision, and the number of threads."""
+"""Devices, precision and threads of a training."""
 
 import os
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ Accelerator = Literal["auto", "cpu", "cuda"]
 
 
 def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true") -> Fabric:
-    """The devices to train on. Started by `torchrun`, its processes are taken, one device each.
+    """The devices to train on. Under `torchrun`, every process has one device.
 
     Raises:
-        InputError: there are no such devices, or they cannot calculate in this precision.
+        InputError: there are no such devices, or they do not support this precision.
     """
     nodes = 1
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -44,7 +44,7 @@ def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Within it, so many threads calculate."""
+    """Sets the number of torch's threads within a block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 class WeightAverage:
     """An exponential moving average of the weights, which is scored and kept in their place.
 
-    It is steadier than the weights of any one step, so that less depends on which epoch happens to
-    do well on a small validation split (Polyak and Juditsky 1992, Acceleration of Stochastic
+    It varies less than the weights of a single step, so that the choice of the epoch on a small
+    validation split matters less (Polyak and Juditsky 1992, Acceleration of Stochastic
     Approximation by Averaging).
 
     Args:
-        network: in training.
-        decay: how much of the average stays in a step, below 1; about 1 / (1 - decay) steps are
-            averaged. 0: there is no average, and the weights are left as they are.
-        begun: the average so far, where a training is continued.
+        network: the network in training.
+        decay: the decay per step, from 0, below 1; about 1 / (1 - decay) steps are averaged. 0: no
+            average, and the weights stay unchanged.
+        begun: the average so far, where a training is resumed.
     """
 
     def __init__(self, network: nn.Module, decay: float, begun: Mapping[str, Tensor]) -> None:
@@ -31,7 +31,7 @@ class WeightAverage:
                 value.copy_(begun[name])
 
     def update(self, steps: int) -> None:
-        """Takes the weights in, after so many steps in all; early ones are soon forgotten."""
+        """Updates the average after `steps` steps in all; the decay is smaller in early ones."""
         if not self._decay:
             return
         decay = min(self._decay, steps / (steps + 9))
@@ -40,7 +40,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The network has the average for its weights."""
+        """Swaps the average into the network; swaps back at the end."""
         self._swap()
         try:
             yield
@@ -50,6 +50,6 @@ class WeightAverage:
     def _swap(self) -> None:
         with torch.no_grad():
             for name, value in self._weights.items():
-                kept = value.clone()
+                weights = value.clone()
                 value.copy_(self._average[name])
-                self._average[name].copy_(kept)
+                self._average[name].copy_(weights)

@@ -1,10 +1,10 @@
-"""The losses of a network by itself: the cross-entropies of its heads, and losses of its own.
+"""The losses of a network: the cross-entropies of its heads, and losses of its own.
 
     L = L_final + L_auxiliary + L_common + sum_m L_m
 
-is GSCon's. Networks without some of the heads have the other terms only; with other heads, also
-their cross-entropies, and losses of their own, see `model.networks.outputs.Answers`. What balances
-the modalities adds to it, see `train.balance`.
+is GSCon's. Other networks have the terms of the heads that they have, and losses of their own, see
+`model.networks.outputs.Answers`. Plug-ins that balance the modalities add terms, see
+`train.balance`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,7 @@ from gscon_live.model.networks.network import Answers
 
 @dataclass(frozen=True)
 class Weighting:
-    """What counts how much: `smoothing` is that of the labels, `classes` float32 [C] weigh the
-    labels (None: all 1)."""
+    """Label smoothing, and class weights `classes` float32 [C] (None: all 1)."""
 
     smoothing: float = 0.0
     classes: Tensor | None = None
@@ -30,8 +29,8 @@ class Weighting:
 @dataclass(frozen=True)
 class Targets:
     """The utterances of a batch that have a label: `rows` int64 [n], their places among all B * N
-    in a row; `labels` int64 [n]; `present` bool [n, M]; `soft` float32 [n, C], the probabilities
-    that are learned in the labels' place (None: the labels are)."""
+    in a row; `labels` int64 [n]; `present` bool [n, M]; `soft` float32 [n, C], soft labels in
+    place of the labels (None: there are none)."""
 
     rows: Tensor
     labels: Tensor
@@ -40,27 +39,27 @@ class Targets:
 
     @property
     def learned(self) -> Tensor:
-        """What the cross-entropies compare with."""
+        """The targets of the cross-entropies: soft labels, or labels."""
         return self.labels if self.soft is None else self.soft
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Targets":
-        """The same with all tensors changed in one way."""
+        """The targets with `change` applied to every tensor."""
         soft = None if self.soft is None else change(self.soft)
         return Targets(change(self.rows), change(self.labels), change(self.present), soft)
 
     def weight(self, classes: Tensor) -> Tensor:
-        """How much each counts where the labels' weights are `classes`, float32 [n]."""
+        """The weight of each utterance for class weights `classes`, float32 [n]."""
         classes = classes.to(self.labels.device)
         return classes[self.labels] if self.soft is None else self.soft @ classes
 
 
 @dataclass(frozen=True)
 class Mass:
-    """What the sums over the utterances of a step are divided by: the weight of all labels, and of
-    those with each modality, [M], or their number, `count`; `parts` is the number of batches that
-    the step consists of."""
+    """The denominators of a step's sums over utterances: the weight of all labels, the weight of
+    the labels with each modality, [M], and the number of labels, `count`. `parts` is the number of
+    batches in the step."""
 
-    every: float
+    labels: float
     modality: tuple[float, ...]
     count: int
     parts: int = 1
@@ -75,9 +74,9 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class Terms:
-    """The objective of one batch as its part of the step: over all batches of a step, `total` and
-    the `parts`, which are logged, add up to the step's. `cosines` are those between the modalities'
-    gradients, where they were measured."""
+    """The objective of a batch, as its share of the step: summed over a step's batches, `total` and
+    the logged `parts` are the step's. `cosines` are between the modalities' gradients, where they
+    were measured."""
 
     total: Tensor
     parts: dict[str, Tensor]
@@ -90,7 +89,7 @@ class Terms:
         return cls(total, {name: loss.detach() for name, loss in losses.items()})
 
     def plus(self, losses: Mapping[str, Tensor | Weighted]) -> "Terms":
-        """The same with further losses, as they weigh."""
+        """The terms with further weighted losses added."""
         added, parts = [self.total], dict(self.parts)
         for name, term in losses.items():
             loss, weight = term if isinstance(term, Weighted) else (term, 1.0)
@@ -100,13 +99,13 @@ class Terms:
 
 
 def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
-    """The mass of a step that consists of these batches."""
+    """The denominators of a step of these batches."""
     present = torch.cat([batch.present for batch in targets]).cpu()
     weight = torch.ones(len(present))
     if weighting.classes is not None:
         weight = torch.cat([batch.weight(weighting.classes) for batch in targets]).cpu()
-    every, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
-    return Mass(every, tuple(modality), len(weight), len(targets))
+    labels, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
+    return Mass(labels, tuple(modality), len(weight), len(targets))
 
 
 def network_losses(
@@ -116,18 +115,17 @@ def network_losses(
     weighting: Weighting,
     step: Mass,
 ) -> dict[str, Tensor]:
-    """The losses of a batch that a network has by itself, by name, in float32.
+    """The losses of a network on a batch, by name, in float32.
 
     A modality's own cross-entropy is over the utterances that have it. The cross-entropies are
-    sums divided by the mass of the whole step, so that a step in several batches is the same as in
-    one.
+    sums divided by the step's denominators, so that splitting a step into batches changes nothing.
 
     Args:
         modalities: the network's, in the order of the masks.
         answers: the network's, [B, N, ...].
         targets: at least one utterance, all on the device of the answers.
-        weighting: what counts how much.
-        step: the mass of the step, see `mass`.
+        weighting: label smoothing and class weights.
+        step: the denominators of the step, see `mass`.
 
     Returns:
         Scalars: `final`; `auxiliary`, `common` and `direct` where there are such heads; each
@@ -143,24 +141,24 @@ def network_losses(
         )  # fmt: skip
 
     def by_modality(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of the modalities that are in the step, over the utterances that have them."""
+        """For the modalities in the step, over the utterances that have them."""
         losses = {}
         for place, m in enumerate(modalities):
             if m in logits and step.modality[place]:
-                there = cross_entropy(logits[m]) * targets.present[:, place]
-                losses[m] = there.sum() / step.modality[place]
+                present = cross_entropy(logits[m]) * targets.present[:, place]
+                losses[m] = present.sum() / step.modality[place]
         return losses
 
-    losses = {"final": cross_entropy(answers.final).sum() / step.every}
+    losses = {"final": cross_entropy(answers.final).sum() / step.labels}
     if answers.auxiliary is not None:
-        losses["auxiliary"] = cross_entropy(answers.auxiliary).sum() / step.every
+        losses["auxiliary"] = cross_entropy(answers.auxiliary).sum() / step.labels
     if answers.common is not None:
-        losses["common"] = cross_entropy(answers.common).sum() / step.every
+        losses["common"] = cross_entropy(answers.common).sum() / step.labels
     if answers.direct is not None and (direct := by_modality({"text": answers.direct})):
         losses["direct"] = direct["text"]
     losses |= by_modality(answers.specific)
     homogeneous = by_modality(answers.homogeneous)
     losses |= {f"homogeneous_{m}": loss for m, loss in homogeneous.items()}
-    for name, own in answers.own.items():
-        losses[name] = own.flatten()[targets.rows].float().sum() / step.count
+    for name, loss in answers.own.items():
+        losses[name] = loss.flatten()[targets.rows].float().sum() / step.count
     return losses

@@ -1,4 +1,4 @@
-"""The figures of an epoch in training: means of losses and of what else is measured."""
+"""Means over an epoch in training: of losses and other figures."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from gscon_live.train.engine.losses import Terms
 
 
 class RunningMeans:
-    """Sums of the terms of an epoch, kept on the device until somebody asks."""
+    """Sums of the terms of an epoch, kept on the device until they are read."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -26,24 +26,24 @@ class RunningMeans:
         self.measured({f"cosine_{name}": value for name, value in terms.cosines.items()})
 
     def measured(self, figures: Mapping[str, Tensor | float]) -> None:
-        """Adds what is not measured in every step."""
+        """Adds figures that are not measured in every step."""
         for name, value in figures.items():
             self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + value)
             self._measured[name] = self._measured.get(name, 0) + 1
 
     def stepped(self) -> None:
-        """A step is complete."""
+        """Counts a completed step."""
         self._steps += 1
 
     def now(self) -> dict[str, float]:
-        """Means so far, of this device."""
+        """The means so far on this device."""
         return {
             name: float(value) / self._measured.get(name, self._steps)
             for name, value in self._sums.items()
         }
 
     def over(self, on: Fabric) -> dict[str, float]:
-        """Means over all devices: losses are sums of their shares, cosines are averaged."""
+        """The means over all devices: losses are summed, cosines are averaged."""
         if on.world_size == 1:
             return self.now()
         by_device: list[dict[str, float]] = [{} for _ in range(on.world_size)]

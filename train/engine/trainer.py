@@ -1,10 +1,10 @@
-"""The training loop: on the CPU, on a GPU, or on several; interrupted, it goes on where it was.
+"""The training loop: on the CPU, on one GPU or several; interrupted trainings resume.
 
-A step of the optimiser takes one batch in `accumulate` parts on each device, and is the same step
-whatever their number: the parts' losses add up to the batch's. The random numbers of an epoch
-follow from the seed and the epoch's number alone, so that what an interrupted training must keep is
-the state at an epoch's end and nothing else; continued, it gives the same weights: on the CPU bit
-for bit, on a GPU as nearly as its kernels repeat themselves.
+A step of the optimiser takes one batch in `accumulate` parts on each device. The parts' losses add
+up to the batch's, so their number does not change the step. The random numbers of an epoch depend
+only on the seed and the epoch's number, so that the state at an epoch's end is enough to resume. A
+resumed training gives the same weights: on the CPU bit for bit, on a GPU as far as its kernels are
+deterministic.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from gscon_live.train.engine.schedule import Anneal, one_cycle
 
 Keep = Literal["best", "last"]
 
-#: Every so many steps the cosines between the modalities' gradients are measured where no loss
-#: needs them anyway.
+#: Interval in steps at which the cosines between the modalities' gradients are measured where no
+#: loss needs them anyway.
 _MEASURE = 8
 
 #: The figure of an epoch that selects: higher is better. Where the last epoch is kept, its number.
@@ -39,33 +39,33 @@ SELECTS = "selection"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast."""
+    """The settings of a training."""
 
-    #: Of all random numbers.
+    #: Seed of all random numbers.
     seed: int
-    #: How often all training data are gone through.
+    #: Passes over the training data.
     epochs: int
-    #: The highest rate of those parameters to which the task gives none of their own.
+    #: Peak learning rate of the parameters without one of their own (`Task.groups`).
     learning_rate: float
-    #: Decay of the weights, likewise.
+    #: Weight decay of the same parameters.
     weight_decay: float
     #: The share of all steps in which the rate rises, see `train.engine.schedule`.
     warm_up: float = 0.15
-    #: How the rate rises and falls.
+    #: Shape of the schedule.
     anneal: Anneal = "cosine"
-    #: `sgd` has Nesterov's momentum.
+    #: `sgd` uses Nesterov's momentum.
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    #: That of `sgd`.
+    #: Momentum of `sgd`.
     momentum: float = 0.9
-    #: So many epochs without a better score end the training; None: all epochs are run.
+    #: Early stopping: epochs without a better score; None: all epochs are run.
     patience: int | None = None
-    #: Parts in which a device takes a step.
+    #: Gradient accumulation: parts of a step on a device.
     accumulate: int = 1
-    #: Gradients are cut to this norm.
+    #: Gradients are clipped to this norm.
     clip: float = 1.0
-    #: Decay of the weights' moving average in a step, see `train.engine.ema`; 0: there is none.
+    #: Decay per step of the moving average of the weights, see `train.engine.ema`; 0: none.
     average: float = 0.0
-    #: Which epoch's weights are kept: those of the best score, or the last.
+    #: The epoch whose weights are kept: the best by score, or the last.
     keep: Keep = "best"
     #: What a step's factors scale, see `train.engine.gradient_scaling`.
     scaled: Scaled = "gradient"
@@ -73,12 +73,11 @@ class Plan:
 
 @dataclass
 class State:
-    """A training at the end of an epoch: what it is continued from.
+    """A training at the end of an epoch, from which it can resume.
 
-    `network`, `average` and `best` are states of what is trained: its weights, their moving average
-    (empty where there is none), and what did best on validation; `optimiser` has its tensors by
-    parameter and name; `history` has one object for each epoch; `precision` is what mixed precision
-    remembers.
+    `network`, `average` and `best` are weights: the current ones, their moving average (empty where
+    there is none), and the best on validation. `optimiser` has its tensors by parameter and name,
+    `history` the figures of every epoch, `precision` the state of mixed precision.
     """
 
     epoch: int = 0
@@ -93,7 +92,7 @@ class State:
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters with their highest learning rate and the decay of their weights."""
+    """Parameters with their peak learning rate and weight decay."""
 
     parameters: Sequence[nn.Parameter]
     learning_rate: float
@@ -104,61 +103,60 @@ P = TypeVar("P")
 
 
 class Task(ABC, Generic[P]):
-    """What is trained on what. `P` is one part of a step.
+    """A network, its data and its objective. `P` is a part of a step.
 
-    Random numbers come from the generators that are handed in, or from torch's own, whose seed the
-    trainer sets at the beginning of each epoch. What a task remembers from one epoch to the next is
-    not kept for a training that is continued.
+    Random numbers come from the given generators, or from torch's own, which the trainer seeds at
+    the beginning of each epoch. A task's state is not saved: a resumed training begins with a new
+    task.
     """
 
-    #: All that is trained: the network, and what learns beside it.
+    #: All trained modules: the network, and heads beside it.
     learner: nn.Module
-    #: Optimiser steps in an epoch, where `begin` does not say otherwise.
+    #: Optimiser steps in an epoch, unless `begin` returns another number.
     steps: int
 
     def begin(self, epoch: int, random: torch.Generator) -> int:
-        """Prepares an epoch; gives the number of its steps, at least 1.
+        """Prepares an epoch; returns the number of its steps, at least 1.
 
         Args:
             epoch: its number, from 0.
-            random: the one that `epoch` goes on to draw from.
+            random: the generator of the epoch's batches; `epoch` gets the same one.
         """
         return self.steps
 
     @abstractmethod
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[P]]:
-        """The steps of an epoch, each in at most so many parts. On several devices, each goes
-        through the same ones and takes its share of the parts."""
+        """The steps of an epoch, each in at most `parts` parts. Every device iterates over the same
+        steps and takes its share of the parts."""
 
     @abstractmethod
     def loss(self, part: P, random: torch.Generator, measure: bool) -> Terms:
-        """The objective of a part, as its share of the step; `measure` asks for the cosines."""
+        """The objective of a part, as its share of the step, with the cosines if `measure`."""
 
     def scaling(self, epoch: int) -> Scaling:
-        """What the gradients of a step are scaled by, asked for once all of its parts went back;
-        epochs count from 0. As it is here, nothing is scaled."""
+        """The scaling of a step's gradients, called after the backward passes of all its parts;
+        epochs count from 0. By default nothing is scaled."""
         return Scaling([])
 
     @abstractmethod
     def scores(self) -> dict[str, float]:
-        """Scores of the network as it is, among them `SELECTS`."""
+        """Scores of the current network, among them `SELECTS`."""
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
-        """The parameters with what rates and decay they have. As it is here, all have the
-        plan's."""
+        """The parameters with their learning rates and weight decay; by default the plan's."""
         parameters = [*self.learner.parameters()]
         return [ParameterGroup(parameters, plan.learning_rate, plan.weight_decay)]
 
 
 class Watch(Protocol):
-    """Whoever follows a training."""
+    """An observer of a training."""
 
     def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
-        """A step was done; `means` gives the epoch's losses so far."""
+        """Called after a step; `means` returns the epoch's losses so far."""
         ...
 
     def epoch(self, state: State) -> None:
-        """An epoch was finished, and is not lost once this returns."""
+        """Called after an epoch; saves the state."""
         ...
 
 
@@ -169,7 +167,7 @@ def train(
     state: State | None = None,
     watch: Watch | None = None,
 ) -> State:
-    """Trains to the end, from the start or from a state; gives the last state.
+    """Trains to the end, from the start or from a state; returns the last state.
 
     Raises:
         InputError: the state is that of another network.
@@ -218,7 +216,7 @@ def _optimiser(groups: Sequence[ParameterGroup], plan: Plan) -> torch.optim.Opti
 
 
 def exhausted(state: State, plan: Plan) -> bool:
-    """Whether so many epochs went by without a better score that no more are run."""
+    """Whether early stopping ends the training."""
     return plan.patience is not None and state.epoch - state.best_epoch >= plan.patience
 
 
@@ -232,11 +230,11 @@ def _epoch(
     average: WeightAverage,
     watch: Watch | None,
 ) -> dict[str, float]:
-    """One epoch; gives the mean of every term over its steps."""
-    # The numbers that all devices share draw the batches; those of its own are for dropout and SSC.
+    """Runs an epoch; returns the mean of every term over its steps."""
+    # Batches are drawn with random numbers that all devices share, dropout and SSC with others.
     order = torch.Generator().manual_seed(_mixed(plan.seed, number, 0))
     torch.manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
-    own = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
+    generator = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
     network, means = task.learner, RunningMeans()
     network.train()
     clip = partial(
@@ -252,13 +250,13 @@ def _epoch(
             group["lr"] = peak * rate
         measure = place % _MEASURE == 0
         for part in parts[on.global_rank :: on.world_size]:
-            terms = task.loss(part, own, measure)
+            terms = task.loss(part, generator, measure)
             on.backward(terms.total)
             means.add(terms)
         _add_up(on, network)
         scaling = task.scaling(number)
         scaling.step(optimiser, plan.scaled, clip)
-        means.measured(scaling.told)
+        means.measured(scaling.figures)
         optimiser.zero_grad(set_to_none=True)
         average.update(step + 1)
         means.stepped()
@@ -273,7 +271,7 @@ def _epoch(
 
 
 def _add_up(on: Fabric, network: nn.Module) -> None:
-    """Gives every device the sum of all devices' gradients."""
+    """Sums the gradients over all devices."""
     if on.world_size == 1:
         return
     for parameter in network.parameters():
@@ -290,10 +288,10 @@ def _next(
     optimiser: torch.optim.Optimizer,
     on: Fabric,
 ) -> State:
-    """The state after another epoch, of which these are the figures: of the `scored` weights."""
+    """The state after another epoch, with the figures of the `scored` weights."""
     epoch = state.epoch + 1
-    reached = max((past[SELECTS] for past in state.history), default=-math.inf)
-    better = figures[SELECTS] > reached
+    best_score = max((past[SELECTS] for past in state.history), default=-math.inf)
+    better = figures[SELECTS] > best_score
     return State(
         epoch=epoch,
         best_epoch=epoch if better else state.best_epoch,
@@ -312,7 +310,7 @@ def _next(
 
 
 def copied(network: nn.Module) -> dict[str, Tensor]:
-    """A network's state as it is now, on the CPU."""
+    """A copy of a network's state, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
@@ -332,6 +330,6 @@ def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer)
 
 
 def _mixed(*numbers: int) -> int:
-    """One seed from several numbers, unlike those of other numbers."""
+    """A seed from several numbers, by hashing."""
     text = " ".join(map(str, numbers))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -1,4 +1,4 @@
-"""When and on what something is made, for its card or file."""
+"""Date and machine of a result, for its card or file."""
 
 import os
 import platform

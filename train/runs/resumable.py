@@ -1,4 +1,4 @@
-"""Trainings that are watched, and that go on where they were interrupted."""
+"""Resumable trainings with progress and logs."""
 
 import time
 from collections.abc import Callable
@@ -28,19 +28,19 @@ def train_in(
     figure: str | None = "validation_weighted_f1",
     log: bool = True,
 ) -> State:
-    """Trains to the end, from the state in a folder where there is one, and leaves the weights that
-    are kept in place.
+    """Trains to the end, from the state in the folder where there is one, and loads the kept
+    weights into the task's network.
 
     Args:
-        folder: each epoch's state and history are written there; the state stays until
+        folder: takes the state and history of each epoch; the state stays until
             `TrainingFolder.finish`.
-        task: in its first state.
+        task: newly created.
         plan: the same as when the training began.
         on: the devices.
         display: where progress is shown.
-        title: says what is trained.
-        figure: the score of an epoch that is shown; None: there is none.
-        log: write a TensorBoard log, too.
+        title: what is trained, for the display.
+        figure: the score of an epoch to show; None: none.
+        log: also write a TensorBoard log.
 
     Raises:
         InputError: the state is damaged, or that of another network.
@@ -63,8 +63,7 @@ def train_in(
 
 
 class _Follower:
-    """Writes down every epoch, and shows how the training goes; see
-    `train.engine.trainer.Watch`."""
+    """Saves every epoch and shows progress; see `train.engine.trainer.Watch`."""
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class _Follower:
     def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
         self._steps = (done, total)
         self._display.report(min(done, total), total, self._line)
-        # Looking at the losses waits for the device, so it is done twice a second and no oftener.
+        # Reading the losses waits for the device, so it is done at most twice a second.
         if self._display.shows and time.monotonic() - self._shown > 0.5:
             self._shown = time.monotonic()
             self._display.live(f"{self._line.partition(', loss')[0]}, now {_shortened(means())}")
@@ -99,9 +98,9 @@ class _Follower:
         self._folder.write(state)
         parts = [f"{self._title}: epoch {state.epoch} of {self._epochs}"]
         if self._figure is not None:
-            reached = [epoch[self._figure] for epoch in state.history]
+            validation = [epoch[self._figure] for epoch in state.history]
             parts.append(
-                f"validation {reached[-1]:.4f} (best {reached[state.best_epoch - 1]:.4f}, "
+                f"validation {validation[-1]:.4f} (best {validation[state.best_epoch - 1]:.4f}, "
                 f"epoch {state.best_epoch})"
             )
         self._line = ", ".join([*parts, _shortened(figures)])
@@ -114,7 +113,7 @@ class _Follower:
 
 
 def _shortened(figures: dict[str, float]) -> str:
-    """The losses and cosines in short."""
+    """The main losses and cosines in a short text."""
     shown = ("loss", "loss_final", "loss_ssc", "loss_gdc")
     return ", ".join(
         f"{name.removeprefix('loss_').replace('_', ' ')} {value:.3f}"

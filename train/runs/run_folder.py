@@ -1,8 +1,8 @@
-"""Folders of trainings: `runs/<name>/` with `recipe.json`, and one folder for each seed.
+"""Folders of runs: `runs/<name>/` with `recipe.json`, and a folder for each seed.
 
-The folder of a training holds, while it goes on, `state.safetensors` (what it is continued from,
-all in one file so that it is whole or not there) and `history.jsonl`; when it is finished, the
-weights with their card instead of the state: of a network on conversations `model.safetensors`.
+During a training its folder holds `state.safetensors`, from which it resumes (a single file, so
+that it is complete or missing), and `history.jsonl`. When it is finished, weights and card replace
+the state; those of a network on conversations are `model.safetensors`.
 """
 
 import shutil
@@ -25,26 +25,26 @@ from gscon_live.train.engine.trainer import SELECTS, State
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-#: Where runs lie.
+#: The folder of runs.
 RUNS = Path("runs")
 
 R = TypeVar("R", bound=msgspec.Struct)
 
-#: Tensors of a state, by the first part of their names.
+#: The first parts of the names of a state's tensors.
 _TENSORS = ("network", "average", "best", "optimiser")
 
 
 class TrainingFolder:
-    """The folder of one training.
+    """The folder of a training.
 
     Args:
-        folder: need not be there.
-        results: the files that a finished training leaves; None: `model` with its cards.
+        folder: its path; created where missing.
+        results: the files of a finished training; None: `model` with its cards.
     """
 
     def __init__(self, folder: Path, results: Sequence[Path] | None = None) -> None:
         self.folder = folder
-        #: Where the checkpoint of a network on conversations is written, without a suffix.
+        #: The path of the checkpoint of a network on conversations, without a suffix.
         self.model = folder / "model"
         cards = [self.model.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
         self._results = cards if results is None else [*results]
@@ -52,11 +52,11 @@ class TrainingFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether all files are there, and nothing left to do."""
+        """Whether all results exist and no state is left."""
         return all(path.is_file() for path in self._results) and not self._state.exists()
 
     def read(self) -> State | None:
-        """The state to go on from; None to start anew.
+        """The state to resume from; None: there is none.
 
         Raises:
             InputError: the file is damaged.
@@ -70,7 +70,7 @@ class TrainingFolder:
                 for key in file.keys():  # noqa: SIM118 - it is no dictionary
                     part, _, name = key.partition("/")
                     tensors[part][name] = file.get_tensor(key)
-            # Written once where the last epoch is the best.
+            # Written only once where the last epoch is the best.
             tensors["best"] = tensors["best"] or tensors["average"] or tensors["network"]
             return State(**notes, **tensors)
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -80,7 +80,7 @@ class TrainingFolder:
             ) from error
 
     def write(self, state: State) -> None:
-        """Keeps the state at the end of an epoch, and the history up to there."""
+        """Writes the state at the end of an epoch, and the history up to it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {
             f"{part}/{name}": value.contiguous()
@@ -91,21 +91,21 @@ class TrainingFolder:
         names = ("epoch", "best_epoch", "history", "precision")
         notes = msgspec.json.encode({name: getattr(state, name) for name in names})
         lines = [msgspec.json.encode(epoch) + b"\n" for epoch in state.history]
-        # First, since an epoch that is in the history only is run again, and one that is in the
-        # state only, the last one, is not.
+        # The history first: an epoch that is only in the history is run again, but one that is only
+        # in the state is not.
         write_whole(self.folder / "history.jsonl", b"".join(lines))
         write_whole(self._state, save(tensors, metadata={"state": notes.decode()}))
 
     def finish(self) -> None:
-        """The weights are written: the state is not needed any more."""
+        """Deletes the state, after the weights are written."""
         self._state.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Deletes all of it: what was trained lies elsewhere."""
+        """Deletes the folder; the trained weights are elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def board(self, epoch: int) -> "SummaryWriter":
-        """The TensorBoard log, to be continued after `epoch`."""
+        """The TensorBoard log, continued after `epoch`."""
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(str(self.folder / "tensorboard"), purge_step=epoch + 1)
@@ -119,20 +119,20 @@ class Run:
         self._recipe = folder / "recipe.json"
 
     def seed(self, seed: int) -> TrainingFolder:
-        """The folder of one seed's training."""
+        """The folder of a seed's training."""
         return TrainingFolder(self.folder / f"seed-{seed}")
 
     def begin(self, recipe: msgspec.Struct) -> None:
-        """Writes the recipe down."""
+        """Creates the folder and writes the recipe."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Within it, no other process trains this run.
+        """Locks the run against other processes.
 
         Raises:
-            InputError: another one does.
+            InputError: another process is training it.
         """
         try:
             with FileLock(self.folder / "training.lock", timeout=0):
@@ -144,21 +144,23 @@ class Run:
             ) from None
 
     def best(self) -> Path:
-        """The weights of the finished seed whose kept epoch is the best on validation."""
-        reached = {}
+        """The weights of the finished seed with the best weighted F1 on validation."""
+        by_folder = {}
         for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"))):
             if folder.finished:
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
-                kept = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTS))
-                reached[folder] = kept["validation_weighted_f1"]
-        return max(reached, key=lambda folder: reached[folder]).model.with_suffix(".safetensors")
+                epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTS))
+                by_folder[folder] = epoch["validation_weighted_f1"]
+        return max(by_folder, key=lambda folder: by_folder[folder]).model.with_suffix(
+            ".safetensors"
+        )
 
     def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = ()) -> None:
-        """Refuses to go on with a run that was begun by another recipe.
+        """Refuses to resume a run that was begun with another recipe.
 
         Args:
-            recipe: the recipe of now.
-            changes_nothing: fields by which the training of a seed is not changed.
+            recipe: the current recipe.
+            changes_nothing: fields that do not affect the training of a seed.
 
         Raises:
             InputError: the folder holds another run.
@@ -170,20 +172,20 @@ class Run:
                 )
             return
         try:
-            begun = msgspec.json.decode(self._recipe.read_bytes())
+            stored = msgspec.json.decode(self._recipe.read_bytes())
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(
                 f"run {self.folder}: its recipe.json cannot be read; {_remedy(self.folder)}"
             ) from error
-        now = msgspec.json.decode(msgspec.json.encode(recipe))
-        begun, now = modern(begun if isinstance(begun, dict) else {}), modern(now)
+        current = msgspec.json.decode(msgspec.json.encode(recipe))
+        stored, current = modern(stored if isinstance(stored, dict) else {}), modern(current)
         changed = sorted(
             key
-            for key in (begun.keys() | now.keys()) - set(changes_nothing)
-            if begun.get(key) != now.get(key)
+            for key in (stored.keys() | current.keys()) - set(changes_nothing)
+            if stored.get(key) != current.get(key)
         )
         if changed:
-            values = ", ".join(f"{key}={begun.get(key)!r}" for key in changed)
+            values = ", ".join(f"{key}={stored.get(key)!r}" for key in changed)
             raise InputError(
                 f"run {self.folder}: it was begun with {values}; {_remedy(self.folder)}"
             )

@@ -269,7 +269,7 @@ def _step(
     scaling = course.scaling(9)
     factors = [factor for _, factor in scaling.factors]
     gradients = [p.grad for p in course.learner.parameters() if p.grad is not None]
-    return scaling.told, factors, gradients
+    return scaling.figures, factors, gradients
 
 
 def contexts_of(task: ConversationTask, parts: int = 1) -> Sequence[StepContext]:

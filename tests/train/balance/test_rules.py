@@ -215,7 +215,7 @@ def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> Non
     leads = fagm.lead(gaps, 0.5)
     factors = {id(p): one for p, one in made.factors}
     for m in MODALITIES:
-        assert made.told[f"factor_{m}"] == pytest.approx(1 - leads[m], abs=1e-5)
+        assert made.figures[f"factor_{m}"] == pytest.approx(1 - leads[m], abs=1e-5)
         for p in net.groups()[f"enc.{m}"]:
             assert float(factors[id(p)]) == pytest.approx(1 - leads[m], abs=1e-5)
     wanted = fagm.penalties(moved, leads, 0.5)
@@ -234,7 +234,7 @@ def test_padding_changes_no_factor_of_fagm(name: str, mode: str) -> None:
     )
     assert mine is not None
     assert theirs is not None
-    assert mine.told == pytest.approx(theirs.told, abs=1e-4)
+    assert mine.figures == pytest.approx(theirs.figures, abs=1e-4)
     assert len(mine.factors) == len(theirs.factors) > 0
     for (parameter, factor), (same, other) in zip(mine.factors, theirs.factors, strict=True):
         assert parameter is same
@@ -272,7 +272,7 @@ def test_fagm_makes_its_factors_anew_every_so_many_steps_of_an_epoch() -> None:
     assert first is second
     assert third is not second
     assert third is not None
-    assert third.told == fagm.FAGM(net, fagm.FAGMSettings()).scaling([steps[2]], 0).told  # type: ignore[union-attr]
+    assert third.figures == fagm.FAGM(net, fagm.FAGMSettings()).scaling([steps[2]], 0).figures  # type: ignore[union-attr]
     assert plugin.scaling([steps[0]], 1) is not third
 
 

@@ -1,4 +1,4 @@
-"""From tables of conversations to features: words by an encoder, voices by their prosody."""
+"""Features of the conversation corpora: text by an encoder, audio by the tables' prosody."""
 
 import hashlib
 from dataclasses import replace
@@ -35,11 +35,11 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     Args:
         corpus: a name of `train.corpora.erc`.
         words: `frozen` for the sentence encoder as it is, or the recipe of a text encoder (a name
-            or a path), which is trained first where it has not been.
-        seed: that of the text encoder's training; the one that it starts from always has seed 1.
+            or a path), which is trained first where it is not in the cache.
+        seed: of the text encoder's training; the encoder that it starts from always has seed 1.
 
     Raises:
-        InputError: the corpus or the recipe is not there or wrong.
+        InputError: the corpus or the recipe is missing or wrong.
     """
     table = erc.load(corpus)
     if words == "frozen":
@@ -51,12 +51,14 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
 
 
 def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:
-    """A corpus whose vectors of words are those of the first one, followed by the second one's."""
+    """The corpus with the text features of both, concatenated."""
     identity = f"{sentences.encoders['text']}|{contexts.encoders['text']}"
     splits = {
         split: tuple(
-            dialogue.with_text(torch.cat([dialogue.features["text"], other.features["text"]], -1))
-            for dialogue, other in zip(rows, contexts.splits[split], strict=True)
+            dialogue.with_text(
+                torch.cat([dialogue.features["text"], in_context.features["text"]], -1)
+            )
+            for dialogue, in_context in zip(rows, contexts.splits[split], strict=True)
         )
         for split, rows in sentences.splits.items()
     }
@@ -65,17 +67,17 @@ def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpu
 
 
 def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> tuple[str, Tensor]:
-    """The identity of a recipe's encoder, and its vectors of all utterances; from the cache where
-    they are there."""
-    # Who spoke counts as much as what was said: the encoder reads both.
+    """The identity of a recipe's encoder, and its vectors of all utterances; computed where they
+    are not in the cache."""
+    # The encoder reads words and speakers, so both are in the key.
     turns = "\n".join(f"{turn.speaker}\t{turn.text}" for turn in _utterances(table))
     end = hashlib.sha256(f"{encoders.key(recipe, seed)}\n{turns}".encode()).hexdigest()[:20]
-    path = encoders.kept() / f"words-{table.name}-{recipe.name}-{seed}-{end}.safetensors"
-    # Of several trainings that need the same features, the first makes them and the others wait.
+    path = encoders.folder() / f"words-{table.name}-{recipe.name}-{seed}-{end}.safetensors"
+    # Of several processes that need the same features, the first computes them, the others wait.
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             model, tokenise = encoders.encoder(recipe, seed, report), tokeniser(recipe.context)
-            named = {"identity": f"{recipe.name}:{digest(model)}"}
+            metadata = {"identity": f"{recipe.name}:{digest(model)}"}
             model.to("cuda" if torch.cuda.is_available() else "cpu")
             splits = {}
             for split, dialogues in table.splits.items():
@@ -86,7 +88,7 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
                     report(place + 1, len(dialogues), f"words of {table.name}, {split}")
                 splits[split] = torch.cat(rows)
             with replacing(path, alone=False) as unfinished:
-                save_file(splits, unfinished, metadata=named)
+                save_file(splits, unfinished, metadata=metadata)
     with cache.reading(path), safe_open(path, "pt") as stored:
         vectors = torch.cat([stored.get_tensor(split) for split in table.splits])
         return stored.metadata()["identity"], vectors
@@ -94,16 +96,16 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
 
 def _corpus(table: Table, identity: str, vectors: Tensor) -> FeaturedCorpus:
     """A table with the vectors of all utterances, see `_utterances`."""
-    heard = any(utterance.prosody is not None for utterance in _utterances(table))
+    has_prosody = any(utterance.prosody is not None for utterance in _utterances(table))
     dialogues = [dialogue for rows in table.splits.values() for dialogue in rows]
     parts = iter(torch.split(vectors, [len(dialogue.utterances) for dialogue in dialogues]))
     return FeaturedCorpus(
         name=table.name,
         labels=table.labels,
-        encoders={"text": identity} | ({"audio": _PROSODY} if heard else {}),
+        encoders={"text": identity} | ({"audio": _PROSODY} if has_prosody else {}),
         splits={
             name: tuple(
-                _featured(dialogue, words, heard)
+                _featured(dialogue, words, has_prosody)
                 for dialogue, words in zip(rows, islice(parts, len(rows)), strict=True)
             )
             for name, rows in table.splits.items()
@@ -111,15 +113,15 @@ def _corpus(table: Table, identity: str, vectors: Tensor) -> FeaturedCorpus:
     )
 
 
-def _featured(dialogue: Dialogue, words: Tensor, heard: bool) -> FeaturedDialogue:
-    features, there = {"text": words}, [torch.ones(len(words), dtype=torch.bool)]
-    if heard:
+def _featured(dialogue: Dialogue, words: Tensor, has_prosody: bool) -> FeaturedDialogue:
+    features, presence = {"text": words}, [torch.ones(len(words), dtype=torch.bool)]
+    if has_prosody:
         features["audio"] = sounds(dialogue)
-        there.append(torch.tensor([turn.prosody is not None for turn in dialogue.utterances]))
+        presence.append(torch.tensor([turn.prosody is not None for turn in dialogue.utterances]))
     return FeaturedDialogue(
         name=dialogue.name,
         features=features,
-        present=torch.stack(there, -1),
+        present=torch.stack(presence, -1),
         speakers=torch.tensor(_speakers(dialogue)),
         labels=torch.tensor([turn.label for turn in dialogue.utterances]),
     )

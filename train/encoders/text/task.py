@@ -1,4 +1,4 @@
-"""A text encoder in training on conversations, in their past-only context."""
+"""The training task of a text encoder on conversations in past-only context."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from gscon_live.model.encoders.text.context_encoder import (
     pack,
 )
 from gscon_live.train.encoders.text.recipe import TextRecipe
-from gscon_live.train.encoders.text.text_data import Spoken, TextCorpus
+from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
 from gscon_live.train.encoders.text.token_batching import cut, filled
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
@@ -27,21 +27,21 @@ from gscon_live.train.scoring.metrics import score
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a step: stretches of dialogues of a corpus, and how many labels the step has."""
+    """A part of a step: stretches of a corpus' dialogues, and the number of labels in the step."""
 
     corpus: str
-    rows: list[Spoken]
+    rows: list[TokenDialogue]
     step: int
 
 
 class TextTask(Task[Part]):
-    """A text encoder and a head for each corpus in training.
+    """A text encoder in training, with a head for each corpus.
 
     Args:
-        recipe: how.
+        recipe: its settings.
         corpora: by name.
-        start: the encoder's weights to begin with; None: the sentence encoder's.
-        seed: of the first weights.
+        start: the encoder's initial weights; None: the sentence encoder's.
+        seed: of the initial weights of the heads.
         on: the device.
     """
 
@@ -66,23 +66,28 @@ class TextTask(Task[Part]):
                 layer.requires_grad_(False)
         self._network = _Learner(self.encoder, recipe, corpora)
         self.learner = self._network
-        self._batches: list[tuple[str, list[Spoken]]] = []
+        self._batches: list[tuple[str, list[TokenDialogue]]] = []
 
     @property
     def heads(self) -> dict[str, nn.Module]:
-        """The heads that answer from the encoder's vectors alone, by corpus."""
+        """The heads on the encoder's vectors alone, by corpus."""
         network = self._network
         return {name: head for name, head in network.heads.items() if name not in network.voices}
 
     def begin(self, epoch: int, random: torch.Generator) -> int:
-        """Draws the epoch's batches: stretches of alike length of one corpus, in random order."""
+        """Draws the epoch's batches: stretches of similar length of one corpus, in random order."""
         draw = _drawing(random)
         self._batches = []
         for name, corpus in self._corpora.items():
             pieces = [
-                Spoken(whole.ids[at], whole.speakers[at], whole.targets[at], whole.sound[at])
-                for whole in corpus.read_in(epoch)
-                for at in cut([*map(len, whole.ids)], self._recipe.stretch, draw)
+                TokenDialogue(
+                    dialogue.ids[at],
+                    dialogue.speakers[at],
+                    dialogue.targets[at],
+                    dialogue.sound[at],
+                )
+                for dialogue in corpus.read_in(epoch)
+                for at in cut([*map(len, dialogue.ids)], self._recipe.stretch, draw)
             ]
             batches = filled(pieces, _tokens, self._recipe.batch, draw)
             self._batches += [(name, batch) for batch in batches]
@@ -101,26 +106,26 @@ class TextTask(Task[Part]):
         with self._on.autocast():
             logits, targets = self._answers(part.corpus, part.rows)
         smoothing = self._recipe.label_smoothing
-        lost = functional.cross_entropy(
+        cross_entropy = functional.cross_entropy(
             logits.float(), targets, label_smoothing=smoothing, reduction="sum"
         )
-        return Terms(lost / part.step, {}, {})
+        return Terms(cross_entropy / part.step, {}, {})
 
     def scores(self) -> dict[str, float]:
-        """Weighted F1 on the validation dialogues by corpus, and their mean, which selects; 0 where
-        there are none."""
+        """Weighted F1 on the validation dialogues by corpus, and their mean, which selects the
+        epoch; 0 without validation."""
         self._network.eval()
-        reached = {
+        weighted_f1 = {
             name: self._weighted_f1(name, corpus)
             for name, corpus in self._corpora.items()
             if corpus.validation
         }
-        mean = sum(reached.values()) / max(1, len(reached))
-        named = {f"validation_weighted_f1_{name}": value for name, value in reached.items()}
-        return {"validation_weighted_f1": mean, **named, SELECTS: mean}
+        mean = sum(weighted_f1.values()) / max(1, len(weighted_f1))
+        by_corpus = {f"validation_weighted_f1_{name}": value for name, value in weighted_f1.items()}
+        return {"validation_weighted_f1": mean, **by_corpus, SELECTS: mean}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
-        """What is frozen is in none; vectors and biases of the encoder are not decayed."""
+        """Frozen parameters are left out; vectors and biases of the encoder have no decay."""
         recipe, encoder, network = self._recipe, self.encoder, self._network
         learned = [p for n, p in encoder.named_parameters() if n != "bias" and p.requires_grad]
         matrices = [p for p in learned if p.dim() > 1]
@@ -133,8 +138,8 @@ class TextTask(Task[Part]):
             ParameterGroup(heads, recipe.head_learning_rate, plan.weight_decay),
         ]
 
-    def _answers(self, corpus: str, rows: Sequence[Spoken]) -> tuple[Tensor, Tensor]:
-        """Logits and targets [n, classes] of all utterances that have a label."""
+    def _answers(self, corpus: str, rows: Sequence[TokenDialogue]) -> tuple[Tensor, Tensor]:
+        """Logits and targets [n, classes] of all labelled utterances."""
         tokens = self._on.to_device(pack([(row.ids, row.speakers) for row in rows]))
         sound = pad_sequence([row.sound for row in rows], batch_first=True)
         padded = self._network(corpus, tokens, self._on.to_device(sound))
@@ -188,10 +193,10 @@ class _Learner(nn.Module):
         return logits
 
 
-def _tokens(piece: Spoken) -> int:
+def _tokens(piece: TokenDialogue) -> int:
     return sum(map(len, piece.ids))
 
 
 def _drawing(generator: torch.Generator) -> random.Random:
-    """Draws what follows from a generator's next number."""
+    """A generator of Python, seeded by a generator of torch."""
     return random.Random(int(torch.randint(2**62, (), generator=generator)))

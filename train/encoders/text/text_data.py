@@ -1,4 +1,4 @@
-"""What text encoders learn from: dialogues and sentences, as token ids and targets."""
+"""Training data of text encoders: dialogues and sentences as token ids and targets."""
 
 import dataclasses
 import random
@@ -18,16 +18,16 @@ from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table
 from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
 from gscon_live.train.encoders.text.recipe import TextRecipe
 
-#: The two corpora that transcribe the same show: neither is learned from where it tells a scene of
-#: the other's validation or test.
+#: Two corpora of the same show: scenes of one's validation or test split are left out of the
+#: other's training.
 _SAME_SHOW = {"meld": "emorynlp", "emorynlp": "meld"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Spoken:
-    """A dialogue as the encoder learns it: token ids and speaker of each utterance, the
-    probability of each class, float32 [U, classes], all zero where there is no label; and how it
-    sounded, float32 [U, sounds], standardised, zero where unknown."""
+class TokenDialogue:
+    """A dialogue as training data: token ids and speaker of each utterance; `targets` float32
+    [U, classes], class probabilities, all zero where there is no label; `sound` float32
+    [U, sounds], standardised prosody, zero where unknown."""
 
     ids: list[list[int]]
     speakers: list[int]
@@ -37,82 +37,82 @@ class Spoken:
 
 @dataclasses.dataclass(frozen=True)
 class TextCorpus:
-    """One corpus: what to learn from, and what to select on (empty where nothing is selected).
-    `misheard` has what to learn from in each epoch, where it is not the same in all."""
+    """A corpus: training and validation dialogues (`validation` is empty without selection).
+    `misheard` has the training dialogues of each epoch, where they differ."""
 
     classes: int
-    train: list[Spoken]
-    validation: list[Spoken] = dataclasses.field(default_factory=list)
-    misheard: list[list[Spoken]] = dataclasses.field(default_factory=list)
+    train: list[TokenDialogue]
+    validation: list[TokenDialogue] = dataclasses.field(default_factory=list)
+    misheard: list[list[TokenDialogue]] = dataclasses.field(default_factory=list)
 
-    def read_in(self, epoch: int) -> list[Spoken]:
-        """What to learn from in an epoch, counted from 0."""
+    def read_in(self, epoch: int) -> list[TokenDialogue]:
+        """The training dialogues of an epoch, from 0."""
         return self.misheard[epoch] if self.misheard else self.train
 
 
 @dataclasses.dataclass(frozen=True)
-class Written:
-    """A dialogue, or a sentence by itself, before its words are cut into tokens; see `Spoken`."""
+class Transcript:
+    """A dialogue or a single sentence before tokenisation; see `TokenDialogue`."""
 
     texts: list[str]
     speakers: list[int]
     targets: Tensor
     sound: Tensor
 
-    def spoken(self, tokenise: Tokenise) -> Spoken:
-        """As a text encoder reads and learns it."""
-        return Spoken(tokenise(self.texts), self.speakers, self.targets, self.sound)
+    def tokenised(self, tokenise: Tokenise) -> TokenDialogue:
+        """The dialogue with token ids."""
+        return TokenDialogue(tokenise(self.texts), self.speakers, self.targets, self.sound)
 
 
 def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
-    """What a recipe learns from, by name: training splits; selection is on validation splits. With
-    `seed` are the errors of a recogniser drawn."""
+    """The corpora of a recipe, by name: training splits, and validation splits for selection.
+    `seed` is that of the simulated recognition errors."""
     tokenise = tokeniser(recipe.context)
-    read = {}
+    text_corpora = {}
     for name in recipe.corpora:
         if name == "goemotions":
-            classes, train, validation = len(EMOTIONS), _sentences(), list[Written]()
+            classes, train, validation = len(EMOTIONS), _sentences(), list[Transcript]()
         else:
             table = erc.load(name)
             classes = len(table.labels)
             dialogues = disjoint(table.splits["train"], _held_out(recipe, name))
-            train = [written(dialogue, table) for dialogue in dialogues]
-            validation = [written(dialogue, table) for dialogue in table.splits["validation"]]
+            train = [transcript(dialogue, table) for dialogue in dialogues]
+            validation = [transcript(dialogue, table) for dialogue in table.splits["validation"]]
         if recipe.left_out:
             parts = partition(len(train), recipe.parts)
-            kept = zip(train, parts, strict=True)
-            train = [dialogue for dialogue, part in kept if part != recipe.left_out - 1]
+            assigned = zip(train, parts, strict=True)
+            train = [dialogue for dialogue, part in assigned if part != recipe.left_out - 1]
         versions = [train, *_misheard(recipe, train, f"{seed} {name}")]
         if not recipe.prosody:
             versions, validation = [*map(_silent, versions)], _silent(validation)
         first, *others, last = [
-            [dialogue.spoken(tokenise) for dialogue in version]
+            [dialogue.tokenised(tokenise) for dialogue in version]
             for version in [*versions, validation]
         ]
-        read[name] = _standardised(TextCorpus(classes, first, last, others))
-    return read
+        text_corpora[name] = _standardised(TextCorpus(classes, first, last, others))
+    return text_corpora
 
 
 def partition(count: int, parts: int) -> list[int]:
-    """The part, from 0, of each of so many dialogues. Dialogues that follow each other in a corpus
-    were often recorded together, so they are in one part."""
+    """The fold, from 0, of each of `count` dialogues. Consecutive dialogues were often recorded
+    together, so they share a fold."""
     chunks = torch.arange(count).tensor_split(parts)
     return [number for number, chunk in enumerate(chunks) for _ in chunk]
 
 
 def _held_out(recipe: TextRecipe, name: str) -> list[Dialogue]:
-    """The dialogues whose scenes are not learned from a corpus."""
+    """The dialogues whose scenes are left out of a corpus' training split."""
     dialogues = []
     if len(recipe.corpora) > 1 and name in _SAME_SHOW:
-        other = erc.load(_SAME_SHOW[name])
-        dialogues += [*other.splits["validation"], *other.splits["test"]]
+        same_show = erc.load(_SAME_SHOW[name])
+        dialogues += [*same_show.splits["validation"], *same_show.splits["test"]]
     for apart in recipe.apart:
         dialogues += [dialogue for split in erc.load(apart).splits.values() for dialogue in split]
     return dialogues
 
 
-def _misheard(recipe: TextRecipe, train: list[Written], seed: str) -> list[list[Written]]:
-    """The training dialogues as they are read in each epoch; nothing where nothing disturbs."""
+def _misheard(recipe: TextRecipe, train: list[Transcript], seed: str) -> list[list[Transcript]]:
+    """The training dialogues of each epoch with simulated recognition; empty without it."""
     how = recipe.mishearing
     if how is None:
         return []
@@ -125,32 +125,33 @@ def _misheard(recipe: TextRecipe, train: list[Written], seed: str) -> list[list[
 
 
 def _disturbed(
-    dialogue: Written, how: Mishearing, recogniser: Recogniser, draw: random.Random
-) -> Written:
+    dialogue: Transcript, how: Mishearing, recogniser: Recogniser, draw: random.Random
+) -> Transcript:
     texts, speakers = disturbed(dialogue.texts, dialogue.speakers, how, recogniser, draw)
     return dataclasses.replace(dialogue, texts=texts, speakers=speakers)
 
 
-def _silent(dialogues: list[Written]) -> list[Written]:
-    return [dataclasses.replace(silent, sound=silent.sound[:, :0]) for silent in dialogues]
+def _silent(dialogues: list[Transcript]) -> list[Transcript]:
+    return [dataclasses.replace(dialogue, sound=dialogue.sound[:, :0]) for dialogue in dialogues]
 
 
-def _sentences() -> list[Written]:
+def _sentences() -> list[Transcript]:
     return [
-        Written([sentence.text], [0], _several(sentence.labels), torch.zeros(1, 0))
+        Transcript([sentence.text], [0], _multi_label(sentence.labels), torch.zeros(1, 0))
         for sentence in goemotions.load()["train"]
     ]
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Targets of single labels int64 [n], all zero where one is -1; float32 [n, classes]."""
+    """One-hot targets of labels int64 [n], all zero where the label is -1; float32
+    [n, classes]."""
     return functional.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None].float()
 
 
-def written(dialogue: Dialogue, table: Table) -> Written:
-    """A dialogue of a table as it is written."""
+def transcript(dialogue: Dialogue, table: Table) -> Transcript:
+    """The transcript of a table's dialogue."""
     labels = torch.tensor([utterance.label for utterance in dialogue.utterances])
-    return Written(
+    return Transcript(
         [utterance.text for utterance in dialogue.utterances],
         speakers_by_appearance([utterance.speaker for utterance in dialogue.utterances]),
         one_hot(labels, len(table.labels)),
@@ -159,17 +160,17 @@ def written(dialogue: Dialogue, table: Table) -> Written:
 
 
 def _standardised(corpus: TextCorpus) -> TextCorpus:
-    """The same with sounds of mean 0 and deviation 1 in training, none beyond 4 deviations; of no
-    length where no utterance in training was measured."""
+    """The corpus with prosody standardised on its training split and clipped at 4 deviations; of
+    length 0 where no training utterance has prosody."""
     sound = torch.cat([dialogue.sound for dialogue in corpus.train])
     if not sound.shape[1]:
         return corpus
-    measured = sound[sound.any(1)]
-    width = sound.shape[1] if len(measured) else 0
-    known = measured if width else sound
-    mean, deviation = known.mean(0), known.std(0, correction=0).clamp(min=1e-4)
+    with_prosody = sound[sound.any(1)]
+    width = sound.shape[1] if len(with_prosody) else 0
+    reference = with_prosody if width else sound
+    mean, deviation = reference.mean(0), reference.std(0, correction=0).clamp(min=1e-4)
 
-    def scaled(dialogue: Spoken) -> Spoken:
+    def scaled(dialogue: TokenDialogue) -> TokenDialogue:
         values = ((dialogue.sound - mean) / deviation).clamp(-4, 4)
         values = values * dialogue.sound.any(1)[:, None]
         return dataclasses.replace(dialogue, sound=values[:, :width])
@@ -183,8 +184,8 @@ def _standardised(corpus: TextCorpus) -> TextCorpus:
 
 
 def sounds(dialogue: Dialogue) -> Tensor:
-    """The prosody of a dialogue's utterances, each value beside its difference from the speaker's
-    mean so far, float32 [U, 16]; zero where it was not measured."""
+    """The prosody of a dialogue's utterances, and its difference from the speaker's mean so far,
+    float32 [U, 16]; zero where it was not measured."""
     relative, rows = SpeakerRelative(), []
     for utterance in dialogue.utterances:
         if utterance.prosody is None:
@@ -194,6 +195,6 @@ def sounds(dialogue: Dialogue) -> Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
-def _several(labels: tuple[int, ...]) -> Tensor:
-    """The target of a sentence with several labels: all of them alike."""
+def _multi_label(labels: tuple[int, ...]) -> Tensor:
+    """The target of a sentence with several labels: equal probabilities."""
     return functional.one_hot(torch.tensor(labels), len(EMOTIONS)).float().mean(0)[None]

@@ -1,4 +1,4 @@
-"""Conversations as text encoders are trained on them: in stretches, so many tokens in a step."""
+"""Batches by number of tokens: conversations are cut into stretches."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -8,12 +8,12 @@ T = TypeVar("T")
 
 
 def cut(sizes: Sequence[int], most: int, draw: Random) -> list[slice]:
-    """Cuts a row of utterances into stretches, at other places each time.
+    """Cuts a dialogue into stretches of utterances, at random places.
 
     Args:
         sizes: the length of each utterance in tokens.
-        most: how many tokens a stretch may have, unless it is one utterance.
-        draw: draws where the first stretch ends.
+        most: the maximum of tokens in a stretch; a longer utterance is a stretch of its own.
+        draw: draws the end of the first stretch.
     """
     if sum(sizes) <= most:
         return [slice(0, len(sizes))]
@@ -28,13 +28,13 @@ def cut(sizes: Sequence[int], most: int, draw: Random) -> list[slice]:
 
 
 def filled(pieces: Sequence[T], size: Callable[[T], int], most: int, draw: Random) -> list[list[T]]:
-    """All pieces once, those of alike length together, so that little is padded.
+    """Batches of all pieces; pieces of similar length share a batch, which saves padding.
 
     Args:
-        pieces: what is put together.
+        pieces: the pieces.
         size: gives a piece's length in tokens.
-        most: how many tokens one batch may have, padding included, unless it is one piece.
-        draw: draws the order of pieces of alike length.
+        most: the maximum of tokens in a batch, padding included; a longer piece is a batch.
+        draw: draws the order of pieces of similar length.
     """
     order = list(pieces)
     draw.shuffle(order)

@@ -1,4 +1,4 @@
-"""Text encoders as they are trained by command, and what of one ships."""
+"""Text encoders as a trainable, and the files that ship."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from gscon_live.train.trainables import Trainable
 
 
 class TextTrainable(Trainable[TextRecipe]):
-    """Text encoders, with several seeds, into the user's cache."""
+    """Text encoders of several seeds, in the user's cache."""
 
     recipe = TextRecipe
     ships_as = "text"
@@ -24,8 +24,8 @@ class TextTrainable(Trainable[TextRecipe]):
         return recipe
 
     def fit(self, recipe: TextRecipe, folder: Path, display: Display) -> Path:
-        """Gives the last seed's weights in the cache; where an encoder is to ship, the first
-        seed's as they ship, in the run's folder."""
+        """Trains all seeds. Returns the last seed's weights in the cache; with `ship`, the first
+        seed's weights as they ship, in the run's folder."""
         trained = [text_cache.trained(recipe, seed, display.report) for seed in seeds(recipe)]
         if recipe.ship:
             return _save(recipe, recipe.first_seed, display.report, folder)
@@ -33,13 +33,12 @@ class TextTrainable(Trainable[TextRecipe]):
 
 
 def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
-    """Writes what a trained encoder has learned, in half precision, and its card; gives the
-    weights' path.
+    """Writes the trained parts of an encoder in half precision, and its card; returns the path of
+    the weights.
 
     Raises:
-        InputError: the recipe is not one of a text encoder that can ship: it has no head that
-            answers for MELD from words alone, its embeddings are not the sentence encoder's, or it
-            looks at the conversation in another way.
+        InputError: the encoder cannot ship: it has no head for MELD on words alone, other
+            embeddings than the sentence encoder's, or another context.
     """
     first = recipe
     while first.start is not None and first.frozen >= 0:

@@ -1,4 +1,4 @@
-"""Training of one text encoder, and the vectors that it gives."""
+"""Training of a text encoder, and its vectors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from gscon_live.train.runs.run_folder import TrainingFolder
 
 @dataclass(frozen=True)
 class TextResult:
-    """A trained encoder, the heads that answer from its vectors alone by corpus, the epoch that was
-    kept, and weighted F1 on validation by epoch and corpus."""
+    """A trained encoder, its heads on its vectors alone by corpus, the kept epoch, and weighted F1
+    on validation by epoch and corpus."""
 
     model: ContextTextModel
     heads: dict[str, nn.Module]
@@ -36,16 +36,16 @@ def fit(
     training: TrainingFolder,
     display: Display,
 ) -> TextResult:
-    """One training, from where the folder's state is; the same seed and number of threads give the
-    same weights.
+    """Trains an encoder, or resumes from the folder's state. The same seed and number of threads
+    give the same weights.
 
     Args:
-        recipe: how.
-        corpora: what to learn from, by name.
-        start: the encoder's weights to begin with; None: the sentence encoder's.
+        recipe: its settings.
+        corpora: by name.
+        start: the encoder's initial weights; None: the sentence encoder's.
         seed: of all random numbers.
-        training: where the state lies.
-        display: where progress is shown.
+        training: the folder of the state.
+        display: shows progress.
     """
     plan = Plan(
         seed=seed,

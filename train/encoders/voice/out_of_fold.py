@@ -14,7 +14,7 @@ from gscon_live.train.data import cache
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.progress import Report
-from gscon_live.train.recipes import written
+from gscon_live.train.recipes import as_written
 
 #: In so many parts are the training actors left out.
 PARTS = 4
@@ -22,7 +22,7 @@ PARTS = 4
 
 def recipe(name_or_path: str) -> VoiceRecipe:
     """The recipe of a voice encoder. Raises `InputError` naming what is wrong in it."""
-    return written(name_or_path, VoiceRecipe)
+    return as_written(name_or_path, VoiceRecipe)
 
 
 def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]:

@@ -23,7 +23,7 @@ from gscon_live.train.encoders.text import corpus_features, text_cache, text_dat
 from gscon_live.train.encoders.text import training as text
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
-from gscon_live.train.encoders.text.text_data import Spoken, TextCorpus, written
+from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, transcript
 from gscon_live.train.encoders.text.training import TextResult
 from gscon_live.train.engine.devices import fabric
 from gscon_live.train.progress import Reporting
@@ -32,11 +32,11 @@ from gscon_live.train.runs.run_folder import TrainingFolder
 QUICK = TextRecipe(name="quick", epochs=3, batch=60, stretch=40, learning_rate=3e-4)
 
 
-def said(words: int, label: int, classes: int = 2) -> Spoken:
+def said(words: int, label: int, classes: int = 2) -> TokenDialogue:
     """Three utterances whose words tell the label; the middle one has none."""
     targets = torch.zeros(3, classes)
     targets[[0, 2], label] = 1
-    return Spoken([[101, 2000 + words, 102]] * 3, [0, 1, 0], targets, torch.zeros(3, 2))
+    return TokenDialogue([[101, 2000 + words, 102]] * 3, [0, 1, 0], targets, torch.zeros(3, 2))
 
 
 def made_up() -> dict[str, TextCorpus]:
@@ -106,7 +106,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     assert all(value.dtype == torch.float32 for value in again.values())
 
 
-def _misheard() -> list[list[Spoken]]:
+def _misheard() -> list[list[TokenDialogue]]:
     """Other words in each epoch, and not as many."""
     return [
         [said(100 * epoch + row, row % 2) for row in range(8 + 4 * epoch)] for epoch in (1, 2, 3)
@@ -204,7 +204,7 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
     # With its last words changed, what was said before them is the same.
     recipe, table = text_cache.recipe(str(path)), erc.load("meld")
     model = text_cache.encoder(recipe, 1, quiet)
-    heard = written(table.splits["test"][0], table).spoken(tokeniser(recipe.context))
+    heard = transcript(table.splits["test"][0], table).tokenised(tokeniser(recipe.context))
     other = dataclasses.replace(heard, ids=[*heard.ids[:2], [101, 5000, 102]])
     torch.testing.assert_close(
         text.vectors(model, heard.ids, heard.speakers)[:2],
@@ -224,7 +224,7 @@ def test_what_is_damaged_in_the_cache_is_named(show: Path, kind: str) -> None:
         "words": lambda: corpus_features.featured("meld", str(path), 1, quiet),
         "text": lambda: text_cache.encoder(made, 1, quiet),
     }
-    (kept,) = text_cache.kept().glob(f"{kind}-*.safetensors")
+    (kept,) = text_cache.folder().glob(f"{kind}-*.safetensors")
     kept.write_bytes(kept.read_bytes()[:5000])
     with pytest.raises(InputError, match=re.escape(str(kept))):
         again[kind]()
@@ -257,7 +257,7 @@ def test_vectors_of_sentences_and_in_context_stand_side_by_side(show: Path) -> N
 def test_an_utterance_without_a_label_is_context_only() -> None:
     table = Table("made", ("a", "b"), {})
     dialogue = Dialogue("one", (Utterance("A", "yes", 1), Utterance("A", "no", -1)))
-    learned = written(dialogue, table).spoken(tokeniser(ContextSettings()))
+    learned = transcript(dialogue, table).tokenised(tokeniser(ContextSettings()))
     assert learned.targets.tolist() == [[0, 1], [0, 0]]
 
 
