@@ -40,8 +40,8 @@ def test_old_names_are_read_from_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     path = written(tmp_path, "name: there\ninner: {big: 3}\n")
     assert loader.load(path, Outer) == Outer("there", Inner(3))
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "name is deprecated and will be gone; use word=there"
-    assert second == "inner.big is deprecated and will be gone; use inner.size=3"
+    assert first == "name is deprecated and will be removed; use word=there"
+    assert second == "inner.big is deprecated and will be removed; use inner.size=3"
 
 
 def test_old_names_are_read_on_the_command_line_where_the_last_one_wins(
@@ -59,7 +59,7 @@ def test_a_notice_comes_once_however_often_the_name_is_used(
 ) -> None:
     path = written(tmp_path, "name: there\n")
     assert loader.load(path, Outer, ["name=a", "name=b"]).word == "b"
-    assert capsys.readouterr().err == "name is deprecated and will be gone; use word=b\n"
+    assert capsys.readouterr().err == "name is deprecated and will be removed; use word=b\n"
 
 
 def test_of_two_names_in_a_file_the_new_one_holds(

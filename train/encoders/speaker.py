@@ -30,15 +30,15 @@ class SpeakerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["speaker"] = "speaker"
     #: Results go to `runs/<name>/`.
     name: str = "speaker"
-    #: Of the conversations.
+    #: Seed of the simulated conversations.
     seed: int = 1
-    #: Part of the scatter within speakers that is taken to be alike in all directions.
+    #: Shrinkage of the within-speaker covariance towards a multiple of the identity.
     shrinkage: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
-    #: Parts of the 34 actors; more leave too few in one to converse, fewer too few for a space.
+    #: Folds of the 34 actors; more leave too few for a conversation, fewer too few to train on.
     folds: Annotated[int, msgspec.Meta(ge=3, le=11)] = 4
-    #: Conversations of one, of two and of three speakers each.
+    #: Number of conversations for one, two and three speakers each.
     conversations: Annotated[int, msgspec.Meta(ge=1)] = 40
-    #: Utterances of each speaker in a conversation.
+    #: Number of utterances of each speaker in a conversation.
     utterances: Annotated[int, msgspec.Meta(ge=1)] = 20
     #: Install the space as `model/weights/speaker.safetensors`.
     ship: bool = False
