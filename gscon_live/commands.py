@@ -77,6 +77,6 @@ def _help() -> str:
             "commands:",
             *lines,
             "",
-            f"{program} COMMAND --help says more; {program} --version gives the version.",
+            f"{program} COMMAND --help shows the options; {program} --version gives the version.",
         ]
     )
