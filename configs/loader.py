@@ -1,12 +1,12 @@
-"""Configurations that ship with the project, and the one way to read them.
+"""Configurations that ship with the project, and their loader.
 
 A configuration is a YAML file: a set-up of the live system or a training recipe. It is chosen by
-name (a file of this package) or by path, read into a typed `msgspec.Struct`, and any value can be
+name (a file of this package) or by path, and read into a typed `msgspec.Struct`. Any value can be
 overridden on the command line as `key=value`, with dots for nested keys.
 
-A key that was renamed stays readable for a version: its Struct declares
-`deprecated: ClassVar[Mapping[str, str | Renamed]] = {"old": "new"}`. Whoever uses the old name is
-told the new one on standard error.
+A renamed key stays readable for a version: its Struct declares
+`deprecated: ClassVar[Mapping[str, str | Renamed]] = {"old": "new"}`. The use of an old name prints
+a warning with the new one on standard error.
 """
 
 import math
@@ -26,16 +26,16 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _HERE = Path(__file__).parent
 
-#: What reading YAML raises: besides its own errors those of values (a thirteenth month, bytes that
-#: are no text) and of brackets without end.
+#: Exceptions of the YAML reader: its own, those of invalid values (a thirteenth month, bytes that
+#: are not text), and those of too deep nesting.
 _UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
 
 
 class Renamed(NamedTuple):
-    """What a deprecated key is called now, where its value changes too.
+    """The new name of a deprecated key whose value changes too.
 
-    `value` makes the new key's value of the old key's value and of what the new key says so far
-    (None where it says nothing).
+    `value` computes the new key's value from the old key's value and the new key's current value
+    (None where it has none).
     """
 
     key: str
@@ -43,8 +43,8 @@ class Renamed(NamedTuple):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `on`, `off`, `yes` and `no` are words and not true and false, and `2e-5` is a
-    number, as in YAML 1.2."""
+    """YAML 1.2 values: `on`, `off`, `yes` and `no` are strings, not booleans, and `2e-5` is a
+    number."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -68,16 +68,16 @@ def find(name_or_path: str | Path, folder: str = "") -> Path:
     """The file of a configuration given by name (`live`) or by path (`my/setup.yaml`).
 
     Args:
-        name_or_path: names are looked up among the configurations that ship.
-        folder: the part of them to look in: set-ups, or training recipes (`train`).
+        name_or_path: a name among the shipped configurations, or a path.
+        folder: where names are looked up: set-ups, or training recipes (`train`).
 
     Raises:
-        InputError: there is neither.
+        InputError: neither exists.
     """
-    here = _HERE / folder
-    named = here / f"{name_or_path}.yaml"
-    if named.parent == here and os.path.isfile(named):
-        return named
+    directory = _HERE / folder
+    shipped = directory / f"{name_or_path}.yaml"
+    if shipped.parent == directory and os.path.isfile(shipped):
+        return shipped
     path = Path(name_or_path)
     if os.path.isfile(path):
         return path
@@ -88,7 +88,7 @@ def find(name_or_path: str | Path, folder: str = "") -> Path:
 
 
 def load(name_or_path: str | Path, kind: type[T], overrides: Iterable[str] = ()) -> T:
-    """Reads a configuration into `kind`, which must forbid unknown fields.
+    """Reads a configuration into `kind`, a Struct that forbids unknown fields.
 
     Args:
         name_or_path: as for `find`.
@@ -96,17 +96,17 @@ def load(name_or_path: str | Path, kind: type[T], overrides: Iterable[str] = ())
         overrides: `key=value` strings, later ones win; values are YAML.
 
     Raises:
-        InputError: the file cannot be read, is no YAML mapping, or a key or value is wrong.
+        InputError: the file cannot be read, is not a YAML mapping, or has a wrong key or value.
     """
     path = find(name_or_path)
     return build(read(path), kind, overrides, str(path))
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The plain tree of a configuration file.
+    """The mapping in a configuration file, as plain values.
 
     Raises:
-        InputError: the file cannot be read or is no YAML mapping.
+        InputError: the file cannot be read or is not a YAML mapping.
     """
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
@@ -115,7 +115,7 @@ def read(path: Path) -> dict[str, Any]:
             f"configuration {path}: cannot be read ({error.strerror}); give another file"
         ) from error
     except _UNREADABLE as error:
-        raise InputError(f"configuration {path}: {_one_line(error)}; mend the YAML") from error
+        raise InputError(f"configuration {path}: {_one_line(error)}; correct the YAML") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -123,35 +123,35 @@ def read(path: Path) -> dict[str, Any]:
     return tree
 
 
-def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], where: str) -> T:
+def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], source: str) -> T:
     """Applies `key=value` overrides to a plain tree and checks it against `kind`."""
     notices: dict[str, str] = {}
     tree = _renamed(tree, kind, notices)
     for override in overrides:
         _apply(tree, override, kind, notices)
-    _tell(notices)
-    return convert(tree, kind, where)
+    _warn(notices)
+    return convert(tree, kind, source)
 
 
-def convert(tree: Any, kind: type[T], where: str) -> T:
+def convert(tree: Any, kind: type[T], source: str) -> T:
     """Checks a plain tree against `kind` and builds it. Raises `InputError` naming the key."""
     notices: dict[str, str] = {}
     tree = _renamed(tree, kind, notices)
-    _tell(notices)
+    _warn(notices)
     try:
         return msgspec.convert(tree, kind, strict=True)
     except msgspec.ValidationError as error:
         raise InputError(
-            f"configuration {where}: {_one_line(error)}{_expected(error, tree, kind)}"
+            f"configuration {source}: {_one_line(error)}{_expected(error, tree, kind)}"
         ) from error
 
 
 def override(key: str, value: str | int | bool | None) -> str:
-    """A value as the override `key=value`, whatever characters are in it."""
+    """A value as the override `key=value`, quoted for YAML."""
     # Quoted, since a word may mean something else in YAML: "HDA Intel: ALC257", "off", "1".
     style = '"' if isinstance(value, str) else None
-    written = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=math.inf)
-    plain = written.removesuffix("...\n").strip()  # the mark of a document's end
+    dumped = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=math.inf)
+    plain = dumped.removesuffix("...\n").strip()  # the mark of a document's end
     return f"{key}={plain}"
 
 
@@ -162,11 +162,11 @@ def deprecated(kind: type[msgspec.Struct]) -> Mapping[str, str | Renamed]:
     return names if isinstance(names, Mapping) else {}
 
 
-def _renamed(tree: Any, kind: Any, notices: dict[str, str], where: str = "") -> Any:
+def _renamed(tree: Any, kind: Any, notices: dict[str, str], prefix: str = "") -> Any:
     """A copy of a tree in which every deprecated key has its new name.
 
-    `notices` takes what the user is to be told, by old key. Where old and new name both stand in
-    the tree, the new one holds, unless the old one's value is mixed into it.
+    `notices` collects the warnings, by old key. If the tree has both names, the new one wins,
+    unless `Renamed.value` combines the two.
     """
     if not _is_struct(kind) or not isinstance(tree, dict):
         return tree
@@ -175,10 +175,10 @@ def _renamed(tree: Any, kind: Any, notices: dict[str, str], where: str = "") -> 
         if old in renamed:
             value = renamed.pop(old)
             keep = isinstance(new, str) and new in renamed
-            _rename(renamed, old, renamed[new] if keep else value, kind, notices, where)
+            _rename(renamed, old, renamed[new] if keep else value, kind, notices, prefix)
     for field in msgspec.structs.fields(kind):
         if field.name in renamed:
-            below = f"{where}{field.name}."
+            below = f"{prefix}{field.name}."
             renamed[field.name] = _renamed(renamed[field.name], field.type, notices, below)
     return renamed
 
@@ -189,21 +189,21 @@ def _rename(
     value: Any,
     kind: type[msgspec.Struct],
     notices: dict[str, str],
-    where: str,
+    prefix: str,
 ) -> None:
-    """Sets what the deprecated key `old` means, and notes what to tell of it."""
+    """Sets the new key for the deprecated key `old`, and adds a notice."""
     new = deprecated(kind)[old]
     key = new if isinstance(new, str) else new.key
     node[key] = value if isinstance(new, str) else new.value(value, node.get(key))
     shown = node[key] if isinstance(node[key], str) else override("", node[key]).removeprefix("=")
-    notices[f"{where}{old}"] = f"{where}{key}={shown}"
+    notices[f"{prefix}{old}"] = f"{prefix}{key}={shown}"
 
 
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def _tell(notices: Mapping[str, str]) -> None:
+def _warn(notices: Mapping[str, str]) -> None:
     for old, new in notices.items():
         print(f"{old} is deprecated and will be removed; use {new}", file=sys.stderr)
 
@@ -217,7 +217,7 @@ def _apply(
     *parents, last = key.split(".")
     node = tree
     for parent in parents:
-        # Null stands for nothing said, so that keys below it can be.
+        # Null counts as an empty mapping, so that keys below it can be set.
         child = {} if node.get(parent) is None else node[parent]
         node[parent] = child
         if not isinstance(child, dict):
@@ -235,17 +235,17 @@ def _apply(
 
 
 def _holder(key: str, kind: type[Any]) -> type[Any]:
-    """The type whose field a dotted key names. Refuses a key that `kind` does not have, and says
-    which keys there are."""
+    """The Struct that has the last part of a dotted key as a field. Raises `InputError` for an
+    unknown key, and lists the known ones."""
     *parents, last = key.split(".")
     for depth, part in enumerate([*parents, last]):
         if not _is_struct(kind) or (depth == len(parents) and part in deprecated(kind)):
             return kind
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         if part not in fields:
-            where = ".".join(key.split(".")[:depth])
+            parent = ".".join(key.split(".")[:depth])
             raise InputError(
-                f"unknown key {key!r}: {where or 'the configuration'} has {', '.join(fields)}"
+                f"unknown key {key!r}: {parent or 'the configuration'} has {', '.join(fields)}"
             )
         if depth < len(parents):
             kind = fields[part]

@@ -6,9 +6,9 @@
         if event.type == "utterance":
             print(event.utterance.text, event.emotion.label, event.emotion.confidence)
 
-`recognise` reads a recording, `Live` hears and sees people talk, and `Subscriber` receives the
-events of a session that runs elsewhere. Importing this package loads none of them before it is
-used, so that a subscriber needs neither torch nor OpenCV.
+`recognise` reads a recording, `Live` uses microphone and camera, and `Subscriber` receives the
+events of a session in another process. They are imported on first use, so that a subscriber needs
+neither torch nor OpenCV.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""`gscon-live COMMAND ...`: every command of the project by its name."""
+"""`gscon-live COMMAND ...`: all commands of the project by name."""
 
 import difflib
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from gscon_live.common.errors import InputError
 
 
 class Command(NamedTuple):
-    """A command: the module whose `main` it is, and what it does."""
+    """A command: the module with its `main`, and a summary."""
 
     module: str
     summary: str
 
 
-#: The commands by name, in the order in which people meet them.
+#: The commands by name, in the order of typical use.
 COMMANDS: dict[str, Command] = {
     "live": Command("realtime.live", "emotions from microphone and camera, as people talk"),
     "replay": Command("realtime.replay", "emotions of recorded conversations"),
@@ -35,12 +35,12 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(words: Sequence[str]) -> int | None:
-    """Runs the command that the first word names with the other words.
+    """Runs the command of the first word with the other words as arguments.
 
     Raises:
         InputError: there is no such command, or its extra is not installed.
     """
-    name, rest = (words[0], words[1:]) if words else ("--help", words)
+    name, arguments = (words[0], words[1:]) if words else ("--help", words)
     if name in ("-h", "--help", "help"):
         print(_help())
         return cli.OK
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int | None:
             f"see {cli.as_typed('gscon-live')} --help"
         )
     module = import_module(f"gscon_live.{COMMANDS[name].module}")
-    code: int | None = module.main(rest)
+    code: int | None = module.main(arguments)
     return code
 
 
@@ -77,6 +77,6 @@ def _help() -> str:
             "commands:",
             *lines,
             "",
-            f"{program} COMMAND --help says more; {program} --version gives the version.",
+            f"{program} COMMAND --help shows the options; {program} --version gives the version.",
         ]
     )

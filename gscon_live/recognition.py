@@ -1,7 +1,7 @@
 """Recognition in five lines: `recognise` for recordings, `Live` for microphone and camera.
 
-Both start the command of that name as a process of its own. So a program needs no particular form,
-may be a notebook, loads no model itself, and whatever it does cannot disturb the pipeline.
+Both run the command `replay` or `live` in a separate process. So a program may have any form, also
+a notebook; it loads no model itself, and cannot slow down or break the pipeline.
 """
 
 import os
@@ -20,7 +20,7 @@ from gscon_live.realtime.events.client import Subscriber
 from gscon_live.realtime.events.schema import AnyEvent
 from gscon_live.realtime.pipeline.bus import private_endpoints
 
-#: Seconds that a session has to end before it is killed.
+#: Seconds to wait for a session to end before it is killed.
 _PATIENCE = 10.0
 
 
@@ -34,13 +34,13 @@ def recognise(
 ) -> Iterator[AnyEvent]:
     """The events of a recording, in order; the same file always gives the same events.
 
-    The work starts with the first event that is asked for, and waits while the program does not
-    ask for the next one. Leaving the loop early ends it.
+    The work starts when the first event is requested, and pauses while the program does not request
+    the next one. Leaving the loop early ends it.
 
     Args:
         path: any file that FFmpeg reads.
-        captions: where the words and the bounds of utterances come from: captions in the file or
-            beside it ("auto"), none ("off"), or the path of a caption file.
+        captions: the source of words and utterance bounds: captions in the file or beside it
+            ("auto"), none ("off"), or the path of a caption file.
         transcriber: the faster-whisper model for words, by name or folder; "auto", "off"; None
             takes the configuration's.
         config: a live set-up by name or path.
@@ -68,8 +68,8 @@ class Live:
             for event in events:
                 print(event)
 
-    The loop ends after `stop`, which any thread may call. A program that is slow does not slow the
-    session: what it does not read in time is dropped and counted.
+    The loop ends after `stop`, which any thread may call. A slow program does not slow down the
+    session: events that it does not read in time are dropped and counted.
 
     Args:
         microphone: its name or index; None takes the configuration's, at first the system's own.
@@ -102,7 +102,7 @@ class Live:
 
     @property
     def missed(self) -> int:
-        """How many events were dropped because the program did not read them in time."""
+        """Number of events that were dropped because the program did not read them in time."""
         return self._subscriber.missed if self._subscriber is not None else 0
 
     def stop(self) -> None:
@@ -149,7 +149,7 @@ class Live:
 
 
 class _Command:
-    """A command in a process of its own, and how it ended.
+    """A command in a separate process.
 
     Args:
         name: see `gscon-live --help`.
@@ -170,24 +170,26 @@ class _Command:
         return self._process.poll() is not None
 
     def lines(self) -> Iterator[bytes]:
-        """What it prints, to its end; raises as `check` does."""
+        """The lines of its output, to the end; raises as `check` does."""
         assert self._process.stdout is not None
         yield from self._process.stdout
         self._process.wait()
         self.check()
 
     def check(self) -> None:
-        """Raises what an ended command has said to be wrong."""
+        """Raises the error that an ended command has printed."""
         code = self._process.returncode
         if code in (cli.OK, cli.INTERRUPTED):
             return
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        message = said[-1].removeprefix("error: ") if said else f"it ended with exit code {code}"
+        printed = self._errors.read().decode(errors="replace").strip().splitlines()
+        message = (
+            printed[-1].removeprefix("error: ") if printed else f"it ended with exit code {code}"
+        )
         raise InputError(message) if code == cli.WRONG_INPUT else Failure(message)
 
     def stop(self) -> None:
-        """Asks it to end."""
+        """Requests the end of the command."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 

@@ -23,7 +23,7 @@ _FORMAT = "gscon.checkpoint/1"
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a checkpoint is, what it was trained on, and what was measured.
+    """The card of a checkpoint: its settings, training data and measurements.
 
     `emotions` are its classes, in the order of its probabilities. `encoders` are the identities of
     the encoders whose features it was trained with, by modality; other features are refused.
@@ -97,7 +97,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Raises `InputError` where the card has no prior that a user's own could replace."""
         if not self.prior:
             raise InputError(
-                f"checkpoint {self.name!r} does not tell its prior; leave "
+                f"checkpoint {self.name!r} has no prior; leave "
                 "recognition.neutral_prior out, or train it anew with `gscon-live fit`"
             )
 

@@ -17,7 +17,7 @@ _EXTENSION = "torchaudio._extension"
 
 
 def _unavailable(function: Any) -> Any:
-    """Takes the place of a function that needs the compiled extension, and says so when called."""
+    """A stand-in for a function that needs the compiled extension; raises an error when called."""
 
     def refuse(*_: object, **__: object) -> NoReturn:
         raise RuntimeError(

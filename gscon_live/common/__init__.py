@@ -1,1 +1,1 @@
-"""What every room uses: commands, errors, files, tables of names, templates."""
+"""Shared by all packages: commands, errors, files, registries, templates."""

@@ -1,4 +1,4 @@
-"""What every command of the project has in common: exit codes, one-line errors, `--debug`."""
+"""Shared parts of all commands: exit codes, one-line errors, `--debug`."""
 
 import argparse
 import signal
@@ -19,12 +19,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(program: str, summary: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser in the project's manner: a summary, examples, and `--debug`.
+    """An argument parser with a summary, examples and `--debug`.
 
     Args:
         program: the command by its name, for example `gscon-live replay`.
         summary: one sentence on what the command does.
-        examples: lines to copy, shown under `--help`, that begin with `program`.
+        examples: lines that begin with `program`, shown under `--help`.
     """
     typed = as_typed(program)
     lines = textwrap.dedent(examples).strip().replace(program, typed)
@@ -50,10 +50,10 @@ def as_typed(program: str) -> str:
 
 
 def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | None = None) -> int:
-    """Runs a command's `main` and turns the way it ends into an exit code.
+    """Runs a command's `main` and returns its exit code.
 
-    0 done, 2 the request or the input is wrong, 1 it failed, 130 stopped with Ctrl-C. Errors are
-    one line on standard error; `--debug` among the arguments adds the traceback.
+    0 done, 2 the request or the input is wrong, 1 it failed, 130 stopped with Ctrl-C. An error is
+    one line on standard error; `--debug` adds the traceback.
     """
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
@@ -66,10 +66,10 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): not an error, and nothing left to flush to.
+        # The reader of the output is closed (`| head`): not an error, and nothing to flush to.
         sys.stdout = None
         return OK
-    except Exception as error:  # the last line of defence: still one line
+    except Exception as error:  # unexpected errors are one line, too
         shown = error
         code = FAILED
         message = f"{type(error).__name__}: {' '.join(str(error).split())}; run with --debug"
@@ -80,7 +80,7 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
 
 
 def terminate_like_interrupt() -> None:
-    """Lets SIGTERM end a command the way Ctrl-C does, with complete files."""
+    """Makes SIGTERM end a command as Ctrl-C does, with complete files."""
 
     def raise_interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -89,6 +89,6 @@ def terminate_like_interrupt() -> None:
 
 
 def is_override(word: str) -> bool:
-    """Whether a word of the command line is `key=value` and no path."""
+    """Whether a word of the command line is `key=value` and not a path."""
     key, equals, _ = word.partition("=")
     return bool(equals) and all(part.isidentifier() for part in key.split("."))

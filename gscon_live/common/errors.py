@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly on purpose."""
+"""The two exceptions with which a command reports an error."""
 
 
 class InputError(Exception):
@@ -9,4 +9,4 @@ class InputError(Exception):
 
 
 class Failure(Exception):
-    """The request was right and the work failed: exit code 1, one line as above."""
+    """The request is right but the work failed: exit code 1; the message as above."""

@@ -1,11 +1,11 @@
-"""The extras of the package, and what to say where one is not installed."""
+"""The extras of the package, and the error where one is not installed."""
 
 import importlib.util
 import sys
 
 from gscon_live.common.errors import InputError
 
-#: What each extra brings, by the names under which it is imported.
+#: The modules of each extra, by import name.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "live": (
         "av",
@@ -33,12 +33,12 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "tensorboard",
     ),
 }
-#: Extras that an extra contains.
+#: The extras included in an extra.
 CONTAINS: dict[str, tuple[str, ...]] = {"live": (), "train": ("live",)}
 
 
 class MissingExtra(InputError, ImportError):
-    """A part of the package is used whose extra is not installed."""
+    """A part of the package needs an extra that is not installed."""
 
 
 def missing(extra: str) -> list[str]:
@@ -48,18 +48,18 @@ def missing(extra: str) -> list[str]:
 
 
 def require(extra: str, importer: str) -> None:
-    """Refuses to go on without an extra.
+    """Raises an error where an extra is not installed.
 
-    Called at the top of a command's module, before it imports what the extra brings. Where that
-    module is the program (`python -m ...`), the refusal is a line on standard error and exit code
-    2, since nothing else catches it.
+    Call it at the top of a command's module, before the imports of the extra. Where that module is
+    the program (`python -m ...`), it prints the error and exits with code 2, since nothing else
+    catches it.
 
     Args:
         extra: its name.
         importer: `__name__` of the module that needs it.
 
     Raises:
-        MissingExtra: not all of it is installed.
+        MissingExtra: a module of it is not installed.
     """
     absent = missing(extra)
     if not absent:

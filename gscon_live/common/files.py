@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic writes, and checks of output paths."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from gscon_live.common.errors import InputError
 
 
 def check_output(path: Path | str) -> None:
-    """Refuses a path that no file can be written to. Call it before any work is done.
+    """Refuses a path that cannot be written to. Call it before any work is done.
 
     Raises:
-        InputError: the path is a folder, or its folder is not there.
+        InputError: the path is a folder, or its folder does not exist.
     """
     path = Path(path)
     if path.is_dir():
@@ -22,7 +22,7 @@ def check_output(path: Path | str) -> None:
 
 
 def check_new_folder(path: Path | str) -> None:
-    """Refuses a folder in which something may be overwritten. Call it before any work is done.
+    """Refuses an output folder with files in it. Call it before any work is done.
 
     Raises:
         InputError: the path is a file, or a folder that is not empty.
@@ -36,13 +36,13 @@ def check_new_folder(path: Path | str) -> None:
 
 @contextmanager
 def replacing(path: Path, alone: bool = True) -> Iterator[Path]:
-    """Gives another name in the same folder to write to, which becomes `path` at the end; where
-    writing does not succeed, nothing of it stays, and what was there before is as it was.
+    """Yields a temporary path in the same folder, which replaces `path` at the end. If writing
+    fails, the temporary file is deleted and `path` stays unchanged.
 
     Args:
-        path: the file; its folder must be there.
-        alone: no other process writes the same file at the same time. If one may, names differ by
-            process, and what a killed one leaves behind is not written over.
+        path: the file; its folder must exist.
+        alone: no other process writes the same file at the same time. If false, temporary names
+            differ by process, and the leftover of a killed process is not overwritten.
     """
     process = "" if alone else f"-{os.getpid()}"
     unfinished = path.with_name(f".{path.stem}.unfinished{process}{path.suffix}")
@@ -54,6 +54,6 @@ def replacing(path: Path, alone: bool = True) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is either whole or not there."""
+    """Writes a file atomically: it is complete or missing."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Classes that are chosen by name: those of the project, and those that other packages add."""
+"""Registries of classes by name: the project's own, and those of other packages."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,7 +14,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Registry(Generic[T]):
-    """Classes of one kind by name, imported when they are asked for.
+    """Classes of a kind by name, imported on use.
 
     Another package adds one by an entry point, in its `pyproject.toml`:
 
@@ -22,10 +22,10 @@ class Registry(Generic[T]):
         mine = "my_package.network:Mine"
 
     Args:
-        noun: what is chosen, for messages: "network".
-        base: the class that all of them inherit from.
-        table: those of the project: by name the module and the class, with a dot between.
-        group: the group of entry points that adds more; "" for none.
+        noun: the kind, for messages: "network".
+        base: the base class of all of them.
+        table: the project's own classes, as "module.Class" by name.
+        group: the entry point group of other packages; "" for none.
     """
 
     def __init__(
@@ -44,33 +44,35 @@ class Registry(Generic[T]):
         """The class of that name.
 
         Raises:
-            InputError: there is none, two packages give the same name, it cannot be imported, or
-                it is not of this kind.
+            InputError: no such name, the same name from two packages, a class that cannot be
+                imported, or one that does not inherit from the base class.
         """
         added = self._added()
         entries = added.get(name, [])
         if name in self.table and not entries:
             module, _, attribute = self.table[name].rpartition(".")
-            found: Any = getattr(import_module(module), attribute)
-            return self._checked(found, f"{self.noun} {name!r}")
+            cls: Any = getattr(import_module(module), attribute)
+            return self._checked(cls, f"{self.noun} {name!r}")
         if not entries:
             raise InputError(
                 f"{self.noun} {name!r}: there is none; give one of {', '.join(self.names())}"
             )
-        givers = [_package(entry) for entry in entries]
+        packages = [_package(entry) for entry in entries]
         if name in self.table or len(entries) > 1:
-            ours = ["gscon-live"] if name in self.table else []
+            own = ["gscon-live"] if name in self.table else []
             raise InputError(
-                f"{self.noun} {name!r}: comes from {' and from '.join([*ours, *givers])}; "
+                f"{self.noun} {name!r}: comes from {' and from '.join([*own, *packages])}; "
                 "uninstall all but one of them, or rename one"
             )
-        where = f"{self.noun} {name!r} of {givers[0]} ({entries[0].value})"
+        origin = f"{self.noun} {name!r} of {packages[0]} ({entries[0].value})"
         try:
-            found = entries[0].load()
+            cls = entries[0].load()
         except Exception as error:  # another package's code runs here and may raise anything
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise InputError(f"{where}: cannot be imported: {reason}; mend that package") from error
-        return self._checked(found, where)
+            raise InputError(
+                f"{origin}: cannot be imported: {reason}; correct that package"
+            ) from error
+        return self._checked(cls, origin)
 
     def _added(self) -> dict[str, list[EntryPoint]]:
         added: dict[str, list[EntryPoint]] = {}
@@ -78,27 +80,27 @@ class Registry(Generic[T]):
             added.setdefault(entry.name, []).append(entry)
         return added
 
-    def _checked(self, found: object, where: str) -> type[T]:
-        if isinstance(found, type) and issubclass(found, self._base):
-            return found
+    def _checked(self, cls: object, origin: str) -> type[T]:
+        if isinstance(cls, type) and issubclass(cls, self._base):
+            return cls
         raise InputError(
-            f"{where}: is no {self.noun}; it must be a class that inherits from "
+            f"{origin}: is no {self.noun}; it must be a class that inherits from "
             f"{self._base.__module__}.{self._base.__qualname__}"
         )
 
 
-def settings(where: str, given: Mapping[str, Any], kind: type[S], noun: str) -> S:
-    """Values checked against `kind`; those that are not given are its defaults. `noun` is what
-    they are called.
+def settings(context: str, values: Mapping[str, Any], kind: type[S], noun: str) -> S:
+    """Values checked against `kind`, with its defaults for missing ones. `noun` is the word for
+    them in messages.
 
     Raises:
-        InputError: naming `where`, what is wrong, and the values that there are.
+        InputError: a wrong key or value; names `context` and the known keys.
     """
     try:
-        return msgspec.convert(dict(given), kind)
+        return msgspec.convert(dict(values), kind)
     except msgspec.ValidationError as error:
-        known = ", ".join(kind.__struct_fields__) or "none"
-        raise InputError(f"{where}: {error}; its {noun} are: {known}") from error
+        names = ", ".join(kind.__struct_fields__) or "none"
+        raise InputError(f"{context}: {error}; its {noun} are: {names}") from error
 
 
 def _package(entry: EntryPoint) -> str:

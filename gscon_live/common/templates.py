@@ -1,4 +1,4 @@
-"""Pages and pictures that are written from templates."""
+"""Pages and pictures from templates."""
 
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import jinja2
 
 
 def rendered(template: Path, **values: object) -> str:
-    """A template with its values in place. All that comes from outside is escaped, and a value that
-    is missing is an error."""
+    """Renders a template. All values are escaped, and a missing value is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
         autoescape=True,

@@ -209,7 +209,7 @@ def test_an_override_below_a_value_says_which(tmp_path: Path) -> None:
 )
 def test_malformed_yaml_is_refused_with_the_file(tmp_path: Path, text: str | bytes) -> None:
     path = written(tmp_path, text)
-    refused(lambda: loader.load(path, Outer), str(path), "mend the YAML")
+    refused(lambda: loader.load(path, Outer), str(path), "correct the YAML")
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2\n", "word", "3", "0", "[]", "false", "''"])

@@ -282,7 +282,7 @@ def test_a_prior_that_is_none_is_refused(trained: Checkpoint, prior: float) -> N
 
 def test_a_prior_needs_a_model_that_tells_its_own(trained: Checkpoint) -> None:
     card = msgspec.structs.replace(trained.card, prior=[])
-    with pytest.raises(InputError, match="does not tell its prior"):
+    with pytest.raises(InputError, match="has no prior"):
         EmotionRecogniser(Checkpoint(trained.model, card), neutral_prior=0.5)
 
 

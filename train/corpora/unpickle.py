@@ -21,7 +21,7 @@ from gscon_live.common.errors import InputError
 
 #: Larger files are refused (bytes): the largest of the public ones, MOSEI's, has less than half.
 MOST_BYTES = 8 << 30
-#: Numbers, text of so many characters, and references.
+#: Types of array elements: numbers, text of a fixed length, and references.
 _KINDS = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,4}|O[48]?")
 
 

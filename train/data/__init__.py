@@ -1,1 +1,1 @@
-"""What is put before a network: batches, composed conversations, features, recognition errors."""
+"""Training data: batches, composed conversations, feature banks, simulated recognition errors."""

@@ -53,13 +53,13 @@ class Recogniser:
     Args:
         texts: the texts of its vocabulary.
         vocabulary: number of the most frequent words that it knows.
-        alike: number of most similar words among which a substitution is drawn.
+        similar: number of most similar words among which a substitution is drawn.
     """
 
-    def __init__(self, texts: Iterable[str], vocabulary: int = 5000, alike: int = 5) -> None:
+    def __init__(self, texts: Iterable[str], vocabulary: int = 5000, similar: int = 5) -> None:
         counts = Counter(word for text in texts for word in words(text))
         self._frequent = [word for word, _ in counts.most_common(vocabulary)]
-        self._alike = alike
+        self._similar = similar
         self._sounds: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for word in self._frequent:
             sound = jellyfish.metaphone(word)
@@ -91,13 +91,13 @@ class Recogniser:
                 (jellyfish.levenshtein_distance(sound, known_sound), len(known_sound), spelled)
                 for known_sound, spelled in self._sounds.get(sound[:1], ())
                 if spelled != word
-            )[: 4 * self._alike]
+            )[: 4 * self._similar]
             by_spelling = sorted(
                 (distance, jellyfish.levenshtein_distance(word, spelled), spelled)
                 for distance, _, spelled in near
             )
-            candidates = [spelled for _, _, spelled in by_spelling[: self._alike]]
-            self._known[word] = candidates or self._frequent[: self._alike]
+            candidates = [spelled for _, _, spelled in by_spelling[: self._similar]]
+            self._known[word] = candidates or self._frequent[: self._similar]
         return self._known[word]
 
 

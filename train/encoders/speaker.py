@@ -1,4 +1,4 @@
-"""The space in which speakers are told apart, and how well they are."""
+"""Training of the speaker space, and its evaluation by speaker confusion."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,51 +24,53 @@ Vectors = NDArray[np.float32]
 
 
 class SpeakerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the space is made, of RAVDESS' and EMO-DB's actors, and measured in conversations that
-    are put together."""
+    """The training of the speaker space on RAVDESS' and EMO-DB's actors, and its evaluation in
+    simulated conversations."""
 
     kind: Literal["speaker"] = "speaker"
     #: Results go to `runs/<name>/`.
     name: str = "speaker"
-    #: Of the conversations.
+    #: Seed of the simulated conversations.
     seed: int = 1
-    #: Part of the scatter within speakers that is taken to be alike in all directions.
+    #: Shrinkage of the within-speaker covariance towards a multiple of the identity.
     shrinkage: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
-    #: Parts of the 34 actors; more leave too few in one to converse, fewer too few for a space.
+    #: Folds of the 34 actors; more leave too few for a conversation, fewer too few to train on.
     folds: Annotated[int, msgspec.Meta(ge=3, le=11)] = 4
-    #: Conversations of one, of two and of three speakers each.
+    #: Number of conversations for one, two and three speakers each.
     conversations: Annotated[int, msgspec.Meta(ge=1)] = 40
-    #: Utterances of each speaker in a conversation.
+    #: Number of utterances of each speaker in a conversation.
     utterances: Annotated[int, msgspec.Meta(ge=1)] = 20
     #: Install the space as `model/weights/speaker.safetensors`.
     ship: bool = False
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """Utterances: statistics float32 [n, 114], whose they are [n], and how long in seconds [n]."""
+class Utterances:
+    """Utterances: statistics float32 [n, 114], speakers [n], and durations in seconds [n]."""
 
     statistics: Vectors
     speakers: NDArray[np.str_]
     seconds: NDArray[np.float64]
 
-    def of(self, speakers: Sequence[str]) -> "Spoken":
-        """Those of some speakers."""
-        mine = np.isin(self.speakers, speakers)
-        return Spoken(self.statistics[mine], self.speakers[mine], self.seconds[mine])
+    def of(self, speakers: Sequence[str]) -> "Utterances":
+        """The utterances of some speakers."""
+        selected = np.isin(self.speakers, speakers)
+        return Utterances(
+            self.statistics[selected], self.speakers[selected], self.seconds[selected]
+        )
 
 
 @dataclass(frozen=True)
 class SpeakerResult:
-    """The space, and by material and number of speakers the share of the time given to the wrong
-    one, and how many speakers were heard in the mean."""
+    """The space, and its evaluation by data and number of speakers: the share of time assigned to a
+    wrong speaker, and the mean number of speakers found."""
 
     space: SpeakerSpace
     confusion: dict[str, dict[int, dict[str, float]]]
 
 
 class SpeakerTrainable(Trainable[SpeakerRecipe]):
-    """The space in which speakers are told apart."""
+    """The speaker space."""
 
     recipe = SpeakerRecipe
     ships_as = "speaker"
@@ -81,7 +83,7 @@ class SpeakerTrainable(Trainable[SpeakerRecipe]):
 
 
 def fit(recipe: SpeakerRecipe, report: Report) -> SpeakerResult:
-    """Makes the space and measures it. Raises `InputError` where a corpus is not there."""
+    """Fits the space and evaluates it. Raises `InputError` where a corpus is missing."""
     actors, readers = _acted(report), _read(report)
     names = np.unique(actors.speakers)
     parts = [list(names[first :: recipe.folds]) for first in range(recipe.folds)]
@@ -89,7 +91,7 @@ def fit(recipe: SpeakerRecipe, report: Report) -> SpeakerResult:
         (space(actors.of([name for name in names if name not in part]), recipe.shrinkage), part)
         for part in parts
     ]
-    whole = space(actors, recipe.shrinkage)
+    final = space(actors, recipe.shrinkage)
     random = np.random.default_rng(recipe.seed)
     figures: dict[str, dict[int, dict[str, float]]] = {"acted": {}, "read": {}}
     for count in (1, 2, 3):
@@ -99,17 +101,17 @@ def fit(recipe: SpeakerRecipe, report: Report) -> SpeakerResult:
             for _ in range(-(-recipe.conversations // len(spaces)))
         ]
         read = [
-            converse(whole, readers, count, recipe.utterances, random)
+            converse(final, readers, count, recipe.utterances, random)
             for _ in range(recipe.conversations)
         ]
         for name, rows in (("acted", acted), ("read", read)):
-            wrong, heard = np.mean(rows, 0)
-            figures[name][count] = {"confusion": float(wrong), "speakers": float(heard)}
-    return SpeakerResult(whole, figures)
+            error, speakers = np.mean(rows, 0)
+            figures[name][count] = {"confusion": float(error), "speakers": float(speakers)}
+    return SpeakerResult(final, figures)
 
 
-def space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
-    """The space in which these speakers differ most for how much their utterances do."""
+def space(spoken: Utterances, shrinkage: float) -> SpeakerSpace:
+    """The space of these speakers, by linear discriminant analysis."""
     # Takes a second to import.
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -135,53 +137,56 @@ def space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
 
 
 def converse(
-    space: SpeakerSpace, spoken: Spoken, count: int, utterances: int, random: np.random.Generator
+    space: SpeakerSpace,
+    spoken: Utterances,
+    count: int,
+    utterances: int,
+    random: np.random.Generator,
 ) -> tuple[float, int]:
-    """A conversation of `count` of the speakers with `utterances` each, in any order: the share of
-    the time that is given to the wrong one, and how many were heard."""
-    who = random.choice(np.unique(spoken.speakers), count, replace=False)
-    rows = np.concatenate([_some(spoken, name, utterances, random) for name in who])
+    """Simulates a conversation of `count` speakers with `utterances` each, in random order. Returns
+    the share of time assigned to a wrong speaker, and the number of speakers found."""
+    speakers = random.choice(np.unique(spoken.speakers), count, replace=False)
+    rows = np.concatenate([_some(spoken, name, utterances, random) for name in speakers])
     random.shuffle(rows)
     listener = Speakers(8, space)
-    heard = [listener.final(spoken.statistics[row]) for row in rows]
-    return confusion(heard, spoken.speakers[rows], spoken.seconds[rows]), len(set(heard))
+    assigned = [listener.final(spoken.statistics[row]) for row in rows]
+    return confusion(assigned, spoken.speakers[rows], spoken.seconds[rows]), len(set(assigned))
 
 
 def confusion(
-    heard: Sequence[str], speakers: Sequence[str] | NDArray[np.str_], seconds: Sequence[float]
+    assigned: Sequence[str], speakers: Sequence[str] | NDArray[np.str_], seconds: Sequence[float]
 ) -> float:
-    """The share of the time that is given to the wrong speaker, with the names that were heard
-    matched to the speakers in the best way: what is left of the diarization error rate where the
-    bounds of utterances are given."""
-    names, people = sorted(set(heard)), sorted(set(speakers))
+    """The share of time assigned to a wrong speaker, under the best matching of names and speakers:
+    the speaker confusion of the diarization error rate, with given segment bounds."""
+    names, people = sorted(set(assigned)), sorted(set(speakers))
     shared = np.zeros((len(names), len(people)))
-    for name, person, time in zip(heard, speakers, seconds, strict=True):
+    for name, person, time in zip(assigned, speakers, seconds, strict=True):
         shared[names.index(name), people.index(person)] += time
     right = shared[linear_sum_assignment(-shared)].sum()
     return float(1 - right / shared.sum())
 
 
 def _some(
-    spoken: Spoken, speaker: str, utterances: int, random: np.random.Generator
+    spoken: Utterances, speaker: str, utterances: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Rows of a speaker, none twice, so many if there are as many."""
-    mine = np.flatnonzero(spoken.speakers == speaker)
-    return random.permutation(mine)[:utterances]
+    """Random rows of a speaker, without replacement; fewer if there are not as many."""
+    rows = np.flatnonzero(spoken.speakers == speaker)
+    return random.permutation(rows)[:utterances]
 
 
-def _acted(report: Report) -> Spoken:
+def _acted(report: Report) -> Utterances:
     recordings = ((clip.actor, sound) for clip, sound in voices.load())
     return _spoken(recordings, voices.COUNT, "voices of actors", report)
 
 
-def _read(report: Report) -> Spoken:
+def _read(report: Report) -> Utterances:
     return _spoken(librispeech.load(), librispeech.COUNT, "voices of readers", report)
 
 
 def _spoken(
     recordings: Iterable[tuple[str, Vectors]], count: int, line: str, report: Report
-) -> Spoken:
-    """Recordings with their speakers, by their statistics."""
+) -> Utterances:
+    """The statistics of recordings and their speakers."""
     statistics, rows, names, seconds = VoiceStatistics(), [], [], []
     for name, samples in recordings:
         with torch.inference_mode():
@@ -189,7 +194,7 @@ def _spoken(
         names.append(name)
         seconds.append(len(samples) / SAMPLE_RATE)
         report(len(rows), count, line)
-    return Spoken(np.stack(rows), np.array(names), np.array(seconds))
+    return Utterances(np.stack(rows), np.array(names), np.array(seconds))
 
 
 def _card(recipe: SpeakerRecipe, result: SpeakerResult) -> dict[str, object]:

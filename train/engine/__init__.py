@@ -1,1 +1,1 @@
-"""The training loop, and what it needs: losses, averages, gradient scaling."""
+"""The training loop, losses, moving average of the weights and gradient scaling."""

@@ -1,1 +1,1 @@
-"""Folders of trainings, and where and on what they were made."""
+"""Folders of runs, resumable trainings, and provenance."""

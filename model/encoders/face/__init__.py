@@ -1,1 +1,1 @@
-"""Faces in a picture, and each face as a vector."""
+"""Face detection, and visual features of faces."""

@@ -63,7 +63,7 @@ class _YuNet:
     def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
         self._net.setInputSize((picture.shape[1], picture.shape[0]))
         _, rows = self._net.detect(picture)
-        # The binding gives None for no face, whatever its type says.
+        # The binding returns None for no face, against its type stub.
         faces = np.asarray([] if rows is None else rows, float).reshape(-1, 15)
         return [(x, y, w, h, score) for x, y, w, h, score in faces[:, [0, 1, 2, 3, 14]].tolist()]
 

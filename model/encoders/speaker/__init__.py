@@ -1,1 +1,1 @@
-"""Who is speaking."""
+"""Speaker clustering."""

@@ -1,1 +1,1 @@
-"""Words as vectors: alone, and in their conversation."""
+"""Text features of utterances: alone, and in their conversation."""

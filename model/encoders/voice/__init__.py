@@ -1,1 +1,1 @@
-"""The sound of an utterance as a vector."""
+"""Audio features of utterances."""

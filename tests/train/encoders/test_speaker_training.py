@@ -11,7 +11,7 @@ from gscon_live.model.encoders.speaker.speaker_clustering import DIRECTIONS, Spe
 from gscon_live.train.encoders import speaker
 from gscon_live.train.encoders.speaker import (
     SpeakerRecipe,
-    Spoken,
+    Utterances,
     confusion,
     converse,
     space,
@@ -20,7 +20,7 @@ from gscon_live.train.encoders.speaker import (
 PEOPLE = tuple(f"p{number:02d}" for number in range(24))
 
 
-def voices(apart: float, seed: int = 0, each: int = 30) -> Spoken:
+def voices(apart: float, seed: int = 0, each: int = 30) -> Utterances:
     """Utterances of 24 speakers, whose statistics differ in their first 40 by `apart` deviations;
     the units of statistics differ a thousandfold."""
     random = np.random.default_rng(seed)
@@ -28,7 +28,7 @@ def voices(apart: float, seed: int = 0, each: int = 30) -> Spoken:
     means[:, :40] = apart * random.normal(size=(len(PEOPLE), 40))
     rows = means.repeat(each, 0) + random.normal(size=(len(PEOPLE) * each, 114))
     units = 10 ** np.linspace(-1, 2, 114)
-    return Spoken(
+    return Utterances(
         (5 + rows * units).astype(np.float32),
         np.repeat(PEOPLE, each),
         random.uniform(1, 6, len(rows)),
@@ -107,12 +107,14 @@ def test_nobody_is_measured_in_a_space_that_was_made_of_them(
     measured: dict[int, set[str]] = {}
     make = speaker.space
 
-    def watched_space(spoken: Spoken, shrinkage: float) -> SpeakerSpace:
+    def watched_space(spoken: Utterances, shrinkage: float) -> SpeakerSpace:
         made = make(spoken, shrinkage)
         made_of[id(made)] = set(spoken.speakers)
         return made
 
-    def watched_converse(space: SpeakerSpace, spoken: Spoken, *rest: object) -> tuple[float, int]:
+    def watched_converse(
+        space: SpeakerSpace, spoken: Utterances, *rest: object
+    ) -> tuple[float, int]:
         if spoken.statistics is not readers.statistics:
             measured.setdefault(id(space), set()).update(spoken.speakers)
         return converse(space, spoken, *rest)  # type: ignore[arg-type]

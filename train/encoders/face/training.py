@@ -52,7 +52,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
         with threads(recipe.threads):
             on = fabric(recipe.accelerator, precision=recipe.precision)
             task = FaceTask(recipe, on)
-            # Not before: where the faces are not there, no run is left behind.
+            # After reading the faces, so that a missing corpus leaves no run behind.
             run.begin(recipe)
             with run.alone():
                 result = train_face(task, training, display)
@@ -63,14 +63,14 @@ class FaceTrainable(Trainable[FaceRecipe]):
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a step: training faces, by their rows, and how many faces the step has."""
+    """A part of a step: rows of training faces, and the number of faces in the step."""
 
     rows: Tensor
     step: int
 
 
 class FaceTask(Task[Part]):
-    """The face encoder in training. Raises `InputError` where the faces are not there."""
+    """The face encoder in training. Raises `InputError` where the corpus is missing."""
 
     def __init__(self, recipe: FaceRecipe, on: Fabric) -> None:
         self.recipe, self.on = recipe, on
@@ -80,10 +80,10 @@ class FaceTask(Task[Part]):
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learner = self.net
         draw = torch.Generator().manual_seed(recipe.seed)
-        chosen = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
-        self._pixels = on.to_device(torch.from_numpy(train.pixels)[chosen])
-        self._labels = on.to_device(torch.from_numpy(train.labels)[chosen])
-        self.steps = -(-len(chosen) // recipe.batch)
+        rows = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
+        self._pixels = on.to_device(torch.from_numpy(train.pixels)[rows])
+        self._labels = on.to_device(torch.from_numpy(train.labels)[rows])
+        self.steps = -(-len(rows) // recipe.batch)
 
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
         order = self.on.to_device(torch.randperm(len(self._labels), generator=random))
@@ -95,17 +95,17 @@ class FaceTask(Task[Part]):
         with self.on.autocast():
             _, logits = self.net(faces)
         labels, smoothing = self._labels[part.rows], self.recipe.label_smoothing
-        lost = functional.cross_entropy(
+        cross_entropy = functional.cross_entropy(
             logits.float(), labels, label_smoothing=smoothing, reduction="sum"
         )
-        return Terms(lost / part.step, {}, {})
+        return Terms(cross_entropy / part.step, {}, {})
 
     def scores(self) -> dict[str, float]:
         accuracy = evaluate(self.net, self.validation).accuracy
         return {"validation_accuracy": accuracy, SELECTS: accuracy}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
-        """Biases and the parameters of normalisations are not decayed."""
+        """No weight decay on biases and normalisations."""
         matrices = [p for p in self.net.parameters() if p.dim() > 1]
         vectors = [p for p in self.net.parameters() if p.dim() < 2]
         return [
@@ -115,8 +115,8 @@ class FaceTask(Task[Part]):
 
 
 def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> FaceResult:
-    """Trains, or goes on from where the folder's state is; selects the epoch on PublicTest, and
-    scores PrivateTest once."""
+    """Trains, or resumes from the folder's state. Selects the epoch on PublicTest, and scores
+    PrivateTest once."""
     recipe = task.recipe
     plan = Plan(
         seed=recipe.seed,
@@ -138,7 +138,7 @@ def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> Fa
 
 
 def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
-    """Scores of the network on faces, each read as it is live."""
+    """Scores of the network on faces, with its live test-time augmentation."""
     net.eval()
     device = next(net.parameters()).device
     parts = torch.split(torch.from_numpy(faces.pixels), 512)
@@ -148,7 +148,7 @@ def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
 
 
 def _scaled(pixels: Tensor) -> Tensor:
-    """Faces uint8 [n, 48, 48] as the network takes them."""
+    """Faces uint8 [n, 48, 48] as float32 [n, 1, 48, 48], 0 to 1."""
     return pixels[:, None].float() / 255
 
 

@@ -13,60 +13,60 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a text encoder is trained."""
+    """The training of a text encoder."""
 
     kind: Literal["text"] = "text"
-    #: By which its files in the cache can be told.
+    #: The name of its files in the cache.
     name: str = "text"
-    #: Corpora that are learned together, each with a head of its own.
+    #: Training corpora, each with its own head.
     corpora: tuple[str, ...] = ("iemocap",)
-    #: The recipe whose encoder is taken to begin with; None: the sentence encoder as it is.
+    #: The recipe whose encoder is the starting point; None: the sentence encoder.
     start: str | None = None
-    #: How many trainings.
+    #: Number of seeds.
     seeds: Positive = 1
-    #: The first one's seed; each other's is one more.
+    #: The first seed; the others follow in steps of one.
     first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
-    #: How often all training dialogues are read.
+    #: Passes over the training dialogues.
     epochs: Positive = 4
-    #: Which epoch is kept: the best by the mean of the corpora's weighted F1, or the last.
+    #: The epoch to keep: the best by the mean of the corpora's weighted F1, or the last.
     keep: Keep = "best"
     #: Tokens in a step.
     batch: Positive = 1600
-    #: Tokens of a dialogue at a time; longer ones are cut.
+    #: Maximum length of a stretch of a dialogue in tokens; longer dialogues are cut.
     stretch: Positive = 256
-    #: The highest rate of the encoder's weights, see `train.engine.schedule`.
+    #: Peak learning rate of the encoder's weights, see `train.engine.schedule`.
     learning_rate: float = 6e-5
-    #: That of the biases by which utterances are read in their context.
+    #: Peak learning rate of the attention biases of the context.
     bias_learning_rate: float = 2e-3
-    #: That of the heads.
+    #: Peak learning rate of the heads.
     head_learning_rate: float = 5e-4
-    #: Decay of the weights, but not of vectors and biases.
+    #: Weight decay, except on vectors and biases.
     weight_decay: float = 0.01
-    #: Share of each label that is spread over all emotions.
+    #: Label smoothing.
     label_smoothing: float = 0.05
-    #: Share of what the heads read that is left out at random.
+    #: Dropout in the heads.
     dropout: float = 0.2
-    #: Decay, in a step, of the weights' moving average, which is scored and kept; 0: none.
+    #: Decay per step of the moving average of the weights, which is scored and kept; 0: none.
     average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
-    #: Layers above the embeddings that stay as they are, like these; -1: nothing stays.
+    #: Number of frozen layers above the frozen embeddings; -1: nothing is frozen.
     frozen: int = 0
-    #: Heads also read prosody, so that words need not explain what the voice tells.
+    #: Heads also read prosody, so that the words need not explain the voice.
     prosody: bool = True
-    #: Corpora no scene of which is learned from another corpus, whatever their split.
+    #: Corpora whose scenes, of all splits, are left out of the training of other corpora.
     apart: tuple[str, ...] = ()
-    #: Parts of each corpus' training dialogues.
+    #: Number of folds of each corpus' training dialogues.
     parts: Annotated[int, msgspec.Meta(ge=2)] = 3
-    #: The part that is left out, from 1; 0: none.
+    #: The fold that is left out, from 1; 0: none.
     left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
-    #: What a recogniser makes of the words, anew in each epoch; None: nothing.
+    #: Simulated recognition errors, drawn anew in each epoch; None: none.
     mishearing: Mishearing | None = None
-    #: `auto` takes a GPU where there is one.
+    #: `auto` takes a GPU where available.
     accelerator: Accelerator = "auto"
-    #: Of calculation.
+    #: Numerical precision.
     precision: Precision = "32-true"
-    #: Threads that calculate on the CPU.
+    #: Number of CPU threads.
     threads: Positive = 1
-    #: How far an utterance looks back.
+    #: The context of an utterance.
     context: ContextSettings = ContextSettings()
-    #: Install what was learned as `model/weights/text.safetensors`.
+    #: Install the encoder as `model/weights/text.safetensors`.
     ship: bool = False

@@ -45,8 +45,8 @@ def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
         first = text_cache.recipe(first.start)
     if first.frozen < 0 or recipe.context != ContextSettings():
         raise InputError(
-            f"recipe {recipe.name!r}: what ships has the sentence encoder's embeddings and its own "
-            "context; leave out `frozen: -1` and `context`"
+            f"recipe {recipe.name!r}: a shipped encoder has the sentence encoder's embeddings and "
+            "the default context; leave out `frozen: -1` and `context`"
         )
     model, head = text_cache.with_head(recipe, seed, "meld", report)
     card = {

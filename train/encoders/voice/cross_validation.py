@@ -1,4 +1,4 @@
-"""What a voice encoder is worth on voices that it has never heard, by whatever microphone."""
+"""Cross-validation of the voice encoder over held-out actors and microphone conditions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,17 @@ from gscon_live.train.progress import Display, Report
 from gscon_live.train.scoring.metrics import Scores, score
 from gscon_live.train.trainables import Trainable
 
-#: RAVDESS' actors, four in each fold, in the manner of EmoBox (Ma et al. 2024).
+#: RAVDESS' actors in folds of four, as in EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
 
 
 @dataclass(frozen=True)
 class VoiceResult:
     """The encoder of the seven emotions, trained on the actors of the split `train`, and its scores
-    on those of the others; and on RAVDESS' eight emotions the scores by microphone (see
-    `train.encoders.voice.voice_conditions`) on the clips of all folds, each by a network that had
-    not heard its actor, as recorded by gender, and the mean recall by fold."""
+    on the actors of `validation` and `test`. `folds`, `by_gender` and `by_fold` are out-of-fold on
+    RAVDESS' eight emotions: scores by microphone condition (see
+    `train.encoders.voice.voice_conditions`), scores by gender as recorded, and the mean recall of
+    each fold."""
 
     net: VoiceNet
     validation: Scores
@@ -39,7 +40,7 @@ class VoiceResult:
 
 
 class VoiceTrainable(Trainable[VoiceRecipe]):
-    """The voice encoder, and how it does on voices that it has not heard."""
+    """The voice encoder, and its cross-validation."""
 
     recipe = VoiceRecipe
     ships_as = "voice"
@@ -52,8 +53,8 @@ class VoiceTrainable(Trainable[VoiceRecipe]):
 
 
 def cross_validate(recipe: VoiceRecipe, report: Report) -> VoiceResult:
-    """Trains a network for each fold, and the encoder; what was trained before is taken. None of
-    them chooses anything: the last epoch is kept."""
+    """Trains a network for each fold, and the encoder, or takes them from the cache. Nothing is
+    selected: the last epoch is kept."""
     with threads(recipe.threads):
         return _measured(recipe, VoiceNets(recipe, report))
 
@@ -79,27 +80,30 @@ def _folds(
     """Scores by condition over all folds, by gender as recorded, and the mean recall by fold."""
     material = nets.material
     stated = torch.tensor([clip.stated for clip in material.clips])
-    said: dict[str, list[NDArray[np.float64]]] = {}
+    by_condition: dict[str, list[NDArray[np.float64]]] = {}
     labels, women, by_fold = list[NDArray[np.int64]](), list[bool](), list[float]()
     for number, actors in enumerate(FOLDS[: recipe.folds]):
         names = {f"ravdess-{actor:02}" for actor in actors}
-        mine = torch.tensor([clip.actor in names for clip in material.clips])
+        held_out = torch.tensor([clip.actor in names for clip in material.clips])
         so_far = f", mean recall so far {np.mean(by_fold):.3f}" if by_fold else ""
         title = f"fold {number + 1} of {recipe.folds}{so_far}"
         net = nets.net(names, title, stated=True)
-        labels.append(stated[mine].numpy())
+        labels.append(stated[held_out].numpy())
         # RAVDESS numbers its women evenly.
         women += [int(c.actor[-2:]) % 2 == 0 for c in material.clips if c.actor in names]
         for name, change in conditions(np.random.default_rng(number)).items():
-            said.setdefault(name, []).append(material.answers(net, mine, change))
-        scored = score(said["as recorded"][-1], labels[-1], voices.STATED)
+            by_condition.setdefault(name, []).append(material.answers(net, held_out, change))
+        scored = score(by_condition["as recorded"][-1], labels[-1], voices.STATED)
         by_fold.append(scored.balanced_accuracy)
     truth = np.concatenate(labels)
-    folds = {name: score(np.concatenate(rows), truth, voices.STATED) for name, rows in said.items()}
-    recorded, female = np.concatenate(said["as recorded"]), np.array(women)
+    folds = {
+        name: score(np.concatenate(rows), truth, voices.STATED)
+        for name, rows in by_condition.items()
+    }
+    recorded, female = np.concatenate(by_condition["as recorded"]), np.array(women)
     by_gender = {
-        name: score(recorded[mine], truth[mine], voices.STATED)
-        for name, mine in (("women", female), ("men", ~female))
+        name: score(recorded[rows], truth[rows], voices.STATED)
+        for name, rows in (("women", female), ("men", ~female))
     }
     return folds, by_gender, by_fold
 

@@ -1,8 +1,8 @@
-"""Encoders for those that they have not learned from.
+"""Out-of-fold audio encoders for the training actors.
 
-An encoder says too much of what it was trained on, and a network that reads it there would rely on
-it. So of training actors and dialogues the fusion reads what encoders say that were trained without
-them (Wolpert 1992, Stacked Generalization).
+An encoder is overconfident on its own training data, and a network trained on such features relies
+on them too much. So the fusion reads training actors and dialogues through encoders that were
+trained without them (Wolpert 1992, Stacked Generalization).
 """
 
 import numpy as np
@@ -16,18 +16,18 @@ from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import as_written
 
-#: In so many parts are the training actors left out.
+#: Number of folds of the training actors.
 PARTS = 4
 
 
 def recipe(name_or_path: str) -> VoiceRecipe:
-    """The recipe of a voice encoder. Raises `InputError` naming what is wrong in it."""
+    """The recipe of a voice encoder. Raises `InputError` for a wrong key or value."""
     return as_written(name_or_path, VoiceRecipe)
 
 
 def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncoder]:
-    """For each training actor an audio encoder whose network has not heard that actor, trained or
-    from the user's cache. Raises `InputError` where the voices are not there."""
+    """An out-of-fold audio encoder for each training actor, trained or from the user's cache.
+    Raises `InputError` where the voices are missing."""
     nets = VoiceNets(recipe, report)
     encoders: dict[str, AudioEncoder] = {}
     for number, left_out in enumerate(parts()):
@@ -40,8 +40,8 @@ def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncode
 
 
 def parts() -> list[tuple[str, ...]]:
-    """The training actors in `PARTS` parts, of each corpus about as many; pairs of a man and a
-    woman of RAVDESS are together."""
+    """The training actors in `PARTS` folds, balanced by corpus; pairs of a man and a woman of
+    RAVDESS stay together."""
     ravdess = [f"ravdess-{number:02}" for number in range(1, 25)]
     emodb = [f"emodb-{number:02}" for number in (3, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
     parts: list[tuple[str, ...]] = [()] * PARTS

@@ -1,4 +1,4 @@
-"""Training of one voice network on acted speech."""
+"""Training of a voice network on acted speech."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from gscon_live.train.runs.run_folder import TrainingFolder
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a step: clips, by their rows, and how many clips the step has."""
+    """A part of a step: rows of clips, and the number of clips in the step."""
 
     rows: Tensor
     step: int
@@ -51,14 +51,14 @@ class VoiceTask(Task[Part]):
             yield [Part(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
-        seen = augment(self.net.log_mel, self._clips.take(part.rows), self._recipe)
+        spectrograms = augment(self.net.log_mel, self._clips.take(part.rows), self._recipe)
         with self._on.autocast():
-            logits = self.net(seen)
+            logits = self.net(spectrograms)
         labels, smoothing = self._labels[part.rows], self._recipe.label_smoothing
-        lost = functional.cross_entropy(
+        cross_entropy = functional.cross_entropy(
             logits.float(), labels, label_smoothing=smoothing, reduction="sum"
         )
-        return Terms(lost / part.step, {}, {})
+        return Terms(cross_entropy / part.step, {}, {})
 
     def scores(self) -> dict[str, float]:
         """Nothing is selected."""
@@ -74,8 +74,8 @@ def train_voice(
     display: Display,
     title: str,
 ) -> VoiceNet:
-    """A network, trained on clips and their labels int64 [n], from where the folder's state is; on
-    the CPU, ready to answer. `title` says what is trained."""
+    """Trains a network on clips and their labels int64 [n], or resumes from the folder's state.
+    Returns it on the CPU, in evaluation mode. `title` is shown with the progress."""
     on = fabric(recipe.accelerator, precision=recipe.precision)
     task = VoiceTask(recipe, clips, labels, classes, on)
     plan = Plan(

@@ -1,4 +1,4 @@
-"""Voice networks that have not heard some of the actors: trained, or from the user's cache."""
+"""Voice networks trained without some of the actors, and their cache."""
 
 import hashlib
 from collections.abc import Collection
@@ -23,34 +23,34 @@ from gscon_live.train.engine.devices import threads
 from gscon_live.train.progress import Report, Reporting
 from gscon_live.train.runs.run_folder import TrainingFolder
 
-#: Changes when the same recipe would give other networks.
+#: Version of the cache: changes when the same recipe gives other networks.
 _VERSION = 3
 
 
 class VoiceNets:
-    """Networks of a recipe, each trained once: what is interrupted goes on with the epoch that it
-    was at, and of several processes that need the same network, the first trains it."""
+    """Networks of a recipe, each trained once. An interrupted training resumes at the last finished
+    epoch. Of several processes that need the same network, the first trains it."""
 
     def __init__(self, recipe: VoiceRecipe, report: Report) -> None:
-        # What a network does not depend on is the same for all, and so is its place in the cache.
+        # Fields that do not affect a network are fixed, so that they do not change its cache key.
         self._recipe = msgspec.structs.replace(recipe, name="voice", ship=False, folds=1)
         self._report = report
 
     @cached_property
     def material(self) -> Material:
-        """The clips. Raises `InputError` where they are not there."""
+        """The clips. Raises `InputError` where the corpora are missing."""
         return material(self._report, coded=self._recipe.coded > 0)
 
     def weights(self, without: Collection[str], title: str, *, stated: bool = False) -> Path:
-        """The weights of a network that has heard all actors but some.
+        """The path of the weights of a network trained on all actors but some.
 
         Args:
-            without: actors.
-            title: says what is trained.
-            stated: it answers with RAVDESS' own emotions, not with the seven.
+            without: the actors that are left out.
+            title: what is trained, for the display.
+            stated: classes are RAVDESS' own emotions, not the seven.
         """
-        what = [str(_VERSION), msgspec.json.encode(self._recipe).decode(), str(stated)]
-        key = hashlib.sha256("\n".join([*what, *voice_sources(), *sorted(without)]).encode())
+        parts = [str(_VERSION), msgspec.json.encode(self._recipe).decode(), str(stated)]
+        key = hashlib.sha256("\n".join([*parts, *voice_sources(), *sorted(without)]).encode())
         path = cache.folder("voice") / f"{key.hexdigest()[:16]}.safetensors"
         training = TrainingFolder(path.with_suffix(".training"))
         with FileLock(path.with_suffix(".lock")):
@@ -63,7 +63,7 @@ class VoiceNets:
         return path
 
     def net(self, without: Collection[str], title: str, *, stated: bool = False) -> VoiceNet:
-        """The network itself, ready to answer; see `weights`."""
+        """The network in evaluation mode; see `weights`."""
         path = self.weights(without, title, stated=stated)
         with cache.reading(path):
             return load(path, _classes(stated))[0]
@@ -72,13 +72,13 @@ class VoiceNets:
         self, without: Collection[str], training: TrainingFolder, title: str, stated: bool
     ) -> VoiceNet:
         clips = self.material.clips
-        mine = torch.tensor([clip.actor not in without for clip in clips])
-        labels = torch.tensor([clip.stated if stated else clip.emotion for clip in clips])[mine]
-        heard = self.material.heard.take(mine)
+        rows = torch.tensor([clip.actor not in without for clip in clips])
+        labels = torch.tensor([clip.stated if stated else clip.emotion for clip in clips])[rows]
+        spectrograms = self.material.spectrograms.take(rows)
         display = Reporting(self._report)
         with threads(self._recipe.threads):
             return train_voice(
-                self._recipe, heard, labels, _classes(stated), training, display, title
+                self._recipe, spectrograms, labels, _classes(stated), training, display, title
             )
 
 

@@ -1,4 +1,4 @@
-"""Ways in which microphones give voices, on which a voice encoder is tested."""
+"""Recording conditions under which the voice encoder is tested."""
 
 import math
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from gscon_live.train.encoders.voice.voice_data import Samples
 
 
 def conditions(random: np.random.Generator) -> dict[str, Callable[[Samples], Samples]]:
-    """Ways in which a microphone may give a sound: as recorded; 12 dB louder (and cut off where
-    that is too loud) or softer; through a telephone's band; with white noise 10 dB below; through
-    codecs of mobile telephones and of calls; in a room that echoes for 0.4 s."""
+    """Recording conditions by name, as changes of a sound: as recorded; 12 dB louder (clipped)
+    or softer; in a telephone's band; with white noise at 10 dB SNR; through codecs of mobile
+    telephones and of calls; in a room with a reverberation time of 0.4 s."""
     mobile = Codec("libopencore_amrnb", "amr", 8000, 7950)
     call = Codec("libopus", "ogg", 48000, 16000)
     fading = 10 ** (-3 * np.arange(0, 0.4, 1 / SAMPLE_RATE) / 0.4)
     echo = random.normal(size=len(fading)) * fading
-    # Half as loud as what comes directly: a person at a desk.
+    # Reverberation has half the power of the direct sound: a person at a desk.
     echo *= math.sqrt(0.5 / np.square(echo).sum())
     echo[0] = 1.0
     telephone = signal.butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE, output="sos")

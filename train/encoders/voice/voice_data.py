@@ -1,4 +1,4 @@
-"""The acted voices as networks learn them and are asked about them."""
+"""Training and test data of the voice networks: acted voices."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.model.encoders.voice.spectrogram import sound as as_heard
+from gscon_live.model.encoders.voice.spectrogram import sound as spectrum
 from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
 from gscon_live.train.corpora import voices
 from gscon_live.train.data.codecs import CALLS, TELEPHONE, through
@@ -19,71 +19,72 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clips:
-    """Recordings: power [ways, n, 64, columns], padded with silence, and their lengths in columns
-    int64 [n]. The first way is as they were recorded; others are the same through codecs."""
+    """Recordings: power [versions, n, 64, columns], padded with silence, and their lengths in
+    columns int64 [n]. The first version is the original; the others went through codecs."""
 
     power: Tensor
     lengths: Tensor
 
     def take(self, rows: Tensor) -> "Clips":
-        """Some of them."""
+        """Some of the clips."""
         return Clips(self.power[:, rows], self.lengths[rows])
 
 
-def clips_of(ear: Spectrogram, *ways: Sequence[Samples]) -> Clips:
-    """Sounds, mono float32 at 16 kHz, as the training takes them; each way has the same sounds in
-    the same lengths."""
-    powers = [[ear(as_heard(samples)) for samples in sounds] for sounds in ways]
+def clips_of(mel: Spectrogram, *versions: Sequence[Samples]) -> Clips:
+    """Clips of sounds, mono float32 at 16 kHz; all versions have the same sounds in the same
+    lengths."""
+    powers = [[mel(spectrum(samples)) for samples in sounds] for sounds in versions]
     lengths = torch.tensor([power.shape[1] for power in powers[0]])
-    padded = torch.zeros(len(ways), len(lengths), MELS, int(lengths.max()))
-    for rows, way in zip(padded, powers, strict=True):
-        for row, power in zip(rows, way, strict=True):
+    padded = torch.zeros(len(versions), len(lengths), MELS, int(lengths.max()))
+    for rows, version in zip(padded, powers, strict=True):
+        for row, power in zip(rows, version, strict=True):
             row[:, : power.shape[1]] = power
     return Clips(padded, lengths)
 
 
-def answer(net: VoiceNet, ear: Spectrogram, sound: Samples) -> NDArray[np.float64]:
-    """The probabilities [classes] of one sound, as it is heard live."""
+def answer(net: VoiceNet, mel: Spectrogram, sound: Samples) -> NDArray[np.float64]:
+    """The class probabilities [classes] of a sound, as computed live."""
     with torch.inference_mode():
-        return np.asarray(net.log_probabilities(ear(as_heard(sound))).double().exp())
+        return np.asarray(net.log_probabilities(mel(spectrum(sound))).double().exp())
 
 
 @dataclass(frozen=True)
 class Material:
-    """The clips of both corpora, as they were recorded and as the training takes them."""
+    """The clips of both corpora: sounds, and spectrograms for training."""
 
     clips: list[voices.Clip]
     sounds: list[Samples]
-    heard: Clips
-    ear: Spectrogram
+    spectrograms: Clips
+    mel: Spectrogram
 
     def answers(
         self,
         net: VoiceNet,
-        chosen: Tensor,
+        selected: Tensor,
         change: Callable[[Samples], Samples] = lambda sound: sound,
     ) -> NDArray[np.float64]:
-        """What a network says of some clips, bool [n], each changed: [chosen, classes]."""
-        rows = chosen.nonzero()[:, 0].tolist()
-        return np.stack([answer(net, self.ear, change(self.sounds[row])) for row in rows])
+        """Class probabilities [selected, classes] of selected clips, bool [n], each changed by
+        `change`."""
+        rows = selected.nonzero()[:, 0].tolist()
+        return np.stack([answer(net, self.mel, change(self.sounds[row])) for row in rows])
 
 
 def material(report: Report, coded: bool) -> Material:
-    """Reads both corpora; where `coded`, the training may hear each clip through one of the codecs
-    of telephones and one of calls, too. Raises `InputError` where they are not there."""
+    """Reads both corpora. With `coded`, each clip has two more versions for training: through a
+    codec of telephones and one of calls. Raises `InputError` where a corpus is missing."""
     clips, sounds = [], list[Samples]()
     for clip, sound in voices.load():
         clips.append(clip)
         sounds.append(sound)
         report(len(clips), voices.COUNT, "voices")
-    ways = [sounds]
+    versions = [sounds]
     random = np.random.default_rng(0)
     passed = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
     for codecs, line in passed:
-        way = list[Samples]()
+        version = list[Samples]()
         for sound in sounds:
-            way.append(through(sound, codecs[random.integers(len(codecs))]))
-            report(len(way), len(sounds), line)
-        ways.append(way)
-    ear = Spectrogram()
-    return Material(clips, sounds, clips_of(ear, *ways), ear)
+            version.append(through(sound, codecs[random.integers(len(codecs))]))
+            report(len(version), len(sounds), line)
+        versions.append(version)
+    mel = Spectrogram()
+    return Material(clips, sounds, clips_of(mel, *versions), mel)

@@ -312,25 +312,25 @@ def test_recipes_that_start_from_each_other_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_trains_an_encoder_into_the_cache(
-    show: Path, capsys: pytest.CaptureFixture[str]
+    show: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = show / "quick.yaml"
     path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
     assert run(fit.main, [str(path), "batch=300"]) == 0
-    weights = list((show / "cache").rglob("text-quick-1-*.safetensors"))
+    weights = list(cache.rglob("text-quick-1-*.safetensors"))
     assert len(weights) == 1
     assert weights[0].name in capsys.readouterr().err.replace("\n", "")
 
 
-def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path) -> None:
+def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path, cache: Path) -> None:
     path = show / "quick.yaml"
     path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 2\nbatch: 40\n")
     with stopping_after(1):
         assert run(fit.main, [str(path)]) == 130
-    (state,) = (show / "cache").rglob("state.safetensors")
+    (state,) = cache.rglob("state.safetensors")
     assert run(fit.main, [str(path)]) == 0
     assert not state.parent.exists()
-    (made,) = (show / "cache").rglob("text-quick-1-*.safetensors")
+    (made,) = cache.rglob("text-quick-1-*.safetensors")
     cut = load_file(made)
     made.unlink()
     assert run(fit.main, [str(path)]) == 0

@@ -81,7 +81,7 @@ def test_no_actor_is_heard_by_a_network_that_learned_them(
     assert set(found) == {one for part in out_of_fold.parts() for one in part}
     assert len({encoder.identity for encoder in found.values()}) == out_of_fold.PARTS
     read = VoiceNets(SMALL, quiet).material
-    sums = [int(one.sum() * 1e3) for one in read.heard.power[0].double()]
+    sums = [int(one.sum() * 1e3) for one in read.spectrograms.power[0].double()]
     for part, seen in zip(out_of_fold.parts(), learned, strict=True):
         for clip, value in zip(read.clips, sums, strict=True):
             of_others = voices.split_of(clip.actor) == "train" and clip.actor not in part

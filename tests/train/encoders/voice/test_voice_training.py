@@ -230,9 +230,9 @@ def test_the_command_measures_folds_and_writes_an_encoder(
 
 
 def test_the_command_goes_on_with_the_epoch_that_it_was_at(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = corpus / "cache" / "voice"
+    networks = cache / "gscon-live" / "voice"
     begun: list[int] = []
     real = run_folder.TrainingFolder.read
 
@@ -244,18 +244,18 @@ def test_the_command_goes_on_with_the_epoch_that_it_was_at(
     monkeypatch.setattr(run_folder.TrainingFolder, "read", watched)
     with stopping_after(4):
         assert run(fit.main, [*WORDS, "folds=1"]) == 130
-    (training,) = cache.glob("*.training")
+    (training,) = networks.glob("*.training")
     assert (training / "state.safetensors").is_file()
     assert not Path("runs/voice").exists()
     assert run(fit.main, [*WORDS, "folds=1"]) == 0
     assert begun == [0, 4, 0]
     cut = load_file("runs/voice/voice.safetensors")
-    assert {path.suffix for path in cache.iterdir()} <= {".safetensors", ".lock"}
-    nets = {path.name: load_file(path) for path in cache.glob("*.safetensors")}
-    shutil.rmtree(corpus / "cache")
+    assert {path.suffix for path in networks.iterdir()} <= {".safetensors", ".lock"}
+    nets = {path.name: load_file(path) for path in networks.glob("*.safetensors")}
+    shutil.rmtree(cache)
     assert run(fit.main, [*WORDS, "folds=1"]) == 0
     whole = load_file("runs/voice/voice.safetensors")
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
     for name, net in nets.items():
-        never_cut = load_file(cache / name)
+        never_cut = load_file(networks / name)
         assert all(torch.equal(never_cut[key], net[key]) for key in net)
