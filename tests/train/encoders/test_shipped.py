@@ -35,7 +35,9 @@ def test_the_face_encoder_scores_what_its_card_says() -> None:
 def test_words_alone_beat_always_neutral_on_real_dialogues() -> None:
     """Through the recogniser, one utterance after the other, as live."""
     text = ConversationTextEncoder()
-    recogniser = EmotionRecogniser(checkpoint.load("live"), encoders={"text": text.identity})
+    live = checkpoint.load("live")
+    live.card.require("text", text.identity)
+    recogniser = EmotionRecogniser(live)
     probabilities, labels = [], []
     for turns in meld.load("test")[:25]:
         recogniser.reset()
@@ -55,9 +57,9 @@ def test_voices_and_faces_of_unknown_people_move_the_answer_the_right_way() -> N
     """The probability of anger and of joy, when shown against when not."""
     live = checkpoint.load("live")
     audio, visual = AudioEncoder(), FaceEncoder()
-    recogniser = EmotionRecogniser(
-        live, encoders={"audio": audio.identity, "visual": visual.identity}
-    )
+    live.card.require("audio", audio.identity)
+    live.card.require("visual", visual.identity)
+    recogniser = EmotionRecogniser(live)
     by_voice: dict[bool, list[float]] = {True: [], False: []}
     anger = EMOTIONS.index("anger")
     for clip, sound in voices.load():
