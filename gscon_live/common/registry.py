@@ -1,6 +1,8 @@
 """Registries of classes by name: the project's own, and those of other packages."""
 
+import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -74,11 +76,8 @@ class Registry(Generic[T]):
             ) from error
         return self._checked(cls, origin)
 
-    def _added(self) -> dict[str, list[EntryPoint]]:
-        added: dict[str, list[EntryPoint]] = {}
-        for entry in entry_points(group=self._group) if self._group else ():
-            added.setdefault(entry.name, []).append(entry)
-        return added
+    def _added(self) -> Mapping[str, list[EntryPoint]]:
+        return _entry_points(self._group, tuple(sys.path)) if self._group else {}
 
     def _checked(self, cls: object, origin: str) -> type[T]:
         if isinstance(cls, type) and issubclass(cls, self._base):
@@ -101,6 +100,16 @@ def settings(context: str, values: Mapping[str, Any], kind: type[S], noun: str) 
     except msgspec.ValidationError as error:
         names = ", ".join(kind.__struct_fields__) or "none"
         raise InputError(f"{context}: {error}; its {noun} are: {names}") from error
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> Mapping[str, list[EntryPoint]]:
+    """The entry points of a group by name, as the packages on `path` give them: looked up once,
+    since all installed packages are read for it."""
+    added: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=group):
+        added.setdefault(entry.name, []).append(entry)
+    return added
 
 
 def _package(entry: EntryPoint) -> str:
