@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import IO
 
@@ -56,7 +56,7 @@ def recognise(
         *(() if transcriber is None else ("--transcriber", transcriber)),
         *settings,
     ]
-    with _Command("replay", words) as command:
+    with closing(_Command("replay", words)) as command:
         for line in command.lines():
             yield schema.decode(line)
 
@@ -113,7 +113,9 @@ class Live:
     def __enter__(self) -> "Live":
         with ExitStack() as stack:
             endpoint = stack.enter_context(private_endpoints(["events"])).of("events")
-            command = stack.enter_context(_Command("live", [*self._words, "--publish", endpoint]))
+            command = stack.enter_context(
+                closing(_Command("live", [*self._words, "--publish", endpoint]))
+            )
             subscriber = stack.enter_context(Subscriber(endpoint))
             while True:
                 try:
@@ -157,7 +159,7 @@ class _Command:
     """
 
     def __init__(self, name: str, words: Sequence[str]) -> None:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "gscon_live", name, *words],
             stdin=subprocess.PIPE,
@@ -193,15 +195,8 @@ class _Command:
         assert self._process.stdin is not None
         self._process.stdin.close()
 
-    def __enter__(self) -> "_Command":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Ends the command, and waits until it has ended."""
         self.stop()
         if not self.ended:
             self._process.terminate()

@@ -15,8 +15,8 @@ extras.require("live", __name__)
 import msgspec
 
 from gscon_live.common import cli
-from gscon_live.common.errors import Failure, InputError
-from gscon_live.common.files import check_output, write_whole
+from gscon_live.common.errors import InputError
+from gscon_live.common.files import check_output, write_output
 from gscon_live.common.templates import rendered
 from gscon_live.realtime.display.report_view import view
 from gscon_live.realtime.events import schema
@@ -44,11 +44,8 @@ def write_report(events: Iterable[AnyEvent], path: Path | str, title: str | None
     path = Path(path)
     check_output(path)
     page = render(events, title or path.stem)
-    try:
-        # Words may hold what UTF-8 cannot: a lone surrogate becomes a question mark.
-        write_whole(path, page.encode("utf-8", errors="replace"))
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error
+    # Words may hold what UTF-8 cannot: a lone surrogate becomes a question mark.
+    write_output(path, page.encode("utf-8", errors="replace"))
 
 
 def read(path: Path) -> list[AnyEvent]:

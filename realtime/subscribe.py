@@ -12,7 +12,7 @@ from gscon_live.common.errors import Failure
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.events.client import ENDPOINT, TOPICS, Subscriber
 from gscon_live.realtime.events.schema import TOPICS as TOPIC_OF
-from gscon_live.realtime.events.schema import SessionEnded, event_type
+from gscon_live.realtime.events.schema import SessionEnded
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def _print(subscriber: Subscriber, sink: sinks.Sink, shown: set[str], once: bool
         if received is None:
             continue
         event, raw = received
-        if event_type(event) in shown:
+        if event.type in shown:
             if isinstance(sink, sinks.JsonLines):
                 sink.write_line(raw)
             else:

@@ -18,11 +18,12 @@ from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import write_output
 from gscon_live.common.templates import rendered
 from gscon_live.model.checkpoint import presence
 from gscon_live.model.labels import MODALITIES
 from gscon_live.train.evaluate import find, show
-from gscon_live.train.networks.evaluate_run import writable, write
+from gscon_live.train.networks.evaluate_run import writable
 
 EXAMPLES = """
 gscon-live fit live name=plain plugins={}
@@ -58,7 +59,7 @@ def main(words: Sequence[str]) -> None:
         writable(given.svg)
     found = {Path(str(find(name))).name: contributions(_history(name)) for name in given.runs}
     if given.svg is not None:
-        write(given.svg, picture(found).encode())
+        write_output(given.svg, picture(found).encode())
     if given.json:
         shown = {
             name: {m: {"mean": one.mean.tolist(), "sd": one.sd.tolist()} for m, one in by.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gscon_live.common.errors import InputError
+from gscon_live.common.errors import Failure, InputError
 
 
 def check_output(path: Path | str) -> None:
@@ -57,3 +57,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Writes a file atomically: it is complete or missing."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Writes a file that the user asked for, atomically.
+
+    Raises:
+        Failure: the file cannot be written; what was there before is left as it was.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error

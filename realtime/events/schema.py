@@ -164,16 +164,9 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
-def event_type(event: AnyEvent) -> str:
-    """The event's `type`, for example "utterance"."""
-    tag = event.__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
-
-
 def topic(event: AnyEvent) -> str:
     """The ZeroMQ topic under which the event is published."""
-    return TOPICS[event_type(event)]
+    return TOPICS[event.type]
 
 
 def encode(event: AnyEvent) -> bytes:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import write_output
 from gscon_live.train.evaluate import find, show
 from gscon_live.train.leaderboard import run_list as lists
 from gscon_live.train.leaderboard.board import Board, board
@@ -43,7 +44,6 @@ from gscon_live.train.networks.evaluate_run import (
     is_run,
     of_run,
     writable,
-    write,
 )
 from gscon_live.train.progress import progress
 
@@ -105,9 +105,9 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         evaluations = [of_run(folder, display.report, material) for folder in folders]
     made = board(evaluations, published())
     if given.html:
-        write(given.html, page(made, evaluations).encode())
+        write_output(given.html, page(made, evaluations).encode())
     if given.markdown:
-        write(given.markdown, markdown(made).encode())
+        write_output(given.markdown, markdown(made).encode())
     if given.json:
         sys.stdout.buffer.write(msgspec.json.encode(made) + b"\n")
     else:

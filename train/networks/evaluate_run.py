@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from gscon_live.common.errors import Failure, InputError
-from gscon_live.common.files import write_whole
+from gscon_live.common.errors import InputError
+from gscon_live.common.files import write_output
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Checkpoint, presence
 from gscon_live.train.corpora.dataset import FeaturedCorpus
@@ -112,7 +112,7 @@ def evaluate(
         ),
         **provenance(),
     )
-    write(folder / "evaluation.json", msgspec.json.encode(evaluation) + b"\n")
+    write_output(folder / "evaluation.json", msgspec.json.encode(evaluation) + b"\n")
     return evaluation
 
 
@@ -156,20 +156,6 @@ def writable(path: Path) -> None:
     """Refuses a place for a file that cannot be one, with `InputError`."""
     if not path.parent.is_dir() or path.is_dir():
         raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all.
-
-    Raises:
-        InputError: the folder is missing.
-        Failure: the file cannot be written; what was there before is left as it was.
-    """
-    writable(path)
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}; check permissions and space left") from error
 
 
 def _recipe(folder: Path) -> dict[str, Any]:
