@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.nn import functional
 
 from gscon_live.model.encoders.face.face_encoder import FaceNet, flip_averaged
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import fer2013
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
+from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
 from gscon_live.train.engine.devices import fabric, threads
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
@@ -61,14 +61,6 @@ class FaceTrainable(Trainable[FaceRecipe]):
         return weights
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of a step: rows of training faces, and the number of faces in the step."""
-
-    rows: Tensor
-    step: int
-
-
 class FaceTask(Task[Part]):
     """The face encoder in training. Raises `InputError` where the corpus is missing."""
 
@@ -88,17 +80,13 @@ class FaceTask(Task[Part]):
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
         order = self.on.to_device(torch.randperm(len(self._labels), generator=random))
         for rows in torch.split(order, self.recipe.batch):
-            yield [Part(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
+            yield split(rows, parts)
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
         faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
         with self.on.autocast():
             _, logits = self.net(faces)
-        labels, smoothing = self._labels[part.rows], self.recipe.label_smoothing
-        cross_entropy = functional.cross_entropy(
-            logits.float(), labels, label_smoothing=smoothing, reduction="sum"
-        )
-        return Terms(cross_entropy / part.step, {}, {})
+        return cross_entropy(logits, self._labels[part.rows], self.recipe.label_smoothing, part)
 
     def scores(self) -> dict[str, float]:
         accuracy = evaluate(self.net, self.validation).accuracy

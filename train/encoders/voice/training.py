@@ -1,14 +1,13 @@
 """Training of a voice network on acted speech."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.nn import functional
 
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
+from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
 from gscon_live.train.encoders.voice.augmentation import augment
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_data import Clips
@@ -18,14 +17,6 @@ from gscon_live.train.engine.trainer import SELECTS, Plan, Task
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import TrainingFolder
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a step: rows of clips, and the number of clips in the step."""
-
-    rows: Tensor
-    step: int
 
 
 class VoiceTask(Task[Part]):
@@ -48,17 +39,13 @@ class VoiceTask(Task[Part]):
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
         order = self._on.to_device(torch.randperm(len(self._labels), generator=random))
         for rows in order.tensor_split(self.steps):
-            yield [Part(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
+            yield split(rows, parts)
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
         spectrograms = augment(self.net.log_mel, self._clips.take(part.rows), self._recipe)
         with self._on.autocast():
             logits = self.net(spectrograms)
-        labels, smoothing = self._labels[part.rows], self._recipe.label_smoothing
-        cross_entropy = functional.cross_entropy(
-            logits.float(), labels, label_smoothing=smoothing, reduction="sum"
-        )
-        return Terms(cross_entropy / part.step, {}, {})
+        return cross_entropy(logits, self._labels[part.rows], self._recipe.label_smoothing, part)
 
     def scores(self) -> dict[str, float]:
         """Nothing is selected."""
