@@ -2,11 +2,13 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from as_told import shown
 from made_events import conversation
 from toy import working_in
 
@@ -21,9 +23,12 @@ PACKAGE = Path(__file__).parents[1] / "assets" / "third_party"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which the package was installed."""
+    """The folder into which the package was installed; its network and its plug-in are those that
+    the documentation shows."""
     folder = tmp_path_factory.mktemp("third-party")
-    subprocess.run(["cp", "-r", PACKAGE, folder / "source"], check=True)
+    shutil.copytree(PACKAGE, folder / "source")
+    for example, module in zip(shown(folder), ("network.py", "plugin.py"), strict=True):
+        shutil.copyfile(example.path, folder / "source" / "third_party" / module)
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
          "--target", folder / "site", folder / "source"],
