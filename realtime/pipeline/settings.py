@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gscon_live.configs.loader import Renamed
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.events.endpoint import DEFAULT
 
 #: No number in a set-up is larger than a day has seconds; infinity is none.
@@ -47,25 +48,6 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     audio_track: Annotated[int, Meta(ge=0)] | None = None
     max_width: Annotated[int, Meta(ge=64)] = 640
-
-
-class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Voice activity and utterance bounds; times in seconds.
-
-    Speech starts where the voice probability reaches `threshold` and pauses where it stays below
-    `threshold - 0.15`. After `pause` of it the words so far are worked on ahead; after `hangover`
-    the utterance has ended. `pre_roll` is kept before the first voiced window. Utterances shorter
-    than `min_utterance` (voiced time) are discarded, those reaching `max_utterance` are cut.
-    While speech goes on, a provisional event is made every `provisional_every` (0: never).
-    """
-
-    threshold: Probability = 0.5
-    pause: Positive = 0.16
-    hangover: Positive = 0.5
-    pre_roll: NotNegative = 0.2
-    min_utterance: NotNegative = 0.2
-    max_utterance: Positive = 15.0
-    provisional_every: NotNegative = 2.0
 
 
 def _after_captions(model: str | None, transcriber: Any) -> Any:
