@@ -102,7 +102,9 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         rows = []
         for index, face in enumerate(faces.pixels):
             versions = [
-                encoder.pool(encoder.encode(np.stack([_moved(face, how, random) for how in moves])))
+                encoder.pool(
+                    encoder.encode(np.stack([disturbed_face(face, how, random) for how in moves]))
+                )
                 for moves in _strengths()
             ]
             rows.append(np.stack(versions))
@@ -110,7 +112,7 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         return {"vectors": np.stack(rows), "emotions": faces.labels}
 
     official = "test" if split == "test" else "validation"
-    source = _fingerprint(corpus("face/fer2013.zip"))
+    source = fingerprint(corpus("face/fer2013.zip"))
     key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
     features = cached("faces", key, make)
     in_split = np.ones(len(features["emotions"]), bool)
@@ -130,10 +132,11 @@ def _strengths() -> list[list[float]]:
     return [[0.0] + [0.5] * (FRAMES - 1), *([1.0] * FRAMES for _ in range(VARIANTS - 1))]
 
 
-def _moved(
+def disturbed_face(
     face: NDArray[np.uint8], strength: float, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A face with random rotation, scale, shift, blur, light and noise, as of a moving head."""
+    """A face uint8 [48, 48] with random rotation, scale, shift, blur, light and noise, as of a
+    moving head; the strength 0 changes nothing, 1 is usual."""
     angle, size = random.normal(0, 6) * strength, 1 + random.normal(0, 0.05) * strength
     matrix = np.asarray(cv2.getRotationMatrix2D((24, 24), angle, size), np.float64)
     matrix[:, 2] += random.normal(0, 1.5, 2) * strength
@@ -167,10 +170,11 @@ def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArr
 def voice_sources() -> list[str]:
     """The identities of the voice corpora, for cache keys. Raises `InputError` where they are
     missing."""
-    return [_fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
+    return [fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """What tells one version of a corpus' file from another, for cache keys."""
     return f"{path.name} {path.stat().st_size}"
 
 

@@ -1,0 +1,217 @@
+"""The voice on corpora that its network never heard, cut as the live pipeline cuts it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.encoders.voice.speaker_baseline import SpeakerBaseline
+from gscon_live.model.encoders.voice.voice_network import load
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.speech.utterances import longest_utterance
+from gscon_live.model.speech.voice_activity import VoiceActivity
+from gscon_live.train.corpora import corpus, librispeech
+from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
+from gscon_live.train.data import cache
+from gscon_live.train.data.feature_banks import cached, fingerprint
+from gscon_live.train.encoders.voice.recipe import VoiceRecipe
+from gscon_live.train.encoders.voice.voice_cache import VoiceNets
+from gscon_live.train.progress import Report
+from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, stranger_scores
+
+#: The training corpora of the voice encoder that ships: where one is left out, it is trained anew.
+TRAINED_ON = ("ravdess", "emodb")
+#: The files of the corpora.
+_FILES = {
+    "ravdess": "voice/ravdess_speech_16k.zip",
+    "emodb": "voice/emodb_16k.zip",
+    "nemo": "voice/nemo_16k.zip",
+    "urdu": "voice/urdu_16k.zip",
+    "librispeech": "speech/librispeech_10x10.zip",
+}
+#: Utterances of a speaker after which a running baseline is scored.
+AFTER = 3
+#: Utterances in a row that a speaker spends in one mood, where moods are long.
+_MOOD = 10
+#: Version of the cached features.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class VoiceFeatures:
+    """A corpus by an encoder that never heard it: of its whole clips and of the longest utterance
+    that is cut out of each, features [n, dim]; which clips have one (`heard`), bool [n]; and
+    speakers, genders and emotions, [n]."""
+
+    whole: NDArray[np.float32]
+    cut: NDArray[np.float32]
+    heard: NDArray[np.bool_]
+    speakers: NDArray[np.str_]
+    genders: NDArray[np.str_]
+    emotions: NDArray[np.int64]
+
+
+def unmet_encoder(name: str, recipe: VoiceRecipe, report: Report) -> AudioEncoder:
+    """The audio encoder that ships; for a corpus of its training, one by the same recipe that
+    was trained without it."""
+    if name not in TRAINED_ON:
+        return AudioEncoder()
+    nets = VoiceNets(recipe, report)
+    without = {clip.actor for clip in nets.material.clips if clip.actor.startswith(name)}
+    path = nets.weights(sorted(without), f"voice encoder without {name}")
+    with cache.reading(path):
+        return AudioEncoder(load(path))
+
+
+def voice_features(name: str, encoder: AudioEncoder, report: Report) -> VoiceFeatures:
+    """The features of a corpus, computed or from the user's cache. Raises `InputError` where the
+    corpus is missing."""
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        detector = VoiceActivity()
+        whole, cut, heard, clips = [], [], [], []
+        for clip, sound in VOICE_CORPORA[name]():
+            utterance = longest_utterance(sound, detector)
+            whole.append(encoder.encode(sound))
+            cut.append(whole[-1] if utterance is None else encoder.encode(utterance))
+            heard.append(utterance is not None)
+            clips.append(clip)
+            report(len(clips), 0, f"voices of {name}")
+        return {
+            "whole": np.stack(whole),
+            "cut": np.stack(cut),
+            "heard": np.array(heard),
+            "speakers": np.array([clip.speaker for clip in clips]),
+            "genders": np.array([clip.gender for clip in clips]),
+            "emotions": np.array([clip.emotion for clip in clips]),
+        }
+
+    key = f"{_VERSION}\n{name}\n{encoder.identity}\n{fingerprint(corpus(_FILES[name]))}"
+    return VoiceFeatures(**cached("strangers", key, make))  # type: ignore[arg-type]
+
+
+def voice_strangers(recipe: VoiceRecipe, report: Report) -> dict[str, dict[str, StrangerScores]]:
+    """Scores of each corpus, left out, and of neutral readers: by how the voice was given."""
+    sections = {}
+    prior = _training_prior(TRAINED_ON, report)
+    for name in VOICE_CORPORA:
+        encoder = unmet_encoder(name, recipe, report)
+        features = voice_features(name, encoder, report)
+        known = [other for other in TRAINED_ON if other != name]
+        population = np.concatenate(
+            [log_probabilities(voice_features(other, encoder, report).cut) for other in known]
+        ).mean(0)
+        if name in TRAINED_ON:
+            prior = _training_prior(known, report)
+        sections[f"voice: {name}"] = _scores(features, population, prior)
+    sections["voice: neutral readers (librispeech)"] = {"as cut": _readers(report)}
+    return sections
+
+
+def log_probabilities(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The seven log-probabilities in audio features [n, dim]."""
+    return np.asarray(features[:, -len(EMOTIONS) :], np.float64)
+
+
+def _scores(
+    features: VoiceFeatures, population: NDArray[np.float64], prior: NDArray[np.float64]
+) -> dict[str, StrangerScores]:
+    heard, labels = features.heard, features.emotions
+    cut = log_probabilities(features.cut)
+    rates = np.bincount(labels, minlength=len(EMOTIONS)) / len(labels)
+    flat = (rates > 0) / (rates > 0).sum()
+
+    def among(rows: NDArray[np.bool_], answers: NDArray[np.float64]) -> StrangerScores:
+        return stranger_scores(np.exp(answers[rows]), labels[rows], among_labels=True)
+
+    def moved(target: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.log(at_prior(np.exp(cut), prior, target) + 1e-12)
+
+    shuffled = _order(features.speakers, labels, moods=False)
+    relative, count = _with_baseline(cut, features.speakers, shuffled, population)
+    in_moods = _order(features.speakers, labels, moods=True)
+    in_mood, mood_count = _with_baseline(cut, features.speakers, in_moods, population)
+    scores = {
+        "whole clips": among(np.ones(len(labels), bool), log_probabilities(features.whole)),
+        "as cut": among(heard, cut),
+        "as cut, at the corpus' prior": among(heard, moved(rates)),
+        "as cut, at a flat prior": among(heard, moved(flat)),
+        "as cut, all seven": stranger_scores(np.exp(cut[heard]), labels[heard]),
+        f"as cut, after {AFTER} utterances": among(heard & (count >= AFTER), cut),
+        f"running baseline, after {AFTER} utterances": among(heard & (count >= AFTER), relative),
+        f"running baseline in long moods, after {AFTER}": among(
+            heard & (mood_count >= AFTER), in_mood
+        ),
+    }
+    for gender in ("women", "men"):
+        scores[f"as cut, {gender}"] = among(heard & (features.genders == gender), cut)
+    return scores
+
+
+def _order(speakers: NDArray[np.str_], labels: NDArray[np.int64], moods: bool) -> NDArray[np.int64]:
+    """The order in which the clips are spoken: drawn, or for each speaker in stretches of one
+    emotion."""
+    random = np.random.default_rng(5)
+    drawn = random.permutation(len(labels))
+    if not moods:
+        return drawn
+    order: list[int] = []
+    for speaker in dict.fromkeys(speakers.tolist()):
+        own = drawn[speakers[drawn] == speaker]
+        stretches = [
+            rows[first : first + _MOOD]
+            for emotion in range(len(EMOTIONS))
+            for rows in [own[labels[own] == emotion]]
+            for first in range(0, len(rows), _MOOD)
+        ]
+        for place in random.permutation(len(stretches)):
+            order += stretches[place].tolist()
+    return np.array(order)
+
+
+def _with_baseline(
+    answers: NDArray[np.float64],
+    speakers: NDArray[np.str_],
+    order: Sequence[int] | NDArray[np.int64],
+    population: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Log-probabilities [n, 7] relative to the speaker's running mean, normalised; and how many
+    utterances of the speaker came before, [n]."""
+    baseline = SpeakerBaseline(population)
+    relative, before = np.zeros_like(answers), np.zeros(len(answers), np.int64)
+    spoken: dict[str, int] = {}
+    for row in order:
+        speaker = str(speakers[row])
+        relative[row] = baseline(answers[row], speaker)
+        before[row] = spoken[speaker] = spoken.get(speaker, -1) + 1
+    relative -= np.log(np.exp(relative).sum(1, keepdims=True))
+    return relative, before
+
+
+def _training_prior(names: Sequence[str], report: Report) -> NDArray[np.float64]:
+    """The class frequencies of training corpora; an emotion that none has counts like one clip."""
+    encoder = AudioEncoder()
+    labels = np.concatenate([voice_features(name, encoder, report).emotions for name in names])
+    counts = np.maximum(np.bincount(labels, minlength=len(EMOTIONS)), 1)
+    return np.asarray(counts / counts.sum(), np.float64)
+
+
+def _readers(report: Report) -> StrangerScores:
+    """The utterances of people who read: all neutral."""
+    encoder = AudioEncoder()
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        detector, rows = VoiceActivity(), []
+        for number, (_, sound) in enumerate(librispeech.load()):
+            utterance = longest_utterance(sound, detector)
+            if utterance is not None:
+                rows.append(encoder.encode(utterance))
+            report(number + 1, librispeech.COUNT, "readers")
+        return {"cut": np.stack(rows)}
+
+    key = f"{_VERSION}\n{encoder.identity}\n{fingerprint(corpus(_FILES['librispeech']))}"
+    answers = np.exp(log_probabilities(cached("strangers", key, make)["cut"]))
+    neutral = np.full(len(answers), EMOTIONS.index("neutral"))
+    return stranger_scores(answers, neutral)
