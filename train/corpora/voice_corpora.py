@@ -80,7 +80,22 @@ def _urdu() -> Clips:
             yield clip, samples(archive.read(name))
 
 
-#: The readers by corpus. Each raises `InputError` where its file is missing.
-VOICE_CORPORA: MappingProxyType[str, Callable[[], Clips]] = MappingProxyType(
-    {"ravdess": _ravdess, "emodb": _emodb, "nemo": _nemo, "urdu": _urdu}
+@dataclass(frozen=True)
+class VoiceCorpus:
+    """A corpus of emotional speech: its file in the data folder, the number of its clips (for
+    progress), and its reader, which raises `InputError` where the file is missing."""
+
+    file: str
+    count: int
+    read: Callable[[], Clips]
+
+
+#: The corpora by name.
+VOICE_CORPORA: MappingProxyType[str, VoiceCorpus] = MappingProxyType(
+    {
+        "ravdess": VoiceCorpus("voice/ravdess_speech_16k.zip", 1440, _ravdess),
+        "emodb": VoiceCorpus("voice/emodb_16k.zip", 454, _emodb),
+        "nemo": VoiceCorpus("voice/nemo_16k.zip", 2988, _nemo),
+        "urdu": VoiceCorpus("voice/urdu_16k.zip", 400, _urdu),
+    }
 )

@@ -130,7 +130,10 @@ def compose(
 
 
 def composed_strangers(
-    checkpoint: Checkpoint, recipe: VoiceRecipe, report: Report
+    checkpoint: Checkpoint,
+    recipe: VoiceRecipe,
+    report: Report,
+    conversations: int = CONVERSATIONS,
 ) -> tuple[dict[str, dict[str, StrangerScores]], dict[str, float]]:
     """Scores by kind of utterance and by the modalities that are given, at the model's prior and at
     a flat one; and figures of utterances whose modalities disagree. Raises `InputError` where a
@@ -139,16 +142,17 @@ def composed_strangers(
     composed: dict[str, Composed] = {}
     for number, name in enumerate(CORPORA):
         voices = voice_features(name, unmet_encoder(name, recipe, report), report)
-        composed[name] = compose(voices, faces, np.random.default_rng(100 + number))
+        random = np.random.default_rng(100 + number)
+        composed[name] = compose(voices, faces, random, conversations)
     every_turn = [turn for part in composed.values() for turn in part.turns]
     corpus = np.array([name for name, part in composed.items() for _ in part.turns])
     prior = np.asarray(checkpoint.card.prior, np.float64)
     flat = np.full(len(EMOTIONS), 1 / len(EMOTIONS))
     sections: dict[str, dict[str, StrangerScores]] = {}
     figures: dict[str, float] = {}
-    conversations = [c for part in composed.values() for c in part.conversations]
+    spoken = [c for part in composed.values() for c in part.conversations]
     recogniser = EmotionRecogniser(checkpoint)
-    for name, given in _given(recogniser, conversations, report):
+    for name, given in _given(recogniser, spoken, report):
         for kind in KINDS:
             rows = np.array([turn.kind == kind for turn in every_turn])
             if kind == "disagreement":

@@ -10,7 +10,7 @@ from gscon_live.train.encoders.voice import out_of_fold
 from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring.stranger_scores import StrangerScores
-from gscon_live.train.strangers.composed import composed_strangers
+from gscon_live.train.strangers.composed import CONVERSATIONS, composed_strangers
 from gscon_live.train.strangers.faces import face_strangers
 from gscon_live.train.strangers.voices import voice_strangers
 from gscon_live.train.strangers.words import word_strangers
@@ -45,13 +45,16 @@ class Strangers(msgspec.Struct, frozen=True):
     machine: str
 
 
-def measure(model: str, parts: Sequence[Part], report: Report) -> Strangers:
+def measure(
+    model: str, parts: Sequence[Part], report: Report, conversations: int = CONVERSATIONS
+) -> Strangers:
     """Measures the encoders that ship and a live model.
 
     Args:
         model: a checkpoint's name or path, with the encoders that ship.
         parts: what is measured.
-        report: takes (done, total, what); a total of 0: it is not known.
+        report: takes (done, total, what).
+        conversations: composed conversations of each corpus of voices.
 
     Raises:
         InputError: a corpus is missing, or the checkpoint is for other encoders.
@@ -69,7 +72,7 @@ def measure(model: str, parts: Sequence[Part], report: Report) -> Strangers:
         sections |= more
         figures |= shares
     if "composed" in parts:
-        more, shares = composed_strangers(loaded, recipe, report)
+        more, shares = composed_strangers(loaded, recipe, report, conversations)
         sections |= more
         figures |= shares
     return Strangers(

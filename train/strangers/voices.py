@@ -23,14 +23,6 @@ from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, s
 
 #: The training corpora of the voice encoder that ships: where one is left out, it is trained anew.
 TRAINED_ON = ("ravdess", "emodb")
-#: The files of the corpora.
-_FILES = {
-    "ravdess": "voice/ravdess_speech_16k.zip",
-    "emodb": "voice/emodb_16k.zip",
-    "nemo": "voice/nemo_16k.zip",
-    "urdu": "voice/urdu_16k.zip",
-    "librispeech": "speech/librispeech_10x10.zip",
-}
 #: Utterances of a speaker after which a running baseline is scored.
 AFTER = 3
 #: Utterances in a row that a speaker spends in one mood, where moods are long.
@@ -72,13 +64,13 @@ def voice_features(name: str, encoder: AudioEncoder, report: Report) -> VoiceFea
     def make() -> dict[str, NDArray[np.generic]]:
         detector = VoiceActivity()
         whole, cut, heard, clips = [], [], [], []
-        for clip, sound in VOICE_CORPORA[name]():
+        for clip, sound in VOICE_CORPORA[name].read():
             utterance = longest_utterance(sound, detector)
             whole.append(encoder.encode(sound))
             cut.append(whole[-1] if utterance is None else encoder.encode(utterance))
             heard.append(utterance is not None)
             clips.append(clip)
-            report(len(clips), 0, f"voices of {name}")
+            report(len(clips), VOICE_CORPORA[name].count, f"voices of {name}")
         return {
             "whole": np.stack(whole),
             "cut": np.stack(cut),
@@ -88,23 +80,19 @@ def voice_features(name: str, encoder: AudioEncoder, report: Report) -> VoiceFea
             "emotions": np.array([clip.emotion for clip in clips]),
         }
 
-    key = f"{_VERSION}\n{name}\n{encoder.identity}\n{fingerprint(corpus(_FILES[name]))}"
+    key = f"{_VERSION}\n{name}\n{encoder.identity}\n{fingerprint(corpus(VOICE_CORPORA[name].file))}"
     return VoiceFeatures(**cached("strangers", key, make))  # type: ignore[arg-type]
 
 
 def voice_strangers(recipe: VoiceRecipe, report: Report) -> dict[str, dict[str, StrangerScores]]:
     """Scores of each corpus, left out, and of neutral readers: by how the voice was given."""
     sections = {}
-    prior = _training_prior(TRAINED_ON, report)
     for name in VOICE_CORPORA:
         encoder = unmet_encoder(name, recipe, report)
         features = voice_features(name, encoder, report)
-        known = [other for other in TRAINED_ON if other != name]
-        population = np.concatenate(
-            [log_probabilities(voice_features(other, encoder, report).cut) for other in known]
-        ).mean(0)
-        if name in TRAINED_ON:
-            prior = _training_prior(known, report)
+        known = [voice_features(other, encoder, report) for other in TRAINED_ON if other != name]
+        population = log_probabilities(np.concatenate([other.cut for other in known])).mean(0)
+        prior = _prior(np.concatenate([other.emotions for other in known]))
         sections[f"voice: {name}"] = _scores(features, population, prior)
     sections["voice: neutral readers (librispeech)"] = {"as cut": _readers(report)}
     return sections
@@ -123,30 +111,32 @@ def _scores(
     rates = np.bincount(labels, minlength=len(EMOTIONS)) / len(labels)
     flat = (rates > 0) / (rates > 0).sum()
 
-    def among(rows: NDArray[np.bool_], answers: NDArray[np.float64]) -> StrangerScores:
-        return stranger_scores(np.exp(answers[rows]), labels[rows], among_labels=True)
-
     def moved(target: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.log(at_prior(np.exp(cut), prior, target) + 1e-12)
 
     shuffled = _order(features.speakers, labels, moods=False)
-    relative, count = _with_baseline(cut, features.speakers, shuffled, population)
+    relative, before = _with_baseline(cut, features.speakers, shuffled, population)
     in_moods = _order(features.speakers, labels, moods=True)
-    in_mood, mood_count = _with_baseline(cut, features.speakers, in_moods, population)
-    scores = {
-        "whole clips": among(np.ones(len(labels), bool), log_probabilities(features.whole)),
-        "as cut": among(heard, cut),
-        "as cut, at the corpus' prior": among(heard, moved(rates)),
-        "as cut, at a flat prior": among(heard, moved(flat)),
-        "as cut, all seven": stranger_scores(np.exp(cut[heard]), labels[heard]),
-        f"as cut, after {AFTER} utterances": among(heard & (count >= AFTER), cut),
-        f"running baseline, after {AFTER} utterances": among(heard & (count >= AFTER), relative),
-        f"running baseline in long moods, after {AFTER}": among(
-            heard & (mood_count >= AFTER), in_mood
-        ),
+    in_mood, mood_before = _with_baseline(cut, features.speakers, in_moods, population)
+    late, mood_late = heard & (before >= AFTER), heard & (mood_before >= AFTER)
+    sets = {
+        "whole clips": (np.ones(len(labels), bool), log_probabilities(features.whole)),
+        "as cut": (heard, cut),
+        "as cut, at the corpus' prior": (heard, moved(rates)),
+        "as cut, at a flat prior": (heard, moved(flat)),
+        f"as cut, after {AFTER} utterances": (late, cut),
+        f"running baseline, after {AFTER} utterances": (late, relative),
+        f"running baseline in long moods, after {AFTER}": (mood_late, in_mood),
+        "as cut, women": (heard & (features.genders == "women"), cut),
+        "as cut, men": (heard & (features.genders == "men"), cut),
     }
-    for gender in ("women", "men"):
-        scores[f"as cut, {gender}"] = among(heard & (features.genders == gender), cut)
+    scores = {
+        name: stranger_scores(np.exp(answers[rows]), labels[rows], among_labels=True)
+        for name, (rows, answers) in sets.items()
+        if rows.any()
+    }
+    if heard.any():
+        scores["as cut, all seven"] = stranger_scores(np.exp(cut[heard]), labels[heard])
     return scores
 
 
@@ -190,10 +180,8 @@ def _with_baseline(
     return relative, before
 
 
-def _training_prior(names: Sequence[str], report: Report) -> NDArray[np.float64]:
-    """The class frequencies of training corpora; an emotion that none has counts like one clip."""
-    encoder = AudioEncoder()
-    labels = np.concatenate([voice_features(name, encoder, report).emotions for name in names])
+def _prior(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The class frequencies of training labels; an emotion without any counts like one clip."""
     counts = np.maximum(np.bincount(labels, minlength=len(EMOTIONS)), 1)
     return np.asarray(counts / counts.sum(), np.float64)
 
@@ -211,7 +199,7 @@ def _readers(report: Report) -> StrangerScores:
             report(number + 1, librispeech.COUNT, "readers")
         return {"cut": np.stack(rows)}
 
-    key = f"{_VERSION}\n{encoder.identity}\n{fingerprint(corpus(_FILES['librispeech']))}"
+    key = f"{_VERSION}\n{encoder.identity}\n{fingerprint(corpus(librispeech.FILE))}"
     answers = np.exp(log_probabilities(cached("strangers", key, make)["cut"]))
     neutral = np.full(len(answers), EMOTIONS.index("neutral"))
     return stranger_scores(answers, neutral)

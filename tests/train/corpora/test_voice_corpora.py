@@ -24,7 +24,7 @@ from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 def test_a_clip_has_its_speaker_emotion_and_sound(
     name: str, file: str, speaker: str, gender: str, emotion: str
 ) -> None:
-    clips = [*islice(VOICE_CORPORA[name](), 3)]
+    clips = [*islice(VOICE_CORPORA[name].read(), 3)]
     clip = clips[0][0]
     assert (clip.name.rpartition("/")[2], clip.speaker) == (file, speaker)
     assert (clip.gender, EMOTIONS[clip.emotion]) == (gender, emotion)
@@ -40,4 +40,4 @@ def test_a_missing_corpus_is_one_line_with_the_remedy(
 ) -> None:
     monkeypatch.setenv("GSCON_DATA", str(tmp_path))
     with pytest.raises(InputError, match="GSCON_DATA"):
-        next(VOICE_CORPORA[name]())
+        next(VOICE_CORPORA[name].read())
