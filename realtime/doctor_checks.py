@@ -103,7 +103,7 @@ def _yunet(settings: Settings) -> str:
     from gscon_live.model.encoders.face import face_detector
 
     given = settings.features.face_detector
-    path = Path(given) if given else face_detector.cached_model()
+    path = Path(given) if given else face_detector.cached_model_path()
     if not path.is_file():
         raise Missing(
             f"no {path}; OpenCV's cascade is used instead, which misses turned faces",
@@ -138,9 +138,9 @@ def _whisper(settings: Settings) -> str:
 
 
 def _text_encoder(settings: Settings) -> str:
-    from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+    from gscon_live.model.encoders.text.text_encoder import TextEncoder
 
-    return ConversationTextEncoder(settings.features.text_model).identity
+    return TextEncoder(settings.features.text_model).identity
 
 
 def _voice_weights(settings: Settings) -> str:
@@ -150,9 +150,9 @@ def _voice_weights(settings: Settings) -> str:
 
 
 def _speakers(settings: Settings) -> str:
-    from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
+    from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
 
-    Speakers(settings.speakers.max_speakers)
+    SpeakerClustering(settings.speakers.max_speakers)
     return f"at most {settings.speakers.max_speakers} voices are told apart"
 
 

@@ -12,8 +12,8 @@ import pytest
 from progress import quiet
 
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
@@ -62,7 +62,7 @@ def test_sound_of_a_file_has_the_same_features(
     for row, (clip, _) in zip(bank.vectors, chosen, strict=True):
         source = RecordingSource(tmp_path / clip.name, Recording(), captions="off")
         segmenter = CaptionSegmenter(Segmentation(), has_audio=True)
-        stage = Transcriber(None, ConversationTextEncoder(), encoder, Speakers(4))
+        stage = Transcriber(None, TextEncoder(), encoder, SpeakerClustering(4))
         given: list[object] = [messages.Cue(0.0, 60.0, "Kids are talking by the door.")]
         source.open()
         while not isinstance(given[-1], messages.End):
@@ -83,7 +83,7 @@ def test_words_of_a_dialogue_have_the_same_features() -> None:
     learned = reader.versions(dialogues, "test")[:, 0]
     live = []
     for turns in dialogues:
-        stage = Transcriber(None, ConversationTextEncoder(), AudioEncoder(), Speakers(4))
+        stage = Transcriber(None, TextEncoder(), AudioEncoder(), SpeakerClustering(4))
         for number, turn in enumerate(turns):
             at = float(number)
             segment = messages.Segment(

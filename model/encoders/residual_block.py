@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a residual path (He et al. 2016, Deep Residual Learning); halves
     height and width, rounded up, where `stride` is 2."""
 

@@ -2,7 +2,7 @@
 
 Each modality is encoded over the conversation; two small convolutions shared by the modalities
 give their common part; heads on the specific parts, on the common part and on both answer. The
-file reads in that order. The losses that make it GSCon are in `model.networks.consistency`.
+file reads in that order. The losses that make it GSCon are in `model.networks.consistency_losses`.
 
 The method was published for the sentiment of single utterances; here the sequence is that of the
 utterances of a conversation, attention runs over it, and every utterance is answered.

@@ -26,19 +26,19 @@ def build_segment(worker: Worker, t0: StartTime) -> Stage:
 def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     """Utterances to words and features."""
     from gscon_live.model import checkpoint
-    from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-    from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+    from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+    from gscon_live.model.encoders.text.text_encoder import TextEncoder
     from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
     from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
 
     plan = worker.plan
     whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
-    text = ConversationTextEncoder(plan.settings.features.text_model)
+    text = TextEncoder(plan.settings.features.text_model)
     audio = AudioEncoder()
     card = checkpoint.read_card(plan.settings.recognition.checkpoint)
     card.require("text", text.identity)
     card.require("audio", audio.identity)
-    speakers = Speakers(plan.settings.speakers.max_speakers)
+    speakers = SpeakerClustering(plan.settings.speakers.max_speakers)
     return Transcriber(whisper, text, audio, speakers, _clock(worker))
 
 

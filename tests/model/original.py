@@ -2,8 +2,9 @@
 
 Shi et al. 2025, doi 10.1109/TIP.2025.3608664, after the authors' released code: an utterance is a
 sequence per modality, the map that the shared encoder reads is of time steps by features, the
-losses are absolute errors. It stands here so that the losses of `model.networks.consistency` can be
-checked in that setting, number by number; conversations are `model.networks.gscon`'s.
+losses are absolute errors. It stands here so that the losses of
+`model.networks.consistency_losses` can be checked in that setting, number by number; conversations
+are `model.networks.gscon`'s.
 
 One thing differs on purpose: the released encoders attend over the samples of a batch, these over
 time steps. So a sample's estimate depends on that sample only, and a batch may hold one.
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.model.labels import MODALITIES
-from gscon_live.model.networks.consistency import disagreement, ssc
+from gscon_live.model.networks.consistency_losses import disagreement, ssc
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import torch
 
-from gscon_live.model.networks.consistency import disagreement
+from gscon_live.model.networks.consistency_losses import disagreement
 from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.losses import Weighted
 
@@ -18,7 +18,7 @@ class GDCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class GDC(Plugin):
     """How far the modalities disagree on where the shared encoder should go, see
-    `model.networks.consistency.disagreement`: a mean over the parts of a step."""
+    `model.networks.consistency_losses.disagreement`: a mean over the parts of a step."""
 
     SETTINGS = GDCSettings
     settings: GDCSettings

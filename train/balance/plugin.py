@@ -10,7 +10,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from gscon_live.model.networks.consistency import cosines, shared_gradients
+from gscon_live.model.networks.consistency_losses import cosines, shared_gradients
 from gscon_live.model.networks.network import Answers, Conversations, Network
 from gscon_live.train.engine.gradient_scaling import Scaling
 from gscon_live.train.engine.losses import Mass, Targets, Weighted

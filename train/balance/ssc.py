@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import torch
 
-from gscon_live.model.networks.consistency import ssc
+from gscon_live.model.networks.consistency_losses import ssc
 from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.losses import Weighted
 
@@ -21,7 +21,7 @@ class SSCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SSC(Plugin):
     """Whether the same utterances are alike in every modality's common part, see
-    `model.networks.consistency.ssc`: a mean over the parts of a step."""
+    `model.networks.consistency_losses.ssc`: a mean over the parts of a step."""
 
     SETTINGS = SSCSettings
     settings: SSCSettings

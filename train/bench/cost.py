@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.model.encoders.face.face_encoder import SIZE, FaceEncoder
-from gscon_live.model.networks.consistency import disagreement
+from gscon_live.model.networks.consistency_losses import disagreement
 from gscon_live.model.networks.gscon import GSCon
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 from gscon_live.model.networks.network import Architecture, Conversations, Network, build

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.train.corpora import corpus, fer2013, voices
 from gscon_live.train.data import cache
@@ -38,7 +38,7 @@ class Bank:
 
 
 def text_vectors(
-    identity: str, load: Callable[[], TextEncoder], texts: Sequence[str], report: Report
+    identity: str, load: Callable[[], SentenceEncoder], texts: Sequence[str], report: Report
 ) -> NDArray[np.float32]:
     """Features of texts, float32 [n, dim], by the encoder of that identity; it is loaded where they
     are not in the cache. Every text must have words."""

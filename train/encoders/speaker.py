@@ -11,8 +11,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from gscon_live.model.encoders.speaker.speaker_clustering import DIRECTIONS, Speakers, SpeakerSpace
-from gscon_live.model.encoders.voice.spectrogram import sound
+from gscon_live.model.encoders.speaker.speaker_clustering import (
+    DIRECTIONS,
+    SpeakerClustering,
+    SpeakerSpace,
+)
+from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.train.corpora import librispeech, voices
@@ -148,7 +152,7 @@ def converse(
     speakers = random.choice(np.unique(spoken.speakers), count, replace=False)
     rows = np.concatenate([_some(spoken, name, utterances, random) for name in speakers])
     random.shuffle(rows)
-    listener = Speakers(8, space)
+    listener = SpeakerClustering(8, space)
     assigned = [listener.final(spoken.statistics[row]) for row in rows]
     return confusion(assigned, spoken.speakers[rows], spoken.seconds[rows]), len(set(assigned))
 
@@ -190,7 +194,7 @@ def _spoken(
     statistics, rows, names, seconds = VoiceStatistics(), [], [], []
     for name, samples in recordings:
         with torch.inference_mode():
-            rows.append(statistics(sound(samples)).numpy())
+            rows.append(statistics(power_spectrogram(samples)).numpy())
         names.append(name)
         seconds.append(len(samples) / SAMPLE_RATE)
         report(len(rows), count, line)

@@ -11,7 +11,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from gscon_live.model.networks.consistency import structure
+from gscon_live.model.networks.consistency_losses import structure
 from gscon_live.model.networks.network import Network
 from gscon_live.train.corpora.dataset import FeaturedDialogue, batch
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from gscon_live.model.encoders.residual_block import Residual
+from gscon_live.model.encoders.residual_block import ResidualBlock
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.shipped_weights import FOLDER, load_weights
 
@@ -38,12 +38,12 @@ class FaceNet(nn.Module):
             nn.Conv2d(1, 32, 3, 1, 1, bias=False),
             nn.BatchNorm2d(32),
             nn.ReLU(inplace=True),
-            Residual(32, 32, 2),
-            Residual(32, 32, 1),
-            Residual(32, 80, 2),
-            Residual(80, 80, 1),
-            Residual(80, 192, 2),
-            Residual(192, 192, 1),
+            ResidualBlock(32, 32, 2),
+            ResidualBlock(32, 32, 1),
+            ResidualBlock(32, 80, 2),
+            ResidualBlock(80, 80, 1),
+            ResidualBlock(80, 192, 2),
+            ResidualBlock(192, 192, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )

@@ -94,8 +94,8 @@ class Sharing:
     def gradients(self, losses: Sequence[Tensor]) -> Tensor:
         """The gradients of losses with respect to the shared encoder's parameters, differentiable.
 
-        The same as `model.networks.consistency.shared_gradients`, for a fraction of the work: only
-        what lies between `mean` and a loss is differentiated twice by autograd.
+        The result is that of `model.networks.consistency_losses.shared_gradients`, for a fraction
+        of the work: autograd differentiates only what lies between `mean` and a loss twice.
 
         Args:
             losses: scalars that use the shared encoder through `mean` and in no other way.

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
-from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
@@ -322,8 +322,8 @@ def test_who_is_named_keeps_the_name_and_others_are_told_apart_by_their_sound() 
 
 
 def test_the_real_encoders_make_features_of_their_lengths() -> None:
-    text, audio = ConversationTextEncoder(), AudioEncoder()
-    stage = Transcriber(None, text, audio, Speakers(4))
+    text, audio = TextEncoder(), AudioEncoder()
+    stage = Transcriber(None, text, audio, SpeakerClustering(4))
     noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype("<f4")
     given = segment(audio=noise.tobytes(), text="I am so happy!")
     one = only(list(stage.process(given)))

@@ -7,7 +7,7 @@ import pytest
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text import sentence_encoder
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
 from gscon_live.train.data import feature_banks
 
 
@@ -17,7 +17,7 @@ def cache(cache: Path) -> Path:
 
 
 def test_texts_are_encoded_once_and_come_back_in_order(cache: Path) -> None:
-    encoder, told = TextEncoder(), []
+    encoder, told = SentenceEncoder(), []
 
     def report(done: int, total: int, line: str) -> None:
         told.append((done, total))
@@ -29,7 +29,7 @@ def test_texts_are_encoded_once_and_come_back_in_order(cache: Path) -> None:
     for row, said in zip(first, texts, strict=True):
         assert np.array_equal(row, encoder.encode(said))
 
-    def refuse() -> TextEncoder:
+    def refuse() -> SentenceEncoder:
         raise AssertionError("loaded without need")
 
     again = feature_banks.text_vectors(encoder.identity, refuse, texts, report)

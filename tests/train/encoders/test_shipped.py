@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from gscon_live.model import checkpoint
 from gscon_live.model.encoders.face.face_encoder import WEIGHTS, FaceEncoder, FaceNet
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
@@ -34,7 +34,7 @@ def test_the_face_encoder_scores_what_its_card_says() -> None:
 
 def test_words_alone_beat_always_neutral_on_real_dialogues() -> None:
     """Through the recogniser, one utterance after the other, as live."""
-    text = ConversationTextEncoder()
+    text = TextEncoder()
     live = checkpoint.load("live")
     live.card.require("text", text.identity)
     recogniser = EmotionRecogniser(live)

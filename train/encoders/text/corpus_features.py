@@ -13,7 +13,7 @@ from torch import Tensor
 from gscon_live.common.files import replacing
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.context_encoder import digest, tokeniser
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder, identity
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder, identity
 from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.corpora.schema import Dialogue, Table, Utterance
@@ -45,7 +45,7 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     if words == "frozen":
         frozen = identity()
         texts = [utterance.text for utterance in _utterances(table)]
-        vectors = text_vectors(frozen, TextEncoder, texts, report)
+        vectors = text_vectors(frozen, SentenceEncoder, texts, report)
         return _corpus(table, frozen, torch.from_numpy(vectors))
     return _corpus(table, *_in_context(table, encoders.recipe(words), seed, report))
 

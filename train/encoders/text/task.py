@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from gscon_live.model.encoders.text.context_encoder import (
-    ContextTextModel,
+    ContextEncoder,
     Tokens,
     emotion_head,
     fresh,
@@ -161,7 +161,7 @@ class _Learner(nn.Module):
     """The encoder and a head for each corpus."""
 
     def __init__(
-        self, encoder: ContextTextModel, recipe: TextRecipe, corpora: Mapping[str, TextCorpus]
+        self, encoder: ContextEncoder, recipe: TextRecipe, corpora: Mapping[str, TextCorpus]
     ) -> None:
         super().__init__()
         self.encoder = encoder

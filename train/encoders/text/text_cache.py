@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
-from gscon_live.model.encoders.text.context_encoder import ContextTextModel, emotion_head, fresh
+from gscon_live.model.encoders.text.context_encoder import ContextEncoder, emotion_head, fresh
 from gscon_live.train.corpora import corpus as data
 from gscon_live.train.corpora import erc
 from gscon_live.train.data import cache
@@ -68,14 +68,14 @@ def check(settings: TextRecipe) -> None:
         chain.append(start)
 
 
-def encoder(settings: TextRecipe, seed: int, report: Report) -> ContextTextModel:
+def encoder(settings: TextRecipe, seed: int, report: Report) -> ContextEncoder:
     """The text encoder of a recipe and seed, trained or from the cache."""
     return _loaded(settings, seed, report)[0]
 
 
 def with_head(
     settings: TextRecipe, seed: int, corpus: str, report: Report
-) -> tuple[ContextTextModel, nn.Sequential]:
+) -> tuple[ContextEncoder, nn.Sequential]:
     """The text encoder of a recipe and seed, trained or from the cache, and a corpus' head on its
     vectors alone. Raises `InputError` where the recipe's head for the corpus also reads prosody, or
     there is none."""
@@ -94,7 +94,7 @@ def with_head(
 
 def _loaded(
     settings: TextRecipe, seed: int, report: Report
-) -> tuple[ContextTextModel, dict[str, Tensor]]:
+) -> tuple[ContextEncoder, dict[str, Tensor]]:
     """The text encoder, and the weights of its heads."""
     model, path = fresh(settings.context), trained(settings, seed, report)
     with cache.reading(path):

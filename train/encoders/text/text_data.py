@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.model.encoders.text.context_encoder import Tokenise, tokeniser
+from gscon_live.model.encoders.text.context_encoder import Tokeniser, tokeniser
 from gscon_live.model.encoders.voice.speaker_relative import SpeakerRelative
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import erc, goemotions
@@ -59,7 +59,7 @@ class Transcript:
     targets: Tensor
     sound: Tensor
 
-    def tokenised(self, tokenise: Tokenise) -> TokenDialogue:
+    def tokenised(self, tokenise: Tokeniser) -> TokenDialogue:
         """The dialogue with token ids."""
         return TokenDialogue(tokenise(self.texts), self.speakers, self.targets, self.sound)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder, Learned
+from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
 from gscon_live.train.corpora import meld
 from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
 from gscon_live.train.data.feature_banks import VARIANTS, cached, text_vectors
@@ -47,8 +47,8 @@ class Reader:
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
         self._recipe, self._report = recipe, report
-        self._out_of_fold: list[ConversationTextEncoder] = []
-        self.encoder = ConversationTextEncoder()
+        self._out_of_fold: list[TextEncoder] = []
+        self.encoder = TextEncoder()
         train = meld.load("train")
         self._recogniser = Recogniser(turn.text for turns in train for turn in turns)
         self._parts = partition(len(train), recipe.parts)
@@ -96,13 +96,13 @@ class Reader:
 
         return np.concatenate([sentences, cached("words", key, make)["said"]], 1, dtype=np.float32)
 
-    def _encoders(self, split: str) -> list[ConversationTextEncoder]:
+    def _encoders(self, split: str) -> list[TextEncoder]:
         """The encoders of a split: for training dialogues, an out-of-fold one for each part."""
         if split != "train":
             return [self.encoder]
         if not self._out_of_fold:
             for part in range(1, self._recipe.parts + 1):
                 without = msgspec.structs.replace(self._recipe, left_out=part)
-                learned = Learned(*text_cache.with_head(without, 1, "meld", self._report))
-                self._out_of_fold.append(ConversationTextEncoder(learned=learned))
+                learned = TrainedParts(*text_cache.with_head(without, 1, "meld", self._report))
+                self._out_of_fold.append(TextEncoder(learned=learned))
         return self._out_of_fold

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gscon_live.model.encoders.text.context_encoder import ContextTextModel, Tokens, pack
+from gscon_live.model.encoders.text.context_encoder import ContextEncoder, Tokens, pack
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus
@@ -22,7 +22,7 @@ class TextResult:
     """A trained encoder, its heads on its vectors alone by corpus, the kept epoch, and weighted F1
     on validation by epoch and corpus."""
 
-    model: ContextTextModel
+    model: ContextEncoder
     heads: dict[str, nn.Module]
     epoch: int
     validation: list[dict[str, float]]
@@ -74,9 +74,7 @@ def fit(
     return TextResult(task.encoder, task.heads, state.best_epoch, validation)
 
 
-def vectors(
-    model: ContextTextModel, ids: Sequence[Sequence[int]], speakers: Sequence[int]
-) -> Tensor:
+def vectors(model: ContextEncoder, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:
     """The features of a dialogue's utterances, [U, dim], on the CPU."""
     device = model.bias.device
     tokens = Tokens(*(part.to(device) for part in pack([(ids, speakers)])))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.encoders.voice.voice_network import EDGES, MELS
+from gscon_live.model.encoders.voice.spectrogram import EDGES, MELS
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_data import Clips
 

@@ -8,7 +8,7 @@ trained without them (Wolpert 1992, Stacked Generalization).
 import numpy as np
 
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
-from gscon_live.model.encoders.voice.voice_network import load
+from gscon_live.model.encoders.voice.voice_network import load_voice_network
 from gscon_live.train.corpora import voices
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
@@ -34,7 +34,7 @@ def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncode
         title = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
         path = nets.weights((*left_out, *voices.HELD_OUT), title)
         with cache.reading(path):
-            encoder = AudioEncoder(load(path))
+            encoder = AudioEncoder(load_voice_network(path))
         encoders |= dict.fromkeys(left_out, encoder)
     return encoders
 

@@ -11,7 +11,7 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from gscon_live.common.files import replacing
-from gscon_live.model.encoders.voice.voice_network import VoiceNet, load
+from gscon_live.model.encoders.voice.voice_network import VoiceNet, load_voice_network
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import voices
 from gscon_live.train.data import cache
@@ -66,7 +66,7 @@ class VoiceNets:
         """The network in evaluation mode; see `weights`."""
         path = self.weights(without, title, stated=stated)
         with cache.reading(path):
-            return load(path, _classes(stated))[0]
+            return load_voice_network(path, _classes(stated))[0]
 
     def _trained(
         self, without: Collection[str], training: TrainingFolder, title: str, stated: bool

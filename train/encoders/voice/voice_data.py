@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.model.encoders.voice.spectrogram import sound as spectrum
-from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
+from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram, power_spectrogram
+from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.train.corpora import voices
 from gscon_live.train.data.codecs import CALLS, TELEPHONE, through
 from gscon_live.train.progress import Report
@@ -30,10 +30,10 @@ class Clips:
         return Clips(self.power[:, rows], self.lengths[rows])
 
 
-def clips_of(mel: Spectrogram, *versions: Sequence[Samples]) -> Clips:
+def clips_of(mel: MelSpectrogram, *versions: Sequence[Samples]) -> Clips:
     """Clips of sounds, mono float32 at 16 kHz; all versions have the same sounds in the same
     lengths."""
-    powers = [[mel(spectrum(samples)) for samples in sounds] for sounds in versions]
+    powers = [[mel(power_spectrogram(samples)) for samples in sounds] for sounds in versions]
     lengths = torch.tensor([power.shape[1] for power in powers[0]])
     padded = torch.zeros(len(versions), len(lengths), MELS, int(lengths.max()))
     for rows, version in zip(padded, powers, strict=True):
@@ -42,10 +42,10 @@ def clips_of(mel: Spectrogram, *versions: Sequence[Samples]) -> Clips:
     return Clips(padded, lengths)
 
 
-def answer(net: VoiceNet, mel: Spectrogram, sound: Samples) -> NDArray[np.float64]:
+def answer(net: VoiceNet, mel: MelSpectrogram, sound: Samples) -> NDArray[np.float64]:
     """The class probabilities [classes] of a sound, as computed live."""
     with torch.inference_mode():
-        return np.asarray(net.log_probabilities(mel(spectrum(sound))).double().exp())
+        return np.asarray(net.log_probabilities(mel(power_spectrogram(sound))).double().exp())
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Material:
     clips: list[voices.Clip]
     sounds: list[Samples]
     spectrograms: Clips
-    mel: Spectrogram
+    mel: MelSpectrogram
 
     def answers(
         self,
@@ -86,5 +86,5 @@ def material(report: Report, coded: bool) -> Material:
             version.append(through(sound, codecs[random.integers(len(codecs))]))
             report(len(version), len(sounds), line)
         versions.append(version)
-    mel = Spectrogram()
+    mel = MelSpectrogram()
     return Material(clips, sounds, clips_of(mel, *versions), mel)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscon_live.model.encoders.text.context_encoder import (
+    ContextEncoder,
     ContextSettings,
-    ContextTextModel,
     digest,
     fresh,
     pack,
@@ -20,7 +20,7 @@ LAYERS = 2
 Dialogue = tuple[list[list[int]], list[int]]
 
 
-def small(window: int = WINDOW) -> ContextTextModel:
+def small(window: int = WINDOW) -> ContextEncoder:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(3)
@@ -31,7 +31,7 @@ def small(window: int = WINDOW) -> ContextTextModel:
         num_attention_heads=2,
         intermediate_size=32,
     )
-    model = ContextTextModel(BertModel(config), ContextSettings(window=window, reach=2))
+    model = ContextEncoder(BertModel(config), ContextSettings(window=window, reach=2))
     # So that neither the bias nor the other utterances are without weight.
     torch.nn.init.normal_(model.bias)
     return model.eval().requires_grad_(False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.networks.consistency import disagreement, gdc, shared_gradients
+from gscon_live.model.networks.consistency_losses import disagreement, gdc, shared_gradients
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 from gscon_live.model.networks.layers.shared_gradients import KernelGradients
 

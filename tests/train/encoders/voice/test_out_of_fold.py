@@ -10,8 +10,8 @@ import torch
 from progress import quiet
 
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, emotion_head, fresh
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder, Learned
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
@@ -108,9 +108,9 @@ def test_a_bank_takes_each_actor_from_the_encoder_that_is_given_for_them(corpora
 def test_training_dialogues_are_read_by_encoders_without_them(
     corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def made(seed: int) -> Learned:
+    def made(seed: int) -> TrainedParts:
         torch.manual_seed(seed)
-        return Learned(fresh(ContextSettings()), emotion_head(384, 7))
+        return TrainedParts(fresh(ContextSettings()), emotion_head(384, 7))
 
     asked: list[int] = []
 
@@ -125,10 +125,10 @@ def test_training_dialogues_are_read_by_encoders_without_them(
         return model, one.head
 
     monkeypatch.setattr(text_cache, "with_head", with_head)
-    real = ConversationTextEncoder
+    real = TextEncoder
     monkeypatch.setattr(
         text_features,
-        "ConversationTextEncoder",
+        "TextEncoder",
         lambda learned=None: real(learned=learned or made(0)),
     )
     recipe = TextRecipe(name="toy", corpora=("meld",), prosody=False, parts=2)
@@ -150,7 +150,7 @@ def test_training_dialogues_are_read_by_encoders_without_them(
     assert not np.allclose(wrong, found[:, 0], atol=1e-2)
     np.testing.assert_array_equal(
         reader.misheard(meld.load("test"), "test", 0.0)[1, :384],
-        TextEncoder().encode("all right then"),
+        SentenceEncoder().encode("all right then"),
     )
 
 
@@ -158,11 +158,11 @@ def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
     corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
-    learned = Learned(fresh(ContextSettings()), emotion_head(384, 7))
+    learned = TrainedParts(fresh(ContextSettings()), emotion_head(384, 7))
     # So that it matters whether the same person goes on.
     learned.bias.data.normal_(std=3.0)
-    real = ConversationTextEncoder
-    monkeypatch.setattr(text_features, "ConversationTextEncoder", lambda: real(learned=learned))
+    real = TextEncoder
+    monkeypatch.setattr(text_features, "TextEncoder", lambda: real(learned=learned))
     reader = text_features.Reader(TextRecipe(name="toy", corpora=("meld",), parts=2), quiet)
     turns = [meld.Turn("A", "so", 0), meld.Turn("B", "what", 0), meld.Turn("A", "now", 0)]
     alone = [meld.Turn("A", turn.text, 0) for turn in turns]

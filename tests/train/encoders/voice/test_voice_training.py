@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gscon_live.common.cli import run
-from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
+from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram
+from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.train import fit
 from gscon_live.train.corpora import voices
 from gscon_live.train.corpora.voices import STATED, Clip
@@ -156,7 +157,7 @@ SMALL = VoiceRecipe(epochs=6, batch=8, columns=40, accelerator="cpu", threads=1,
 def learned(folder: Path) -> VoiceNet:
     """A network that has learned low and high tones."""
     sounds = [tone((200, 1500)[number % 2], number) for number in range(24)]
-    clips, labels = clips_of(Spectrogram(), sounds), torch.arange(24) % 2
+    clips, labels = clips_of(MelSpectrogram(), sounds), torch.arange(24) % 2
     display = Reporting(lambda *_: None)
     return train_voice(SMALL, clips, labels, 2, TrainingFolder(folder), display, "toy")
 
@@ -171,7 +172,7 @@ def test_a_training_learns_what_can_be_heard_and_again_the_same(tmp_path: Path) 
     assert same(first, again)
     for number in (100, 101):
         sound = tone((200, 1500)[number % 2], number)
-        assert answer(first, Spectrogram(), sound).argmax() == number % 2
+        assert answer(first, MelSpectrogram(), sound).argmax() == number % 2
 
 
 @pytest.mark.parametrize("epoch", [1, 5])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.networks.consistency import cosines, disagreement, gdc, ssc, structure
+from gscon_live.model.networks.consistency_losses import cosines, disagreement, gdc, ssc, structure
 
 TIGHT = 1e-9
 
