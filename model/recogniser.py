@@ -14,7 +14,7 @@ from gscon_live.model.checkpoint import Card, Checkpoint, presence
 from gscon_live.model.conversations import speaker_number
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.model.networks.network import Conversations, State
+from gscon_live.model.networks.network import Conversations, ConversationState
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ class EmotionRecogniser:
         opinion, self._state = self._answer(features, speaker)
         return opinion
 
-    def _answer(self, features: UtteranceFeatures, speaker: str) -> tuple[Opinion, State]:
+    def _answer(
+        self, features: UtteranceFeatures, speaker: str
+    ) -> tuple[Opinion, ConversationState]:
         vectors = self._checked(features)
         with torch.inference_mode():
             answers, state = self._model.step(self._state, self._turn(vectors, speaker))

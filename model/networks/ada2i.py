@@ -28,7 +28,7 @@ from gscon_live.model.networks.layers.sequence_encoders import ENCODERS, Modalit
 from gscon_live.model.networks.network import Answers, Architecture, Conversations, Network
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Ada2IOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`rank` of the tensor ring's cores and `residual`, how much of a feature passes unweighed
     (beta); published are 11 and 0.012 on IEMOCAP, 6 and 0.55 on MELD. `weightings` is the number
     of AFW layers, `scale` what the cosines are multiplied by at the start of training."""
@@ -40,7 +40,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Memory:
+class Ada2IMemory:
     """What is remembered between utterances: the `past` of the encoders; for each AFW layer the
     `sums` of the cores so far, [M, 1, R, R], and how many utterances they are of."""
 
@@ -57,14 +57,16 @@ class Ada2I(Network):
     the mean of the modalities' weighed features.
     """
 
-    OPTIONS = Options
-    options: Options
+    OPTIONS = Ada2IOptions
+    options: Ada2IOptions
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         a = architecture
         self.encode = nn.ModuleDict({m: ENCODERS[a.encoder](a, a.read[m]) for m in self.modalities})
-        self.weigh = nn.ModuleList([Weigh(a, self.options) for _ in range(self.options.weightings)])
+        self.weigh = nn.ModuleList(
+            [FeatureWeighting(a, self.options) for _ in range(self.options.weightings)]
+        )
         self.final = nn.ModuleDict(
             {m: nn.Linear(a.width, a.classes, bias=False) for m in self.modalities}
         )
@@ -78,14 +80,14 @@ class Ada2I(Network):
             "shared": [],
             "heads": [p for one in self._layers for p in one.mapping.parameters()],
         }
-        return {**parts, "fusion": self._rest(parts.values())}
+        return {**parts, "fusion": self._remaining_parameters(parts.values())}
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         seen = visible(self.architecture, batch.valid)
         states = []
         for place, (m, encoder) in enumerate(zip(self.modalities, self._encoders, strict=True)):
             entered = encoder.enter(batch, m, place)
-            states.append(encoder.over(entered, batch, seen) * batch.valid[..., None])
+            states.append(encoder.encode(entered, batch, seen) * batch.valid[..., None])
         mean = _mean_of_all if self.architecture.mode == "full" else _mean_so_far
         apart = torch.zeros_like(batch.valid, dtype=states[0].dtype)
         for layer in self._layers:
@@ -95,15 +97,15 @@ class Ada2I(Network):
         answers = self._answers(states, apart)
         return answers.last() if last else answers
 
-    def _start(self) -> Memory:
+    def _start(self) -> Ada2IMemory:
         encoders = self._encoders
         rank, count = self.options.rank, len(encoders)
         nothing = self.bias.new_zeros(count, 1, rank, rank)
-        return Memory(
+        return Ada2IMemory(
             encoders[0].start(encoders), (nothing,) * len(self._layers), self.bias.new_zeros(())
         )
 
-    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Ada2IMemory]:
         encoders = self._encoders
         named = zip(encoders, self.modalities, strict=True)
         entered = [one.enter(turn, m, i) for i, (one, m) in enumerate(named)]
@@ -114,15 +116,15 @@ class Ada2I(Network):
             sums.append(before + _cores(*sides)[:, :, 0] * turn.valid[0, 0])
             means = (sums[-1] / count.clamp(min=1))[:, :, None]
             states, _ = layer(states, sides, means)
-        return self._answers(states), Memory(past, tuple(sums), count)
+        return self._answers(states), Ada2IMemory(past, tuple(sums), count)
 
     @property
     def _encoders(self) -> list[ModalityEncoder]:
         return [cast(ModalityEncoder, self.encode[m]) for m in self.modalities]
 
     @property
-    def _layers(self) -> list["Weigh"]:
-        return cast(list[Weigh], list(self.weigh))
+    def _layers(self) -> list["FeatureWeighting"]:
+        return cast(list[FeatureWeighting], list(self.weigh))
 
     def _answers(self, states: Sequence[Tensor], apart: Tensor | None = None) -> Answers:
         """AMW: cosines of features and weights, so that no modality is heard for its length."""
@@ -142,7 +144,7 @@ class Ada2I(Network):
         )
 
 
-class Weigh(nn.Module):
+class FeatureWeighting(nn.Module):
     """One AFW layer.
 
     Of each utterance and modality a core is made, the elementwise product of two outer products;
@@ -150,7 +152,7 @@ class Weigh(nn.Module):
     each of the modality's features.
     """
 
-    def __init__(self, a: Architecture, options: Options) -> None:
+    def __init__(self, a: Architecture, options: Ada2IOptions) -> None:
         super().__init__()
         self.residual, rank = options.residual, options.rank
 

@@ -25,7 +25,7 @@ from gscon_live.model.networks.layers.cross_attention import (
     Convolution,
     ConvolutionOptions,
     CrossAttention,
-    spoken,
+    add_speakers,
 )
 from gscon_live.model.networks.network import Answers, Architecture, Conversations, Network
 
@@ -34,7 +34,7 @@ Attend = Callable[[Tensor, Tensor, str, str], Tensor]
 
 
 @dataclass(frozen=True)
-class Memory:
+class CMATHMemory:
     """What is remembered between utterances: the features that the convolutions still read, by
     modality; keys and values, by the central and the other modality; and `valid` bool
     [memory - 1], which of the last utterances there were."""
@@ -59,7 +59,7 @@ class CMATH(Network):
         self.absence = nn.ParameterDict({m: torch.randn(a.width) * 0.1 for m in each})
         self.speaker = speaker_vectors(a)
         self.drop_features, self.drop = nn.Dropout(a.dropout), nn.Dropout(a.dropout)
-        self.central = nn.ModuleDict({m: Central(a) for m in each})
+        self.central = nn.ModuleDict({m: CentralLayer(a) for m in each})
         self.mean, self.deviation = _two_layers(a), _two_layers(a)
         self.specific = nn.ModuleDict({m: nn.Linear(a.width, a.classes) for m in each})
         self.final = nn.Linear(a.width, a.classes)
@@ -81,7 +81,7 @@ class CMATH(Network):
         }
         heads = (self.specific, self.back, self.speaker)
         parts |= {"shared": [], "heads": [p for one in heads for p in one.parameters()]}
-        return {**parts, "fusion": self._rest(parts.values())}
+        return {**parts, "fusion": self._remaining_parameters(parts.values())}
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         seen, here = visible(self.architecture, batch.valid), batch.valid[..., None]
@@ -99,9 +99,9 @@ class CMATH(Network):
         answers = self._answers(encoded, lost)
         return answers.last() if last else answers
 
-    def _start(self) -> Memory:
+    def _start(self) -> CMATHMemory:
         a = self.architecture
-        return Memory(
+        return CMATHMemory(
             {m: self._enters(m).start() for m in self.modalities},
             {
                 (c, m): self._central(c).asks(m).start()
@@ -111,7 +111,7 @@ class CMATH(Network):
             torch.zeros(a.memory - 1, dtype=torch.bool, device=self.final.weight.device),
         )
 
-    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, CMATHMemory]:
         projected, features = {}, {}
         for m in self.modalities:
             given = turn.features[m]
@@ -128,11 +128,11 @@ class CMATH(Network):
             return made
 
         encoded = self._through(self._states(projected, turn), attend)
-        return self._answers(encoded), Memory(features, rows, valid[1:])
+        return self._answers(encoded), CMATHMemory(features, rows, valid[1:])
 
     def _states(self, projected: Mapping[str, Tensor], batch: Conversations) -> dict[str, Tensor]:
         """The modalities' utterances as they enter the transformer."""
-        states = spoken(projected, self.absence, self.speaker(batch.speakers), batch)
+        states = add_speakers(projected, self.absence, self.speaker(batch.speakers), batch)
         return {m: self.drop(x) for m, x in states.items()}
 
     def _through(self, states: Mapping[str, Tensor], attend: Attend) -> dict[str, Tensor]:
@@ -164,11 +164,11 @@ class CMATH(Network):
     def _enters(self, modality: str) -> Convolution:
         return cast(Convolution, self.enter[modality])
 
-    def _central(self, modality: str) -> "Central":
-        return cast(Central, self.central[modality])
+    def _central(self, modality: str) -> "CentralLayer":
+        return cast(CentralLayer, self.central[modality])
 
 
-class Central(nn.Module):
+class CentralLayer(nn.Module):
     """The layer in which one modality is central: it asks each of the others, and itself; what the
     others say enters what it makes of itself; a gate weighs all of these."""
 

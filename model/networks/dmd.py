@@ -25,12 +25,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.model.networks.layers import incremental
-from gscon_live.model.networks.layers.blocks import Stack, feed_forward, speaker_vectors, visible
+from gscon_live.model.networks.layers.blocks import (
+    TransformerStack,
+    feed_forward,
+    speaker_vectors,
+    visible,
+)
 from gscon_live.model.networks.layers.cross_attention import (
     Convolution,
     ConvolutionOptions,
     CrossAttention,
-    spoken,
+    add_speakers,
 )
 from gscon_live.model.networks.network import Answers, Architecture, Conversations, Network
 
@@ -44,7 +49,7 @@ _DECOUPLING, _ORTHOGONALITY = 0.1, 0.01
 
 
 @dataclass(frozen=True)
-class Memory:
+class DMDMemory:
     """What is remembered between utterances: the features that the convolutions still read, by
     modality; the `common` and the `private` transformers' pasts; keys and values of the sources, by
     target, source and layer; and `valid` bool [memory - 1], which utterances there were."""
@@ -81,19 +86,19 @@ class DMD(Network):
         self.homogeneous = nn.ModuleDict(
             {m: nn.Sequential(ResidualLayers(wide, a), nn.Linear(wide, a.classes)) for m in each}
         )
-        self.follow_common = nn.ModuleDict({m: Stack(a) for m in each})
+        self.follow_common = nn.ModuleDict({m: TransformerStack(a) for m in each})
         self.grow_common = ResidualLayers(count * wide, a)
         self.common = nn.Linear(count * wide, a.classes)
         self.ask = nn.ModuleDict(
             {
-                f"{target}_{source}": nn.ModuleList([Ask(a) for _ in range(a.layers)])
+                f"{target}_{source}": nn.ModuleList([CrossModalLayer(a) for _ in range(a.layers)])
                 for target in each
                 for source in each
                 if source != target
             }
         )
         self.told = nn.ModuleDict({m: nn.Linear(max(1, count - 1) * wide, wide) for m in each})
-        self.follow_private = nn.ModuleDict({m: Stack(a) for m in each})
+        self.follow_private = nn.ModuleDict({m: TransformerStack(a) for m in each})
         self.grow_private = nn.ModuleDict({m: ResidualLayers(wide, a) for m in each})
         self.specific = nn.ModuleDict({m: nn.Linear(wide, a.classes) for m in each})
         self.gate = nn.ModuleDict({m: nn.Linear(wide, wide) for m in each})
@@ -129,7 +134,7 @@ class DMD(Network):
         ]
         heads += self.speaker.parameters()
         parts = {**encoders, "shared": list(self.share.parameters()), "heads": heads}
-        return {**parts, "fusion": self._rest(parts.values())}
+        return {**parts, "fusion": self._remaining_parameters(parts.values())}
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         seen, here = visible(self.architecture, batch.valid), batch.valid[..., None]
@@ -156,9 +161,9 @@ class DMD(Network):
             answers = replace(answers, own=own)
         return answers.last() if last else answers
 
-    def _start(self) -> Memory:
+    def _start(self) -> DMDMemory:
         a = self.architecture
-        return Memory(
+        return DMDMemory(
             {m: cast(Convolution, self.enter[m]).start() for m in self.modalities},
             incremental.start(self._stacks(self.follow_common)),
             incremental.start(self._stacks(self.follow_private)),
@@ -172,7 +177,7 @@ class DMD(Network):
             torch.zeros(a.memory - 1, dtype=torch.bool, device=self.share.weight.device),
         )
 
-    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, DMDMemory]:
         projected, features = {}, {}
         for m in self.modalities:
             enter = cast(Convolution, self.enter[m])
@@ -199,11 +204,11 @@ class DMD(Network):
 
         shallow = self._shallow(projected, turn)
         answers = self._answers(shallow, attend, follow("common"), follow("private"))
-        return answers, Memory(features, pasts["common"], pasts["private"], rows, valid[1:])
+        return answers, DMDMemory(features, pasts["common"], pasts["private"], rows, valid[1:])
 
     def _shallow(self, projected: Mapping[str, Tensor], batch: Conversations) -> dict[str, Tensor]:
         """The modalities' utterances before they are decoupled."""
-        states = spoken(projected, self.absence, self.speaker(batch.speakers), batch)
+        states = add_speakers(projected, self.absence, self.speaker(batch.speakers), batch)
         return {m: self.drop(x) for m, x in states.items()}
 
     def _answers(
@@ -270,14 +275,14 @@ class DMD(Network):
             for (name, values), weight in zip(lost.items(), weights, strict=True)
         }
 
-    def _asks(self, target: str, source: str, layer: int) -> "Ask":
+    def _asks(self, target: str, source: str, layer: int) -> "CrossModalLayer":
         return cast(nn.ModuleList, self.ask[f"{target}_{source}"])[layer]  # type: ignore[return-value]
 
-    def _stacks(self, stacks: nn.ModuleDict) -> list[Stack]:
-        return [cast(Stack, stacks[m]) for m in self.modalities]
+    def _stacks(self, stacks: nn.ModuleDict) -> list[TransformerStack]:
+        return [cast(TransformerStack, stacks[m]) for m in self.modalities]
 
 
-class Ask(nn.Module):
+class CrossModalLayer(nn.Module):
     """A pre-norm layer in which one modality asks another one."""
 
     def __init__(self, a: Architecture) -> None:

@@ -24,7 +24,7 @@ from gscon_live.model.networks.network import Answers, Architecture, Conversatio
 
 
 @dataclass(frozen=True)
-class Memory:
+class GSConMemory:
     """What is remembered between utterances: the `past` of the encoders; and the utterances before
     as they were `encoded`, [M, 12, d], the last one last, zero where there were none."""
 
@@ -74,11 +74,11 @@ class GSCon(Network):
         for place, m in enumerate(self.modalities):
             encoder = self._encoder(m)
             entered = encoder.enter(batch, m, place)
-            encoded[m] = encoder.over(entered, batch, seen) * batch.valid[..., None]
-        sharing = self.share.together(list(encoded.values()), batch.valid, last)
+            encoded[m] = encoder.encode(entered, batch, seen) * batch.valid[..., None]
+        sharing = self.share.encode(list(encoded.values()), batch.valid, last)
         if last:
             encoded = {m: x[:, -1:] for m, x in encoded.items()}
-        return replace(self._heads(encoded, sharing.each, sharing.mean), sharing=sharing)
+        return replace(self._heads(encoded, sharing.common, sharing.mean), sharing=sharing)
 
     def _heads(self, encoded: dict[str, Tensor], shared: Tensor, common: Tensor) -> Answers:
         """The final head (in the paper's code LVAC) reads all parts, the auxiliary one (LVA) the
@@ -102,14 +102,14 @@ class GSCon(Network):
     def _encoders(self) -> list[ModalityEncoder]:
         return [self._encoder(m) for m in self.modalities]
 
-    def _start(self) -> Memory:
+    def _start(self) -> GSConMemory:
         encoders, like = self._encoders, self.share.first.weight
-        return Memory(
+        return GSConMemory(
             past=encoders[0].start(encoders),
             encoded=like.new_zeros(len(encoders), SharedEncoder.PAST, self.architecture.width),
         )
 
-    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, GSConMemory]:
         encoders = self._encoders
         named = zip(encoders, self.modalities, strict=True)
         entered = torch.cat([one.enter(turn, m, i) for i, (one, m) in enumerate(named)])
@@ -119,7 +119,7 @@ class GSCon(Network):
         answers = self._heads(
             {m: state[i : i + 1] for i, m in enumerate(self.modalities)}, shared, shared.mean(0)
         )
-        return answers, Memory(past, encoded[:, 1:])
+        return answers, GSConMemory(past, encoded[:, 1:])
 
     def _share_last(self, encoded: Tensor) -> Tensor:
         """The common parts [M, 1, d] of the last of 13 utterances: the shared encoder without what

@@ -16,7 +16,7 @@ from torch import nn
 
 from gscon_live.common import registry
 from gscon_live.common.errors import InputError
-from gscon_live.model.conversations import Conversations, by_appearance, together, windows
+from gscon_live.model.conversations import Conversations, by_appearance, concatenate, windows
 from gscon_live.model.networks.architecture import Architecture, Mode
 from gscon_live.model.networks.layers.blocks import DirectHead, Projector, Standardise
 from gscon_live.model.networks.outputs import Answers
@@ -25,10 +25,10 @@ __all__ = [
     "NETWORKS",
     "Answers",
     "Architecture",
+    "ConversationState",
     "Conversations",
     "Mode",
     "Network",
-    "State",
     "build",
     "by_appearance",
     "network_class",
@@ -50,12 +50,12 @@ NETWORKS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class State:
+class ConversationState:
     """What a network remembers of a conversation: a bounded amount, however long it goes on."""
 
 
 @dataclass(frozen=True)
-class Window(State):
+class WindowState(ConversationState):
     """The last `context - 1` utterances, [1, n]; they will be looked at anew."""
 
     turns: Conversations
@@ -63,7 +63,7 @@ class Window(State):
 
 
 @dataclass(frozen=True)
-class Running(State):
+class RunningState(ConversationState):
     """The network's own `memory`, and the first speakers as they were numbered."""
 
     memory: Any
@@ -112,9 +112,9 @@ class Network(nn.Module, ABC):
         if last and self.architecture.mode == "full":
             raise ValueError("with both sides in view, no place is last")
         cleaned = self._cleaned(batch)
-        return self._all(self._answer(self._read(cleaned), last), cleaned)
+        return self._with_extra_heads(self._answer(self._read(cleaned), last), cleaned)
 
-    def start(self, context: int | None = None) -> State:
+    def start(self, context: int | None = None) -> ConversationState:
         """A conversation in which nothing has been said, for the weights as they are now.
 
         Args:
@@ -135,7 +135,7 @@ class Network(nn.Module, ABC):
         if context is not None and context < 1:
             raise InputError(f"context {context}: an utterance itself is 1; give 1 or more")
         if context is None and a.mode == "causal":
-            return Running(self._start(), ())
+            return RunningState(self._start(), ())
         like = next(self.parameters())
         nothing = Conversations(
             {m: like.new_zeros(1, 0, a.dims[m]) for m in self.modalities},
@@ -143,9 +143,11 @@ class Network(nn.Module, ABC):
             torch.zeros(1, 0, dtype=torch.long, device=like.device),
             torch.zeros(1, 0, dtype=torch.bool, device=like.device),
         )
-        return Window(nothing, a.context if context is None else context)
+        return WindowState(nothing, a.context if context is None else context)
 
-    def step(self, state: State, turn: Conversations) -> tuple[Answers, State]:
+    def step(
+        self, state: ConversationState, turn: Conversations
+    ) -> tuple[Answers, ConversationState]:
         """The answers [1, 1, ...] for the next utterance, and the conversation with it.
 
         `state` stays as it is: to ask provisionally, keep it and drop the new one. Memory and cost
@@ -158,19 +160,21 @@ class Network(nn.Module, ABC):
         with torch.no_grad():
             return self._next(state, turn)
 
-    def _next(self, state: State, turn: Conversations) -> tuple[Answers, State]:
-        if isinstance(state, Window):
-            turns = together(state.turns, turn).each(lambda x: x[:, -state.context :])
+    def _next(
+        self, state: ConversationState, turn: Conversations
+    ) -> tuple[Answers, ConversationState]:
+        if isinstance(state, WindowState):
+            turns = concatenate(state.turns, turn).map(lambda x: x[:, -state.context :])
             numbers = by_appearance(turns.speakers, turns.valid)
             answers: Answers = self(replace(turns, speakers=numbers), last=True)
-            kept = turns.each(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
-            return answers, Window(kept, state.context)
-        assert isinstance(state, Running)
+            kept = turns.map(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
+            return answers, WindowState(kept, state.context)
+        assert isinstance(state, RunningState)
         number, speakers = self._numbered(int(turn.speakers), state.speakers)
         turn = replace(turn, speakers=torch.full_like(turn.speakers, number))
         cleaned = self._cleaned(turn)
         answers, memory = self._step(state.memory, self._read(cleaned))
-        return self._all(answers, cleaned), Running(memory, speakers)
+        return self._with_extra_heads(answers, cleaned), RunningState(memory, speakers)
 
     @property
     def receptive_field(self) -> int | None:
@@ -201,7 +205,7 @@ class Network(nn.Module, ABC):
             made["heads"] = [*made["heads"], *self.project.heads.parameters()]
         return made
 
-    def _rest(self, parts: Iterable[Sequence[nn.Parameter]]) -> list[nn.Parameter]:
+    def _remaining_parameters(self, parts: Iterable[Sequence[nn.Parameter]]) -> list[nn.Parameter]:
         """The network's parameters that are in none of these parts, without those of direct head
         and projector."""
         beside = [one for one in (self.direct, self.project) if one is not None]
@@ -238,7 +242,7 @@ class Network(nn.Module, ABC):
         text = batch.features["text"][..., : -self.direct.count]
         return replace(batch, features={**batch.features, "text": text})
 
-    def _all(self, answers: Answers, batch: Conversations) -> Answers:
+    def _with_extra_heads(self, answers: Answers, batch: Conversations) -> Answers:
         """Answers of the network, with the projector's and the direct head's part in them."""
         if self.project is not None:
             shared, specific = self.project(answers.encoded, answers.specific)

@@ -105,7 +105,7 @@ class Original(nn.Module):
             sequence = self.drop_text(features[m]) if m == "text" else features[m]
             encoded[m] = self.encode[m](self.project[m](sequence.transpose(1, 2)).transpose(1, 2))
         states = list(encoded.values())
-        sharing = self.share.together(states, states[0].new_ones(states[0].shape[:2]).bool())
+        sharing = self.share.encode(states, states[0].new_ones(states[0].shape[:2]).bool())
         common, last = sharing.mean, [state[:, -1] for state in states]
         return Estimates(
             final=self.final(torch.cat([*last, common[:, -1]], 1))[:, 0],
@@ -166,7 +166,7 @@ def objective(estimates: Estimates, target: Tensor, tau: float = 0.07) -> dict[s
     }
     own = {m: functional.l1_loss(one, target) for m, one in estimates.specific.items()}
     terms |= own
-    parts = [part.flatten(1) for part in estimates.sharing.each]
+    parts = [part.flatten(1) for part in estimates.sharing.common]
     terms["ssc"] = ssc(parts, torch.arange(len(target), device=target.device), tau)
     terms["gdc"] = disagreement(estimates.sharing.gradients(list(own.values())))
     weights = {"gdc": 0.5}

@@ -62,7 +62,7 @@ QUICK = Settings(
 class Released(SharedEncoder):
     """The shared encoder as it is released: two `nn.Conv2d`, one modality after the other."""
 
-    def together(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> Sharing:
+    def encode(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> Sharing:
         rows, each, hidden, read = self.rows, [], [], []
         if last:
             seen = min(valid.shape[1], self.PAST + 1)

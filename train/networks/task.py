@@ -118,7 +118,7 @@ class ConversationTask(Task[Part]):
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
         """The objective of a part, as its share of the step."""
         here = self._on.to_device
-        conversations = part.batch.conversations.each(here)
+        conversations = part.batch.conversations.map(here)
         with self._on.autocast():
             answers = self.network(conversations, part.batch.last)
         targets = part.targets.each(here)

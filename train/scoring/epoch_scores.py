@@ -96,6 +96,6 @@ def _held_out(
     size = 1024 if architecture.mode == "buffer" else 32
     batches = [whole.take(rows) for rows in ordered(whole.lengths, size)]
     return [
-        HeldOut(replace(batch, conversations=batch.conversations.each(on.to_device)), batch.targets)
+        HeldOut(replace(batch, conversations=batch.conversations.map(on.to_device)), batch.targets)
         for batch in batches
     ]

@@ -24,7 +24,7 @@ class Baseline(Network):
         """A projection each, nothing shared, what reads all, the unimodal heads."""
         parts = {f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities}
         parts |= {"shared": [], "heads": list(self.specific.parameters())}
-        return {**parts, "fusion": self._rest(parts.values())}
+        return {**parts, "fusion": self._remaining_parameters(parts.values())}
 
     @abstractmethod
     def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:

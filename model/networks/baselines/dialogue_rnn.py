@@ -17,7 +17,7 @@ from gscon_live.model.networks.network import Architecture, Conversations
 
 
 @dataclass(frozen=True)
-class Memory:
+class DialogueRNNMemory:
     """Of B conversations: the global state, the speakers' and that of the emotion, and the global
     states of up to `memory - 1` utterances before, the last one last.
 
@@ -43,7 +43,7 @@ class DialogueRNN(Baseline):
         super().__init__(architecture)
         a = architecture
         directions = 2 if a.mode == "full" else 1
-        self.directions = nn.ModuleList([Direction(a) for _ in range(directions)])
+        self.directions = nn.ModuleList([DialogueRNNDirection(a) for _ in range(directions)])
         self.drop = nn.Dropout(a.dropout)
         self.final = nn.Sequential(
             nn.Linear(directions * a.width, a.width),
@@ -60,27 +60,27 @@ class DialogueRNN(Baseline):
             emotions = torch.cat([emotions, self.directions[1](*turned).flip(1)], -1)
         return self._classify(emotions)
 
-    def _start(self) -> Memory:
+    def _start(self) -> DialogueRNNMemory:
         return self._forwards.start(1, self.architecture.memory - 1)
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Fused, Memory]:
+    ) -> tuple[Fused, DialogueRNNMemory]:
         utterance = torch.cat(list(encoded.values()), -1)[:, 0]
         now = self._forwards.step(memory, utterance, turn.speakers[:, 0], turn.valid[:, 0])
         return self._classify(now.emotion[:, None]), now
 
     @property
-    def _forwards(self) -> "Direction":
+    def _forwards(self) -> "DialogueRNNDirection":
         first = self.directions[0]
-        assert isinstance(first, Direction)
+        assert isinstance(first, DialogueRNNDirection)
         return first
 
     def _classify(self, emotions: Tensor) -> Fused:
         return classified(self.final, self.drop(emotions))
 
 
-class Direction(nn.Module):
+class DialogueRNNDirection(nn.Module):
     """The three recurrent networks in one direction."""
 
     def __init__(self, a: Architecture) -> None:
@@ -105,11 +105,11 @@ class Direction(nn.Module):
             emotions.append(memory.emotion)
         return torch.stack(emotions, 1)
 
-    def start(self, batch: int, past: int) -> Memory:
+    def start(self, batch: int, past: int) -> DialogueRNNMemory:
         """Conversations in which nothing has been said, with room for so many global states."""
         like, width = self.emotion_gru.weight_hh, self.emotion_gru.hidden_size
         state = like.new_zeros(batch, width)
-        return Memory(
+        return DialogueRNNMemory(
             state,
             like.new_zeros(batch, self.speakers, width),
             state,
@@ -117,7 +117,9 @@ class Direction(nn.Module):
             torch.zeros(batch, past, dtype=torch.bool, device=like.device),
         )
 
-    def step(self, memory: Memory, u: Tensor, speaker: Tensor, valid: Tensor) -> Memory:
+    def step(
+        self, memory: DialogueRNNMemory, u: Tensor, speaker: Tensor, valid: Tensor
+    ) -> DialogueRNNMemory:
         """One more utterance `u` [B, M * d] of `speaker` int64 [B]; padding changes no state, and
         what is read of it is zero, so that it says nothing to who looks at what modules read."""
         real = valid[:, None]
@@ -134,7 +136,7 @@ class Direction(nn.Module):
         if self.longest is not None:
             first = max(0, past.shape[1] - self.longest)
             past, there = past[:, first:], there[:, first:]
-        return Memory(
+        return DialogueRNNMemory(
             world,
             torch.where((speaks & real)[..., None], party[:, None], memory.parties),
             torch.where(real, emotion, memory.emotion),
@@ -142,7 +144,7 @@ class Direction(nn.Module):
             there,
         )
 
-    def _context(self, u: Tensor, memory: Memory) -> Tensor:
+    def _context(self, u: Tensor, memory: DialogueRNNMemory) -> Tensor:
         """The past global states [B, d] as far as the utterance asks for them; 0 at the start."""
         scores = torch.einsum("bd,bnd->bn", self.attend(u), memory.past)
         # Not minus infinity: a softmax over nothing would be NaN.

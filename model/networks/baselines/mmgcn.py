@@ -23,7 +23,7 @@ from gscon_live.model.networks.layers.blocks import Fused, classified, speaker_v
 from gscon_live.model.networks.network import Architecture, Conversations
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MMGCNOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`alpha` is how much of the first state each layer keeps, and log(`theta` / number + 1) how
     much its own map counts; the paper's code has 0.1 and 0.5."""
 
@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Memory:
+class MMGCNMemory:
     """Of the last `memory - 1` utterances: their nodes' states before each layer
     [layers, M, memory - 1, d], their `degrees` [M, memory - 1], and `valid` bool [memory - 1],
     which there were."""
@@ -46,8 +46,8 @@ class MMGCN(Baseline):
     """Projections with the speaker's vector are the nodes; the classifier reads each modality's
     node as it was and as the last layer leaves it. `heads` do not matter."""
 
-    OPTIONS = Options
-    options: Options
+    OPTIONS = MMGCNOptions
+    options: MMGCNOptions
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -85,10 +85,10 @@ class MMGCN(Baseline):
             state = self._layer(number, mixed, first)
         return self._classify(first, state)
 
-    def _start(self) -> Memory:
+    def _start(self) -> MMGCNMemory:
         a, like = self.architecture, self.speaker.weight
         count, before = len(self.modalities), a.memory - 1
-        return Memory(
+        return MMGCNMemory(
             like.new_zeros(a.layers, count, before, a.width),
             like.new_ones(count, before),
             torch.zeros(before, dtype=torch.bool, device=like.device),
@@ -96,7 +96,7 @@ class MMGCN(Baseline):
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Fused, Memory]:
+    ) -> tuple[Fused, MMGCNMemory]:
         first = self._nodes(encoded, turn)  # [M, 1, 1, d]
         valid = torch.cat([memory.valid, turn.valid[0]])
         told = torch.cat([memory.states[0], first[:, 0]], 1)[:, None]
@@ -112,7 +112,9 @@ class MMGCN(Baseline):
             rows.append(known[:, 1:])
             mixed = within @ known[:, None] + _others(across, scale, state)
             state = self._layer(number, mixed, first)
-        return self._classify(first, state), Memory(torch.stack(rows), degrees[:, 1:], valid[1:])
+        return self._classify(first, state), MMGCNMemory(
+            torch.stack(rows), degrees[:, 1:], valid[1:]
+        )
 
     def _nodes(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
         """The nodes [M, B, N, d], zero on padding."""

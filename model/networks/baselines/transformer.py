@@ -8,12 +8,17 @@ from torch import Tensor, nn
 
 from gscon_live.model.networks.baselines.baseline import Baseline
 from gscon_live.model.networks.layers import incremental
-from gscon_live.model.networks.layers.blocks import Fused, Stack, speaker_vectors, visible
+from gscon_live.model.networks.layers.blocks import (
+    Fused,
+    TransformerStack,
+    speaker_vectors,
+    visible,
+)
 from gscon_live.model.networks.network import Architecture, Conversations
 
 
 @dataclass(frozen=True)
-class Memory:
+class TransformerMemory:
     """`valid` bool [memory - 1], which of the last utterances there were; `past` of the stack."""
 
     valid: Tensor
@@ -30,7 +35,7 @@ class Transformer(Baseline):
         a = architecture
         self.speaker = speaker_vectors(a)
         self.drop = nn.Dropout(a.dropout)
-        self.stack = Stack(a)
+        self.stack = TransformerStack(a)
         self.final = nn.Linear(a.width, a.classes)
 
     @property
@@ -44,16 +49,18 @@ class Transformer(Baseline):
         state = self.stack(state, visible(self.architecture, batch.valid))
         return Fused(state, self.final(state))
 
-    def _start(self) -> Memory:
+    def _start(self) -> TransformerMemory:
         nothing = torch.zeros(self.architecture.memory - 1, dtype=torch.bool)
-        return Memory(nothing.to(self.final.weight.device), incremental.start([self.stack]))
+        return TransformerMemory(
+            nothing.to(self.final.weight.device), incremental.start([self.stack])
+        )
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Fused, Memory]:
+    ) -> tuple[Fused, TransformerMemory]:
         valid = torch.cat([memory.valid, turn.valid[0]])
         state, past = incremental.step(self._enter(encoded, turn), memory.past, valid)
-        return Fused(state, self.final(state)), Memory(valid[1:], past)
+        return Fused(state, self.final(state)), TransformerMemory(valid[1:], past)
 
     def _enter(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
         together = torch.stack(list(encoded.values())).sum(0)

@@ -74,7 +74,7 @@ def feed_forward(a: Architecture) -> nn.Sequential:
     )
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """A pre-norm transformer layer whose attention has a learned bias for each distance."""
 
     def __init__(self, a: Architecture) -> None:
@@ -96,14 +96,14 @@ class Layer(nn.Module):
         return state + fed
 
 
-class Stack(nn.Module):
+class TransformerStack(nn.Module):
     """Transformer layers over the utterances of a conversation, and a norm.
     `model.networks.layers.incremental` has the same for one utterance after the other."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.memory, self.reach = a.memory, a.reach
-        self.layers = nn.ModuleList([Layer(a) for _ in range(a.layers)])
+        self.layers = nn.ModuleList([TransformerLayer(a) for _ in range(a.layers)])
         self.norm = nn.LayerNorm(a.width)
 
     def forward(self, state: Tensor, seen: Tensor) -> Tensor:
@@ -115,9 +115,9 @@ class Stack(nn.Module):
         return normed
 
     @property
-    def each(self) -> list[Layer]:
+    def transformer_layers(self) -> list[TransformerLayer]:
         """The layers."""
-        return cast(list[Layer], list(self.layers))
+        return cast(list[TransformerLayer], list(self.layers))
 
 
 def visible(a: Architecture, valid: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class Convolution(nn.Module):
         return made
 
 
-def spoken(
+def add_speakers(
     projected: Mapping[str, Tensor],
     absence: nn.ParameterDict,
     speaker: Tensor,

@@ -1,5 +1,5 @@
 """Transformer layers one utterance at a time, with the answers of
-`model.networks.layers.blocks.Stack`.
+`model.networks.layers.blocks.TransformerStack`.
 
 For a single utterance the number of operations costs more than their size. So stacks of one size
 go through them together, and what does not depend on the utterance is prepared at the start.
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gscon_live.model.networks.layers.blocks import Layer, Stack
+from gscon_live.model.networks.layers.blocks import TransformerLayer, TransformerStack
 
 
-class Map(NamedTuple):
+class LinearMaps(NamedTuple):
     """Linear maps side by side: `weight` [M, inside, outside] and `bias` [M, 1, outside]."""
 
     weight: Tensor
@@ -30,13 +30,13 @@ class Map(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedLayer:
     """One layer of all stacks: its four maps, and the biases of attention [M, h, 1, memory]."""
 
-    query_key_value: Map
-    out: Map
-    grow: Map
-    shrink: Map
+    query_key_value: LinearMaps
+    out: LinearMaps
+    grow: LinearMaps
+    shrink: LinearMaps
     bias: Tensor
 
 
@@ -48,15 +48,15 @@ class Past:
     one last; zero where there were none. `norm` is the last norm's scale and shift, [2, M, 1, d].
     """
 
-    layers: tuple[Prepared, ...]
+    layers: tuple[PreparedLayer, ...]
     rows: tuple[Tensor, ...]
     norm: Tensor
 
 
-def start(stacks: Sequence[Stack]) -> Past:
+def start(stacks: Sequence[TransformerStack]) -> Past:
     """No utterance yet."""
     first, norms = stacks[0], [stack.norm for stack in stacks]
-    layers = zip(*(stack.each for stack in stacks), strict=True)
+    layers = zip(*(stack.transformer_layers for stack in stacks), strict=True)
     prepared = tuple(_prepared(side_by_side, first.memory, first.reach) for side_by_side in layers)
     norm = torch.stack([torch.stack([one.weight, one.bias]) for one in norms], 1)[:, :, None]
     width = norm.shape[-1]
@@ -95,9 +95,9 @@ def _normed(state: Tensor) -> Tensor:
     return functional.layer_norm(state, state.shape[-1:])
 
 
-def _prepared(layers: Sequence[Layer], memory: int, reach: int) -> Prepared:
+def _prepared(layers: Sequence[TransformerLayer], memory: int, reach: int) -> PreparedLayer:
     apart = torch.arange(memory - 1, -1, -1).clamp(max=reach) + reach
-    return Prepared(
+    return PreparedLayer(
         _side_by_side([(one.query_key_value, one.norm_attention) for one in layers]),
         _side_by_side([(one.out, None) for one in layers]),
         _side_by_side([(one.feed[0], one.norm_feed) for one in layers]),
@@ -106,7 +106,7 @@ def _prepared(layers: Sequence[Layer], memory: int, reach: int) -> Prepared:
     )
 
 
-def _side_by_side(given: Sequence[tuple[nn.Module, nn.LayerNorm | None]]) -> Map:
+def _side_by_side(given: Sequence[tuple[nn.Module, nn.LayerNorm | None]]) -> LinearMaps:
     """Linear maps, each with the scale and shift of the norm before it taken in."""
     weights, biases = [], []
     for linear, norm in given:
@@ -116,4 +116,4 @@ def _side_by_side(given: Sequence[tuple[nn.Module, nn.LayerNorm | None]]) -> Map
             weight, bias = weight * norm.weight.detach(), bias + weight @ norm.bias.detach()
         weights.append(weight.T)
         biases.append(bias[None])
-    return Map(torch.stack(weights), torch.stack(biases))
+    return LinearMaps(torch.stack(weights), torch.stack(biases))

@@ -23,7 +23,7 @@ class RecurrentState(NamedTuple):
     conversation: Tensor
 
 
-class Direction(nn.Module):
+class RecurrentDirection(nn.Module):
     """The two GRUs, forwards."""
 
     def __init__(self, a: Architecture) -> None:
@@ -62,8 +62,8 @@ class Recurrent(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.forwards = Direction(a)
-        self.backwards = Direction(a) if a.mode == "full" else None
+        self.forwards = RecurrentDirection(a)
+        self.backwards = RecurrentDirection(a) if a.mode == "full" else None
         self.join = nn.Linear(2 * a.width, a.width) if a.mode == "full" else nn.Identity()
         self.drop_made = nn.Dropout(a.dropout)
         self.norm = nn.LayerNorm(a.width)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gscon_live.model.conversations import Conversations
 from gscon_live.model.networks.architecture import Architecture
 from gscon_live.model.networks.layers import incremental
-from gscon_live.model.networks.layers.blocks import Stack, speaker_vectors
+from gscon_live.model.networks.layers.blocks import TransformerStack, speaker_vectors
 from gscon_live.model.networks.layers.recurrent import Recurrent, RecurrentState
 
 
@@ -35,7 +35,7 @@ class ModalityEncoder(nn.Module, ABC):
         return entered * batch.valid[..., None]
 
     @abstractmethod
-    def over(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
+    def encode(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
         """The utterances in their conversations, [B, N, d]; for `seen` [B, N, N] see `visible`."""
 
     @classmethod
@@ -50,7 +50,7 @@ class ModalityEncoder(nn.Module, ABC):
     ) -> tuple[Tensor, Any]:
         """One more utterance, [M, 1, d], and the past with it. Not in mode `full`."""
 
-    def _open(self, a: Architecture, dim: int) -> None:
+    def _add_input_layers(self, a: Architecture, dim: int) -> None:
         """Makes what an utterance enters by; `dim` is the length of the modality's features."""
         self.project = nn.Linear(dim, a.width)
         self.absence = nn.Parameter(torch.randn(a.width) * 0.1)
@@ -59,7 +59,7 @@ class ModalityEncoder(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
-class Attended:
+class TransformerPast:
     """What transformers remember: which of the `memory - 1` utterances before there were, bool,
     the last one last; and the `past` of them all."""
 
@@ -67,22 +67,22 @@ class Attended:
     past: incremental.Past
 
 
-class TransformerEncoder(Stack, ModalityEncoder):
+class TransformerEncoder(TransformerStack, ModalityEncoder):
     """The paper's encoder. Position enters as the distance between two utterances, so that nothing
     depends on how long the conversation has been."""
 
     def __init__(self, a: Architecture, dim: int) -> None:
         super().__init__(a)
-        self._open(a, dim)
+        self._add_input_layers(a, dim)
 
-    def over(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
+    def encode(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
         return self(entered, seen)  # type: ignore[no-any-return]
 
     @classmethod
-    def start(cls, encoders: Sequence["TransformerEncoder"]) -> Attended:
+    def start(cls, encoders: Sequence["TransformerEncoder"]) -> TransformerPast:
         first = encoders[0]
         nothing = torch.zeros(first.memory - 1, dtype=torch.bool, device=first.absence.device)
-        return Attended(nothing, incremental.start(encoders))
+        return TransformerPast(nothing, incremental.start(encoders))
 
     @classmethod
     def step(
@@ -90,11 +90,11 @@ class TransformerEncoder(Stack, ModalityEncoder):
         encoders: Sequence["TransformerEncoder"],
         entered: Tensor,
         turn: Conversations,
-        past: Attended,
-    ) -> tuple[Tensor, Attended]:
+        past: TransformerPast,
+    ) -> tuple[Tensor, TransformerPast]:
         valid = torch.cat([past.valid, turn.valid[0]])
         state, after = incremental.step(entered, past.past, valid)
-        return state, Attended(valid[1:], after)
+        return state, TransformerPast(valid[1:], after)
 
 
 class RecurrentEncoder(Recurrent, ModalityEncoder):
@@ -102,9 +102,9 @@ class RecurrentEncoder(Recurrent, ModalityEncoder):
 
     def __init__(self, a: Architecture, dim: int) -> None:
         super().__init__(a)
-        self._open(a, dim)
+        self._add_input_layers(a, dim)
 
-    def over(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
+    def encode(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
         return self(entered, batch.speakers, batch.valid)  # type: ignore[no-any-return]
 
     @classmethod

@@ -37,9 +37,9 @@ class SharedEncoder(nn.Module):
     def forward(self, state: Tensor, valid: Tensor, last: bool = False) -> Tensor:
         """The common part [B, N, d] of one modality's `state` [B, N, d], zero where not `valid`
         [B, N]; with `last`, only that of the last utterance, [B, 1, d]."""
-        return self.together([state], valid, last).each[0]
+        return self.encode([state], valid, last).common[0]
 
-    def together(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> "Sharing":
+    def encode(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> "Sharing":
         """One pass over all modalities: a state [B, N, d] for each; otherwise like `forward`."""
         if last and self.both_sides:
             raise ValueError("with both sides in view, no place is last")
@@ -87,7 +87,7 @@ class Sharing:
         maps: tuple[Tensor, Tensor],
         rows: tuple[int, int],
     ) -> None:
-        self.each, self.mean = each, each.mean(0)
+        self.common, self.mean = each, each.mean(0)
         self._kernel, self._band, self._keep = kernel, band, keep
         self._maps, self._rows = maps, rows
 

@@ -87,8 +87,8 @@ def test_the_released_shared_encoder_gives_the_same(both_sides: bool, last: bool
     theirs.load_state_dict(ours.state_dict())
     states = list(torch.randn(3, 2, 15, 10, dtype=torch.float64))
     valid = torch.arange(15) < torch.tensor([[15], [11]])
-    found = [encoder.together(states, valid, last) for encoder in (ours, theirs)]
-    torch.testing.assert_close(found[0].each, found[1].each, atol=1e-9, rtol=0)
+    found = [encoder.encode(states, valid, last) for encoder in (ours, theirs)]
+    torch.testing.assert_close(found[0].common, found[1].common, atol=1e-9, rtol=0)
 
 
 def test_steps_train() -> None:

@@ -7,7 +7,7 @@ import torch
 from made_conversations import DIMS, conversations
 from torch import Tensor
 
-from gscon_live.model.networks.baselines.dialogue_rnn import DialogueRNN, Direction
+from gscon_live.model.networks.baselines.dialogue_rnn import DialogueRNN, DialogueRNNDirection
 from gscon_live.model.networks.network import Architecture, Conversations, Mode
 
 CLOSE: dict[str, Any] = {"atol": 1e-10, "rtol": 1e-10}
@@ -28,7 +28,7 @@ def gru(cell: torch.nn.GRUCell, x: Tensor, h: Tensor) -> Tensor:
 
 
 def emotions(
-    rnn: Direction, utterances: list[Tensor], speakers: list[int], memory: int | None
+    rnn: DialogueRNNDirection, utterances: list[Tensor], speakers: list[int], memory: int | None
 ) -> list[Tensor]:
     """The states of the emotion GRU, one utterance after the other."""
     nothing = torch.zeros(6, dtype=torch.float64)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gscon_live.model.networks.architecture import Architecture, Mode
-from gscon_live.model.networks.layers.recurrent import Direction, Recurrent
+from gscon_live.model.networks.layers.recurrent import Recurrent, RecurrentDirection
 
 CLOSE: dict[str, Any] = {"atol": 1e-10, "rtol": 1e-10}
 
@@ -28,7 +28,7 @@ def gru(cell: torch.nn.GRU, x: Tensor, h: Tensor) -> Tensor:
     return (1 - update) * torch.tanh(xn + reset * hn) + update * h
 
 
-def written_out(direction: Direction, told: list[Tensor], who: list[int]) -> list[Tensor]:
+def written_out(direction: RecurrentDirection, told: list[Tensor], who: list[int]) -> list[Tensor]:
     nothing = torch.zeros(6, dtype=torch.float64)
     states: dict[int, Tensor] = {}
     conversation, found = nothing, []

@@ -54,7 +54,7 @@ class Toy:
     def run(self) -> tuple[Sharing, list[Tensor]]:
         """The pass, and every modality's losses, one for each utterance that is there."""
         states = [x.tanh() for x in self.inputs]
-        sharing = self.encoder.together(states, self.valid, self.last)
+        sharing = self.encoder.encode(states, self.valid, self.last)
         cut = slice(-1 if self.last else 0, None)
         there, losses = self.valid[:, cut], []
         for state, head in zip(states, self.heads, strict=True):
@@ -91,9 +91,9 @@ def test_the_common_part_is_two_convolutions_with_a_relu_between(shape: dict[str
             maps = given_maps[item].detach().tanh().numpy() * keep
             maps = np.maximum(convolved(maps, first, before), 0) * keep
             maps = convolved(maps, second, before) * keep
-            found = sharing.each[place, item].detach().numpy()
+            found = sharing.common[place, item].detach().numpy()
             np.testing.assert_allclose(found, maps[-1:] if toy.last else maps, atol=TIGHT)
-    torch.testing.assert_close(sharing.mean, sum(sharing.each) / 3)
+    torch.testing.assert_close(sharing.mean, sum(sharing.common) / 3)
 
 
 @quick
@@ -103,7 +103,7 @@ def test_modalities_together_and_apart_are_the_same(shape: dict[str, int]) -> No
     sharing, _ = toy.run()
     for place, given_maps in enumerate(toy.inputs):
         alone = toy.encoder(given_maps.tanh(), toy.valid, toy.last)
-        torch.testing.assert_close(sharing.each[place], alone, atol=TIGHT, rtol=0)
+        torch.testing.assert_close(sharing.common[place], alone, atol=TIGHT, rtol=0)
 
 
 @quick
@@ -191,7 +191,7 @@ def test_gradients_are_of_single_precision_under_autocast() -> None:
     valid, found = torch.ones(2, 9, dtype=torch.bool), {}
     for reduced in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-            sharing = encoder.together(states, valid)
+            sharing = encoder.encode(states, valid)
             losses = [(sharing.mean @ head).float().logsumexp(-1).mean() for head in heads]
             gradients = sharing.gradients(losses)
         assert gradients.dtype == torch.float32
