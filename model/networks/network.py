@@ -109,7 +109,7 @@ class Network(nn.Module, ABC):
         values for less work. Raises `ValueError` for `last` in mode `full`.
         """
         if last and self.architecture.mode == "full":
-            raise ValueError("with both sides in view, no place is last")
+            raise ValueError("in mode full, no position is the last")
         cleaned = self._clean(batch)
         return self._with_extra_heads(self._answer(self._network_input(cleaned), last), cleaned)
 

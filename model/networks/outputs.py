@@ -44,7 +44,7 @@ class Answers:
         """The outputs at the last position, [B, 1, ...]. Raises `ValueError` where there is a
         `sharing`, which is of all positions."""
         if self.sharing is not None:
-            raise ValueError("a pass of the shared encoder is of all places")
+            raise ValueError("a pass of the shared encoder has all positions")
         last_values: dict[str, Any] = {}
         for name, value in vars(self).items():
             if isinstance(value, dict):

@@ -344,7 +344,7 @@ def test_the_answer_is_the_mean_of_the_network_and_of_the_direct_head_on_its_own
 @every_network
 def test_in_full_mode_nothing_is_last_and_nothing_goes_on(name: str) -> None:
     model = network(name, "full")
-    with pytest.raises(ValueError, match="no place is last"):
+    with pytest.raises(ValueError, match="no position is the last"):
         model(conversations(1, 3), last=True)
     with pytest.raises(InputError, match="whole conversation") as caught:
         model.start()
