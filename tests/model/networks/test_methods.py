@@ -89,9 +89,9 @@ def test_ada2i_weighs_each_feature_by_the_product_of_cores(mode: Mode) -> None:
         ]
         for m, x in zip(MODALITIES, states, strict=True)
     }
-    sides, valid = layer.sides(states), torch.ones(1, count, dtype=torch.bool)
+    factors, valid = layer.factors(states), torch.ones(1, count, dtype=torch.bool)
     mean = _mean_of_all if mode == "full" else _mean_so_far
-    made, _ = layer(states, sides, mean(_cores(*sides), valid))
+    made, _ = layer(states, factors, mean(_cores(*factors), valid))
     for i in range(count):
         known = range(count) if mode == "full" else range(i + 1)
         for place, m in enumerate(MODALITIES):
@@ -193,12 +193,12 @@ def test_what_others_say_enters_what_the_central_modality_of_cmath_makes_of_itse
     """Equations 9 to 14 for one central modality."""
     model = network("cmath")
     assert isinstance(model, CMATH)
-    layer = model._central("text")
+    layer = model._central_layer("text")
     states = {m: torch.randn(1, 4, 8, dtype=torch.float64) for m in MODALITIES}
     seen = torch.ones(1, 4, 4, dtype=torch.bool).tril()
-    found = layer(states, "text", lambda q, x, c, m: layer.asks(m)(q, x, seen))
+    found = layer(states, "text", lambda q, x, c, m: layer.attention(m)(q, x, seen))
     h = states["text"]
-    raw = {m: layer.asks(m)(h, x, seen) for m, x in states.items()}
+    raw = {m: layer.attention(m)(h, x, seen) for m, x in states.items()}
     branches = []
     for m in MODALITIES:
         told = raw[m] if m != "text" else raw["text"] + raw["audio"] + raw["visual"]
@@ -215,7 +215,9 @@ def test_the_decoupling_losses_of_dmd() -> None:
     assert isinstance(model, DMD)
     projected = {m: model.enter[m](batch.features[m]) for m in MODALITIES}
     shallow = model._shallow(projected, batch)
-    own = model._decoupled(shallow, {m: model.share(x) for m, x in shallow.items()}, batch.present)
+    own = model._decoupling_losses(
+        shallow, {m: model.share(x) for m, x in shallow.items()}, batch.present
+    )
     for i in range(6):
         lost = {"reconstruction": 0.0, "cycle": 0.0, "orthogonality": 0.0}
         for place, m in enumerate(MODALITIES):
