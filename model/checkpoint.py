@@ -111,7 +111,7 @@ class Checkpoint:
 
 
 def presence(modalities: Iterable[str]) -> str:
-    """The name of a set of modalities, for example `text+visual`; `nothing` of the empty one."""
+    """The name of a set of modalities, for example `text+visual`; `nothing` for the empty set."""
     available = set(modalities)
     return "+".join(m for m in MODALITIES if m in available) or "nothing"
 
@@ -164,7 +164,7 @@ def read_card(name_or_path: str | Path) -> Card:
 
 
 def names() -> list[str]:
-    """The checkpoints that ship with the project."""
+    """The names of the checkpoints that ship with the project."""
     return sorted(path.stem for path in WEIGHTS.glob("*.json") if path.with_suffix(".md").is_file())
 
 
@@ -223,9 +223,9 @@ def _find(name_or_path: str | Path) -> Path:
         return shipped
     path = Path(name_or_path)
     if path.is_dir():
-        inside = sorted(path.glob("*.safetensors"))
-        if len(inside) == 1:
-            return inside[0]
+        candidates = sorted(path.glob("*.safetensors"))
+        if len(candidates) == 1:
+            return candidates[0]
     if path.suffix != ".safetensors":
         path = _beside(path, ".safetensors")
     if path.is_file():

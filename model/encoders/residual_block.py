@@ -25,6 +25,6 @@ class ResidualBlock(nn.Module):
                 nn.BatchNorm2d(outside),
             )
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """[n, inside, height, width] to [n, outside, height / stride, width / stride]."""
-        return torch.relu(self.skip(picture) + self.body(picture))
+        return torch.relu(self.skip(image) + self.body(image))

@@ -65,8 +65,8 @@ class VoiceNet(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Logits [n, classes] of spectrograms [n, 64, columns], as `log_mel` gives them."""
-        picture = log_mel[:, None].contiguous(memory_format=torch.channels_last)
-        columns = self.columns(self.body(self.stem(picture)).flatten(1, 2))
+        image = log_mel[:, None].contiguous(memory_format=torch.channels_last)
+        columns = self.columns(self.body(self.stem(image)).flatten(1, 2))
         weights = self.attend(columns).softmax(-1)
         mean = (weights * columns).sum(-1)
         variance = (weights * columns.square()).sum(-1) - mean.square()
