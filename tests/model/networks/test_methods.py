@@ -63,13 +63,14 @@ def test_attention_to_another_modality_is_a_softmax_over_what_is_seen() -> None:
     for i in range(3):
         mixed = []
         for h in range(2):
-            mine = slice(2 * h, 2 * h + 2)
+            columns = slice(2 * h, 2 * h + 2)
             scores = [
-                query[i, mine] @ keys[j, mine] / math.sqrt(2) + ask.distance[h, min(i - j, 1) + 1]
+                query[i, columns] @ keys[j, columns] / math.sqrt(2)
+                + ask.distance[h, min(i - j, 1) + 1]
                 for j in range(i + 1)
             ]
             weights = torch.stack(scores).softmax(0)
-            mixed.append(sum(weights[j] * values[j, mine] for j in range(i + 1)))
+            mixed.append(sum(weights[j] * values[j, columns] for j in range(i + 1)))
         torch.testing.assert_close(found[0, i], ask.out(torch.cat(mixed)))
 
 
@@ -322,10 +323,10 @@ def test_mmgcn_is_a_graph_convolution() -> None:
 def test_a_networks_own_losses_are_of_training_and_of_each_utterance(name: str) -> None:
     model, batch = network(name), talk(2, 5)
     assert model(batch).own == {}
-    assert all(one.shape == (2, 5) for one in model.train()(batch).own.values())
-    assert all(one.shape == (2, 1) for one in model(batch, last=True).own.values())
-    one = places(row(batch, 0), slice(1))
-    assert model.eval().step(model.start(), one)[0].own == {}
+    assert all(loss.shape == (2, 5) for loss in model.train()(batch).own.values())
+    assert all(loss.shape == (2, 1) for loss in model(batch, last=True).own.values())
+    turn = places(row(batch, 0), slice(1))
+    assert model.eval().step(model.start(), turn)[0].own == {}
 
 
 @every_mode

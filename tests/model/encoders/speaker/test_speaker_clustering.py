@@ -22,17 +22,17 @@ SIZE, DIRECTIONS = 6, 3
 
 def space(between: float = 30.0) -> SpeakerSpace:
     """One in which the first three statistics are compared as they are."""
-    made = SpeakerSpace(SIZE, DIRECTIONS)
-    made.projection.copy_(torch.eye(SIZE)[:, :DIRECTIONS])
-    made.between.fill_(between)
-    return made.eval()
+    speaker_space = SpeakerSpace(SIZE, DIRECTIONS)
+    speaker_space.projection.copy_(torch.eye(SIZE)[:, :DIRECTIONS])
+    speaker_space.between.fill_(between)
+    return speaker_space.eval()
 
 
 def voice(person: int, random: np.random.Generator) -> np.ndarray:
     """An utterance of a person, who stands at one corner."""
     corner = np.array([3.5 if person >> place & 1 else -3.5 for place in range(DIRECTIONS)])
-    said = np.concatenate([corner + random.normal(0, 0.4, DIRECTIONS), random.normal(size=3)])
-    return said.astype(np.float32)
+    statistics = np.concatenate([corner + random.normal(0, 0.4, DIRECTIONS), random.normal(size=3)])
+    return statistics.astype(np.float32)
 
 
 turns = st.lists(st.integers(0, 3), min_size=1, max_size=25)
@@ -44,11 +44,11 @@ def test_people_are_named_in_order_of_appearance(turns: list[int], seed: int) ->
     random, speakers = np.random.default_rng(seed), SpeakerClustering(8, space())
     order = list(dict.fromkeys(turns))
     for person in turns:
-        said = voice(person, random)
+        audio = voice(person, random)
         name = f"S{order.index(person) + 1}"
-        assert speakers.provisional(said) == name
-        assert speakers.provisional(said) == name
-        assert speakers.final(said) == name
+        assert speakers.provisional(audio) == name
+        assert speakers.provisional(audio) == name
+        assert speakers.final(audio) == name
     speakers.reset()
     assert speakers.final(voice(2, random)) == "S1"
 
@@ -87,13 +87,13 @@ def test_somebody_new_becomes_less_probable_the_more_has_been_said() -> None:
     random = np.random.default_rng(0)
     odd = voice(0, random)
     odd[:DIRECTIONS] += 2.7
-    found = []
-    for said in (10, 3000):
+    names = []
+    for count in (10, 3000):
         speakers = SpeakerClustering(8, space(between=3.0))
-        for _ in range(said):
+        for _ in range(count):
             speakers.final(voice(0, random))
-        found.append(speakers.provisional(odd))
-    assert found == ["S2", "S1"]
+        names.append(speakers.provisional(odd))
+    assert names == ["S2", "S1"]
 
 
 def test_the_space_that_ships_takes_what_the_audio_encoder_gives() -> None:
