@@ -21,7 +21,8 @@ from gscon_live.realtime.listen.transcriber import Transcriber
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Recording, Segmentation
 from gscon_live.realtime.watch.watcher import Watcher
-from gscon_live.train.corpora import corpus, data_folder, fer2013, meld, voices
+from gscon_live.train.corpora import corpus, data_folder, fer2013, voices
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.data import feature_banks
 from gscon_live.train.encoders.text import text_cache, text_features
 
@@ -78,7 +79,7 @@ def test_sound_of_a_file_has_the_same_features(
 
 
 def test_words_of_a_dialogue_have_the_same_features() -> None:
-    dialogues = meld.load("test")[:3]
+    dialogues = load_table("meld").utterances("test")[:3]
     reader = text_features.Reader(text_cache.recipe("text-spoken"), quiet)
     learned = reader.versions(dialogues, "test")[:, 0]
     live = []

@@ -10,12 +10,12 @@ from gscon_live.train.progress import Display
 
 #: By the `kind` of its recipes, the module and the class of what can be trained.
 TRAINABLES: dict[str, str] = {
-    "conversation": "gscon_live.train.networks.seeds.Conversations",
-    "face": "gscon_live.train.encoders.face.training.FaceTrainable",
-    "fusion": "gscon_live.train.networks.composed_run.ComposedConversations",
+    "conversation": "gscon_live.train.networks.conversation_trainable.ConversationTrainable",
+    "face": "gscon_live.train.encoders.face.trainable.FaceTrainable",
+    "fusion": "gscon_live.train.networks.composed_trainable.ComposedTrainable",
     "speaker": "gscon_live.train.encoders.speaker.SpeakerTrainable",
     "text": "gscon_live.train.encoders.text.trainable.TextTrainable",
-    "voice": "gscon_live.train.encoders.voice.cross_validation.VoiceTrainable",
+    "voice": "gscon_live.train.encoders.voice.trainable.VoiceTrainable",
 }
 
 

@@ -27,7 +27,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.train.engine.devices import fabric
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.trainer import SELECTS, Plan, Task
-from gscon_live.train.install import save_encoder
+from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import TrainingFolder

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
+from gscon_live.train.corpora.iemocap_meld_emorynlp import LABELS, load_table
 from gscon_live.train.corpora.layouts import File, Id
 from gscon_live.train.corpora.overlap import words_of
 from gscon_live.train.corpora.schema import SPLITS
@@ -64,7 +64,7 @@ def load(path: Path, corpus: str, validation: Collection[Id] | None = None) -> F
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]
     encoders = {m: f"{path.name} {digest} {m}" for m in file.modalities}
-    return FeaturedCorpus(corpus, erc.LABELS[corpus], encoders, dialogues)
+    return FeaturedCorpus(corpus, LABELS[corpus], encoders, dialogues)
 
 
 def _splits(file: File, validation: Collection[Id] | None) -> dict[str, list[Id]]:
@@ -107,7 +107,7 @@ def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) ->
         return COSMIC_VALIDATION
     texts = {
         tuple(words_of(utterance.text) for utterance in dialogue.utterances)
-        for dialogue in erc.load("meld").splits["validation"]
+        for dialogue in load_table("meld").splits["validation"]
     }
     matches = [
         name
@@ -123,7 +123,7 @@ def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) ->
 
 
 def _dialogue(file: File, name: Id) -> FeaturedDialogue:
-    labels, most = [], len(erc.LABELS[file.corpus])
+    labels, most = [], len(LABELS[file.corpus])
     for place, label in enumerate(file.of("labels", name)):
         if not isinstance(label, int | np.integer) or not -1 <= label < most:
             raise file.wrong(

@@ -16,8 +16,8 @@ from gscon_live.model.encoders.voice.spectrogram import sound
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.train.corpora import librispeech, voices
-from gscon_live.train.install import save_encoder
 from gscon_live.train.progress import Display, Report
+from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.trainables import Trainable
 
 Vectors = NDArray[np.float32]

@@ -16,7 +16,7 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Network
-from gscon_live.train.corpora import meld
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.data.composed import Agreement, ComposedCorpus, ComposedSplit
 from gscon_live.train.data.feature_banks import face_bank, voice_bank
 from gscon_live.train.encoders.text import text_cache as encoders
@@ -114,7 +114,7 @@ class Material:
     train: ComposedSplit
     validation: ComposedSplit
     test: ComposedSplit
-    misheard: dict[float, Tensor]
+    recognised: dict[float, Tensor]
     encoders: dict[str, str]
     dims: dict[str, int]
 
@@ -143,20 +143,22 @@ def material(recipe: FusionRecipe, report: Report) -> Material:
     audio, face = AudioEncoder(), FaceEncoder()
     reader = Reader(encoders.recipe(recipe.text), report)
     unheard = out_of_fold.audio_encoders(out_of_fold.recipe(recipe.voice), report)
-    splits, dialogues = {}, []
+    meld, splits, dialogues = load_table("meld"), {}, []
     for split in ("train", "validation", "test"):
-        dialogues = meld.load(split)
+        dialogues = meld.utterances(split)
         if split == "train" and recipe.limit is not None:
             dialogues = dialogues[: recipe.limit]
         words = torch.from_numpy(reader.versions(dialogues, split))
         voices, faces = voice_bank(audio, unheard, split, report), face_bank(face, split, report)
         splits[split] = ComposedSplit(words, dialogues, voices, faces)
-    misheard = {rate: torch.from_numpy(reader.misheard(dialogues, "test", rate)) for rate in WRONG}
+    recognised = {
+        rate: torch.from_numpy(reader.recognised(dialogues, "test", rate)) for rate in WRONG
+    }
     text = reader.encoder
     identities = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
     dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
     return Material(
-        splits["train"], splits["validation"], splits["test"], misheard, identities, dims
+        splits["train"], splits["validation"], splits["test"], recognised, identities, dims
     )
 
 
@@ -235,7 +237,7 @@ def fit(
     scores = {
         "validation": evaluate(network, held_out, calibration),
         "test": evaluate(network, unseen, calibration)
-        | otherwise(network, given.test, given.misheard, unseen, calibration),
+        | otherwise(network, given.test, given.recognised, unseen, calibration),
     }
     return FusionResult(
         network,

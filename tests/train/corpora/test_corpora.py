@@ -7,7 +7,8 @@ import pytest
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus, data_folder, fer2013, meld, voices
+from gscon_live.train.corpora import corpus, data_folder, fer2013, voices
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 
 needs_data = pytest.mark.skipif(
     not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA"
@@ -18,15 +19,15 @@ needs_data = pytest.mark.skipif(
 def test_meld_has_its_published_sizes() -> None:
     sizes = {}
     for split in ("train", "validation", "test"):
-        dialogues = meld.load(split)
+        dialogues = load_table("meld").utterances(split)
         sizes[split] = (len(dialogues), sum(map(len, dialogues)))
     assert sizes == {"train": (1038, 9989), "validation": (114, 1109), "test": (280, 2610)}
 
 
 @needs_data
 def test_meld_test_has_its_published_emotions_and_words() -> None:
-    turns = [turn for turns in meld.load("test") for turn in turns]
-    counts = Counter(EMOTIONS[turn.emotion] for turn in turns)
+    turns = [turn for turns in load_table("meld").utterances("test") for turn in turns]
+    counts = Counter(EMOTIONS[turn.label] for turn in turns)
     assert counts == {
         "neutral": 1256, "joy": 402, "anger": 345, "surprise": 281,
         "sadness": 208, "disgust": 68, "fear": 50,

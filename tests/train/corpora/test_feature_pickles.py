@@ -25,8 +25,9 @@ from hypothesis.extra import numpy as arrays
 from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import data_folder, erc, pickles, unpickle
+from gscon_live.train.corpora import data_folder, pickles, unpickle
 from gscon_live.train.corpora.dataset import FeaturedCorpus, batch
+from gscon_live.train.corpora.iemocap_meld_emorynlp import _LAYOUTS, load_table
 
 Parts = dict[str, Any]
 
@@ -454,7 +455,7 @@ def meld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
     one_hot = np.eye(9, dtype=int)
     made = material(list(range(6)), {**TEXTS, **WITH_FACES}, lambda n: list(one_hot[(n + 3) % 9]))
     made |= {"train": [0, 1, 2, 3], "test": [4, 5], "validation": None}
-    header = "split,dialogue,turn,speaker,emotion,text," + ",".join(erc._LAYOUTS["meld"].prosody)
+    header = "split,dialogue,turn,speaker,emotion,text," + ",".join(_LAYOUTS["meld"].prosody)
     lines = [header]
     for split, dialogues in (("train", (0, 1)), ("dev", (2, 3)), ("test", (4, 5))):
         for name in dialogues:
@@ -626,6 +627,6 @@ def test_another_layout_or_corpus_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA")
 def test_the_twelve_dialogues_are_the_tables_validation_split() -> None:
-    table = erc.load("iemocap")
+    table = load_table("iemocap")
     assert {one.name for one in table.splits["validation"]} == pickles.COSMIC_VALIDATION
     assert not {one.name for one in table.splits["test"]} & pickles.COSMIC_VALIDATION

@@ -14,8 +14,8 @@ from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import build
 from gscon_live.train import fit
 from gscon_live.train.balance.old_settings import modern
-from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
+from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.engine.devices import fabric
 from gscon_live.train.networks.recipe import (
     ConversationRecipe,
@@ -41,7 +41,7 @@ def with_dialogue(split: str, **values: object) -> FeaturedCorpus:
     return dataclasses.replace(made, splits=splits)
 
 
-@pytest.mark.parametrize("name", erc.TABLES)
+@pytest.mark.parametrize("name", TABLES)
 def test_every_table_has_a_recipe_of_its_name(name: str) -> None:
     made = fit.recipe(name, [])
     assert isinstance(made, ConversationRecipe)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -14,15 +13,12 @@ from gscon_live.train.corpora import fer2013
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
-from gscon_live.train.engine.devices import fabric, threads
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
-from gscon_live.train.install import save_encoder
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import TrainingFolder
 from gscon_live.train.scoring.metrics import Scores, score
-from gscon_live.train.trainables import Trainable
 
 
 @dataclass(frozen=True)
@@ -33,32 +29,6 @@ class FaceResult:
     best_epoch: int
     validation: Scores
     test: Scores
-
-
-class FaceTrainable(Trainable[FaceRecipe]):
-    """The face encoder."""
-
-    recipe = FaceRecipe
-    ships_as = "face"
-
-    def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
-        run = Run(folder / "training")
-        run.refuse_other(recipe, ("ship",))
-        weights = folder / f"{recipe.name}.safetensors"
-        training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
-        if training.finished:
-            display.report(1, 1, "face encoder: finished before")
-            return weights
-        with threads(recipe.threads):
-            on = fabric(recipe.accelerator, precision=recipe.precision)
-            task = FaceTask(recipe, on)
-            # After reading the faces, so that a missing corpus leaves no run behind.
-            run.begin(recipe)
-            with run.alone():
-                result = train_face(task, training, display)
-                save_encoder(result.net, _card(recipe, result), weights)
-                training.finish()
-        return weights
 
 
 class FaceTask(Task[Part]):
@@ -138,15 +108,3 @@ def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
 def _scaled(pixels: Tensor) -> Tensor:
     """Faces uint8 [n, 48, 48] as float32 [n, 1, 48, 48], 0 to 1."""
     return pixels[:, None].float() / 255
-
-
-def _card(recipe: FaceRecipe, result: FaceResult) -> dict[str, object]:
-    return {
-        "name": "face-cnn",
-        "data": "FER2013: Training to train, PublicTest to select the epoch, PrivateTest once.",
-        "note": "Faces found on the web, labelled by others: what is shown, not what is felt.",
-        "recipe": recipe,
-        "best_epoch": result.best_epoch,
-        "validation": result.validation,
-        "test": result.test,
-    }

@@ -14,8 +14,8 @@ from gscon_live.common.files import replacing
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.context_encoder import digest, tokeniser
 from gscon_live.model.encoders.text.sentence_encoder import TextEncoder, identity
-from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.schema import Dialogue, Table, Utterance
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import text_vectors
@@ -33,7 +33,7 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     """The features of a table's conversations.
 
     Args:
-        corpus: a name of `train.corpora.erc`.
+        corpus: a name of `train.corpora.iemocap_meld_emorynlp`.
         words: `frozen` for the sentence encoder as it is, or the recipe of a text encoder (a name
             or a path), which is trained first where it is not in the cache.
         seed: of the text encoder's training; the encoder that it starts from always has seed 1.
@@ -41,7 +41,7 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     Raises:
         InputError: the corpus or the recipe is missing or wrong.
     """
-    table = erc.load(corpus)
+    table = load_table(corpus)
     if words == "frozen":
         frozen = identity()
         texts = [utterance.text for utterance in _utterances(table)]

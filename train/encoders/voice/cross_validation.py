@@ -1,7 +1,6 @@
 """Cross-validation of the voice encoder over held-out actors and microphone conditions."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,10 +13,8 @@ from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.encoders.voice.voice_conditions import conditions
 from gscon_live.train.engine.devices import threads
-from gscon_live.train.install import save_encoder
-from gscon_live.train.progress import Display, Report
+from gscon_live.train.progress import Report
 from gscon_live.train.scoring.metrics import Scores, score
-from gscon_live.train.trainables import Trainable
 
 #: RAVDESS' actors in folds of four, as in EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
@@ -37,19 +34,6 @@ class VoiceResult:
     folds: dict[str, Scores]
     by_gender: dict[str, Scores]
     by_fold: list[float]
-
-
-class VoiceTrainable(Trainable[VoiceRecipe]):
-    """The voice encoder, and its cross-validation."""
-
-    recipe = VoiceRecipe
-    ships_as = "voice"
-
-    def fit(self, recipe: VoiceRecipe, folder: Path, display: Display) -> Path:
-        result = cross_validate(recipe, display.report)
-        return save_encoder(
-            result.net, _card(recipe, result), folder / f"{recipe.name}.safetensors"
-        )
 
 
 def cross_validate(recipe: VoiceRecipe, report: Report) -> VoiceResult:
@@ -106,21 +90,3 @@ def _folds(
         for name, rows in (("women", female), ("men", ~female))
     }
     return folds, by_gender, by_fold
-
-
-def _card(recipe: VoiceRecipe, result: VoiceResult) -> dict[str, object]:
-    return {
-        "name": "voice-cnn",
-        "data": "RAVDESS (calm counted as neutral) and EMO-DB (boredom left out), 22 actors to "
-        "train, 6 and 6 others for validation and test. How voices are disturbed in training, and "
-        "for how long, was chosen on the validation actors, four of whom are a fold of RAVDESS'.",
-        "folds_data": "RAVDESS' eight emotions; each fold is four actors, heard by a network that "
-        "was trained on the other twenty and on EMO-DB.",
-        "note": "Acted in studios, in two sentences or ten: what is played, not what is felt.",
-        "recipe": recipe,
-        "validation": result.validation,
-        "test": result.test,
-        "folds": result.folds,
-        "by_gender": result.by_gender,
-        "mean_recall_by_fold": result.by_fold,
-    }

@@ -15,7 +15,9 @@ from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder,
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import meld, voices
+from gscon_live.train.corpora import voices
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.corpora.voices import STATED, Clip
 from gscon_live.train.data import feature_banks
 from gscon_live.train.encoders.text import text_cache, text_data, text_features
@@ -134,7 +136,7 @@ def test_training_dialogues_are_read_by_encoders_without_them(
     recipe = TextRecipe(name="toy", corpora=("meld",), prosody=False, parts=2)
     reader = text_features.Reader(recipe, quiet)
     for split in ("train", "test"):
-        dialogues = meld.load(split)
+        dialogues = load_table("meld").utterances(split)
         found = reader.versions(dialogues, split)
         assert found.shape == (6, feature_banks.VARIANTS, reader.encoder.dim)
         row = 0
@@ -146,10 +148,10 @@ def test_training_dialogues_are_read_by_encoders_without_them(
                 np.testing.assert_allclose(found[row, 0], vector, atol=1e-4)
                 row += 1
     assert asked == [1, 2]
-    wrong = reader.misheard(meld.load("test"), "test", 1.0)
+    wrong = reader.recognised(load_table("meld").utterances("test"), "test", 1.0)
     assert not np.allclose(wrong, found[:, 0], atol=1e-2)
     np.testing.assert_array_equal(
-        reader.misheard(meld.load("test"), "test", 0.0)[1, :384],
+        reader.recognised(load_table("meld").utterances("test"), "test", 0.0)[1, :384],
         TextEncoder().encode("all right then"),
     )
 
@@ -164,8 +166,8 @@ def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
     real = ConversationTextEncoder
     monkeypatch.setattr(text_features, "ConversationTextEncoder", lambda: real(learned=learned))
     reader = text_features.Reader(TextRecipe(name="toy", corpora=("meld",), parts=2), quiet)
-    turns = [meld.Turn("A", "so", 0), meld.Turn("B", "what", 0), meld.Turn("A", "now", 0)]
-    alone = [meld.Turn("A", turn.text, 0) for turn in turns]
+    turns = [Utterance("A", "so", 0), Utterance("B", "what", 0), Utterance("A", "now", 0)]
+    alone = [Utterance("A", turn.text, 0) for turn in turns]
     several, one = (reader.versions([said], "test")[:, 0] for said in (turns, alone))
     np.testing.assert_array_equal(several[:, :384], one[:, :384])
     for said, vectors in ((turns, several), (alone, one)):
@@ -196,7 +198,7 @@ def test_what_is_misheard_is_so_in_each_epoch_anew_and_without_prosody(corpora: 
         corpora=("meld",),
         epochs=3,
         prosody=False,
-        mishearing=text_features.Mishearing(errors=1.0, least=0.9, most=0.9),
+        mishearing=text_features.AsrNoise(errors=1.0, least=0.9, most=0.9),
     )
     found = text_data.corpora(recipe)["meld"]
     assert found.train[0].sound.shape[1] == 0

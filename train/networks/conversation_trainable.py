@@ -1,4 +1,4 @@
-"""The run of a network on a corpus of conversations: one training for each seed."""
+"""A network on a corpus of conversations as a trainable: one training for each seed."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +23,7 @@ from gscon_live.train.runs.run_folder import Run
 from gscon_live.train.trainables import Trainable
 
 
-class Conversations(Trainable[ConversationRecipe]):
+class ConversationTrainable(Trainable[ConversationRecipe]):
     """A network on a corpus of conversations, with several seeds, on one device or several."""
 
     recipe = ConversationRecipe

@@ -1,4 +1,4 @@
-"""IEMOCAP, MELD and EmoryNLP as tables of conversations."""
+"""The reader of IEMOCAP, MELD and EmoryNLP: tables of conversations from comma-separated files."""
 
 import ast
 from collections.abc import Callable
@@ -74,7 +74,7 @@ TABLES = tuple(_LAYOUTS)
 LABELS = {name: layout.labels for name, layout in _LAYOUTS.items()}
 
 
-def load(name: str) -> Table:
+def load_table(name: str) -> Table:
     """A table: "iemocap", "meld" or "emorynlp".
 
     Dialogues are in the order of the file, utterances in the order of their turns; turns may have

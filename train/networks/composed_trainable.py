@@ -1,4 +1,4 @@
-"""The run of a network on composed conversations: its trainings, checkpoint and card."""
+"""A network on composed conversations as a trainable: its trainings, checkpoint and card."""
 
 import statistics
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ _NOTES = [
 ]
 
 
-class ComposedConversations(Trainable[FusionRecipe]):
+class ComposedTrainable(Trainable[FusionRecipe]):
     """A network on composed conversations, with several seeds."""
 
     recipe = FusionRecipe
