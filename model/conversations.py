@@ -25,7 +25,7 @@ class Conversations:
     speakers: Tensor
     valid: Tensor
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
         """The same with every tensor changed."""
         return Conversations(
             {m: change(x) for m, x in self.features.items()},
@@ -42,7 +42,7 @@ def windows(batch: Conversations, context: int) -> Conversations:
         before = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
         return torch.cat([before, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
 
-    endings = batch.each(ending_everywhere)
+    endings = batch.map_tensors(ending_everywhere)
     return replace(endings, speakers=by_appearance(endings.speakers, endings.valid))
 
 

@@ -160,10 +160,10 @@ class Network(nn.Module, ABC):
 
     def _next(self, state: State, turn: Conversations) -> tuple[Answers, State]:
         if isinstance(state, Window):
-            turns = together(state.turns, turn).each(lambda x: x[:, -state.context :])
+            turns = together(state.turns, turn).map_tensors(lambda x: x[:, -state.context :])
             numbers = by_appearance(turns.speakers, turns.valid)
             answers: Answers = self(replace(turns, speakers=numbers), last=True)
-            kept = turns.each(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
+            kept = turns.map_tensors(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
             return answers, Window(kept, state.context)
         assert isinstance(state, Running)
         number, speakers = self._numbered(int(turn.speakers), state.speakers)

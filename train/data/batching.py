@@ -36,7 +36,7 @@ class Batch:
     def _at(self, places: Any) -> "Batch":
         """Every tensor at an index of its first dimensions."""
         soft = None if self.soft is None else self.soft[places]
-        conversations = self.conversations.each(itemgetter(places))
+        conversations = self.conversations.map_tensors(itemgetter(places))
         return Batch(conversations, self.labels[places], self.last, soft)
 
     def and_alone(self, share: float, random: torch.Generator) -> "Batch":
@@ -110,7 +110,7 @@ class Windows:
             conversation, dialogue_labels = batch([dialogue])
             labelled = dialogue_labels[0] >= 0
             ending = windows(replace(conversation, features={"place": places}), context)
-            endings.append(ending.each(itemgetter(labelled)))
+            endings.append(ending.map_tensors(itemgetter(labelled)))
             labels.append(dialogue_labels[0][labelled])
             if dialogue.soft is not None:
                 soft.append(dialogue.soft[labelled])

@@ -22,8 +22,8 @@ from gscon_live.train.data.feature_banks import face_bank, voice_bank
 from gscon_live.train.encoders.text import text_cache as encoders
 from gscon_live.train.encoders.text.text_features import Reader
 from gscon_live.train.encoders.voice import out_of_fold
-from gscon_live.train.engine.devices import fabric
-from gscon_live.train.engine.trainer import SELECTS, Plan, State, train
+from gscon_live.train.engine.devices import launch_fabric
+from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State, train
 from gscon_live.train.networks.recipe import (
     Above0,
     Modality,
@@ -216,14 +216,14 @@ def fit(
         InputError, Failure: as `train.engine.trainer.train` does.
     """
     torch.set_num_threads(recipe.threads)
-    on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
+    fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
     composed = corpus(recipe, given)
     judge = SubsetScores(composed.splits["validation"], recipe.kept)
-    task = ConversationTask(recipe, composed, seed, on, judge)
-    on.to_device(task.network)
+    task = ConversationTask(recipe, composed, seed, fabric, judge)
+    fabric.to_device(task.network)
     before = judge(task.network.eval())
     run = trained or partial(_trained, report=report)
-    state = run(task, plan(recipe, seed), on)
+    state = run(task, plan(recipe, seed), fabric)
     task.learner.load_state_dict(state.best)
     network = task.network.eval()
     held_out = ways(given.validation, recipe.agreement, recipe.compositions, _VALIDATION)
@@ -243,15 +243,15 @@ def fit(
         network,
         seed,
         state.best_epoch,
-        judge(network)[SELECTS],
+        judge(network)[SELECTION_SCORE],
         calibration,
         scores,
         [weighted_f1(figures) for figures in (before, *state.history)],
     )
 
 
-def _trained(task: ConversationTask, how: Plan, on: Fabric, report: Report) -> State:
-    return train(task, how, on, watch=_Reported(how.seed, report))
+def _trained(task: ConversationTask, how: Plan, fabric: Fabric, report: Report) -> State:
+    return train(task, how, fabric, watch=_Reported(how.seed, report))
 
 
 class _Reported:
@@ -264,5 +264,5 @@ class _Reported:
         self._report(done, total, self._line)
 
     def epoch(self, state: State) -> None:
-        reached = state.history[-1][SELECTS]
+        reached = state.history[-1][SELECTION_SCORE]
         self._line = f"seed {self._seed}, epoch {state.epoch}: validation {reached:.3f}"

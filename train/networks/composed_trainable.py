@@ -13,7 +13,7 @@ from gscon_live.common.files import write_whole
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.engine.trainer import SELECTS, Plan, State
+from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.composed_task import (
     FusionRecipe,
@@ -103,11 +103,13 @@ class ComposedTrainable(Trainable[FusionRecipe]):
                 def resumed(
                     task: ConversationTask,
                     plan: Plan,
-                    on: Fabric,
+                    fabric: Fabric,
                     training: TrainingFolder = training,
                 ) -> State:
                     title = f"seed {plan.seed}"
-                    return train_in(training, task, plan, on, display, title, figure=SELECTS)
+                    return train_in(
+                        training, task, plan, fabric, display, title, figure=SELECTION_SCORE
+                    )
 
                 trained.append(composed_task.fit(recipe, material, seed, display.report, resumed))
             save(trained, recipe, material, folder)

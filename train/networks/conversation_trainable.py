@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.networks import cards
 from gscon_live.train.networks.recipe import (
     CHANGES_NOTHING,
@@ -38,7 +38,7 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
         torch.set_num_threads(recipe.threads)
         run = Run(folder)
         run.refuse_other(recipe, CHANGES_NOTHING)
-        on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
+        fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
         with ExitStack() as stack:
             held = False
             for seed in seeds(recipe):
@@ -46,23 +46,25 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
                 if training.finished:
                     display.report(1, 1, f"seed {seed}: finished before")
                     continue
-                with on.rank_zero_first():
+                with fabric.rank_zero_first():
                     corpus = material(recipe, seed, display.report)
                 if recipe.distillation:
-                    corpus = softened(recipe, corpus, seed, on, display.report)
-                task = ConversationTask(recipe, corpus, seed, on)
+                    corpus = softened(recipe, corpus, seed, fabric, display.report)
+                task = ConversationTask(recipe, corpus, seed, fabric)
                 # Not before: what cannot be trained leaves no run behind.
-                if on.is_global_zero:
+                if fabric.is_global_zero:
                     run.begin(recipe)
                     if not held:
                         stack.enter_context(run.alone())
                     held = True
-                state = train_in(training, task, plan(recipe, seed), on, display, f"seed {seed}")
-                if on.is_global_zero:
+                state = train_in(
+                    training, task, plan(recipe, seed), fabric, display, f"seed {seed}"
+                )
+                if fabric.is_global_zero:
                     cards.save(task.network, state, recipe, corpus, seed, training.model)
                     training.finish()
-                on.barrier()
-        if on.is_global_zero:
+                fabric.barrier()
+        if fabric.is_global_zero:
             run.begin(recipe)
         return run.folder
 

@@ -222,14 +222,14 @@ def _best_on_test(weights: Mapping[int, Path]) -> BestOnTest | None:
 def _kept(folder: Path) -> dict[str, float]:
     """The figures of the epoch whose weights were kept; none where there is no history."""
     # Needs the extra `train`, as above.
-    from gscon_live.train.engine.trainer import SELECTS
+    from gscon_live.train.engine.trainer import SELECTION_SCORE
 
     epochs = _epochs(folder)
     numbers = [
         {name: one for name, one in epoch.items() if isinstance(one, float | int)}
         for epoch in epochs
     ]
-    return max(numbers, key=lambda one: one.get(SELECTS, 0.0), default={})
+    return max(numbers, key=lambda one: one.get(SELECTION_SCORE, 0.0), default={})
 
 
 def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:

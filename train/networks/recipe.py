@@ -187,12 +187,12 @@ def balanced(recipe: R, modalities: int) -> R:
     old = {name: getattr(recipe, name) for name in old_settings.NAMES}
     chosen = old_settings.translated(old, recipe.plugins, published)
     chosen = published if chosen is None else chosen
-    training = balance.Training(modalities, recipe.devices, recipe.epochs, recipe.scaled)
+    training = balance.TrainingSetup(modalities, recipe.devices, recipe.epochs, recipe.scaled)
     balance.check(chosen, training)
     return msgspec.structs.replace(
         recipe,
         options=chosen_options,
-        plugins=balance.settled(chosen),
+        plugins=balance.with_defaults(chosen),
         **dict.fromkeys(old_settings.NAMES),
     )
 

@@ -39,7 +39,7 @@ PARTS = 4
 
 
 def softened(
-    recipe: ConversationRecipe, corpus: FeaturedCorpus, seed: int, on: Fabric, report: Report
+    recipe: ConversationRecipe, corpus: FeaturedCorpus, seed: int, fabric: Fabric, report: Report
 ) -> FeaturedCorpus:
     """A corpus whose training dialogues have soft labels: `distillation` of what networks say that
     were trained without them, the rest the label.
@@ -52,13 +52,13 @@ def softened(
         recipe: `resolved`.
         corpus: its features, which these networks need not read.
         seed: of the training; as for text encoders, those of these networks are 1 to `text_seeds`.
-        on: the devices.
+        fabric: the devices.
         report: told (done, in all, what).
 
     Raises:
         InputError: there is a single training dialogue.
     """
-    answers = _left_out(recipe, text_seed(recipe, seed), on, report)
+    answers = _left_out(recipe, text_seed(recipe, seed), fabric, report)
     width = len(corpus.labels)
     mixed = [
         replace(dialogue, soft=_mix(one_hot(dialogue.labels, width), said, recipe.distillation))
@@ -73,11 +73,13 @@ def _mix(labels: Tensor, said: Tensor, share: float) -> Tensor:
     return torch.lerp(labels, said, share) * labels.any(1, keepdim=True)
 
 
-def _left_out(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report) -> list[Tensor]:
+def _left_out(
+    recipe: ConversationRecipe, seed: int, fabric: Fabric, report: Report
+) -> list[Tensor]:
     """The probabilities [N, C] that networks give for each training dialogue which were trained
     without it."""
     teacher = _network(recipe)
-    with on.rank_zero_first():
+    with fabric.rank_zero_first():
         read = material(teacher, seed, report)
     count = len(read.splits["train"])
     if count < 2:
@@ -91,7 +93,7 @@ def _left_out(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report)
     for number, part in enumerate(parts):
         report(number, len(parts), f"soft labels, seed {seed}, part {number + 1} of {len(parts)}")
         path = kept / f"{read.name}-{seed}-{number}-{key}.safetensors"
-        answers += _answered(teacher, read, part.tolist(), seed, on, path)
+        answers += _answered(teacher, read, part.tolist(), seed, fabric, path)
     return answers
 
 
@@ -119,7 +121,7 @@ def _answered(
     corpus: FeaturedCorpus,
     part: Sequence[int],
     seed: int,
-    on: Fabric,
+    fabric: Fabric,
     path: Path,
 ) -> list[Tensor]:
     """The probabilities [N, C] of each training dialogue of a part, by a network that was trained
@@ -128,20 +130,20 @@ def _answered(
     asked = [every[place] for place in part]
     with ExitStack() as stack:
         # Of several trainings that need the same answers, the first makes them.
-        if on.is_global_zero:
+        if fabric.is_global_zero:
             stack.enter_context(FileLock(path.with_suffix(".lock")))
-        if not on.broadcast(path.is_file()):
+        if not fabric.broadcast(path.is_file()):
             rest = tuple(other for place, other in enumerate(every) if place not in {*part})
             split = {**corpus.splits, "train": rest}
-            task = ConversationTask(teacher, replace(corpus, splits=split), seed, on)
-            state = train(task, plan(teacher, seed), on)
+            task = ConversationTask(teacher, replace(corpus, splits=split), seed, fabric)
+            state = train(task, plan(teacher, seed), fabric)
             task.learner.load_state_dict(state.best)
-            if on.is_global_zero:
+            if fabric.is_global_zero:
                 logits = map(torch.from_numpy, predict(task.network, asked).final)
                 answers = {str(place): rows.softmax(-1) for place, rows in enumerate(logits)}
                 with replacing(path) as unfinished:
                     save_file(answers, unfinished)
-    on.barrier()
+    fabric.barrier()
     with cache.reading(path):
         answers = load_file(path)
     return [answers[str(place)] for place in range(len(asked))]

@@ -15,7 +15,14 @@ from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.data.batching import Batch, Source, shuffled, source
 from gscon_live.train.data.composed import with_absences
 from gscon_live.train.engine.gradient_scaling import Scaling
-from gscon_live.train.engine.losses import Mass, Targets, Terms, Weighting, mass, network_losses
+from gscon_live.train.engine.losses import (
+    StepTotals,
+    Targets,
+    Terms,
+    Weighting,
+    network_losses,
+    step_totals,
+)
 from gscon_live.train.engine.trainer import Task
 from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe
 from gscon_live.train.scoring.epoch_scores import EpochScores, WeightedF1
@@ -27,7 +34,7 @@ class Part:
 
     batch: Batch
     targets: Targets
-    step: Mass
+    step: StepTotals
 
 
 class ConversationTask(Task[Part]):
@@ -37,7 +44,7 @@ class ConversationTask(Task[Part]):
         recipe: is resolved.
         corpus: its training dialogues may be others in each epoch.
         seed: the network's first weights follow from it.
-        on: the devices.
+        fabric: the devices.
         judge: scores the network after each epoch; None: by weighted F1, and where modalities come
             alone in training, by that of each alone, too.
 
@@ -50,13 +57,13 @@ class ConversationTask(Task[Part]):
         recipe: NetworkRecipe,
         corpus: FeaturedCorpus,
         seed: int,
-        on: Fabric,
+        fabric: Fabric,
         judge: EpochScores | None = None,
     ) -> None:
-        self._recipe, self._corpus, self._on = recipe, corpus, on
+        self._recipe, self._corpus, self._fabric = recipe, corpus, fabric
         chosen = recipe.plugins or {}
-        training = balance.Training(
-            len(corpus.modalities), on.world_size, recipe.epochs, recipe.scaled
+        training = balance.TrainingSetup(
+            len(corpus.modalities), fabric.world_size, recipe.epochs, recipe.scaled
         )
         balance.check(chosen, training)
         torch.manual_seed(seed)
@@ -72,7 +79,7 @@ class ConversationTask(Task[Part]):
         #: Optimiser steps in an epoch.
         self.steps = -(-len(self._source.lengths) // self._size)
         weights = class_weights(corpus, recipe.balance)
-        self._weighting = Weighting(recipe.label_smoothing, on.to_device(weights))
+        self._weighting = Weighting(recipe.label_smoothing, fabric.to_device(weights))
         self._judge = judge or self._weighted_f1()
 
     def _weighted_f1(self) -> WeightedF1:
@@ -80,7 +87,7 @@ class ConversationTask(Task[Part]):
         if isinstance(recipe, ConversationRecipe) and recipe.log_test:
             splits.append("test")
         architecture = self.network.architecture
-        return WeightedF1(self._corpus, architecture, self._on, splits, alone=self._alone > 0)
+        return WeightedF1(self._corpus, architecture, self._fabric, splits, alone=self._alone > 0)
 
     @property
     def _alone(self) -> float:
@@ -112,16 +119,16 @@ class ConversationTask(Task[Part]):
             whole = whole.and_alone(self._alone, random)
         batches = whole.split(parts)
         targets = [batch.targets for batch in batches]
-        step = mass(targets, self._weighting)
+        step = step_totals(targets, self._weighting)
         return [Part(batch, mine, step) for batch, mine in zip(batches, targets, strict=True)]
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
         """The objective of a part, as its share of the step."""
-        here = self._on.to_device
-        conversations = part.batch.conversations.each(here)
-        with self._on.autocast():
+        here = self._fabric.to_device
+        conversations = part.batch.conversations.map_tensors(here)
+        with self._fabric.autocast():
             answers = self.network(conversations, part.batch.last)
-        targets = part.targets.each(here)
+        targets = part.targets.map_tensors(here)
         losses = network_losses(
             self.network.modalities, answers, targets, self._weighting, part.step
         )

@@ -14,7 +14,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train import evaluate, save_weights
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import State, train
 from gscon_live.train.networks import composed_task, composed_trainable
 from gscon_live.train.networks.composed_task import FusionResult
@@ -184,7 +184,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights() -> None:
     short = msgspec.structs.replace(
         RECIPE, epochs=2, compositions=1, average=0.9, precision="bf16-mixed"
     )
-    given, on = material(), fabric("cpu", precision=short.precision)
+    given, on = material(), launch_fabric("cpu", precision=short.precision)
 
     class Stop:
         state: State

@@ -16,7 +16,7 @@ from gscon_live.train import fit
 from gscon_live.train.balance.old_settings import modern
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.networks.recipe import (
     ConversationRecipe,
     architecture,
@@ -163,9 +163,9 @@ def test_what_a_recipe_does_not_say_of_options_and_plugins_is_in_it_when_it_is_r
 def test_consistency_losses_of_one_modality_are_refused() -> None:
     alone = corpus(modalities=("text",))
     with pytest.raises(InputError, match=r"ssc, gdc.*there is one.*plugins=\{\}"):
-        ConversationTask(resolved(RECIPE), alone, 1, fabric("cpu"))
+        ConversationTask(resolved(RECIPE), alone, 1, launch_fabric("cpu"))
     without = msgspec.structs.replace(RECIPE, plugins={})
-    ConversationTask(resolved(without), alone, 1, fabric("cpu"))
+    ConversationTask(resolved(without), alone, 1, launch_fabric("cpu"))
 
 
 @pytest.mark.parametrize(

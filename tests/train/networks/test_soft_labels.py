@@ -10,7 +10,7 @@ from made_corpus import corpus
 from gscon_live.common.errors import InputError
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks import soft_labels
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
@@ -23,7 +23,7 @@ RECIPE = resolved(
         absence=Absence(0, 0, 0),
     )
 )  # fmt: skip
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 CORPUS = corpus()
 
 

@@ -8,12 +8,12 @@ from made_corpus import corpus
 
 from gscon_live.model.labels import MODALITIES
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask, Part
 
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 
 
 def recipe(**values: object) -> ConversationRecipe:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.face.training import FaceResult, FaceTask, train_face
-from gscon_live.train.engine.devices import fabric, threads
+from gscon_live.train.engine.devices import launch_fabric, threads
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.run_folder import Run, TrainingFolder
 from gscon_live.train.save_weights import save_encoder
@@ -26,8 +26,8 @@ class FaceTrainable(Trainable[FaceRecipe]):
             display.report(1, 1, "face encoder: finished before")
             return weights
         with threads(recipe.threads):
-            on = fabric(recipe.accelerator, precision=recipe.precision)
-            task = FaceTask(recipe, on)
+            fabric = launch_fabric(recipe.accelerator, precision=recipe.precision)
+            task = FaceTask(recipe, fabric)
             # After reading the faces, so that a missing corpus leaves no run behind.
             run.begin(recipe)
             with run.alone():

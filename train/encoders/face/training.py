@@ -14,7 +14,7 @@ from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
 from gscon_live.train.engine.losses import Terms
-from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
+from gscon_live.train.engine.trainer import SELECTION_SCORE, ParameterGroup, Plan, Task
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import TrainingFolder
@@ -34,8 +34,8 @@ class FaceResult:
 class FaceTask(Task[Part]):
     """The face encoder in training. Raises `InputError` where the corpus is missing."""
 
-    def __init__(self, recipe: FaceRecipe, on: Fabric) -> None:
-        self.recipe, self.on = recipe, on
+    def __init__(self, recipe: FaceRecipe, fabric: Fabric) -> None:
+        self.recipe, self.fabric = recipe, fabric
         train, self.validation = fer2013.load("train"), fer2013.load("validation")
         torch.manual_seed(recipe.seed)
         self.net = FaceNet(recipe.dropout)
@@ -43,24 +43,24 @@ class FaceTask(Task[Part]):
         self.learner = self.net
         draw = torch.Generator().manual_seed(recipe.seed)
         rows = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
-        self._pixels = on.to_device(torch.from_numpy(train.pixels)[rows])
-        self._labels = on.to_device(torch.from_numpy(train.labels)[rows])
+        self._pixels = fabric.to_device(torch.from_numpy(train.pixels)[rows])
+        self._labels = fabric.to_device(torch.from_numpy(train.labels)[rows])
         self.steps = -(-len(rows) // recipe.batch)
 
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
-        order = self.on.to_device(torch.randperm(len(self._labels), generator=random))
+        order = self.fabric.to_device(torch.randperm(len(self._labels), generator=random))
         for rows in torch.split(order, self.recipe.batch):
             yield split(rows, parts)
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
         faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
-        with self.on.autocast():
+        with self.fabric.autocast():
             _, logits = self.net(faces)
         return cross_entropy(logits, self._labels[part.rows], self.recipe.label_smoothing, part)
 
     def scores(self) -> dict[str, float]:
         accuracy = evaluate(self.net, self.validation).accuracy
-        return {"validation_accuracy": accuracy, SELECTS: accuracy}
+        return {"validation_accuracy": accuracy, SELECTION_SCORE: accuracy}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """No weight decay on biases and normalisations."""
@@ -88,7 +88,7 @@ def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> Fa
         average=recipe.average,
     )
     state = train_in(
-        training, task, plan, task.on, display, "face encoder", figure="validation_accuracy"
+        training, task, plan, task.fabric, display, "face encoder", figure="validation_accuracy"
     )
     net = task.net.cpu()
     test = fer2013.load("test")

@@ -21,7 +21,7 @@ from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
 from gscon_live.train.encoders.text.token_batching import cut, filled
 from gscon_live.train.engine.losses import Terms
-from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
+from gscon_live.train.engine.trainer import SELECTION_SCORE, ParameterGroup, Plan, Task
 from gscon_live.train.scoring.metrics import score
 
 
@@ -53,9 +53,9 @@ class TextTask(Task[Part]):
         corpora: Mapping[str, TextCorpus],
         start: Mapping[str, Tensor] | None,
         seed: int,
-        on: Fabric,
+        fabric: Fabric,
     ) -> None:
-        self._recipe, self._corpora, self._on = recipe, corpora, on
+        self._recipe, self._corpora, self._fabric = recipe, corpora, fabric
         torch.manual_seed(seed)
         self.encoder = fresh(recipe.context)
         if start is not None:
@@ -103,7 +103,7 @@ class TextTask(Task[Part]):
             ]
 
     def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
-        with self._on.autocast():
+        with self._fabric.autocast():
             logits, targets = self._answers(part.corpus, part.rows)
         smoothing = self._recipe.label_smoothing
         cross_entropy = functional.cross_entropy(
@@ -122,7 +122,7 @@ class TextTask(Task[Part]):
         }
         mean = sum(weighted_f1.values()) / max(1, len(weighted_f1))
         by_corpus = {f"validation_weighted_f1_{name}": value for name, value in weighted_f1.items()}
-        return {"validation_weighted_f1": mean, **by_corpus, SELECTS: mean}
+        return {"validation_weighted_f1": mean, **by_corpus, SELECTION_SCORE: mean}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """Frozen parameters are left out; vectors and biases of the encoder have no decay."""
@@ -140,11 +140,11 @@ class TextTask(Task[Part]):
 
     def _answers(self, corpus: str, rows: Sequence[TokenDialogue]) -> tuple[Tensor, Tensor]:
         """Logits and targets [n, classes] of all labelled utterances."""
-        tokens = self._on.to_device(pack([(row.ids, row.speakers) for row in rows]))
+        tokens = self._fabric.to_device(pack([(row.ids, row.speakers) for row in rows]))
         sound = pad_sequence([row.sound for row in rows], batch_first=True)
-        padded = self._network(corpus, tokens, self._on.to_device(sound))
+        padded = self._network(corpus, tokens, self._fabric.to_device(sound))
         logits = torch.cat([padded[place, : len(row.ids)] for place, row in enumerate(rows)])
-        targets = self._on.to_device(torch.cat([row.targets for row in rows]))
+        targets = self._fabric.to_device(torch.cat([row.targets for row in rows]))
         marked = targets.sum(1) > 0
         return logits[marked], targets[marked]
 

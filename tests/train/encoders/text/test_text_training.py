@@ -25,7 +25,7 @@ from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, transcript
 from gscon_live.train.encoders.text.training import TextResult
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.progress import Reporting
 from gscon_live.train.runs.run_folder import TrainingFolder
 
@@ -115,7 +115,7 @@ def _recognised() -> list[list[TokenDialogue]]:
 
 def test_every_epoch_reads_all_of_its_words_and_says_how_many_steps_it_has() -> None:
     corpora = {"made": dataclasses.replace(made_up()["made"], recognised=_recognised())}
-    task = TextTask(QUICK, corpora, None, 1, fabric("cpu"))
+    task = TextTask(QUICK, corpora, None, 1, launch_fabric("cpu"))
     orders = []
     for epoch, expected in enumerate(_recognised()):
         random = torch.Generator().manual_seed(epoch)
@@ -140,7 +140,7 @@ def test_every_epoch_reads_all_of_its_words_and_says_how_many_steps_it_has() -> 
 
 def test_a_step_in_parts_has_the_loss_of_the_whole_step() -> None:
     recipe = msgspec.structs.replace(QUICK, dropout=0.0, batch=200)
-    task = TextTask(recipe, made_up(), None, 1, fabric("cpu"))
+    task = TextTask(recipe, made_up(), None, 1, launch_fabric("cpu"))
     task.learner.eval()
     random = torch.Generator().manual_seed(1)
     task.begin(0, random)
