@@ -21,23 +21,23 @@ Id = str | int
 
 _TEXTS = ("text", "text 2", "text 3", "text 4")
 _HEAD = ("ids", "speakers", "labels")
-_BOTH = ("train", "test")
+_TRAIN_TEST = ("train", "test")
 #: The entries of a file, by corpus and number of entries; "" is not read.
 LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
     "iemocap": {
         # DialogueRNN, MMGCN, MM-DFN.
-        9: (*_HEAD, "text", "audio", "visual", "sentences", *_BOTH),
+        9: (*_HEAD, "text", "audio", "visual", "sentences", *_TRAIN_TEST),
         # COSMIC: four layers of RoBERTa, no sound or face.
-        10: ("speakers", "labels", *_TEXTS, "sentences", *_BOTH, "validation"),
+        10: ("speakers", "labels", *_TEXTS, "sentences", *_TRAIN_TEST, "validation"),
         # SDT.
-        12: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_BOTH),
+        12: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_TRAIN_TEST),
     },
     "meld": {
-        9: (*_HEAD, "text", "audio", "sentences", *_BOTH, ""),
-        10: (*_HEAD, "text", "audio", "visual", "sentences", *_BOTH, ""),
-        11: ("speakers", "labels", "", *_TEXTS, "sentences", *_BOTH, "validation"),
-        13: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_BOTH, ""),
-        14: (*_HEAD, "", *_TEXTS, "audio", "visual", "sentences", *_BOTH, ""),
+        9: (*_HEAD, "text", "audio", "sentences", *_TRAIN_TEST, ""),
+        10: (*_HEAD, "text", "audio", "visual", "sentences", *_TRAIN_TEST, ""),
+        11: ("speakers", "labels", "", *_TEXTS, "sentences", *_TRAIN_TEST, "validation"),
+        13: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_TRAIN_TEST, ""),
+        14: (*_HEAD, "", *_TEXTS, "audio", "visual", "sentences", *_TRAIN_TEST, ""),
     },
 }
 

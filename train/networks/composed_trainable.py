@@ -94,7 +94,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
             display.report(1, 1, f"{recipe.name}: finished before")
             return weights
         material = composed_task.material(recipe, display.report)
-        # Not before: where a corpus is not there, no run is left behind.
+        # After reading the corpora, so that a missing corpus leaves no run behind.
         run.begin(recipe)
         with run.alone():
             trained = []
@@ -119,22 +119,22 @@ class ComposedTrainable(Trainable[FusionRecipe]):
 
 
 def save(
-    trained: Sequence[FusionResult], recipe: FusionRecipe, given: Material, folder: Path
+    trained: Sequence[FusionResult], recipe: FusionRecipe, material: Material, folder: Path
 ) -> Path:
-    """Writes all trainings into a run's folder, the best on validation as the run's checkpoint; and
-    how their weighted F1 on validation went, by seed, in `history.json`."""
+    """Writes the checkpoints of all trainings into a run's folder, that of the best on validation
+    as the run's own, and their weighted F1 on validation by epoch and seed as `history.json`."""
     best = max(trained, key=lambda result: result.selection)
     for result in trained if len(trained) > 1 else ():
         stem = folder / f"seed-{result.seed}" / recipe.name
-        _save(stem, result, [result], recipe, given)
+        _save(stem, result, [result], recipe, material)
     history = {str(result.seed): result.history for result in trained}
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "history.json", msgspec.json.encode(history) + b"\n")
-    return _save(folder / recipe.name, best, trained, recipe, given)
+    return _save(folder / recipe.name, best, trained, recipe, material)
 
 
 def over_seeds(trained: Sequence[FusionResult]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean and standard deviation over the trainings of every figure on test, by subset."""
+    """Mean and standard deviation, over the trainings, of every metric on test, by subset."""
     figures = ("weighted_f1", "accuracy", "macro_f1", "balanced_accuracy", "ece")
     table: dict[str, dict[str, dict[str, float]]] = {}
     for subset in trained[0].scores["test"]:
@@ -153,7 +153,7 @@ def _save(
     best: FusionResult,
     trained: Sequence[FusionResult],
     recipe: FusionRecipe,
-    given: Material,
+    material: Material,
 ) -> Path:
     scores: dict[str, Any] = dict(msgspec.to_builtins(best.scores["test"]))
     scores["validation"] = msgspec.to_builtins(best.scores["validation"])
@@ -163,8 +163,8 @@ def _save(
         name=recipe.name,
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
         emotions=list(EMOTIONS),
-        encoders=given.encoders,
-        architecture=architecture(recipe, given.dims),
+        encoders=material.encoders,
+        architecture=architecture(recipe, material.dims),
         temperature=best.calibration.overall,
         by_presence=best.calibration.by_presence,
         shifts=best.calibration.shifts,

@@ -8,13 +8,13 @@ import torch
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.networks import cards
 from gscon_live.train.networks.recipe import (
-    CHANGES_NOTHING,
+    NO_EFFECT_ON_A_SEED,
     ConversationRecipe,
     material,
     plan,
     resolved,
 )
-from gscon_live.train.networks.soft_labels import softened
+from gscon_live.train.networks.soft_labels import with_soft_labels
 from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.recipes import seeds
@@ -33,11 +33,11 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
         return resolved(recipe)
 
     def fit(self, recipe: ConversationRecipe, folder: Path, display: Display) -> Path:
-        """Trains all seeds that are not finished; gives the run's folder. Raises `InputError` also
-        where another process trains this run."""
+        """Trains all unfinished seeds; returns the run's folder. Raises `InputError` also where
+        another process trains this run."""
         torch.set_num_threads(recipe.threads)
         run = Run(folder)
-        run.refuse_other(recipe, CHANGES_NOTHING)
+        run.refuse_other(recipe, NO_EFFECT_ON_A_SEED)
         fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
         with ExitStack() as stack:
             held = False
@@ -49,9 +49,9 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
                 with fabric.rank_zero_first():
                     corpus = material(recipe, seed, display.report)
                 if recipe.distillation:
-                    corpus = softened(recipe, corpus, seed, fabric, display.report)
+                    corpus = with_soft_labels(recipe, corpus, seed, fabric, display.report)
                 task = ConversationTask(recipe, corpus, seed, fabric)
-                # Not before: what cannot be trained leaves no run behind.
+                # After the checks of the task, so that a wrong recipe leaves no run behind.
                 if fabric.is_global_zero:
                     run.begin(recipe)
                     if not held:
@@ -68,6 +68,6 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
             run.begin(recipe)
         return run.folder
 
-    def weights(self, made: Path) -> Path:
-        """Those of the seed that is best on validation."""
-        return Run(made).best()
+    def weights(self, result: Path) -> Path:
+        """The weights of the seed that is best on validation."""
+        return Run(result).best()

@@ -106,8 +106,10 @@ def evaluate(
         answers=Answers(
             labels,
             {
-                str(seed): [rows.tolist() for rows in one["test"]["as_trained"][everything].answers]
-                for seed, one in measured.items()
+                str(seed): [
+                    rows.tolist() for rows in measurements["test"]["as_trained"][everything].answers
+                ]
+                for seed, measurements in measured.items()
             },
         ),
         **provenance(),
@@ -143,13 +145,13 @@ def finished(folder: Path) -> dict[int, Path]:
     if not isinstance(first, int) or not isinstance(count, int) or count < 1:
         raise InputError(f"run {folder}: its recipe.json does not say which seeds; train it again")
     folders = {seed: Run(folder).seed(seed) for seed in range(first, first + count)}
-    missing = [str(seed) for seed, one in folders.items() if not one.finished]
+    missing = [str(seed) for seed, training in folders.items() if not training.finished]
     if missing:
         raise InputError(
             f"run {folder}: unfinished, no checkpoint of seed {', '.join(missing)}; "
             "finish it with gscon-live fit"
         )
-    return {seed: one.folder / "model.safetensors" for seed, one in folders.items()}
+    return {seed: training.folder / "model.safetensors" for seed, training in folders.items()}
 
 
 def writable(path: Path) -> None:
@@ -170,15 +172,15 @@ def _recipe(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}; train the run again") from error
 
 
-def _require(path: Path, found: Checkpoint, corpus: FeaturedCorpus) -> None:
+def _require(path: Path, loaded: Checkpoint, corpus: FeaturedCorpus) -> None:
     """Refuses features or labels other than those that a checkpoint was trained with."""
-    card = found.card
+    card = loaded.card
     if tuple(card.emotions) != corpus.labels:
         raise InputError(
             f"checkpoint {path}: made for the labels {', '.join(card.emotions)}; corpus "
             f"{corpus.name} has {', '.join(corpus.labels)}; train the run again"
         )
-    if found.model.modalities != corpus.modalities or card.dims != corpus.dims:
+    if loaded.model.modalities != corpus.modalities or card.dims != corpus.dims:
         raise InputError(
             f"checkpoint {path}: made for features of lengths {_lengths(card.dims)}; those of "
             f"corpus {corpus.name} are {_lengths(corpus.dims)}; train the run again"
@@ -199,7 +201,9 @@ def _figures(measured: Sequence[Measurements]) -> dict[str, dict[str, dict[str, 
     return {
         split: {
             context: {
-                subset: over_seeds([one[split][context][subset] for one in measured])
+                subset: over_seeds(
+                    [measurements[split][context][subset] for measurements in measured]
+                )
                 for subset in by_subset
             }
             for context, by_subset in by_context.items()
@@ -216,7 +220,7 @@ def _digests(weights: Mapping[int, Path]) -> dict[str, str]:
 
 def _best_on_test(weights: Mapping[int, Path]) -> BestOnTest | None:
     best = [_history(path.parent, "test_weighted_f1") for path in weights.values()]
-    return BestOnTest(figure([max(one) for one in best])) if all(best) else None
+    return BestOnTest(figure([max(epochs) for epochs in best])) if all(best) else None
 
 
 def _kept(folder: Path) -> dict[str, float]:
@@ -226,21 +230,21 @@ def _kept(folder: Path) -> dict[str, float]:
 
     epochs = _epochs(folder)
     numbers = [
-        {name: one for name, one in epoch.items() if isinstance(one, float | int)}
+        {name: value for name, value in epoch.items() if isinstance(value, float | int)}
         for epoch in epochs
     ]
-    return max(numbers, key=lambda one: one.get(SELECTION_SCORE, 0.0), default={})
+    return max(numbers, key=lambda epoch: epoch.get(SELECTION_SCORE, 0.0), default={})
 
 
 def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
     spent = [_history(path.parent, "seconds") for path in weights.values()]
-    return figure([sum(one) for one in spent]) if all(spent) else None
+    return figure([sum(epochs) for epochs in spent]) if all(spent) else None
 
 
 def _history(folder: Path, name: str) -> list[float]:
     """One figure of all epochs of a training; empty where it was not kept."""
     epochs = _epochs(folder)
-    return [float(one[name]) for one in epochs if isinstance(one.get(name), float | int)]
+    return [float(epoch[name]) for epoch in epochs if isinstance(epoch.get(name), float | int)]
 
 
 def _epochs(folder: Path) -> list[dict[str, Any]]:

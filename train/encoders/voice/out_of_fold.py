@@ -17,7 +17,7 @@ from gscon_live.train.progress import Report
 from gscon_live.train.recipes import as_written
 
 #: Number of folds of the training actors.
-PARTS = 4
+FOLDS = 4
 
 
 def recipe(name_or_path: str) -> VoiceRecipe:
@@ -30,8 +30,8 @@ def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncode
     Raises `InputError` where the voices are missing."""
     nets = VoiceNets(recipe, report)
     encoders: dict[str, AudioEncoder] = {}
-    for number, left_out in enumerate(parts()):
-        title = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
+    for number, left_out in enumerate(folds()):
+        title = f"voice encoder without fold {number + 1} of {FOLDS} of the training actors"
         path = nets.weights((*left_out, *voices.HELD_OUT), title)
         with cache.reading(path):
             encoder = AudioEncoder(load(path))
@@ -39,14 +39,14 @@ def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncode
     return encoders
 
 
-def parts() -> list[tuple[str, ...]]:
-    """The training actors in `PARTS` folds, balanced by corpus; pairs of a man and a woman of
+def folds() -> list[tuple[str, ...]]:
+    """The training actors in `FOLDS` folds, balanced by corpus; pairs of a man and a woman of
     RAVDESS stay together."""
     ravdess = [f"ravdess-{number:02}" for number in range(1, 25)]
     emodb = [f"emodb-{number:02}" for number in (3, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
-    parts: list[tuple[str, ...]] = [()] * PARTS
+    folds: list[tuple[str, ...]] = [()] * FOLDS
     for actors in (ravdess, emodb):
         training = np.array([actor for actor in actors if voices.split_of(actor) == "train"])
-        chunks = np.array_split(training, PARTS)
-        parts = [(*part, *map(str, more)) for part, more in zip(parts, chunks, strict=True)]
-    return parts
+        chunks = np.array_split(training, FOLDS)
+        folds = [(*fold, *map(str, chunk)) for fold, chunk in zip(folds, chunks, strict=True)]
+    return folds

@@ -56,9 +56,9 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_parts_are_the_training_actors() -> None:
-    parts = out_of_fold.parts()
+    parts = out_of_fold.folds()
     every = [actor for part in parts for actor in part]
-    assert len(parts) == out_of_fold.PARTS
+    assert len(parts) == out_of_fold.FOLDS
     assert len(every) == len(set(every)) == 22
     assert {voices.split_of(actor) for actor in every} == {"train"}
     for part in parts:
@@ -80,16 +80,16 @@ def test_no_actor_is_heard_by_a_network_that_learned_them(
 
     monkeypatch.setattr(voice_cache, "train_voice", watched)
     found = out_of_fold.audio_encoders(SMALL, quiet)
-    assert set(found) == {one for part in out_of_fold.parts() for one in part}
-    assert len({encoder.identity for encoder in found.values()}) == out_of_fold.PARTS
+    assert set(found) == {one for part in out_of_fold.folds() for one in part}
+    assert len({encoder.identity for encoder in found.values()}) == out_of_fold.FOLDS
     read = VoiceNets(SMALL, quiet).material
     sums = [int(one.sum() * 1e3) for one in read.spectrograms.power[0].double()]
-    for part, seen in zip(out_of_fold.parts(), learned, strict=True):
+    for part, seen in zip(out_of_fold.folds(), learned, strict=True):
         for clip, value in zip(read.clips, sums, strict=True):
             of_others = voices.split_of(clip.actor) == "train" and clip.actor not in part
             assert (value in seen) == of_others
     out_of_fold.audio_encoders(SMALL, quiet)
-    assert len(learned) == out_of_fold.PARTS
+    assert len(learned) == out_of_fold.FOLDS
 
 
 def test_a_bank_takes_each_actor_from_the_encoder_that_is_given_for_them(corpora: Path) -> None:
