@@ -7,7 +7,7 @@ from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.data.composed import Agreement, ComposedSplit
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
-from gscon_live.train.networks.composed_task import FusionRecipe, Material, resolved
+from gscon_live.train.networks.composed_task import ComposedMaterial, FusionRecipe, resolved
 
 DIMS = {"text": 9, "audio": 8, "visual": 7}
 RECIPE = resolved(FusionRecipe(
@@ -57,9 +57,9 @@ def split(count: int, seed: int) -> ComposedSplit:
     )
 
 
-def material() -> Material:
+def material() -> ComposedMaterial:
     test = split(20, 3)
-    return Material(
+    return ComposedMaterial(
         split(80, 1),
         split(20, 2),
         test,

@@ -17,7 +17,7 @@ from gscon_live.common.files import replacing
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
-from gscon_live.train.corpora import corpus, fer2013, voices
+from gscon_live.train.corpora import corpus_file, fer2013, ravdess_emodb
 from gscon_live.train.data import cache
 from gscon_live.train.progress import Report
 
@@ -65,13 +65,13 @@ def voice_bank(
     def make() -> dict[str, NDArray[np.generic]]:
         random = np.random.default_rng(7)
         rows, emotions, actors = [], [], []
-        for index, (clip, sound) in enumerate(voices.load()):
+        for index, (clip, sound) in enumerate(ravdess_emodb.load()):
             versions = [sound, *(_disturbed(sound, random) for _ in range(VARIANTS - 1))]
             without_actor = without.get(clip.actor, encoder)
             rows.append(np.stack([without_actor.encode(version) for version in versions]))
             emotions.append(clip.emotion)
             actors.append(clip.actor)
-            report(index + 1, voices.COUNT, "voices")
+            report(index + 1, ravdess_emodb.COUNT, "voices")
         return {
             "vectors": np.stack(rows),
             "emotions": np.asarray(emotions, np.int64),
@@ -81,7 +81,9 @@ def voice_bank(
     others = [f"{actor} {without[actor].identity}" for actor in sorted(without)]
     key = "\n".join([encoder.identity, *others, str(VARIANTS), *voice_sources()])
     features = cached("voices", key, make)
-    in_split = np.asarray([voices.split_of(str(actor)) == split for actor in features["owners"]])
+    in_split = np.asarray(
+        [ravdess_emodb.split_of(str(actor)) == split for actor in features["owners"]]
+    )
     return Bank(
         np.asarray(features["vectors"][in_split], np.float32),
         np.asarray(features["emotions"][in_split], np.int64),
@@ -110,7 +112,7 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         return {"vectors": np.stack(rows), "emotions": faces.labels}
 
     official = "test" if split == "test" else "validation"
-    source = _fingerprint(corpus("face/fer2013.zip"))
+    source = _fingerprint(corpus_file("face/fer2013.zip"))
     key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
     features = cached("faces", key, make)
     in_split = np.ones(len(features["emotions"]), bool)
@@ -167,7 +169,9 @@ def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArr
 def voice_sources() -> list[str]:
     """The identities of the voice corpora, for cache keys. Raises `InputError` where they are
     missing."""
-    return [_fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
+    return [
+        _fingerprint(corpus_file(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")
+    ]
 
 
 def _fingerprint(path: Path) -> str:

@@ -15,7 +15,7 @@ from gscon_live.model.encoders.speaker.speaker_clustering import DIRECTIONS, Spe
 from gscon_live.model.encoders.voice.spectrogram import sound
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.train.corpora import librispeech, voices
+from gscon_live.train.corpora import librispeech, ravdess_emodb
 from gscon_live.train.progress import Display, Report
 from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.trainables import Trainable
@@ -175,8 +175,8 @@ def _some(
 
 
 def _acted(report: Report) -> Utterances:
-    recordings = ((clip.actor, sound) for clip, sound in voices.load())
-    return _spoken(recordings, voices.COUNT, "voices of actors", report)
+    recordings = ((clip.actor, sound) for clip, sound in ravdess_emodb.load())
+    return _spoken(recordings, ravdess_emodb.COUNT, "voices of actors", report)
 
 
 def _read(report: Report) -> Utterances:

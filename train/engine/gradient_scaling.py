@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-#: What is scaled: the gradients, before clipping; or the update of the parameters in a step, weight
-#: decay included.
+#: Whether factors scale the gradients, before clipping, or the parameters' update in a step, with
+#: weight decay.
 Scaled = Literal["gradient", "update"]
 
 

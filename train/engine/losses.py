@@ -99,7 +99,7 @@ class Terms:
 
 
 def step_totals(targets: Sequence[Targets], weighting: Weighting) -> StepTotals:
-    """The denominators of a step of these batches."""
+    """The denominators of a step with these batches."""
     present = torch.cat([batch.present for batch in targets]).cpu()
     weight = torch.ones(len(present))
     if weighting.classes is not None:

@@ -33,7 +33,7 @@ Keep = Literal["best", "last"]
 #: loss needs them anyway.
 _COSINE_EVERY = 8
 
-#: The figure of an epoch that selects: higher is better. Where the last epoch is kept, its number.
+#: Key of the score that selects the epoch; higher is better. With `keep=last`: the epoch's number.
 SELECTION_SCORE = "selection"
 
 
@@ -45,11 +45,11 @@ class Plan:
     seed: int
     #: Passes over the training data.
     epochs: int
-    #: Peak learning rate of the parameters without one of their own (`Task.groups`).
+    #: Peak learning rate; `Task.groups` may set others.
     learning_rate: float
-    #: Weight decay of the same parameters.
+    #: Weight decay; `Task.groups` may set others.
     weight_decay: float
-    #: The share of all steps in which the rate rises, see `train.engine.schedule`.
+    #: Share of all steps with a rising learning rate, see `train.engine.schedule`.
     warm_up: float = 0.15
     #: Shape of the schedule.
     anneal: Anneal = "cosine"
@@ -67,7 +67,7 @@ class Plan:
     average: float = 0.0
     #: The epoch whose weights are kept: the best by score, or the last.
     keep: Keep = "best"
-    #: What a step's factors scale, see `train.engine.gradient_scaling`.
+    #: Whether gradients or updates are scaled, see `train.engine.gradient_scaling`.
     scaled: Scaled = "gradient"
 
 
@@ -119,7 +119,7 @@ class Task(ABC, Generic[P]):
         """Prepares an epoch; returns the number of its steps, at least 1.
 
         Args:
-            epoch: its number, from 0.
+            epoch: the number of the epoch, from 0.
             random: the generator of the epoch's batches; `epoch` gets the same one.
         """
         return self.steps

@@ -19,8 +19,8 @@ from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.data.composed import Agreement, ComposedCorpus, ComposedSplit
 from gscon_live.train.data.feature_banks import face_bank, voice_bank
-from gscon_live.train.encoders.text import text_cache as encoders
-from gscon_live.train.encoders.text.text_features import Reader
+from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.text_features import MeldTextFeatures
 from gscon_live.train.encoders.voice import out_of_fold
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State, train
@@ -106,7 +106,7 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Material:
+class ComposedMaterial:
     """The parts of the three splits; the text features [n, dim] of simulated recognition on test,
     by word error rate; and the encoders' identities and feature lengths, by modality."""
 
@@ -137,10 +137,10 @@ class FusionResult:
 Trained = Callable[[ConversationTask, Plan, Fabric], State]
 
 
-def material(recipe: FusionRecipe, report: Report) -> Material:
+def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     """Reads the corpora and encodes them, or takes the features from the cache."""
     audio, face = AudioEncoder(), FaceEncoder()
-    reader = Reader(encoders.recipe(recipe.text), report)
+    reader = MeldTextFeatures(text_cache.recipe(recipe.text), report)
     unheard = out_of_fold.audio_encoders(out_of_fold.recipe(recipe.voice), report)
     meld, splits, dialogues = load_table("meld"), {}, []
     for split in ("train", "validation", "test"):
@@ -156,7 +156,7 @@ def material(recipe: FusionRecipe, report: Report) -> Material:
     text = reader.encoder
     identities = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
     dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
-    return Material(
+    return ComposedMaterial(
         splits["train"], splits["validation"], splits["test"], recognised, identities, dims
     )
 
@@ -179,7 +179,7 @@ def architecture(recipe: FusionRecipe, dims: dict[str, int]) -> Architecture:
     return recipe.architecture(dims, len(EMOTIONS))
 
 
-def corpus(recipe: FusionRecipe, material: Material) -> ComposedCorpus:
+def corpus(recipe: FusionRecipe, material: ComposedMaterial) -> ComposedCorpus:
     """The composed corpus of a recipe. Validation and test have one composition each; training is
     composed anew in each epoch."""
     splits = {
@@ -196,7 +196,7 @@ def corpus(recipe: FusionRecipe, material: Material) -> ComposedCorpus:
 
 def fit(
     recipe: FusionRecipe,
-    material: Material,
+    material: ComposedMaterial,
     seed: int,
     report: Report,
     trained: Trained | None = None,

@@ -16,9 +16,9 @@ from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.composed_task import (
+    ComposedMaterial,
     FusionRecipe,
     FusionResult,
-    Material,
     architecture,
 )
 from gscon_live.train.networks.task import ConversationTask
@@ -119,7 +119,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
 
 
 def save(
-    trained: Sequence[FusionResult], recipe: FusionRecipe, material: Material, folder: Path
+    trained: Sequence[FusionResult], recipe: FusionRecipe, material: ComposedMaterial, folder: Path
 ) -> Path:
     """Writes the checkpoints of all trainings into a run's folder, that of the best on validation
     as the run's own, and their weighted F1 on validation by epoch and seed as `history.json`."""
@@ -153,7 +153,7 @@ def _save(
     best: FusionResult,
     trained: Sequence[FusionResult],
     recipe: FusionRecipe,
-    material: Material,
+    material: ComposedMaterial,
 ) -> Path:
     scores: dict[str, Any] = dict(msgspec.to_builtins(best.scores["test"]))
     scores["validation"] = msgspec.to_builtins(best.scores["validation"])

@@ -10,7 +10,7 @@ from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Mode, options
 from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
-from gscon_live.train.corpora import pickles
+from gscon_live.train.corpora import feature_pickles
 from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.encoders.text import corpus_features
@@ -126,7 +126,7 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     text: str = "frozen"
     #: Number of text encoders, with the seeds from 1, that trainings take in turn.
     text_seeds: Positive = 5
-    #: A file of published features to train on instead, see `train.corpora.pickles`.
+    #: A file of published features to train on instead, see `train.corpora.feature_pickles`.
     features: str | None = None
     #: Whether a direct head reads the text encoder's vectors; None: where there is an encoder.
     direct: bool | None = None
@@ -238,7 +238,7 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
         InputError: the corpus is missing, or `check` refuses it.
     """
     if recipe.features is not None:
-        corpus = pickles.load(Path(recipe.features), recipe.corpus)
+        corpus = feature_pickles.load(Path(recipe.features), recipe.corpus)
     else:
         encoder_seed = text_seed(recipe, seed)
         corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)

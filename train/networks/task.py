@@ -29,7 +29,7 @@ from gscon_live.train.scoring.epoch_scores import EpochScores, WeightedF1
 
 
 @dataclass(frozen=True)
-class Part:
+class ConversationPart:
     """A part of a step: conversations, their labelled utterances, and the totals of the step."""
 
     batch: Batch
@@ -37,7 +37,7 @@ class Part:
     step: StepTotals
 
 
-class ConversationTask(Task[Part]):
+class ConversationTask(Task[ConversationPart]):
     """A network in training on a corpus; see `train.engine.trainer.Task`.
 
     Args:
@@ -101,7 +101,7 @@ class ConversationTask(Task[Part]):
     def _batch_size(self) -> int:
         return self._recipe.batch or 1
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[list[Part]]:
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[list[ConversationPart]]:
         """The steps of an epoch, each in at most `parts` parts."""
         dialogues = self._corpus.epoch(random)
         if dialogues is not self._dialogues:
@@ -113,7 +113,7 @@ class ConversationTask(Task[Part]):
         a = self.network.architecture
         return source(dialogues, a.mode, a.context)
 
-    def _parts(self, batch: Batch, random: torch.Generator, parts: int) -> list[Part]:
+    def _parts(self, batch: Batch, random: torch.Generator, parts: int) -> list[ConversationPart]:
         """The parts of a step: the batch with absences, and some of its conversations again with a
         single modality, in at most `parts` parts."""
         absent = with_absences(batch.conversations, self._recipe.absence, random)
@@ -124,11 +124,11 @@ class ConversationTask(Task[Part]):
         targets = [part.targets for part in parts_of_batch]
         step = step_totals(targets, self._weighting)
         return [
-            Part(part, part_targets, step)
+            ConversationPart(part, part_targets, step)
             for part, part_targets in zip(parts_of_batch, targets, strict=True)
         ]
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+    def loss(self, part: ConversationPart, random: torch.Generator, measure: bool) -> Terms:
         """The objective of a part, as its share of the step."""
         to_device = self._fabric.to_device
         conversations = part.batch.conversations.map_tensors(to_device)

@@ -13,7 +13,7 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser
-from gscon_live.train.corpora import data_folder, fer2013, voices
+from gscon_live.train.corpora import data_folder, fer2013, ravdess_emodb
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.encoders.face.training import evaluate
 from gscon_live.train.scoring.metrics import score
@@ -63,7 +63,7 @@ def test_voices_and_faces_of_unknown_people_move_the_answer_the_right_way() -> N
     recogniser = EmotionRecogniser(live)
     by_voice: dict[bool, list[float]] = {True: [], False: []}
     anger = EMOTIONS.index("anger")
-    for clip, sound in voices.load():
+    for clip, sound in ravdess_emodb.load():
         if clip.actor in ("ravdess-21", "ravdess-22") and clip.emotion in (0, anger):
             given = UtteranceFeatures(audio=audio.encode(sound))
             chance = recogniser.provisional(given, "S1").probabilities[anger]

@@ -12,7 +12,7 @@ from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import fer2013
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
-from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
+from gscon_live.train.encoders.labelled_rows import RowsPart, cross_entropy, split
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.trainer import SELECTION_SCORE, ParameterGroup, Plan, Task
 from gscon_live.train.progress import Display
@@ -31,7 +31,7 @@ class FaceResult:
     test: Scores
 
 
-class FaceTask(Task[Part]):
+class FaceTask(Task[RowsPart]):
     """The face encoder in training. Raises `InputError` where the corpus is missing."""
 
     def __init__(self, recipe: FaceRecipe, fabric: Fabric) -> None:
@@ -47,12 +47,12 @@ class FaceTask(Task[Part]):
         self._labels = fabric.to_device(torch.from_numpy(train.labels)[rows])
         self.steps = -(-len(rows) // recipe.batch)
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[RowsPart]]:
         order = self.fabric.to_device(torch.randperm(len(self._labels), generator=random))
         for rows in torch.split(order, self.recipe.batch):
             yield split(rows, parts)
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+    def loss(self, part: RowsPart, random: torch.Generator, measure: bool) -> Terms:
         faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
         with self.fabric.autocast():
             _, logits = self.net(faces)

@@ -19,14 +19,14 @@ from gscon_live.model.encoders.text.context_encoder import (
 )
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
-from gscon_live.train.encoders.text.token_batching import cut, filled
+from gscon_live.train.encoders.text.token_batching import random_stretches, token_batches
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.trainer import SELECTION_SCORE, ParameterGroup, Plan, Task
 from gscon_live.train.scoring.metrics import score
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """A part of a step: stretches of a corpus' dialogues, and the number of labels in the step."""
 
     corpus: str
@@ -34,15 +34,15 @@ class Part:
     step: int
 
 
-class TextTask(Task[Part]):
+class TextTask(Task[TextPart]):
     """A text encoder in training, with a head for each corpus.
 
     Args:
-        recipe: its settings.
-        corpora: by name.
+        recipe: the recipe of the encoder.
+        corpora: the training corpora by name.
         start: the encoder's initial weights; None: the sentence encoder's.
-        seed: of the initial weights of the heads.
-        on: the device.
+        seed: the seed of the heads' initial weights.
+        fabric: the device.
     """
 
     steps = 0  # drawn for each epoch anew, see `begin`
@@ -87,22 +87,22 @@ class TextTask(Task[Part]):
                     dialogue.sound[at],
                 )
                 for dialogue in corpus.read_in(epoch)
-                for at in cut([*map(len, dialogue.ids)], self._recipe.stretch, draw)
+                for at in random_stretches([*map(len, dialogue.ids)], self._recipe.stretch, draw)
             ]
-            batches = filled(pieces, _tokens, self._recipe.batch, draw)
+            batches = token_batches(pieces, _tokens, self._recipe.batch, draw)
             self._batches += [(name, batch) for batch in batches]
         draw.shuffle(self._batches)
         return len(self._batches)
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[TextPart]]:
         for name, rows in self._batches:
             labels = int(sum((row.targets.sum(1) > 0).sum() for row in rows))
             yield [
-                Part(name, rows[first::parts], max(1, labels))
+                TextPart(name, rows[first::parts], max(1, labels))
                 for first in range(min(parts, len(rows)))
             ]
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+    def loss(self, part: TextPart, random: torch.Generator, measure: bool) -> Terms:
         with self._fabric.autocast():
             logits, targets = self._answers(part.corpus, part.rows)
         smoothing = self._recipe.label_smoothing

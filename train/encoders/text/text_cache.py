@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.text.context_encoder import ContextTextModel, emotion_head, fresh
-from gscon_live.train.corpora import corpus as data
+from gscon_live.train.corpora import corpus_file
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
@@ -152,7 +152,7 @@ def key(settings: TextRecipe, seed: int) -> str:
         parts.append(key(recipe(settings.start), 1))
     files = {"goemotions": "text/goemotions_ekman.csv.gz"}
     for name in (*settings.corpora, *settings.apart):
-        path = data(files.get(name, f"erc/{name}.csv"))
+        path = corpus_file(files.get(name, f"erc/{name}.csv"))
         with path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -37,12 +37,12 @@ class Words:
         return cls([turn.text for turn in turns], speakers_by_appearance(names))
 
 
-class Reader:
-    """MELD's text features by the text encoder of the model that ships.
+class MeldTextFeatures:
+    """The text features of MELD by the text encoder that ships.
 
     Args:
-        recipe: the encoder's. Training dialogues are read out-of-fold, by encoders of the same
-            recipe trained without them; these are trained first where not in the cache.
+        recipe: the recipe of the encoder. Training dialogues are read out-of-fold, by encoders of
+            the same recipe trained without them; these are trained first where not in the cache.
         report: takes (done, total, what).
     """
 

@@ -40,10 +40,10 @@ def fit(
     give the same weights.
 
     Args:
-        recipe: its settings.
-        corpora: by name.
+        recipe: the recipe of the encoder.
+        corpora: the training corpora by name.
         start: the encoder's initial weights; None: the sentence encoder's.
-        seed: of all random numbers.
+        seed: the seed of all random numbers.
         training: the folder of the state.
         display: shows progress.
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import voices
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.encoders.voice.voice_conditions import conditions
@@ -47,9 +47,9 @@ def _measured(recipe: VoiceRecipe, nets: VoiceNets) -> VoiceResult:
     material = nets.material
     folds, by_gender, by_fold = _folds(recipe, nets)
     emotions = torch.tensor([clip.emotion for clip in material.clips])
-    splits = np.array([voices.split_of(clip.actor) for clip in material.clips])
+    splits = np.array([ravdess_emodb.split_of(clip.actor) for clip in material.clips])
     title = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
-    net = nets.net(voices.HELD_OUT, title)
+    net = nets.net(ravdess_emodb.HELD_OUT, title)
 
     def scored(split: str) -> Scores:
         held_out = torch.from_numpy(splits == split)
@@ -77,16 +77,16 @@ def _folds(
         women += [int(c.actor[-2:]) % 2 == 0 for c in material.clips if c.actor in names]
         for name, change in conditions(np.random.default_rng(number)).items():
             by_condition.setdefault(name, []).append(material.answers(net, held_out, change))
-        scored = score(by_condition["as recorded"][-1], labels[-1], voices.STATED)
+        scored = score(by_condition["as recorded"][-1], labels[-1], ravdess_emodb.STATED)
         by_fold.append(scored.balanced_accuracy)
     truth = np.concatenate(labels)
     folds = {
-        name: score(np.concatenate(rows), truth, voices.STATED)
+        name: score(np.concatenate(rows), truth, ravdess_emodb.STATED)
         for name, rows in by_condition.items()
     }
     recorded, female = np.concatenate(by_condition["as recorded"]), np.array(women)
     by_gender = {
-        name: score(recorded[rows], truth[rows], voices.STATED)
+        name: score(recorded[rows], truth[rows], ravdess_emodb.STATED)
         for name, rows in (("women", female), ("men", ~female))
     }
     return folds, by_gender, by_fold

@@ -9,7 +9,7 @@ import numpy as np
 
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.voice_network import load
-from gscon_live.train.corpora import voices
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
@@ -32,7 +32,7 @@ def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncode
     encoders: dict[str, AudioEncoder] = {}
     for number, left_out in enumerate(folds()):
         title = f"voice encoder without fold {number + 1} of {FOLDS} of the training actors"
-        path = nets.weights((*left_out, *voices.HELD_OUT), title)
+        path = nets.weights((*left_out, *ravdess_emodb.HELD_OUT), title)
         with cache.reading(path):
             encoder = AudioEncoder(load(path))
         encoders |= dict.fromkeys(left_out, encoder)
@@ -46,7 +46,7 @@ def folds() -> list[tuple[str, ...]]:
     emodb = [f"emodb-{number:02}" for number in (3, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
     folds: list[tuple[str, ...]] = [()] * FOLDS
     for actors in (ravdess, emodb):
-        training = np.array([actor for actor in actors if voices.split_of(actor) == "train"])
+        training = np.array([actor for actor in actors if ravdess_emodb.split_of(actor) == "train"])
         chunks = np.array_split(training, FOLDS)
         folds = [(*fold, *map(str, chunk)) for fold, chunk in zip(folds, chunks, strict=True)]
     return folds

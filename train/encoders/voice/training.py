@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
-from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
+from gscon_live.train.encoders.labelled_rows import RowsPart, cross_entropy, split
 from gscon_live.train.encoders.voice.augmentation import augment
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_data import Clips
@@ -19,7 +19,7 @@ from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import TrainingFolder
 
 
-class VoiceTask(Task[Part]):
+class VoiceTask(Task[RowsPart]):
     """A voice network in training on clips and their labels int64 [n]."""
 
     def __init__(
@@ -36,12 +36,12 @@ class VoiceTask(Task[Part]):
         self._labels = fabric.to_device(labels)
         self.steps = -(-len(labels) // recipe.batch)
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[RowsPart]]:
         order = self._fabric.to_device(torch.randperm(len(self._labels), generator=random))
         for rows in order.tensor_split(self.steps):
             yield split(rows, parts)
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+    def loss(self, part: RowsPart, random: torch.Generator, measure: bool) -> Terms:
         spectrograms = augment(self.net.log_mel, self._clips.take(part.rows), self._recipe)
         with self._fabric.autocast():
             logits = self.net(spectrograms)

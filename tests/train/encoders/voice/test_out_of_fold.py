@@ -15,10 +15,10 @@ from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder,
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import voices
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.ravdess_emodb import STATED, Clip
 from gscon_live.train.corpora.schema import Utterance
-from gscon_live.train.corpora.voices import STATED, Clip
 from gscon_live.train.data import feature_banks
 from gscon_live.train.encoders.text import text_cache, text_data, text_features
 from gscon_live.train.encoders.text.recipe import TextRecipe
@@ -45,7 +45,7 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 clip = Clip(f"{actor}-{word}", actor, emotion, STATED.index(word))
                 yield clip, sound(10 * place + emotion)
 
-    monkeypatch.setattr(voices, "load", load)
+    monkeypatch.setattr(ravdess_emodb, "load", load)
     data = tmp_path / "data"
     made_show.write(data / "erc")
     (data / "voice").mkdir()
@@ -60,7 +60,7 @@ def test_the_parts_are_the_training_actors() -> None:
     every = [actor for part in parts for actor in part]
     assert len(parts) == out_of_fold.FOLDS
     assert len(every) == len(set(every)) == 22
-    assert {voices.split_of(actor) for actor in every} == {"train"}
+    assert {ravdess_emodb.split_of(actor) for actor in every} == {"train"}
     for part in parts:
         men = sum(actor.startswith("ravdess") and int(actor[-2:]) % 2 for actor in part)
         women = sum(actor.startswith("ravdess") and not int(actor[-2:]) % 2 for actor in part)
@@ -86,7 +86,7 @@ def test_no_actor_is_heard_by_a_network_that_learned_them(
     sums = [int(one.sum() * 1e3) for one in read.spectrograms.power[0].double()]
     for part, seen in zip(out_of_fold.folds(), learned, strict=True):
         for clip, value in zip(read.clips, sums, strict=True):
-            of_others = voices.split_of(clip.actor) == "train" and clip.actor not in part
+            of_others = ravdess_emodb.split_of(clip.actor) == "train" and clip.actor not in part
             assert (value in seen) == of_others
     out_of_fold.audio_encoders(SMALL, quiet)
     assert len(learned) == out_of_fold.FOLDS
@@ -99,7 +99,7 @@ def test_a_bank_takes_each_actor_from_the_encoder_that_is_given_for_them(corpora
 
     mine, other = encoder(0), encoder(1)
     bank = feature_banks.voice_bank(mine, {"ravdess-01": other}, "train", quiet)
-    by_name = {clip.name: heard for clip, heard in voices.load()}
+    by_name = {clip.name: heard for clip, heard in ravdess_emodb.load()}
     for vectors, owner, emotion in zip(bank.vectors, bank.owners, bank.emotions, strict=True):
         heard = by_name[f"{owner}-{'anger' if emotion else 'neutral'}"]
         expected = (other if owner == "ravdess-01" else mine).encode(heard)
@@ -134,7 +134,7 @@ def test_training_dialogues_are_read_by_encoders_without_them(
         lambda learned=None: real(learned=learned or made(0)),
     )
     recipe = TextRecipe(name="toy", corpora=("meld",), prosody=False, parts=2)
-    reader = text_features.Reader(recipe, quiet)
+    reader = text_features.MeldTextFeatures(recipe, quiet)
     for split in ("train", "test"):
         dialogues = load_table("meld").utterances(split)
         found = reader.versions(dialogues, split)
@@ -165,7 +165,9 @@ def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
     learned.bias.data.normal_(std=3.0)
     real = ConversationTextEncoder
     monkeypatch.setattr(text_features, "ConversationTextEncoder", lambda: real(learned=learned))
-    reader = text_features.Reader(TextRecipe(name="toy", corpora=("meld",), parts=2), quiet)
+    reader = text_features.MeldTextFeatures(
+        TextRecipe(name="toy", corpora=("meld",), parts=2), quiet
+    )
     turns = [Utterance("A", "so", 0), Utterance("B", "what", 0), Utterance("A", "now", 0)]
     alone = [Utterance("A", turn.text, 0) for turn in turns]
     several, one = (reader.versions([said], "test")[:, 0] for said in (turns, alone))

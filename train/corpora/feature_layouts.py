@@ -1,4 +1,4 @@
-"""The layouts of the literature's feature files: the meaning of their entries.
+"""The layouts of published feature files: the meaning of their entries.
 
 A file is a tuple; most of its entries are dictionaries by dialogue with a list by utterance, the
 others are lists of dialogues. The layouts are those which the public code of DialogueRNN (Majumder
@@ -43,7 +43,7 @@ LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
 
 
 @dataclass
-class File:
+class FeatureFile:
     """A file's entries by name; `dims` are the lengths of the vectors read so far."""
 
     path: Path
@@ -52,7 +52,7 @@ class File:
     dims: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path, corpus: str) -> "File":
+    def read(cls, path: Path, corpus: str) -> "FeatureFile":
         """Reads a file. Raises `InputError` unless it is a pickle of a known layout."""
         if corpus not in LAYOUTS:
             raise InputError(f"{path}: corpus {corpus!r}; there are {', '.join(LAYOUTS)}")
