@@ -100,8 +100,8 @@ def check(chosen: PluginSettings, training: TrainingSetup) -> None:
         )
     if scaling and training.devices > 1:
         raise InputError(
-            f"plugins {scaling[0]}: gradients are scaled by what a whole step shows, which no one "
-            "of several devices sees; give devices=1"
+            f"plugins {scaling[0]}: gradient scaling needs the whole step, and several devices "
+            "split it; give devices=1"
         )
 
 

@@ -299,14 +299,14 @@ def _forward(
 @contextmanager
 def _recorded_inputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, list[Tensor]]]:
     """Records the inputs of these modules, in all calls within the block."""
-    read: dict[nn.Module, list[Tensor]] = {module: [] for module in modules}
+    inputs_of: dict[nn.Module, list[Tensor]] = {module: [] for module in modules}
 
     def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        read[module].append(inputs[0].detach())
+        inputs_of[module].append(inputs[0].detach())
 
     hooks = [module.register_forward_pre_hook(keep) for module in modules]
     try:
-        yield read
+        yield inputs_of
     finally:
         for hook in hooks:
             hook.remove()

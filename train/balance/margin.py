@@ -57,8 +57,11 @@ def margin_loss(vectors: Tensor, labels: Tensor, present: Tensor, margin: float)
     label, available = labels.repeat(modalities), present.T.flatten()
     modality = torch.arange(modalities, device=labels.device).repeat_interleave(count)
     both_available = available[:, None] & available
-    alike, same = label[:, None] == label, modality[:, None] == modality
-    positive, negative = alike & ~same & both_available, ~alike & same & both_available
+    same_label, same_modality = label[:, None] == label, modality[:, None] == modality
+    positive, negative = (
+        same_label & ~same_modality & both_available,
+        ~same_label & same_modality & both_available,
+    )
     hinge = (margin - cosines[:, :, None] + cosines[:, None, :]).relu()
     pairs = positive[:, :, None] & negative[:, None, :]
     count_of_pairs = pairs.sum((1, 2))

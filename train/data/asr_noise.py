@@ -102,14 +102,14 @@ class SimulatedAsr:
 
 
 def with_asr_noise(
-    texts: list[str], speakers: list[int], how: AsrNoise, recogniser: SimulatedAsr, draw: Random
+    texts: list[str], speakers: list[int], noise: AsrNoise, recogniser: SimulatedAsr, draw: Random
 ) -> tuple[list[str], list[int]]:
     """The texts and speakers of a dialogue after simulated recognition."""
-    if draw.random() < how.errors:
-        rate = draw.uniform(how.least, how.most)
+    if draw.random() < noise.errors:
+        rate = draw.uniform(noise.least, noise.most)
         texts = [recogniser.recognise(text, rate, draw) for text in texts]
-    elif draw.random() < how.plain:
+    elif draw.random() < noise.plain:
         texts = [plain(text) for text in texts]
-    if draw.random() < how.merged:
+    if draw.random() < noise.merged:
         speakers = [0] * len(speakers)
     return texts, speakers

@@ -143,7 +143,7 @@ def compose(
         habits = {m: {name: _habit(agreement[m], random) for name in cast} for m in agreement}
         for turn in turns:
             voice, face = (
-                _shown(turn.label, agreement[m], habits[m][turn.speaker], random)
+                _expression(turn.label, agreement[m], habits[m][turn.speaker], random)
                 for m in ("audio", "visual")
             )
             voice_rows.append(_draw(clips, (cast[turn.speaker], voice), random))
@@ -191,7 +191,7 @@ def _habit(agreement: Agreement, random: np.random.Generator) -> int | None:
     return int(random.integers(len(EMOTIONS))) if random.random() < agreement.habit else None
 
 
-def _shown(
+def _expression(
     emotion: int, agreement: Agreement, habit: int | None, random: np.random.Generator
 ) -> int:
     if habit is not None:

@@ -66,7 +66,7 @@ def voice_bank(
         random = np.random.default_rng(7)
         rows, emotions, actors = [], [], []
         for index, (clip, sound) in enumerate(ravdess_emodb.load()):
-            versions = [sound, *(_disturbed(sound, random) for _ in range(VARIANTS - 1))]
+            versions = [sound, *(_augmented_voice(sound, random) for _ in range(VARIANTS - 1))]
             without_actor = without.get(clip.actor, encoder)
             rows.append(np.stack([without_actor.encode(version) for version in versions]))
             emotions.append(clip.emotion)
@@ -103,10 +103,10 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         faces = fer2013.load("test" if split == "test" else "validation")
         rows = []
         for index, face in enumerate(faces.pixels):
-            versions = [
-                encoder.pool(encoder.encode(np.stack([_moved(face, how, random) for how in moves])))
-                for moves in _strengths()
-            ]
+            versions = []
+            for strengths in _strengths():
+                pictures = [_augmented_face(face, strength, random) for strength in strengths]
+                versions.append(encoder.pool(encoder.encode(np.stack(pictures))))
             rows.append(np.stack(versions))
             report(index + 1, len(faces.labels), "faces")
         return {"vectors": np.stack(rows), "emotions": faces.labels}
@@ -132,22 +132,24 @@ def _strengths() -> list[list[float]]:
     return [[0.0] + [0.5] * (FRAMES - 1), *([1.0] * FRAMES for _ in range(VARIANTS - 1))]
 
 
-def _moved(
+def _augmented_face(
     face: NDArray[np.uint8], strength: float, random: np.random.Generator
 ) -> NDArray[np.uint8]:
     """A face with random rotation, scale, shift, blur, light and noise, as of a moving head."""
     angle, size = random.normal(0, 6) * strength, 1 + random.normal(0, 0.05) * strength
     matrix = np.asarray(cv2.getRotationMatrix2D((24, 24), angle, size), np.float64)
     matrix[:, 2] += random.normal(0, 1.5, 2) * strength
-    moved = cv2.warpAffine(face, matrix, (48, 48), borderMode=cv2.BORDER_REPLICATE)
+    augmented = cv2.warpAffine(face, matrix, (48, 48), borderMode=cv2.BORDER_REPLICATE)
     if random.random() < 0.5 * strength:
-        moved = cv2.GaussianBlur(moved, (3, 3), random.uniform(0.3, 1.0))
-    light = moved.astype(np.float32) * (1 + random.normal(0, 0.15) * strength)
+        augmented = cv2.GaussianBlur(augmented, (3, 3), random.uniform(0.3, 1.0))
+    light = augmented.astype(np.float32) * (1 + random.normal(0, 0.15) * strength)
     noise = random.normal(0, 3 * strength, face.shape) + random.normal(0, 10) * strength
     return np.asarray(np.clip(light + noise, 0, 255), np.uint8)
 
 
-def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+def _augmented_voice(
+    sound: NDArray[np.float32], random: np.random.Generator
+) -> NDArray[np.float32]:
     """A clip with random equalisation, noise and bounds, as of another microphone and room."""
     start, end = (random.random(2) * 0.1 * len(sound)).astype(int)
     cut = sound[start : len(sound) - end]

@@ -47,9 +47,9 @@ def launch_fabric(
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Sets the number of torch's threads within a block."""
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)

@@ -67,8 +67,8 @@ class Scaling:
         if scaled == "gradient":
             yield
             return
-        before = [parameter.detach().clone() for parameter, _ in self.factors]
+        previous = [parameter.detach().clone() for parameter, _ in self.factors]
         yield
         with torch.no_grad():
-            for (parameter, factor), old in zip(self.factors, before, strict=True):
+            for (parameter, factor), old in zip(self.factors, previous, strict=True):
                 parameter.copy_(torch.lerp(old, parameter, factor.expand_as(parameter)))

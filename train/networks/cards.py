@@ -69,7 +69,7 @@ def save(
     }
     best = state.history[state.best_epoch - 1]
     last = recipe.keep == "last"
-    kept = _last(state) if last else _best(state, best)
+    epoch_note = _last(state) if last else _best(state, best)
     card = Card(
         name=str(recipe.name),
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
@@ -90,7 +90,7 @@ def save(
         scores={**scores["test"], "validation": scores["validation"]},
         notes=[
             *_NOTES,
-            f"{kept}: weighted F1 {best['validation_weighted_f1']:.4f}.",
+            f"{epoch_note}: weighted F1 {best['validation_weighted_f1']:.4f}.",
         ],
         recipe=msgspec.to_builtins(recipe),
         **provenance(),

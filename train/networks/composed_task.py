@@ -141,14 +141,17 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     """Reads the corpora and encodes them, or takes the features from the cache."""
     audio, face = AudioEncoder(), FaceEncoder()
     reader = MeldTextFeatures(text_cache.recipe(recipe.text), report)
-    unheard = out_of_fold.audio_encoders(out_of_fold.recipe(recipe.voice), report)
+    out_of_fold_encoders = out_of_fold.audio_encoders(out_of_fold.recipe(recipe.voice), report)
     meld, splits, dialogues = load_table("meld"), {}, []
     for split in ("train", "validation", "test"):
         dialogues = meld.utterances(split)
         if split == "train" and recipe.limit is not None:
             dialogues = dialogues[: recipe.limit]
         words = torch.from_numpy(reader.versions(dialogues, split))
-        voices, faces = voice_bank(audio, unheard, split, report), face_bank(face, split, report)
+        voices, faces = (
+            voice_bank(audio, out_of_fold_encoders, split, report),
+            face_bank(face, split, report),
+        )
         splits[split] = ComposedSplit(words, dialogues, voices, faces)
     recognised = {
         rate: torch.from_numpy(reader.recognised(dialogues, "test", rate)) for rate in WRONG
@@ -249,8 +252,8 @@ def fit(
     )
 
 
-def _trained(task: ConversationTask, how: Plan, fabric: Fabric, report: Report) -> State:
-    return train(task, how, fabric, watch=_Reported(how.seed, report))
+def _trained(task: ConversationTask, plan: Plan, fabric: Fabric, report: Report) -> State:
+    return train(task, plan, fabric, watch=_Reported(plan.seed, report))
 
 
 class _Reported:

@@ -145,8 +145,8 @@ class TextTask(Task[TextPart]):
         padded = self._network(corpus, tokens, self._fabric.to_device(sound))
         logits = torch.cat([padded[place, : len(row.ids)] for place, row in enumerate(rows)])
         targets = self._fabric.to_device(torch.cat([row.targets for row in rows]))
-        marked = targets.sum(1) > 0
-        return logits[marked], targets[marked]
+        labelled = targets.sum(1) > 0
+        return logits[labelled], targets[labelled]
 
     def _weighted_f1(self, name: str, corpus: TextCorpus) -> float:
         with torch.no_grad():

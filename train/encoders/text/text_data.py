@@ -114,21 +114,21 @@ def _held_out(recipe: TextRecipe, name: str) -> list[Dialogue]:
 
 def _recognised(recipe: TextRecipe, train: list[Transcript], seed: str) -> list[list[Transcript]]:
     """The training dialogues of each epoch with simulated recognition; empty without it."""
-    how = recipe.mishearing
-    if how is None:
+    noise = recipe.mishearing
+    if noise is None:
         return []
     recogniser = SimulatedAsr(text for dialogue in train for text in dialogue.texts)
     versions = []
     for epoch in range(recipe.epochs):
         draw = random.Random(f"{seed} {epoch}")
-        versions.append([_disturbed(dialogue, how, recogniser, draw) for dialogue in train])
+        versions.append([_disturbed(dialogue, noise, recogniser, draw) for dialogue in train])
     return versions
 
 
 def _disturbed(
-    dialogue: Transcript, how: AsrNoise, recogniser: SimulatedAsr, draw: random.Random
+    dialogue: Transcript, noise: AsrNoise, recogniser: SimulatedAsr, draw: random.Random
 ) -> Transcript:
-    texts, speakers = with_asr_noise(dialogue.texts, dialogue.speakers, how, recogniser, draw)
+    texts, speakers = with_asr_noise(dialogue.texts, dialogue.speakers, noise, recogniser, draw)
     return dataclasses.replace(dialogue, texts=texts, speakers=speakers)
 
 

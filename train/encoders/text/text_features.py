@@ -58,11 +58,11 @@ class MeldTextFeatures:
         """The vectors of all utterances of a split's first dialogues in `VARIANTS` versions: of the
         transcripts, and of simulated recognition; float32 [n, VARIANTS, dim]."""
         versions = [self._vectors([*map(Words.of, dialogues)], split, "as they are written")]
-        how = self._recipe.mishearing or AsrNoise()
+        noise = self._recipe.mishearing or AsrNoise()
         for version in range(1, VARIANTS):
             draw = Random(f"{split} {version}")
             recognised = [
-                Words(*with_asr_noise(words.texts, words.speakers, how, self._recogniser, draw))
+                Words(*with_asr_noise(words.texts, words.speakers, noise, self._recogniser, draw))
                 for words in map(Words.of, dialogues)
             ]
             versions.append(self._vectors(recognised, split, f"disturbed, version {version}"))

@@ -79,8 +79,8 @@ def material(report: Report, coded: bool) -> VoiceMaterial:
         report(len(clips), ravdess_emodb.COUNT, "voices")
     versions = [sounds]
     random = np.random.default_rng(0)
-    passed = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
-    for codecs, line in passed:
+    codec_groups = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
+    for codecs, line in codec_groups:
         version = list[Samples]()
         for sound in sounds:
             version.append(through(sound, codecs[random.integers(len(codecs))]))
