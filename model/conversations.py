@@ -25,7 +25,7 @@ class Conversations:
     speakers: Tensor
     valid: Tensor
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
         """Applies a function to every tensor."""
         return Conversations(
             {m: change(x) for m, x in self.features.items()},
@@ -42,7 +42,7 @@ def windows(batch: Conversations, context: int) -> Conversations:
         padding = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
         return torch.cat([padding, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
 
-    all_windows = batch.map(windows_of)
+    all_windows = batch.map_tensors(windows_of)
     return replace(all_windows, speakers=by_appearance(all_windows.speakers, all_windows.valid))
 
 

@@ -162,10 +162,10 @@ class Network(nn.Module, ABC):
         self, state: ConversationState, turn: Conversations
     ) -> tuple[Answers, ConversationState]:
         if isinstance(state, WindowState):
-            turns = concatenate(state.turns, turn).map(lambda x: x[:, -state.context :])
+            turns = concatenate(state.turns, turn).map_tensors(lambda x: x[:, -state.context :])
             numbers = by_appearance(turns.speakers, turns.valid)
             answers: Answers = self(replace(turns, speakers=numbers), last=True)
-            window = turns.map(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
+            window = turns.map_tensors(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
             return answers, WindowState(window, state.context)
         assert isinstance(state, RunningState)
         number, speakers = self._speaker_number(int(turn.speakers), state.speakers)

@@ -25,14 +25,14 @@ from gscon_live.train import balance
 from gscon_live.train.balance.gdc import GDCSettings
 from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.batching import Batch
-from gscon_live.train.engine.losses import Weighting, mass, network_losses
+from gscon_live.train.engine.losses import Weighting, network_losses, step_totals
 
 Tick = Callable[[], None]
 
 #: GSCon's plug-ins as published, without GDC, and none.
-CONSISTENT: balance.Chosen = {"ssc": {}, "gdc": {}}
-STRUCTURE: balance.Chosen = {"ssc": {}}
-PLAIN: balance.Chosen = {}
+CONSISTENT: balance.PluginSettings = {"ssc": {}, "gdc": {}}
+STRUCTURE: balance.PluginSettings = {"ssc": {}}
+PLAIN: balance.PluginSettings = {}
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ class Training:
     optimiser: torch.optim.Optimizer
     random: torch.Generator
 
-    def step(self, plugins: balance.Chosen, one_by_one: bool = False) -> None:
+    def step(self, plugins: balance.PluginSettings, one_by_one: bool = False) -> None:
         """Forward, losses, backward, clipping and the optimiser's step; with `one_by_one`, GDC in
         addition, from the gradients of single samples."""
         torch.autograd.backward(self.loss(plugins, one_by_one))
@@ -99,11 +99,11 @@ class Training:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def loss(self, plugins: balance.Chosen, one_by_one: bool = False) -> Tensor:
+    def loss(self, plugins: balance.PluginSettings, one_by_one: bool = False) -> Tensor:
         """The objective of the batch."""
         conversations, last, targets = self.batch.conversations, self.batch.last, self.batch.targets
         answers = self.network(conversations, last)
-        step = mass([targets], Weighting())
+        step = step_totals([targets], Weighting())
         losses = network_losses(self.network.modalities, answers, targets, Weighting(), step)
         context = StepContext(self.network, conversations, last, answers, targets, step, losses)
         acting = balance.plugins(plugins, self.network)

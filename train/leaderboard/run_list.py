@@ -21,7 +21,7 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.configs import loader
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.networks.evaluate_run import finished
-from gscon_live.train.networks.recipe import CHANGES_NOTHING, ConversationRecipe, text_seed
+from gscon_live.train.networks.recipe import NO_EFFECT_ON_A_SEED, ConversationRecipe, text_seed
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import recipe, seeds
 from gscon_live.train.runs.run_folder import RUNS, Run
@@ -101,7 +101,7 @@ class Planned:
     @property
     def finished(self) -> bool:
         """Whether all seeds are trained. Raises `InputError` where the folder holds another run."""
-        Run(self.folder).refuse_other(self.recipe, CHANGES_NOTHING)
+        Run(self.folder).refuse_other(self.recipe, NO_EFFECT_ON_A_SEED)
         try:
             return finished(self.folder).keys() >= {*seeds(self.recipe)}
         except InputError:

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
 from gscon_live.train.balance.old_settings import modern
-from gscon_live.train.engine.trainer import SELECTS, State
+from gscon_live.train.engine.trainer import SELECTION_SCORE, State
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -149,7 +149,7 @@ class Run:
         for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"))):
             if folder.finished:
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
-                epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTS))
+                epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTION_SCORE))
                 by_folder[folder] = epoch["validation_weighted_f1"]
         return max(by_folder, key=lambda folder: by_folder[folder]).model.with_suffix(
             ".safetensors"

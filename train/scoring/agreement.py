@@ -80,7 +80,7 @@ def _common(
     for start in range(0, len(dialogues), _DIALOGUES):
         conversations, marks = batch(dialogues[start : start + _DIALOGUES])
         with torch.inference_mode():
-            shared = network(conversations.map(lambda x: x.to(device))).shared
+            shared = network(conversations.map_tensors(lambda x: x.to(device))).shared
         if len(shared) < 2:
             return None
         whole = (marks >= 0) & conversations.present.all(-1)

@@ -15,7 +15,7 @@ from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Network
 from gscon_live.train.corpora.dataset import FeaturedDialogue
 from gscon_live.train.data.composed import Agreement, ComposedSplit, compose
-from gscon_live.train.engine.trainer import SELECTS
+from gscon_live.train.engine.trainer import SELECTION_SCORE
 from gscon_live.train.scoring.calibration import Calibration, softmax
 from gscon_live.train.scoring.measure import labelled, predict, presences, subsets
 from gscon_live.train.scoring.metrics import Scores, score
@@ -105,7 +105,7 @@ class SubsetScores:
     def __call__(self, network: Network) -> dict[str, float]:
         scores = evaluate(network, [self._validation])
         figures = {figure_name(name): found.weighted_f1 for name, found in scores.items()}
-        return {**figures, SELECTS: selection(scores, self._kept)}
+        return {**figures, SELECTION_SCORE: selection(scores, self._kept)}
 
 
 def figure_name(subset: str) -> str:

@@ -11,13 +11,13 @@ from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.data.batching import Batch, ordered, source
 from gscon_live.train.engine.losses import Targets
-from gscon_live.train.engine.trainer import SELECTS
+from gscon_live.train.engine.trainer import SELECTION_SCORE
 from gscon_live.train.scoring.metrics import confusion_matrix, weighted_f1
 
 
 class EpochScores(Protocol):
     """Gives the scores of a network in evaluation mode, among them `validation_weighted_f1` and
-    `SELECTS`."""
+    `SELECTION_SCORE`."""
 
     def __call__(self, network: Network) -> dict[str, float]: ...
 
@@ -72,7 +72,7 @@ class WeightedF1:
             alone = [batch.only(place) for batch in self._splits["validation"]]
             scores[f"validation_weighted_f1_{m}"] = self._weighted_f1(network, alone)
             selects.append(scores[f"validation_weighted_f1_{m}"])
-        return {**scores, SELECTS: sum(selects) / len(selects)}
+        return {**scores, SELECTION_SCORE: sum(selects) / len(selects)}
 
     def _weighted_f1(self, network: Network, batches: Sequence[HeldOut]) -> float:
         answers, labels = [], []
@@ -96,6 +96,9 @@ def _held_out(
     size = 1024 if architecture.mode == "buffer" else 32
     batches = [whole.take(rows) for rows in ordered(whole.lengths, size)]
     return [
-        HeldOut(replace(batch, conversations=batch.conversations.map(on.to_device)), batch.targets)
+        HeldOut(
+            replace(batch, conversations=batch.conversations.map_tensors(on.to_device)),
+            batch.targets,
+        )
         for batch in batches
     ]

@@ -115,7 +115,7 @@ def predict(
         for start in range(0, len(dialogues), _DIALOGUES):
             group = dialogues[start : start + _DIALOGUES]
             conversations = _without(batch(group)[0], network.modalities, kept)
-            conversations = conversations.map(lambda x: x.to(device))
+            conversations = conversations.map_tensors(lambda x: x.to(device))
             if size is None:
                 answers = network(conversations)
                 rows = conversations.valid
@@ -176,7 +176,7 @@ def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
     device, taken, count = next(network.parameters()).device, list[float](), 0
     with torch.inference_mode():
         for dialogue in dialogues:
-            whole = batch([dialogue])[0].map(lambda x: x.to(device))
+            whole = batch([dialogue])[0].map_tensors(lambda x: x.to(device))
             length = whole.valid.shape[1]
             if network.architecture.mode == "full":
                 start = time.thread_time()
@@ -185,7 +185,7 @@ def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
             else:
                 state = network.start()
                 for place in range(length):
-                    turn = whole.map(itemgetter((slice(None), slice(place, place + 1))))
+                    turn = whole.map_tensors(itemgetter((slice(None), slice(place, place + 1))))
                     start = time.thread_time()
                     _, state = network.step(state, turn)
                     taken.append(time.thread_time() - start)
@@ -258,7 +258,7 @@ def _through_windows(
     parts: list[dict[str, Tensor]] = []
     rows = conversations.valid.flatten().nonzero()[:, 0]
     for start in range(0, len(rows), _WINDOWS):
-        some = ending.map(itemgetter(rows[start : start + _WINDOWS]))
+        some = ending.map_tensors(itemgetter(rows[start : start + _WINDOWS]))
         answers = network(some, last=network.architecture.mode != "full")
         heads = {"final": answers.final, **answers.specific}
         parts.append({head: logits[:, -1] for head, logits in heads.items()})

@@ -171,7 +171,7 @@ def test_the_gaussian_of_cmath_is_the_mean_of_means_and_deviations() -> None:
     torch.testing.assert_close(answers.final, model.final(sum(means) / 3))
     deviation = sum(functional.softplus(model.deviation(x)) for x in answers.encoded.values()) / 3
     model.train()
-    drawn = model(batch.map(lambda x: x.repeat(4000, *[1] * (x.dim() - 1)))).fused
+    drawn = model(batch.map_tensors(lambda x: x.repeat(4000, *[1] * (x.dim() - 1)))).fused
     torch.testing.assert_close(drawn.mean(0), answers.fused[0], atol=0.08, rtol=0.0)
     torch.testing.assert_close(drawn.std(0), deviation[0], atol=0.0, rtol=0.08)
 

@@ -74,10 +74,10 @@ def test_a_damaged_file_is_named_and_left(cache: Path, content: bytes) -> None:
 def test_disturbed_sounds_and_faces_differ_but_stay_in_range() -> None:
     random = np.random.default_rng(0)
     sound = random.normal(0, 0.1, 16_000).astype(np.float32)
-    other = feature_banks._disturbed(sound, random)
+    other = feature_banks._augmented_voice(sound, random)
     assert other.dtype == np.float32
     assert 0.75 * len(sound) < len(other) <= len(sound)
     assert np.isfinite(other).all()
     face = random.integers(0, 256, (48, 48)).astype(np.uint8)
-    assert np.array_equal(feature_banks._moved(face, 0.0, random), face)
-    assert not np.array_equal(feature_banks._moved(face, 1.0, random), face)
+    assert np.array_equal(feature_banks._augmented_face(face, 0.0, random), face)
+    assert not np.array_equal(feature_banks._augmented_face(face, 1.0, random), face)

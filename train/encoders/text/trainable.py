@@ -7,9 +7,9 @@ from gscon_live.model.encoders.text.context_encoder import ContextSettings
 from gscon_live.model.encoders.text.text_encoder import TrainedParts
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.recipe import TextRecipe
-from gscon_live.train.install import save_encoder
 from gscon_live.train.progress import Display, Report
 from gscon_live.train.recipes import seeds
+from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.trainables import Trainable
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram, power_spectrogram
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
-from gscon_live.train.corpora import voices
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.data.codecs import CALLS, TELEPHONE, through
 from gscon_live.train.progress import Report
 
@@ -49,10 +49,10 @@ def answer(net: VoiceNet, mel: MelSpectrogram, sound: Samples) -> NDArray[np.flo
 
 
 @dataclass(frozen=True)
-class Material:
+class VoiceMaterial:
     """The clips of both corpora: sounds, and spectrograms for training."""
 
-    clips: list[voices.Clip]
+    clips: list[ravdess_emodb.Clip]
     sounds: list[Samples]
     spectrograms: Clips
     mel: MelSpectrogram
@@ -69,22 +69,22 @@ class Material:
         return np.stack([answer(net, self.mel, change(self.sounds[row])) for row in rows])
 
 
-def material(report: Report, coded: bool) -> Material:
+def material(report: Report, coded: bool) -> VoiceMaterial:
     """Reads both corpora. With `coded`, each clip has two more versions for training: through a
     codec of telephones and one of calls. Raises `InputError` where a corpus is missing."""
     clips, sounds = [], list[Samples]()
-    for clip, sound in voices.load():
+    for clip, sound in ravdess_emodb.load():
         clips.append(clip)
         sounds.append(sound)
-        report(len(clips), voices.COUNT, "voices")
+        report(len(clips), ravdess_emodb.COUNT, "voices")
     versions = [sounds]
     random = np.random.default_rng(0)
-    passed = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
-    for codecs, line in passed:
+    codec_groups = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
+    for codecs, line in codec_groups:
         version = list[Samples]()
         for sound in sounds:
             version.append(through(sound, codecs[random.integers(len(codecs))]))
             report(len(version), len(sounds), line)
         versions.append(version)
     mel = MelSpectrogram()
-    return Material(clips, sounds, clips_of(mel, *versions), mel)
+    return VoiceMaterial(clips, sounds, clips_of(mel, *versions), mel)

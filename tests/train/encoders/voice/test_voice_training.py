@@ -16,8 +16,8 @@ from gscon_live.common.cli import run
 from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.train import fit
-from gscon_live.train.corpora import voices
-from gscon_live.train.corpora.voices import STATED, Clip
+from gscon_live.train.corpora import ravdess_emodb
+from gscon_live.train.corpora.ravdess_emodb import STATED, Clip
 from gscon_live.train.encoders.voice import voice_cache
 from gscon_live.train.encoders.voice.augmentation import augment
 from gscon_live.train.encoders.voice.cross_validation import FOLDS
@@ -193,7 +193,7 @@ def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
                 clip = Clip(f"{actor}-{word}", actor, emotion, STATED.index(word))
                 yield clip, tone((200, 1500)[emotion > 0], place)
 
-    monkeypatch.setattr(voices, "load", load)
+    monkeypatch.setattr(ravdess_emodb, "load", load)
     monkeypatch.setattr(voice_cache, "voice_sources", lambda: ["tones"])
     monkeypatch.chdir(tmp_path)
     return tmp_path
