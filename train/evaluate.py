@@ -19,11 +19,11 @@ from rich.table import Table
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
-from gscon_live.model.checkpoint import Card, presence
+from gscon_live.model.checkpoint import Card, modality_set_name
 from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
 from gscon_live.train.progress import progress
 from gscon_live.train.scoring.encoder_scores import EncoderScores
-from gscon_live.train.scoring.figures import Agreement, Evaluation, Figure, Figures
+from gscon_live.train.scoring.figures import AgreementFigures, Evaluation, Figure, Figures
 
 EXAMPLES = """
 gscon-live evaluate runs/iemocap          a run of train.fit: measures all its seeds
@@ -50,7 +50,7 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     given = arguments.parse_args(words)
     torch.set_num_threads(1)
-    place = find(given.model)
+    place = find_model(given.model)
     if isinstance(place, Path) and is_run(place):
         with progress() as display:
             measured = evaluate(place, display.report, material)
@@ -66,7 +66,7 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             _print_card(card)
 
 
-def find(name: str) -> str | Path:
+def find_model(name: str) -> str | Path:
     """A run or checkpoint by name or path: the name of one that ships, or a path.
 
     Raises:
@@ -114,7 +114,7 @@ def _of_card(card: Card) -> dict[str, dict[str, dict[str, float | None]]]:
 def print_evaluation(made: Evaluation) -> None:
     """The figures of a run for people, as tables."""
     console = Console()
-    everything = presence(made.modalities)
+    everything = modality_set_name(made.modalities)
     window = f" of {made.context}" if made.context else ""
     console.print(
         f"{made.run}: {made.network} ({made.mode}{window}) on {made.corpus}, {everything}; "
@@ -125,15 +125,15 @@ def print_evaluation(made: Evaluation) -> None:
     )
     for split in ("validation", "test"):
         by_subset = made.splits[split]["as_trained"]
-        show(_table(f"By modalities: {split}, as trained", by_subset))
+        print_table(_table(f"By modalities: {split}, as trained", by_subset))
     by_context = {
         context.replace("_", " "): by_subset[everything]
         for context, by_subset in made.splits["test"].items()
     }
-    show(_table(f"By context: test, {everything}", by_context))
-    show(_classes(made))
+    print_table(_table(f"By context: test, {everything}", by_context))
+    print_table(_classes(made))
     if made.agreement:
-        show(_agreement(made.agreement))
+        print_table(_agreement(made.agreement))
     if made.best_on_test:
         console.print(
             f"Best epoch on test: weighted F1 {plus_minus(made.best_on_test.weighted_f1)}. "
@@ -141,7 +141,7 @@ def print_evaluation(made: Evaluation) -> None:
         )
 
 
-def show(table: Table) -> None:
+def print_table(table: Table) -> None:
     """Prints a table as wide as it is: in a narrow terminal lines wrap, but no figure is cut."""
     console = Console()
     room = console.options.update(max_width=1000)
@@ -184,7 +184,7 @@ def _empty(title: str, *columns: str) -> Table:
 
 
 def _classes(made: Evaluation) -> Table:
-    title = f"By class: test, {presence(made.modalities)}; answers in % of the utterances"
+    title = f"By class: test, {modality_set_name(made.modalities)}; answers in % of the utterances"
     table = _empty(title, "F1", "precision", "recall", "utterances", *made.labels)
     for (name, one), row in zip(made.test.per_class.items(), made.test.confusion, strict=True):
         table.add_row(
@@ -198,7 +198,7 @@ def _classes(made: Evaluation) -> Table:
     return table
 
 
-def _agreement(made: Agreement) -> Table:
+def _agreement(made: AgreementFigures) -> Table:
     title = (
         "Agreement in the shared encoder: validation; a similarity to utterances with the same "
         f"label of {plus_minus(made.chance)} is chance"
@@ -223,11 +223,11 @@ def _print_card(card: Card) -> None:
         table.add_row(name, *(_plus_minus_of_card(figures[figure]) for figure in _FIGURES))
         classes = card.scores[name]["per_class"]
         recalls.add_row(name, *(f"{classes[emotion]['recall']:.2f}" for emotion in card.emotions))
-    show(table)
-    show(recalls)
+    print_table(table)
+    print_table(recalls)
     encoders: EncoderScores = card.scores.get("encoders", {})
     if encoders:
-        show(_encoders(encoders))
+        print_table(_encoders(encoders))
     console.print(_FROM_CARD)
     for note in card.notes:
         console.print(f"- {note}", markup=False)

@@ -20,9 +20,9 @@ from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.common.templates import rendered
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.labels import MODALITIES
-from gscon_live.train.evaluate import find, show
+from gscon_live.train.evaluate import find_model, print_table
 from gscon_live.train.networks.evaluate_run import writable
 
 EXAMPLES = """
@@ -57,7 +57,7 @@ def main(words: Sequence[str]) -> None:
     given = arguments.parse_args(words)
     if given.svg is not None:
         writable(given.svg)
-    found = {Path(str(find(name))).name: contributions(_history(name)) for name in given.runs}
+    found = {Path(str(find_model(name))).name: contributions(_history(name)) for name in given.runs}
     if given.svg is not None:
         write_output(given.svg, picture(found).encode())
     if given.json:
@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> None:
         }
         sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
         return
-    show(_table(found))
+    print_table(_table(found))
     Console().print(
         "Points of weighted F1 on validation (composed conversations) that erasing the modality "
         "costs; mean ± standard deviation over seeds."
@@ -76,10 +76,10 @@ def main(words: Sequence[str]) -> None:
 
 def contributions(history: History) -> dict[str, Contribution]:
     """What erasing each modality costs."""
-    everything = presence(MODALITIES)
+    everything = modality_set_name(MODALITIES)
     found = {}
     for m in MODALITIES:
-        rest = presence(other for other in MODALITIES if other != m)
+        rest = modality_set_name(other for other in MODALITIES if other != m)
         lost = np.array(
             [[100 * (epoch[everything] - epoch[rest]) for epoch in one] for one in history.values()]
         )
@@ -87,7 +87,7 @@ def contributions(history: History) -> dict[str, Contribution]:
     return found
 
 
-class Line(NamedTuple):
+class Curve(NamedTuple):
     """A modality's contribution in the picture: where its line and what one deviation covers go."""
 
     modality: str
@@ -101,7 +101,7 @@ class Panel(NamedTuple):
 
     name: str
     left: float
-    lines: list[Line]
+    lines: list[Curve]
 
 
 def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
@@ -124,7 +124,7 @@ def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
             lower = [f"{x},{y(v)}" for x, v in zip(xs, one.mean - one.sd, strict=True)]
             points = " ".join(f"{x},{y(v)}" for x, v in zip(xs, one.mean, strict=True))
             end = (xs[-1] + 4, y(float(one.mean[-1])) + 4)
-            lines.append(Line(m, points, " ".join([*upper, *reversed(lower)]), end))
+            lines.append(Curve(m, points, " ".join([*upper, *reversed(lower)]), end))
         panels.append(Panel(name, start, _apart(lines)))
     step = next(one for one in (1, 2, 5, 10, 20, 50) if (high - low) / one <= 8)
     ticks = [(y(v), v) for v in range(int(np.ceil(low / step)) * step, int(high) + 1, step)]
@@ -141,7 +141,7 @@ def picture(found: Mapping[str, Mapping[str, Contribution]]) -> str:
     )
 
 
-def _apart(lines: list[Line]) -> list[Line]:
+def _apart(lines: list[Curve]) -> list[Curve]:
     """The lines with their names one below the other where their ends are too near."""
     made, above = [], -np.inf
     for line in sorted(lines, key=lambda one: one.end[1]):
@@ -156,7 +156,7 @@ def _edges(one: Contribution) -> list[float]:
 
 def _history(name: str) -> History:
     """Raises `InputError` where there is no history of a fusion."""
-    place = find(name)
+    place = find_model(name)
     path = Path(place) / "history.json"
     try:
         found = msgspec.json.decode(path.read_bytes(), type=History)
@@ -165,7 +165,10 @@ def _history(name: str) -> History:
             f"{path}: no history of a fusion ({' '.join(str(error).split())}); give the folder of "
             "a run that `gscon-live fit live` made"
         ) from error
-    wanted = {presence(MODALITIES), *(presence({*MODALITIES} - {m}) for m in MODALITIES)}
+    wanted = {
+        modality_set_name(MODALITIES),
+        *(modality_set_name({*MODALITIES} - {m}) for m in MODALITIES),
+    }
     if not found or any(not wanted <= epoch.keys() for one in found.values() for epoch in one):
         raise InputError(f"{path}: it lacks sets of modalities; train the run again")
     return found

@@ -20,23 +20,23 @@ from rich.text import Text
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
-from gscon_live.train.evaluate import find, show
+from gscon_live.train.evaluate import find_model, print_table
 from gscon_live.train.leaderboard import run_list as lists
 from gscon_live.train.leaderboard.board import Board, board
 from gscon_live.train.leaderboard.board_view import (
     COLUMNS,
-    CROSSED,
-    PAIRED,
-    PAIRS,
+    COMPARISON_COLUMNS,
+    COMPARISON_NOTE,
+    CROSS_TABLE_NOTE,
     REMARKS,
     cells,
-    crossed,
+    comparison_cells,
+    cross_table_text,
     markdown,
     page,
-    pair_cells,
 )
 from gscon_live.train.leaderboard.published import published
-from gscon_live.train.leaderboard.run_list import Planned
+from gscon_live.train.leaderboard.run_list import PlannedRun
 from gscon_live.train.networks.evaluate_run import (
     Material,
     conversation_material,
@@ -114,10 +114,10 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         _print(made)
 
 
-def _runs(names: Sequence[str]) -> tuple[list[Path], list[Planned]]:
+def _runs(names: Sequence[str]) -> tuple[list[Path], list[PlannedRun]]:
     """The folders of all runs that are asked for, each once, and what lists say of them."""
     folders: dict[Path, None] = {}
-    listed: list[Planned] = []
+    listed: list[PlannedRun] = []
     for name in names:
         made = lists.read(name) if lists.is_list(name) else []
         listed += made
@@ -126,7 +126,7 @@ def _runs(names: Sequence[str]) -> tuple[list[Path], list[Planned]]:
 
 
 def _folder(name: str) -> Path:
-    place = find(name)
+    place = find_model(name)
     if isinstance(place, Path) and place.is_dir():
         if is_run(place):
             return place
@@ -141,18 +141,18 @@ def _print(made: Board) -> None:
     console = Console()
     for corpus in dict.fromkeys(row.corpus for row in made.rows):
         rows = [row for row in made.rows if row.corpus == corpus]
-        show(_table(corpus, _PROTOCOL, COLUMNS, [cells(row) for row in rows]))
+        print_table(_table(corpus, _PROTOCOL, COLUMNS, [cells(row) for row in rows]))
         mine = [cells(row) for row in rows if row.origin == "run"]
-        show(_table(f"{corpus}: runs", _MEASURED, COLUMNS, mine))
-    for table in map(crossed, made.crossings):
+        print_table(_table(f"{corpus}: runs", _MEASURED, COLUMNS, mine))
+    for table in map(cross_table_text, made.crossings):
         lines = [line.cells for line in table.lines]
-        show(_table(table.title, table.columns, table.columns, lines))
+        print_table(_table(table.title, table.columns, table.columns, lines))
     if made.crossings:
-        console.print(CROSSED)
+        console.print(CROSS_TABLE_NOTE)
     if made.comparisons:
-        pairs = [pair_cells(pair) for pair in made.comparisons]
-        show(_table("Ablations", PAIRS, PAIRS, pairs))
-        console.print(PAIRED)
+        pairs = [comparison_cells(pair) for pair in made.comparisons]
+        print_table(_table("Ablations", COMPARISON_COLUMNS, COMPARISON_COLUMNS, pairs))
+        console.print(COMPARISON_NOTE)
     for remark in REMARKS:
         console.print(f"- {remark}")
 

@@ -9,15 +9,15 @@ from typing import Literal
 
 import msgspec
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.train.leaderboard.comparisons import Comparison, balance, comparisons
-from gscon_live.train.leaderboard.grid import Crossing, crossings
+from gscon_live.train.leaderboard.grid import CrossTable, cross_tables
 from gscon_live.train.leaderboard.published import Published, Selection
 from gscon_live.train.scoring.figures import Evaluation, Spread, spread
 from gscon_live.train.scoring.significance import Interval
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """One model on one corpus, as trained, with all its modalities; None for what is unknown.
 
     `network` and `balance` say what was trained, and with which consistency losses and plug-ins;
@@ -54,9 +54,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Board(msgspec.Struct, frozen=True):
     """All rows, those of the runs first, all comparisons, and networks by what balances them."""
 
-    rows: list[Row]
+    rows: list[ModelRow]
     comparisons: list[Comparison]
-    crossings: list[Crossing]
+    crossings: list[CrossTable]
 
 
 def board(evaluations: Sequence[Evaluation], others: Iterable[Published]) -> Board:
@@ -70,17 +70,17 @@ def board(evaluations: Sequence[Evaluation], others: Iterable[Published]) -> Boa
         _published(one, corpus) for one in others for corpus in sorted(corpora & one.scores.keys())
     ]
     rows = [_row(one) for one in ordered] + told
-    return Board(rows, comparisons(ordered), crossings(evaluations))
+    return Board(rows, comparisons(ordered), cross_tables(evaluations))
 
 
-def _row(made: Evaluation) -> Row:
+def _row(made: Evaluation) -> ModelRow:
     test, best = made.test, made.best_on_test
-    return Row(
+    return ModelRow(
         model=made.run,
         corpus=made.corpus,
         origin="run",
         context=made.seen,
-        modalities=presence(made.modalities),
+        modalities=modality_set_name(made.modalities),
         selection="validation",
         seeds=len(made.seeds),
         weighted_f1=spread(test.weighted_f1),
@@ -102,9 +102,9 @@ def _row(made: Evaluation) -> Row:
     )
 
 
-def _published(told: Published, corpus: str) -> Row:
+def _published(told: Published, corpus: str) -> ModelRow:
     score = told.scores[corpus]
-    return Row(
+    return ModelRow(
         model=told.model,
         corpus=corpus,
         origin="published",

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from gscon_live.common.templates import rendered
 from gscon_live.train.leaderboard import plots
-from gscon_live.train.leaderboard.board import Board, Row
+from gscon_live.train.leaderboard.board import Board, ModelRow
 from gscon_live.train.leaderboard.comparisons import Comparison
-from gscon_live.train.leaderboard.grid import Crossing
+from gscon_live.train.leaderboard.grid import CrossTable
 from gscon_live.train.scoring.figures import Evaluation, Spread
 
 #: The columns of the table of models, and of that of ablations.
@@ -33,7 +33,7 @@ COLUMNS = (
     "answer",
     "training",
 )
-PAIRS = (
+COMPARISON_COLUMNS = (
     "corpus",
     "from",
     "to",
@@ -63,7 +63,7 @@ REMARKS = (
     "is the median processor time of the next answer, on one thread; with full context, that of a "
     "dialogue over its utterances.",
 )
-PAIRED = (
+COMPARISON_NOTE = (
     "Runs of one recipe but for what balances the modalities, where the second only adds to it; "
     "and GSCon against other networks, each as it was published; over the seeds that both have. p "
     "is two-sided: of the paired t test over seeds, which says nothing of other test sets, and of "
@@ -71,7 +71,7 @@ PAIRED = (
     "comparisons: of all that are called different at q up to 0.05, 5 % are expected not to be "
     "(Benjamini & Hochberg)."
 )
-CROSSED = (
+CROSS_TABLE_NOTE = (
     "Weighted F1 on test of networks by the consistency losses and plug-ins that they were trained "
     "with, of runs that have all else in common. Where several differ in settings alone, all are "
     "in one cell. The last column is the mean difference from the same networks without any, and "
@@ -79,20 +79,20 @@ CROSSED = (
 )
 
 
-class Line(NamedTuple):
+class TableRow(NamedTuple):
     """A line of a table; `css` names its styles on the page, if it has any."""
 
     cells: tuple[str, ...]
     css: str = ""
 
 
-class Corpus(NamedTuple):
+class CorpusSection(NamedTuple):
     """The page's part on one corpus; `unplotted` runs are in its tables alone, since no more can be
     told apart by colour."""
 
     name: str
-    rows: list[Row]
-    table: list[Line]
+    rows: list[ModelRow]
+    table: list[TableRow]
     bars: plots.Bars
     contexts: plots.Chart
     modalities: plots.Chart
@@ -100,15 +100,15 @@ class Corpus(NamedTuple):
     unplotted: int
 
 
-class Table(NamedTuple):
+class TextTable(NamedTuple):
     """A table on the page, or elsewhere."""
 
     title: str
     columns: tuple[str, ...]
-    lines: list[Line]
+    lines: list[TableRow]
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: ModelRow) -> tuple[str, ...]:
     """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
     return (
         row.model,
@@ -133,8 +133,8 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def pair_cells(pair: Comparison) -> tuple[str, ...]:
-    """A comparison in words, in the order of `PAIRS`."""
+def comparison_cells(pair: Comparison) -> tuple[str, ...]:
+    """A comparison in words, in the order of `COMPARISON_COLUMNS`."""
     seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
     sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
     return (
@@ -152,14 +152,14 @@ def pair_cells(pair: Comparison) -> tuple[str, ...]:
     )
 
 
-def crossed(one: Crossing) -> Table:
+def cross_table_text(one: CrossTable) -> TextTable:
     """A crossing in words, a column for each network."""
     lines = []
     for balance, gain, *row in zip(one.balances, one.gains, *one.cells, strict=True):
         told = (" / ".join(map(_percent, cell)) or "–" for cell in row)
-        lines.append(Line((balance, *told, _percent(gain, "+"))))
+        lines.append(TableRow((balance, *told, _percent(gain, "+"))))
     title = f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}"
-    return Table(title, ("balance", *one.networks, "mean gain"), lines)
+    return TextTable(title, ("balance", *one.networks, "mean gain"), lines)
 
 
 def markdown(made: Board) -> str:
@@ -170,13 +170,20 @@ def markdown(made: Board) -> str:
         f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
     )
     if made.crossings:
-        lines += ["", "## Networks by what balances them", "", CROSSED]
-    for table in map(crossed, made.crossings):
+        lines += ["", "## Networks by what balances them", "", CROSS_TABLE_NOTE]
+    for table in map(cross_table_text, made.crossings):
         rows = [line.cells for line in table.lines]
         lines += ["", f"### {table.title}", "", *_markdown(table.columns, rows)]
     if made.comparisons:
-        pairs = [pair_cells(pair) for pair in made.comparisons]
-        lines += ["", "## Ablations", "", *_markdown(PAIRS, pairs), "", PAIRED]
+        pairs = [comparison_cells(pair) for pair in made.comparisons]
+        lines += [
+            "",
+            "## Ablations",
+            "",
+            *_markdown(COMPARISON_COLUMNS, pairs),
+            "",
+            COMPARISON_NOTE,
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -191,10 +198,13 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
         )
         plotted = mine[: plots.COLOURS]
         corpora.append(
-            Corpus(
+            CorpusSection(
                 name,
                 rows,
-                [Line(_less_corpus(cells(row)), f"{row.origin} {row.selection}") for row in rows],
+                [
+                    TableRow(_less_corpus(cells(row)), f"{row.origin} {row.selection}")
+                    for row in rows
+                ],
                 plots.bars([row for row in rows if row.selection != "none"]),
                 plots.by_context(plotted),
                 plots.by_modalities(plotted),
@@ -206,12 +216,12 @@ def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
         Path(__file__).with_name("leaderboard.html.j2"),
         corpora=corpora,
         columns=_less_corpus(COLUMNS),
-        crossings=[crossed(one) for one in made.crossings],
-        crossed=CROSSED,
-        comparisons=[Line(pair_cells(pair)) for pair in made.comparisons],
-        pairs=PAIRS,
+        crossings=[cross_table_text(one) for one in made.crossings],
+        crossed=CROSS_TABLE_NOTE,
+        comparisons=[TableRow(comparison_cells(pair)) for pair in made.comparisons],
+        pairs=COMPARISON_COLUMNS,
         remarks=REMARKS,
-        paired=PAIRED,
+        paired=COMPARISON_NOTE,
     )
 
 

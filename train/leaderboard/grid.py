@@ -5,12 +5,12 @@ from statistics import fmean
 
 import msgspec
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.train.leaderboard.comparisons import ABLATED, NETWORK, NONE, alike, balance
 from gscon_live.train.scoring.figures import Evaluation, Spread, figure, spread
 
 
-class Crossing(msgspec.Struct, frozen=True):
+class CrossTable(msgspec.Struct, frozen=True):
     """Weighted F1 on test of networks by what balanced them, of runs that have all else in common,
     with the modalities that are named and no others.
 
@@ -29,7 +29,7 @@ class Crossing(msgspec.Struct, frozen=True):
     gains: list[Spread | None]
 
 
-def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
+def cross_tables(evaluations: Sequence[Evaluation]) -> list[CrossTable]:
     """A crossing for each group of runs with several networks and several balances, by the
     modalities: all, then each alone. Networks and balances are in the order of the runs."""
     made = []
@@ -39,7 +39,7 @@ def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
         if len(networks) < 2 or len(balances) < 2:
             continue
         first = group[0]
-        whole = presence(first.modalities)
+        whole = modality_set_name(first.modalities)
         scores = [{whole: spread(one.test.weighted_f1), **one.alone} for one in group]
         for there in scores[0]:
             cells: dict[tuple[str, str], list[Spread]] = {}
@@ -48,7 +48,7 @@ def crossings(evaluations: Sequence[Evaluation]) -> list[Crossing]:
             rows = [[cells.get((n, b), []) for b in balances] for n in networks]
             gains = [_gain(cells, networks, b) for b in balances]
             named = (first.corpus, first.seen, there)
-            made.append(Crossing(*named, balances, networks, rows, gains))
+            made.append(CrossTable(*named, balances, networks, rows, gains))
     return made
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from gscon_live.model.checkpoint import presence
-from gscon_live.train.leaderboard.board import Row
+from gscon_live.model.checkpoint import modality_set_name
+from gscon_live.train.leaderboard.board import ModelRow
 from gscon_live.train.scoring.figures import Evaluation, Figures
 from gscon_live.train.scoring.metrics import Bin
 
@@ -84,7 +84,7 @@ class Diagram(NamedTuple):
     ece_after: str
 
 
-def bars(rows: Sequence[Row]) -> Bars:
+def bars(rows: Sequence[ModelRow]) -> Bars:
     """Weighted F1 of models, one below the other, in percent."""
     left, right, step = 250.0, 130.0, 22.0
     ends = [end for row in rows for end in _ends(row)]
@@ -114,7 +114,7 @@ def by_context(runs: Sequence[Evaluation]) -> Chart:
     """Weighted F1 of runs on test with all their modalities, by how much they may see."""
     found = {
         one.run: {
-            name: by_subset[presence(one.modalities)]
+            name: by_subset[modality_set_name(one.modalities)]
             for name, by_subset in one.splits["test"].items()
         }
         for one in runs
@@ -199,7 +199,7 @@ def _chart(found: Mapping[str, Mapping[str, Figures]], labels: Mapping[str, str]
     return Chart(width, height, left, ticks, columns, series)
 
 
-def _ends(row: Row) -> list[float]:
+def _ends(row: ModelRow) -> list[float]:
     """How far a row reaches to either side."""
     sd = row.weighted_f1.sd or 0.0
     found = [row.weighted_f1.mean - sd, row.weighted_f1.mean + sd]

@@ -24,7 +24,7 @@ from gscon_live.train.networks.evaluate_run import finished
 from gscon_live.train.networks.recipe import CHANGES_NOTHING, ConversationRecipe, text_seed
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import recipe, seeds
-from gscon_live.train.runs.run_folder import RUNS, Run
+from gscon_live.train.runs.run_folder import RUNS, RunFolder
 
 #: Where the lists lie that ship with the project.
 FOLDER = "leaderboard"
@@ -87,7 +87,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """A run of a list: the words for `train.fit`, and the recipe that they make."""
 
     words: tuple[str, ...]
@@ -101,7 +101,7 @@ class Planned:
     @property
     def finished(self) -> bool:
         """Whether all seeds are trained. Raises `InputError` where the folder holds another run."""
-        Run(self.folder).refuse_other(self.recipe, CHANGES_NOTHING)
+        RunFolder(self.folder).refuse_other(self.recipe, CHANGES_NOTHING)
         try:
             return finished(self.folder).keys() >= {*seeds(self.recipe)}
         except InputError:
@@ -113,14 +113,14 @@ def is_list(name: str) -> bool:
     return name in loader.names(FOLDER) or name.endswith(".yaml")
 
 
-def read(name_or_path: str) -> list[Planned]:
+def read(name_or_path: str) -> list[PlannedRun]:
     """The runs of a list, in its order.
 
     Raises:
         InputError: the list, or one of the recipes in it, is wrong, or two runs have one name.
     """
     path = loader.find(name_or_path, FOLDER)
-    made: dict[str, Planned] = {}
+    made: dict[str, PlannedRun] = {}
     for line in loader.convert(loader.read(path), RunList, str(path)).every:
         words = _words(line, path)
         chosen = recipe(words[0], words[1:])
@@ -129,13 +129,13 @@ def read(name_or_path: str) -> list[Planned]:
         name = str(chosen.name)
         if name in made:
             raise InputError(f"list {path}: two runs are named {name!r}; give one another name=...")
-        made[name] = Planned(tuple(words), chosen)
+        made[name] = PlannedRun(tuple(words), chosen)
     if not made:
         raise InputError(f"list {path}: no runs in it; add some")
     return list(made.values())
 
 
-def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
+def fit(planned: Sequence[PlannedRun], jobs: int, report: Report) -> None:
     """Trains and evaluates runs, so many at a time, each in a process of its own: first their text
     encoders.
 
@@ -171,7 +171,7 @@ def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
                         waiting.insert(0, one.then)
 
 
-def text_encoders(planned: Sequence[Planned]) -> list[Job]:
+def text_encoders(planned: Sequence[PlannedRun]) -> list[Job]:
     """The text encoders that runs take and that are not trained yet, those that others start from
     before these."""
     steps: list[dict[tuple[str, int], None]] = []
@@ -201,7 +201,7 @@ def text_encoders(planned: Sequence[Planned]) -> list[Job]:
     ]
 
 
-def _job(one: Planned) -> Job:
+def _job(one: PlannedRun) -> Job:
     """The training of a run, and its evaluation."""
     name = f"run {one.recipe.name}"
     scores = Job((str(one.folder), "--json"), f"the scores of {name}", "gscon_live.train.evaluate")

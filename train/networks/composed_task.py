@@ -37,11 +37,11 @@ from gscon_live.train.networks.task import ConversationTask, class_weights
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.calibration import Calibration
 from gscon_live.train.scoring.composed_scores import (
-    SubsetScores,
+    SubsetScorer,
+    draw_compositions,
     evaluate,
-    otherwise,
-    ways,
-    weighted_f1,
+    evaluate_changed_inputs,
+    weighted_f1_by_subset,
 )
 from gscon_live.train.scoring.measure import calibrate
 from gscon_live.train.scoring.metrics import Scores
@@ -49,7 +49,7 @@ from gscon_live.train.scoring.metrics import Scores
 #: Shares of the words that are wrong, in evaluations without punctuation and case.
 WRONG = (0.0, 0.12, 0.3)
 
-#: Seeds of the ways in which validation and test are composed.
+#: Seeds of the draws by which validation and test are composed.
 _VALIDATION, _TEST = 101, 202
 
 
@@ -79,7 +79,7 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     audio: Agreement = Agreement(0.55, 0.35, 0.35)
     #: How often faces do.
     visual: Agreement = Agreement(0.5, 0.35, 0.35)
-    #: In so many ways validation and test are given voices and faces.
+    #: How many compositions of validation and test are scored.
     compositions: Positive = 3
     #: So many training dialogues are used; None: all.
     limit: Positive | None = None
@@ -182,7 +182,7 @@ def corpus(recipe: FusionRecipe, given: Material) -> ComposedCorpus:
     """The corpus that a recipe composes; each split is given voices and faces in one way, that of
     training in another in each epoch."""
     splits = {
-        name: tuple(ways(split, recipe.agreement, 1, seed)[0])
+        name: tuple(draw_compositions(split, recipe.agreement, 1, seed)[0])
         for name, split, seed in (
             ("train", given.train, 0),
             ("validation", given.validation, _VALIDATION),
@@ -216,7 +216,7 @@ def fit(
     torch.set_num_threads(recipe.threads)
     on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
     composed = corpus(recipe, given)
-    judge = SubsetScores(composed.splits["validation"], recipe.kept)
+    judge = SubsetScorer(composed.splits["validation"], recipe.kept)
     task = ConversationTask(recipe, composed, seed, on, judge)
     on.to_device(task.network)
     before = judge(task.network.eval())
@@ -224,8 +224,10 @@ def fit(
     state = run(task, plan(recipe, seed), on)
     task.learner.load_state_dict(state.best)
     network = task.network.eval()
-    held_out = ways(given.validation, recipe.agreement, recipe.compositions, _VALIDATION)
-    unseen = ways(given.test, recipe.agreement, recipe.compositions, _TEST)
+    held_out = draw_compositions(
+        given.validation, recipe.agreement, recipe.compositions, _VALIDATION
+    )
+    unseen = draw_compositions(given.test, recipe.agreement, recipe.compositions, _TEST)
     calibration = calibrate(
         network,
         [dialogue for way in held_out for dialogue in way],
@@ -235,7 +237,7 @@ def fit(
     scores = {
         "validation": evaluate(network, held_out, calibration),
         "test": evaluate(network, unseen, calibration)
-        | otherwise(network, given.test, given.misheard, unseen, calibration),
+        | evaluate_changed_inputs(network, given.test, given.misheard, unseen, calibration),
     }
     return FusionResult(
         network,
@@ -244,7 +246,7 @@ def fit(
         judge(network)[SELECTS],
         calibration,
         scores,
-        [weighted_f1(figures) for figures in (before, *state.history)],
+        [weighted_f1_by_subset(figures) for figures in (before, *state.history)],
     )
 
 

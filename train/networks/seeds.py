@@ -19,7 +19,7 @@ from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.recipes import seeds
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run
+from gscon_live.train.runs.run_folder import RunFolder
 from gscon_live.train.trainables import Trainable
 
 
@@ -36,7 +36,7 @@ class Conversations(Trainable[ConversationRecipe]):
         """Trains all seeds that are not finished; gives the run's folder. Raises `InputError` also
         where another process trains this run."""
         torch.set_num_threads(recipe.threads)
-        run = Run(folder)
+        run = RunFolder(folder)
         run.refuse_other(recipe, CHANGES_NOTHING)
         on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
         with ExitStack() as stack:
@@ -55,7 +55,7 @@ class Conversations(Trainable[ConversationRecipe]):
                 if on.is_global_zero:
                     run.begin(recipe)
                     if not held:
-                        stack.enter_context(run.alone())
+                        stack.enter_context(run.lock())
                     held = True
                 state = train_in(training, task, plan(recipe, seed), on, display, f"seed {seed}")
                 if on.is_global_zero:
@@ -68,4 +68,4 @@ class Conversations(Trainable[ConversationRecipe]):
 
     def weights(self, made: Path) -> Path:
         """Those of the seed that is best on validation."""
-        return Run(made).best()
+        return RunFolder(made).best()

@@ -18,7 +18,7 @@ from gscon_live.train.engine.gradient_scaling import Scaling
 from gscon_live.train.engine.losses import Mass, Targets, Terms, Weighting, mass, network_losses
 from gscon_live.train.engine.trainer import Task
 from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe
-from gscon_live.train.scoring.epoch_scores import EpochScores, WeightedF1
+from gscon_live.train.scoring.epoch_scores import EpochScorer, WeightedF1Scorer
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ConversationTask(Task[Part]):
         corpus: FeaturedCorpus,
         seed: int,
         on: Fabric,
-        judge: EpochScores | None = None,
+        judge: EpochScorer | None = None,
     ) -> None:
         self._recipe, self._corpus, self._on = recipe, corpus, on
         chosen = recipe.plugins or {}
@@ -75,12 +75,12 @@ class ConversationTask(Task[Part]):
         self._weighting = Weighting(recipe.label_smoothing, on.to_device(weights))
         self._judge = judge or self._weighted_f1()
 
-    def _weighted_f1(self) -> WeightedF1:
+    def _weighted_f1(self) -> WeightedF1Scorer:
         recipe, splits = self._recipe, ["validation"]
         if isinstance(recipe, ConversationRecipe) and recipe.log_test:
             splits.append("test")
         architecture = self.network.architecture
-        return WeightedF1(self._corpus, architecture, self._on, splits, alone=self._alone > 0)
+        return WeightedF1Scorer(self._corpus, architecture, self._on, splits, alone=self._alone > 0)
 
     @property
     def _alone(self) -> float:

@@ -111,7 +111,7 @@ class TrainingFolder:
         return SummaryWriter(str(self.folder / "tensorboard"), purge_step=epoch + 1)
 
 
-class Run:
+class RunFolder:
     """The folder of a run."""
 
     def __init__(self, folder: Path) -> None:
@@ -128,7 +128,7 @@ class Run:
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Locks the run against other processes.
 
         Raises:

@@ -10,28 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Network
 from gscon_live.train.corpora.dataset import FeaturedDialogue
 from gscon_live.train.data.composed import Agreement, ComposedSplit, compose
 from gscon_live.train.engine.trainer import SELECTS
 from gscon_live.train.scoring.calibration import Calibration, softmax
-from gscon_live.train.scoring.measure import labelled, predict, presences, subsets
+from gscon_live.train.scoring.measure import labelled, modality_set_names, predict, subsets
 from gscon_live.train.scoring.metrics import Scores, score
 
 #: Which modalities there are in an evaluation, by its name.
 SUBSETS = subsets(MODALITIES, nothing=True)
 
 #: A split's dialogues, composed.
-Way = Sequence[FeaturedDialogue]
+ComposedDialogues = Sequence[FeaturedDialogue]
 
 _WEIGHTED_F1 = "validation_weighted_f1"
 
 
-def ways(
+def draw_compositions(
     split: ComposedSplit, agreement: Mapping[str, Agreement], count: int, seed: int
-) -> list[Way]:
+) -> list[ComposedDialogues]:
     """A split composed in so many ways, with undisturbed voices and faces."""
     return [
         compose(split, agreement, np.random.default_rng(seed + place), clean=True).dialogues(split)
@@ -40,7 +40,7 @@ def ways(
 
 
 def evaluate(
-    network: Network, composed: Sequence[Way], calibration: Calibration | None = None
+    network: Network, composed: Sequence[ComposedDialogues], calibration: Calibration | None = None
 ) -> dict[str, Scores]:
     """Scores by subset of modalities, over all ways together; where there is neither voice nor
     face, all ways are the same."""
@@ -52,17 +52,17 @@ def evaluate(
         if calibration is None:
             probabilities = softmax(logits)
         else:
-            there = presences(network.modalities, dialogues, keep)
+            there = modality_set_names(network.modalities, dialogues, keep)
             probabilities = calibration.probabilities(logits, there)
         scores[name] = score(probabilities, labels, EMOTIONS)
     return scores
 
 
-def otherwise(
+def evaluate_changed_inputs(
     network: Network,
     test: ComposedSplit,
     misheard: Mapping[float, Tensor],
-    composed: Sequence[Way],
+    composed: Sequence[ComposedDialogues],
     calibration: Calibration,
 ) -> dict[str, Scores]:
     """Scores on test where words are wrong, and where voice and face always show the label.
@@ -88,18 +88,18 @@ def otherwise(
             if "text" in SUBSETS[name]:
                 scores[f"{name}; {rate:.0%} of words wrong"] = found
     as_labelled = dict.fromkeys(("audio", "visual"), Agreement(same=1.0, neutral=0.0))
-    shown = ways(test, as_labelled, len(composed), 303)
+    shown = draw_compositions(test, as_labelled, len(composed), 303)
     for name, found in evaluate(network, shown, calibration).items():
         if {*SUBSETS[name]} - {"text"}:
             scores[f"{name}; voice and face as labelled"] = found
     return scores
 
 
-class SubsetScores:
+class SubsetScorer:
     """Weighted F1 on validation by subset of modalities; selects by all subsets of those that are
-    kept. See `train.scoring.epoch_scores.EpochScores`."""
+    kept. See `train.scoring.epoch_scores.EpochScorer`."""
 
-    def __init__(self, validation: Way, kept: Sequence[str]) -> None:
+    def __init__(self, validation: ComposedDialogues, kept: Sequence[str]) -> None:
         self._validation, self._kept = validation, kept
 
     def __call__(self, network: Network) -> dict[str, float]:
@@ -110,12 +110,12 @@ class SubsetScores:
 
 def figure_name(subset: str) -> str:
     """The name of a subset's weighted F1 in the history of a training."""
-    return _WEIGHTED_F1 if subset == presence(MODALITIES) else (
+    return _WEIGHTED_F1 if subset == modality_set_name(MODALITIES) else (
         f"{_WEIGHTED_F1}_{subset.replace('+', '_')}"
     )  # fmt: skip
 
 
-def weighted_f1(figures: Mapping[str, float]) -> dict[str, float]:
+def weighted_f1_by_subset(figures: Mapping[str, float]) -> dict[str, float]:
     """Weighted F1 by subset, of an epoch's figures."""
     return {name: figures[figure_name(name)] for name in SUBSETS}
 

@@ -15,7 +15,7 @@ from gscon_live.train.engine.trainer import SELECTS
 from gscon_live.train.scoring.metrics import confusion_matrix, weighted_f1
 
 
-class EpochScores(Protocol):
+class EpochScorer(Protocol):
     """Gives the scores of a network in evaluation mode, among them `validation_weighted_f1` and
     `SELECTS`."""
 
@@ -23,13 +23,13 @@ class EpochScores(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class ScoredBatch:
     """What is scored: conversations on the device, and the utterances that have a label."""
 
     batch: Batch
     targets: Targets
 
-    def only(self, place: int) -> "HeldOut":
+    def only(self, place: int) -> "ScoredBatch":
         """The same with the modality at that place alone."""
         conversations = self.batch.conversations
         alone = torch.zeros_like(conversations.present)
@@ -38,8 +38,8 @@ class HeldOut:
         return replace(self, batch=replace(self.batch, conversations=conversations))
 
 
-class WeightedF1:
-    """Weighted F1 of splits of a corpus, as trained; see `EpochScores`.
+class WeightedF1Scorer:
+    """Weighted F1 of splits of a corpus, as trained; see `EpochScorer`.
 
     Args:
         corpus: what is scored.
@@ -74,7 +74,7 @@ class WeightedF1:
             selects.append(scores[f"validation_weighted_f1_{m}"])
         return {**scores, SELECTS: sum(selects) / len(selects)}
 
-    def _weighted_f1(self, network: Network, batches: Sequence[HeldOut]) -> float:
+    def _weighted_f1(self, network: Network, batches: Sequence[ScoredBatch]) -> float:
         answers, labels = [], []
         with torch.inference_mode():
             for held_out in batches:
@@ -90,12 +90,14 @@ class WeightedF1:
 
 def _held_out(
     dialogues: Sequence[FeaturedDialogue], architecture: Architecture, on: Fabric
-) -> list[HeldOut]:
+) -> list[ScoredBatch]:
     """Dialogues as they are scored."""
     whole = source(dialogues, architecture.mode, architecture.context)
     size = 1024 if architecture.mode == "buffer" else 32
     batches = [whole.take(rows) for rows in ordered(whole.lengths, size)]
     return [
-        HeldOut(replace(batch, conversations=batch.conversations.each(on.to_device)), batch.targets)
+        ScoredBatch(
+            replace(batch, conversations=batch.conversations.each(on.to_device)), batch.targets
+        )
         for batch in batches
     ]

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.train.scoring.agreement import Structures
-from gscon_live.train.scoring.measure import Measured
+from gscon_live.train.scoring.measure import Measurement
 from gscon_live.train.scoring.metrics import Bin
 from gscon_live.train.scoring.significance import Interval, interval, resampled
 
@@ -76,7 +76,7 @@ class BestOnTest(msgspec.Struct, frozen=True):
     use: str = "none: selected on test; only to show how much that flatters"
 
 
-class Agreement(msgspec.Struct, frozen=True):
+class AgreementFigures(msgspec.Struct, frozen=True):
     """How far modalities agree in the shared encoder, over seeds, on validation.
 
     `cosine` is that of their gradients in the kept epoch, by pair (`text_audio`); the rest is told
@@ -123,7 +123,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     splits: dict[str, dict[str, dict[str, Figures]]]
     best_on_test: BestOnTest | None
     training_seconds: Figure | None
-    agreement: Agreement | None
+    agreement: AgreementFigures | None
     answers: Answers
     created: str
     machine: str
@@ -148,12 +148,12 @@ class Evaluation(msgspec.Struct, frozen=True):
     @property
     def test(self) -> Figures:
         """Test, as trained, with all modalities."""
-        return self.splits["test"]["as_trained"][presence(self.modalities)]
+        return self.splits["test"]["as_trained"][modality_set_name(self.modalities)]
 
     @property
     def validation(self) -> Figures:
         """Validation, as trained, with all modalities."""
-        return self.splits["validation"]["as_trained"][presence(self.modalities)]
+        return self.splits["validation"]["as_trained"][modality_set_name(self.modalities)]
 
 
 def figure(values: Sequence[float]) -> Figure:
@@ -162,9 +162,9 @@ def figure(values: Sequence[float]) -> Figure:
     return Figure(statistics.fmean(values), sd, len(values), list(values))
 
 
-def agreement(
+def agreement_over_seeds(
     measured: Sequence[Structures], cosines: Sequence[Mapping[str, float]]
-) -> Agreement | None:
+) -> AgreementFigures | None:
     """The agreement of the trainings of a run, None where there are none."""
     if not measured:
         return None
@@ -173,7 +173,7 @@ def agreement(
         names = values[0] if all(one.keys() == values[0].keys() for one in values) else {}
         return {name: figure([one[name] for one in values]) for name in names}
 
-    return Agreement(
+    return AgreementFigures(
         cosine=each(cosines),
         difference=each([one.difference for one in measured]),
         same_label=each([one.same_label for one in measured]),
@@ -181,7 +181,7 @@ def agreement(
     )
 
 
-def over_seeds(measured: Sequence[Measured]) -> Figures:
+def over_seeds(measured: Sequence[Measurement]) -> Figures:
     """The figures of the trainings of a run, all measured alike."""
     scores = [one.scores for one in measured]
     draws = np.mean([resampled(one.confusions) for one in measured], axis=0)

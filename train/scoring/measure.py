@@ -18,14 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.networks.network import Conversations, Network, windows
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, batch
 from gscon_live.train.scoring.calibration import (
     Calibration,
-    best_temperature,
+    fit_calibration,
+    fit_temperature,
     softmax,
-    temperatures,
 )
 from gscon_live.train.scoring.metrics import Bin, Scores, calibration_error, reliability, score
 from gscon_live.train.scoring.significance import by_dialogue
@@ -38,7 +38,7 @@ Context = Literal["as_trained"] | int
 CONTEXTS: tuple[Context, ...] = ("as_trained", 1, 4, 8, 16)
 
 #: The splits that are measured.
-MEASURED = ("validation", "test")
+SPLITS = ("validation", "test")
 
 _DIALOGUES, _WINDOWS, _ANSWERS = 8, 1024, 400
 
@@ -48,11 +48,11 @@ class Predictions:
     """Logits float32 [N, classes] of every dialogue: the final ones, and each modality's own."""
 
     final: list[NDArray[np.float32]]
-    own: dict[str, list[NDArray[np.float32]]]
+    unimodal: dict[str, list[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One network on one split, in one context, with one set of modalities.
 
     `scores`, with its calibration error, are of probabilities at the `temperature` that was fitted
@@ -70,8 +70,8 @@ class Measured:
     confusions: NDArray[np.int64]
 
 
-#: By split, context (see `context_name`) and modalities (see `model.checkpoint.presence`).
-Measurements = dict[str, dict[str, dict[str, Measured]]]
+#: By split, context (see `context_name`) and modalities (see `model.checkpoint.modality_set_name`).
+Measurements = dict[str, dict[str, dict[str, Measurement]]]
 
 
 def context_name(context: Context) -> str:
@@ -83,7 +83,7 @@ def subsets(modalities: Sequence[str], nothing: bool = False) -> dict[str, tuple
     """All sets of one or more modalities, by name, the largest first; and the empty one, where
     `nothing` says so."""
     return {
-        presence(chosen): chosen
+        modality_set_name(chosen): chosen
         for size in range(len(modalities), -1 if nothing else 0, -1)
         for chosen in combinations(modalities, size)
     }
@@ -125,7 +125,7 @@ def predict(
                 logits = _through_windows(network, conversations, size)
             lengths = [len(dialogue.labels) for dialogue in group]
             for head, answered in logits.items():
-                store = predictions.final if head == "final" else predictions.own[head]
+                store = predictions.final if head == "final" else predictions.unimodal[head]
                 parts = torch.split(answered.float().cpu(), lengths)
                 store.extend(part.numpy() for part in parts)
     return predictions
@@ -142,25 +142,25 @@ def measure(
 
     `report` is told (done, in all) as it goes on.
     """
-    measurements: Measurements = {split: {} for split in MEASURED}
+    measurements: Measurements = {split: {} for split in SPLITS}
     every = subsets(network.modalities)
-    whole = presence(network.modalities)
+    whole = modality_set_name(network.modalities)
     chosen = {
         context: every if context == "as_trained" else {whole: every[whole]} for context in contexts
     }
     done, total = 0, sum(map(len, chosen.values()))
     for context in contexts:
         name = context_name(context)
-        for split in MEASURED:
+        for split in SPLITS:
             measurements[split][name] = {}
         for subset, keep in chosen[context].items():
             logits = {
                 split: predict(network, corpus.splits[split], keep, context).final
-                for split in MEASURED
+                for split in SPLITS
             }
             fitted = labelled(logits["validation"], corpus.splits["validation"])
-            temperature = best_temperature(*fitted)
-            for split in MEASURED:
+            temperature = fit_temperature(*fitted)
+            for split in SPLITS:
                 measurements[split][name][subset] = _measured(
                     logits[split], corpus.splits[split], temperature, corpus.labels
                 )
@@ -215,23 +215,23 @@ def calibrate(
     there, labels = {}, np.zeros(0, np.int64)
     for name, keep in subsets(network.modalities, nothing=True).items():
         predicted = predict(network, dialogues, keep)
-        heads = {"final": predicted.final, **predicted.own}
+        heads = {"final": predicted.final, **predicted.unimodal}
         logits[name] = {head: labelled(rows, dialogues)[0] for head, rows in heads.items()}
         labels = labelled(predicted.final, dialogues)[1]
-        there[name] = presences(network.modalities, dialogues, keep)
+        there[name] = modality_set_names(network.modalities, dialogues, keep)
     weights, frequencies = (
         None if values is None else values.double().numpy() for values in (weight, rates)
     )
-    return temperatures(logits, there, labels, weights, frequencies)
+    return fit_calibration(logits, there, labels, weights, frequencies)
 
 
-def presences(
+def modality_set_names(
     modalities: Sequence[str], dialogues: Sequence[FeaturedDialogue], keep: Sequence[str]
 ) -> list[str]:
     """Which modalities each utterance that has a label really has where only some are kept, by the
-    names of `model.checkpoint.presence`; `modalities` are in the order of the masks."""
+    names of `model.checkpoint.modality_set_name`; `modalities` are in the order of the masks."""
     return [
-        presence(m for m, has in zip(modalities, row, strict=True) if has and m in keep)
+        modality_set_name(m for m, has in zip(modalities, row, strict=True) if has and m in keep)
         for dialogue in dialogues
         for row in dialogue.present[dialogue.labels >= 0].tolist()
     ]
@@ -278,11 +278,11 @@ def _measured(
     dialogues: Sequence[FeaturedDialogue],
     temperature: float,
     classes: Sequence[str],
-) -> Measured:
+) -> Measurement:
     rows, labels = labelled(logits, dialogues)
     raw, tempered = softmax(rows), softmax(rows, temperature)
     answers = [of_dialogue.argmax(1).astype(np.int64) for of_dialogue in logits]
-    return Measured(
+    return Measurement(
         scores=score(tempered, labels, classes),
         uncalibrated_ece=calibration_error(raw, labels),
         temperature=temperature,

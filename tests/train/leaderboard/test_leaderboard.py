@@ -21,7 +21,7 @@ from gscon_live.train.leaderboard import __main__ as leaderboard
 from gscon_live.train.leaderboard import board_view, plots
 from gscon_live.train.leaderboard.board import Board, board
 from gscon_live.train.leaderboard.comparisons import comparisons
-from gscon_live.train.leaderboard.grid import crossings
+from gscon_live.train.leaderboard.grid import cross_tables
 from gscon_live.train.leaderboard.published import Published, published
 from gscon_live.train.networks import evaluate_run
 from gscon_live.train.scoring.figures import Evaluation, Spread
@@ -272,7 +272,7 @@ def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation])
         variant(plain, "other", "dmd", **off, epochs=99),
         window,
     ]
-    every, text, audio = crossings(runs)
+    every, text, audio = cross_tables(runs)
     assert (every.corpus, every.context, every.modalities) == ("meld", "past-only", "text+audio")
     assert [text.modalities, audio.modalities] == ["text", "audio"]
     assert every.networks == ["gscon", "mmgcn"]
@@ -287,7 +287,7 @@ def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation])
         assert found.cells == [[[p], [c], []], [[p, p], [c], [p]]]
         gain = c.mean - p.mean
         assert found.gains == [None, Spread(pytest.approx(gain), pytest.approx(0)), Spread(0.0)]
-    table = board_view.crossed(every)
+    table = board_view.cross_table_text(every)
     assert table.title == "meld, past-only: text and audio"
     assert table.columns == ("balance", "gscon", "mmgcn", "mean gain")
     first, second, third = (line.cells for line in table.lines)
@@ -303,7 +303,7 @@ def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation])
         assert "Networks by what balances them" in where
         assert table.title in where
     # Rates and windows are no balance, and one network alone is no grid.
-    assert crossings([runs[0], runs[1], runs[6], window]) == []
+    assert cross_tables([runs[0], runs[1], runs[6], window]) == []
 
 
 def row_of(runs: list[Evaluation], name: str) -> tuple[str, ...]:

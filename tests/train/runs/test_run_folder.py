@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from gscon_live.common.errors import InputError
 from gscon_live.train.engine.trainer import State
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
 
 TENSORS = st.dictionaries(
     st.sampled_from(["a", "b.c", "0.exp_avg", "ü/x"]),
@@ -121,7 +121,7 @@ def test_a_training_with_other_results_is_finished_when_these_are_there(tmp_path
 
 
 def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
-    run = Run(tmp_path / "mine")
+    run = RunFolder(tmp_path / "mine")
     run.refuse_other(Recipe())
     run.begin(Recipe())
     run.refuse_other(Recipe())
@@ -137,20 +137,20 @@ def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
 def test_a_recipe_that_is_not_this_one_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "recipe.json").write_bytes(content)
     with pytest.raises(InputError, match="delete"):
-        Run(tmp_path).refuse_other(Recipe())
+        RunFolder(tmp_path).refuse_other(Recipe())
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "live.safetensors").touch()
     with pytest.raises(InputError, match="something else"):
-        Run(tmp_path).refuse_other(Recipe())
+        RunFolder(tmp_path).refuse_other(Recipe())
     (tmp_path / "empty").mkdir()
-    Run(tmp_path / "empty").refuse_other(Recipe())
+    RunFolder(tmp_path / "empty").refuse_other(Recipe())
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_best_seed_is_that_of_the_best_epoch_that_was_kept(tmp_path: Path, keep: str) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     for seed, reached in ((1, [0.7, 0.5]), (2, [0.6, 0.6]), (10, [0.9, 0.9])):
         folder = run.seed(seed)
         epochs = [

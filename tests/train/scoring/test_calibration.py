@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscon_live.train.scoring.calibration import (
-    ENOUGH,
+    TARGET_ECE,
     Calibration,
-    best_temperature,
-    least_shift,
+    fit_calibration,
+    fit_prior_correction,
+    fit_temperature,
     softmax,
-    temperatures,
 )
 from gscon_live.train.scoring.metrics import calibration_error
 
@@ -37,7 +37,7 @@ def drawn(seed: int, count: int, sharpness: float) -> tuple[np.ndarray, np.ndarr
 @given(seed=st.integers(0, 10_000), sharpness=st.floats(0.5, 3.0))
 def test_no_other_temperature_makes_the_labels_more_probable(seed: int, sharpness: float) -> None:
     logits, labels = drawn(seed, 60, sharpness)
-    found = best_temperature(logits, labels)
+    found = fit_temperature(logits, labels)
     least = surprise(logits, labels, found)
     for other in np.linspace(0.3, 5.0, 30):
         assert least <= surprise(logits, labels, float(other)) + 2e-3
@@ -46,7 +46,7 @@ def test_no_other_temperature_makes_the_labels_more_probable(seed: int, sharpnes
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
 def test_answers_that_are_too_sure_are_found_out_and_mended(sharpness: float) -> None:
     logits, labels = drawn(1, 8000, sharpness)
-    found = best_temperature(logits, labels)
+    found = fit_temperature(logits, labels)
     assert found == pytest.approx(sharpness, rel=0.06)
     assert calibration_error(softmax(logits, found), labels) < 0.02
 
@@ -72,7 +72,7 @@ def test_each_temperature_is_of_the_utterances_that_it_is_for() -> None:
     calm, _ = drawn(1, 3000, 1.0)
     has_audio = np.arange(3000) % 3 > 0
     there = ["text+audio" if one else "text" for one in has_audio]
-    found = temperatures(
+    found = fit_calibration(
         {
             "text+audio": {
                 "final": np.where(has_audio[:, None], sharp, calm),
@@ -88,7 +88,7 @@ def test_each_temperature_is_of_the_utterances_that_it_is_for() -> None:
     assert found.by_presence["text+audio"] == pytest.approx(3, rel=0.1)
     assert found.by_presence["text"] == pytest.approx(1, rel=0.1)
     assert found.by_presence["nothing"] == pytest.approx(3, rel=0.1)
-    assert found.own == {
+    assert found.unimodal == {
         "text": pytest.approx(1, rel=0.1),
         "audio": pytest.approx(1, rel=0.1),
     }
@@ -98,20 +98,20 @@ def test_each_temperature_is_of_the_utterances_that_it_is_for() -> None:
 def test_what_never_occurs_takes_the_temperature_of_all() -> None:
     logits, labels = drawn(2, 200, 2.0)
     heads = {"final": logits, "text": logits, "audio": logits}
-    found = temperatures(
+    found = fit_calibration(
         {"text+audio": heads, "text": heads},
         {"text+audio": ["text"] * 200, "text": ["text"] * 200},
         labels,
     )
     assert found.by_presence["text+audio"] == found.overall
-    assert found.own["audio"] == found.overall
+    assert found.unimodal["audio"] == found.overall
 
 
 def test_the_prior_is_the_mean_answer_with_all_modalities() -> None:
     calm, labels = drawn(3, 3000, 1.0)
     other, _ = drawn(4, 3000, 1.0)
     heads = {"text": calm, "audio": calm}
-    found = temperatures(
+    found = fit_calibration(
         {"text+audio": {"final": calm, **heads}, "text": {"final": other, **heads}},
         {"text+audio": ["text+audio"] * 3000, "text": ["text"] * 3000},
         labels,
@@ -130,25 +130,25 @@ def weighed(seed: int, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def test_weights_are_taken_back_as_far_as_calibration_needs() -> None:
     weight = np.array([0.1, 1.0, 5.0, 5.0])
     logits, labels = weighed(1, weight)
-    temperature, shift = least_shift(logits, labels, weight)
-    before = calibration_error(softmax(logits, best_temperature(logits, labels)), labels)
+    temperature, shift = fit_prior_correction(logits, labels, weight)
+    before = calibration_error(softmax(logits, fit_temperature(logits, labels)), labels)
     after = calibration_error(softmax(logits, temperature, shift), labels)
-    assert after <= ENOUGH < before
+    assert after <= TARGET_ECE < before
     # A part of it, and no more than one step beyond what was needed.
     whole = -(np.log(weight) - np.log(weight).mean())
     part = shift[0] / whole[0]
     assert 0 < part < 1
     np.testing.assert_allclose(shift, part * whole)
     less = (part - 0.1) * whole
-    almost = softmax(logits, best_temperature(logits, labels, less), less)
-    assert calibration_error(almost, labels) > ENOUGH
+    almost = softmax(logits, fit_temperature(logits, labels, less), less)
+    assert calibration_error(almost, labels) > TARGET_ECE
 
 
 def test_where_calibration_is_good_the_weights_stay() -> None:
     logits, labels = drawn(1, 6000, 2.0)
-    temperature, shift = least_shift(logits, labels, np.array([0.1, 1.0, 5.0, 5.0]))
+    temperature, shift = fit_prior_correction(logits, labels, np.array([0.1, 1.0, 5.0, 5.0]))
     assert not shift.any()
-    assert temperature == best_temperature(logits, labels)
+    assert temperature == fit_temperature(logits, labels)
 
 
 def test_what_is_added_is_by_the_modalities_that_are_there_and_part_of_the_prior() -> None:
@@ -157,7 +157,7 @@ def test_what_is_added_is_by_the_modalities_that_are_there_and_part_of_the_prior
     right, _ = drawn(3, 6000, 1.0)
     heads = {"text": right, "audio": right}
     names = ["text+audio", "text", "nothing"]
-    found = temperatures(
+    found = fit_calibration(
         {
             "text+audio": {"final": wrong, **heads},
             "text": {"final": right, **heads},
@@ -171,7 +171,9 @@ def test_what_is_added_is_by_the_modalities_that_are_there_and_part_of_the_prior
     expected = softmax(wrong, found.overall, np.array(found.shifts["text+audio"])).mean(0)
     assert found.prior == pytest.approx(list(expected), abs=1e-4)
     assert (
-        temperatures({"text": {"final": wrong, **heads}}, {"text": ["text"] * 6000}, labels).shifts
+        fit_calibration(
+            {"text": {"final": wrong, **heads}}, {"text": ["text"] * 6000}, labels
+        ).shifts
         == {}
     )
 
@@ -184,14 +186,14 @@ def test_utterances_count_as_if_the_classes_had_other_rates() -> None:
     wanted = rates / rates.sum() / here
     draws = np.random.default_rng(1).choice(4000, 40_000, p=wanted[labels] / 4000)
     heads = {"text": logits, "final": logits}
-    found = temperatures({"text": heads}, {"text": ["text"] * 4000}, labels, None, rates)
+    found = fit_calibration({"text": heads}, {"text": ["text"] * 4000}, labels, None, rates)
     many = {"text": logits[draws], "final": logits[draws]}
-    again = temperatures({"text": many}, {"text": ["text"] * 40_000}, labels[draws])
+    again = fit_calibration({"text": many}, {"text": ["text"] * 40_000}, labels[draws])
     assert found.by_presence["text"] == pytest.approx(again.by_presence["text"], rel=0.05)
-    assert found.own["text"] == pytest.approx(again.own["text"], rel=0.05)
+    assert found.unimodal["text"] == pytest.approx(again.unimodal["text"], rel=0.05)
     assert found.prior == pytest.approx(again.prior, abs=0.01)
-    plain = temperatures({"text": heads}, {"text": ["text"] * 4000}, labels)
-    same = temperatures({"text": heads}, {"text": ["text"] * 4000}, labels, None, here)
+    plain = fit_calibration({"text": heads}, {"text": ["text"] * 4000}, labels)
+    same = fit_calibration({"text": heads}, {"text": ["text"] * 4000}, labels, None, here)
     assert same == plain
     assert found.prior[0] > plain.prior[0] + 0.05
 
@@ -200,7 +202,7 @@ def test_a_calibration_error_may_be_of_answers_that_count_differently() -> None:
     answers, labels = softmax(drawn(2, 500, 1.0)[0]), drawn(2, 500, 1.0)[1]
     counts = np.random.default_rng(0).integers(1, 5, 500)
     often = np.repeat(np.arange(500), counts)
-    found = calibration_error(answers, labels, counts=counts.astype(float))
+    found = calibration_error(answers, labels, sample_weights=counts.astype(float))
     assert found == pytest.approx(calibration_error(answers[often], labels[often]))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_runs import DIMS, corpus, dialogue, network, trained
 from sklearn.metrics import f1_score
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.networks.network import Conversations, Mode, Network
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
@@ -126,7 +126,7 @@ def test_subsets_are_all_sets_of_modalities() -> None:
     assert list(subsets(("text", "audio"))) == ["text+audio", "text", "audio"]
     seven = subsets(("text", "audio", "visual"))
     assert len(seven) == 7
-    assert all(presence(keep) == name for name, keep in seven.items())
+    assert all(modality_set_name(keep) == name for name, keep in seven.items())
 
 
 def labels_of(given: FeaturedCorpus, split: str) -> np.ndarray:
@@ -199,7 +199,7 @@ def test_the_temperatures_of_a_card_are_by_what_utterances_have(made: Network) -
     dialogues = GIVEN.splits["validation"]
     found = calibrate(made, dialogues)
     assert set(found.by_presence) == {"text+audio", "text", "audio", "nothing"}
-    assert set(found.own) == {"text", "audio"}
+    assert set(found.unimodal) == {"text", "audio"}
     labels = labels_of(GIVEN, "validation")
     has_audio = np.concatenate([one.present[:, 1].numpy() for one in dialogues])
 
@@ -213,8 +213,8 @@ def test_the_temperatures_of_a_card_are_by_what_utterances_have(made: Network) -
         (everything.final, (labels >= 0) & has_audio, found.by_presence["text+audio"]),
         (predict(made, dialogues, ("text",)).final, labels >= 0, found.by_presence["text"]),
         (predict(made, dialogues, ()).final, labels >= 0, found.by_presence["nothing"]),
-        (everything.own["audio"], (labels >= 0) & has_audio, found.own["audio"]),
-        (everything.own["text"], labels >= 0, found.own["text"]),
+        (everything.unimodal["audio"], (labels >= 0) & has_audio, found.unimodal["audio"]),
+        (everything.unimodal["text"], labels >= 0, found.unimodal["text"]),
     ):
         best = surprise(logits, rows, temperature)
         for other in (max(0.3, temperature / 1.2), min(5.0, temperature * 1.2)):

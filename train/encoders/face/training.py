@@ -20,7 +20,7 @@ from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
 from gscon_live.train.install import save_encoder
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
 from gscon_live.train.scoring.metrics import Scores, score
 from gscon_live.train.trainables import Trainable
 
@@ -42,7 +42,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
     ships_as = "face"
 
     def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
-        run = Run(folder / "training")
+        run = RunFolder(folder / "training")
         run.refuse_other(recipe, ("ship",))
         weights = folder / f"{recipe.name}.safetensors"
         training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
@@ -54,7 +54,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
             task = FaceTask(recipe, on)
             # After reading the faces, so that a missing corpus leaves no run behind.
             run.begin(recipe)
-            with run.alone():
+            with run.lock():
                 result = train_face(task, training, display)
                 save_encoder(result.net, _card(recipe, result), weights)
                 training.finish()
