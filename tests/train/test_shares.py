@@ -36,12 +36,12 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_contributions_are_what_erasing_costs_in_points() -> None:
-    found = shares.contributions(HISTORY)
+    found = shares.modality_contributions(HISTORY)
     np.testing.assert_allclose(found["text"].mean, [0, 15])
     np.testing.assert_allclose(found["text"].sd, [0, 10 / 2**0.5])
     np.testing.assert_allclose(found["audio"].mean, [0, 4])
     np.testing.assert_allclose(found["visual"].sd, [0, 0], atol=1e-12)
-    alone = shares.contributions({"1": HISTORY["1"]})
+    alone = shares.modality_contributions({"1": HISTORY["1"]})
     np.testing.assert_allclose(alone["text"].mean, [0, 20])
     np.testing.assert_allclose(alone["text"].sd, [0, 0])
 
