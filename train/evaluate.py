@@ -23,7 +23,7 @@ from gscon_live.model.checkpoint import Card, modality_set_name
 from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
 from gscon_live.train.progress import progress
 from gscon_live.train.scoring.encoder_scores import EncoderScores
-from gscon_live.train.scoring.figures import AgreementFigures, Evaluation, Figure, Figures
+from gscon_live.train.scoring.evaluation import AgreementFigures, Evaluation, Figure, Figures
 
 EXAMPLES = """
 gscon-live evaluate runs/iemocap          a run of train.fit: measures all its seeds

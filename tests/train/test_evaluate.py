@@ -16,9 +16,9 @@ from gscon_live.model import checkpoint
 from gscon_live.train import evaluate
 from gscon_live.train.networks import evaluate_run
 from gscon_live.train.scoring.agreement import structures
-from gscon_live.train.scoring.figures import Evaluation, Figure, figure
+from gscon_live.train.scoring.evaluation import Evaluation, Figure, figure
 from gscon_live.train.scoring.measure import CONTEXTS, Context, context_name, predict, subsets
-from gscon_live.train.scoring.significance import by_dialogue, paired_over_dialogues, system
+from gscon_live.train.scoring.significance import confusions_by_dialogue, paired_bootstrap, system
 
 GIVEN = corpus()
 
@@ -111,10 +111,12 @@ def test_answers_are_kept_for_paired_comparisons(made: tuple[Path, Evaluation]) 
     labels = [np.array(one) for one in found.labels]
     assert [one.tolist() for one in labels] == [one.labels.tolist() for one in GIVEN.splits["test"]]
     counts = [
-        by_dialogue([np.array(one) for one in found.by_seed[seed]], labels, len(GIVEN.labels))
+        confusions_by_dialogue(
+            [np.array(one) for one in found.by_seed[seed]], labels, len(GIVEN.labels)
+        )
         for seed in ("1", "2")
     ]
-    apart = paired_over_dialogues(system(counts[:1]), system(counts[1:]))
+    apart = paired_bootstrap(system(counts[:1]), system(counts[1:]))
     values = made[1].test.weighted_f1.values
     assert apart.mean == pytest.approx(values[1] - values[0])
 

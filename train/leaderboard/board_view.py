@@ -9,7 +9,7 @@ from gscon_live.train.leaderboard import plots
 from gscon_live.train.leaderboard.board import Board, ModelRow
 from gscon_live.train.leaderboard.comparisons import Comparison
 from gscon_live.train.leaderboard.grid import CrossTable
-from gscon_live.train.scoring.figures import Evaluation, Spread
+from gscon_live.train.scoring.evaluation import Evaluation, Spread
 
 #: The columns of the table of models, and of that of ablations.
 COLUMNS = (

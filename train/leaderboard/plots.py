@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.train.leaderboard.board import ModelRow
-from gscon_live.train.scoring.figures import Evaluation, Figures
+from gscon_live.train.scoring.evaluation import Evaluation, Figures
 from gscon_live.train.scoring.metrics import Bin
 
 #: How many series are told apart by colour.

@@ -18,14 +18,15 @@ from gscon_live.model.checkpoint import Checkpoint, modality_set_name
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
-from gscon_live.train.scoring import agreement, figures
+from gscon_live.train.scoring import agreement
 from gscon_live.train.scoring.agreement import Structures
-from gscon_live.train.scoring.figures import (
+from gscon_live.train.scoring.evaluation import (
     FORMAT,
     Answers,
     BestOnTest,
     Evaluation,
     Figure,
+    agreement_over_seeds,
     figure,
     over_seeds,
 )
@@ -101,7 +102,7 @@ def evaluate(
         splits=_figures(list(measured.values())),
         best_on_test=best_on_test,
         training_seconds=training_seconds,
-        agreement=figures.agreement_over_seeds(structures, cosines),
+        agreement=agreement_over_seeds(structures, cosines),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,

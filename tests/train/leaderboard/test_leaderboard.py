@@ -24,7 +24,7 @@ from gscon_live.train.leaderboard.comparisons import comparisons
 from gscon_live.train.leaderboard.grid import cross_tables
 from gscon_live.train.leaderboard.published import Published, published
 from gscon_live.train.networks import evaluate_run
-from gscon_live.train.scoring.figures import Evaluation, Spread
+from gscon_live.train.scoring.evaluation import Evaluation, Spread
 from gscon_live.train.scoring.metrics import Bin
 
 GIVEN = dataclasses.replace(corpus(), name="meld")
