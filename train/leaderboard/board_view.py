@@ -1,4 +1,4 @@
-"""The leaderboard in words: cells of tables, Markdown, and one self-contained HTML page."""
+"""The leaderboard as text: cells of tables, Markdown, and a self-contained HTML page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from gscon_live.train.leaderboard.comparisons import Comparison
 from gscon_live.train.leaderboard.grid import CrossTable
 from gscon_live.train.scoring.evaluation import Evaluation, Spread
 
-#: The columns of the table of models, and of that of ablations.
+#: The columns of the table of models.
 COLUMNS = (
     "model",
     "network",
@@ -33,6 +33,7 @@ COLUMNS = (
     "answer",
     "training",
 )
+#: The columns of the table of ablations.
 COMPARISON_COLUMNS = (
     "corpus",
     "from",
@@ -47,7 +48,7 @@ COMPARISON_COLUMNS = (
     "q",
 )
 
-#: What a reader has to know, whatever the form.
+#: Notes for the reader, in all formats.
 REMARKS = (
     "Figures are in percent, on test, as trained, with all modalities of the model: mean ± "
     "standard deviation over seeds. The 95 % interval is over dialogues, drawn with replacement.",
@@ -80,15 +81,15 @@ CROSS_TABLE_NOTE = (
 
 
 class TableRow(NamedTuple):
-    """A line of a table; `css` names its styles on the page, if it has any."""
+    """A row of a table; `css` has the names of its styles on the page."""
 
     cells: tuple[str, ...]
     css: str = ""
 
 
 class CorpusSection(NamedTuple):
-    """The page's part on one corpus; `unplotted` runs are in its tables alone, since no more can be
-    told apart by colour."""
+    """The section of the page on a corpus. `unplotted` is the number of runs that are in the tables
+    but not in the plots, which have `plots.COLOURS` colours."""
 
     name: str
     rows: list[ModelRow]
@@ -101,15 +102,15 @@ class CorpusSection(NamedTuple):
 
 
 class TextTable(NamedTuple):
-    """A table on the page, or elsewhere."""
+    """A table as text."""
 
     title: str
     columns: tuple[str, ...]
-    lines: list[TableRow]
+    rows: list[TableRow]
 
 
 def cells(row: ModelRow) -> tuple[str, ...]:
-    """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
+    """A row as text, in the order of `COLUMNS`; a dash for unknown values."""
     return (
         row.model,
         row.network or "–",
@@ -124,7 +125,7 @@ def cells(row: ModelRow) -> tuple[str, ...]:
         _percent(row.accuracy),
         _percent(row.macro_f1),
         _percent(row.ece),
-        ", ".join(f"{m} {_percent(one)}" for m, one in row.alone.items()) or "–",
+        ", ".join(f"{m} {_percent(spread)}" for m, spread in row.alone.items()) or "–",
         _percent(row.validation),
         _percent(row.best_on_test),
         "–" if row.parameters is None else f"{row.parameters:,}",
@@ -134,7 +135,7 @@ def cells(row: ModelRow) -> tuple[str, ...]:
 
 
 def comparison_cells(pair: Comparison) -> tuple[str, ...]:
-    """A comparison in words, in the order of `COMPARISON_COLUMNS`."""
+    """A comparison as text, in the order of `COMPARISON_COLUMNS`."""
     seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
     sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
     return (
@@ -152,30 +153,31 @@ def comparison_cells(pair: Comparison) -> tuple[str, ...]:
     )
 
 
-def cross_table_text(one: CrossTable) -> TextTable:
-    """A crossing in words, a column for each network."""
-    lines = []
-    for balance, gain, *row in zip(one.balances, one.gains, *one.cells, strict=True):
-        told = (" / ".join(map(_percent, cell)) or "–" for cell in row)
-        lines.append(TableRow((balance, *told, _percent(gain, "+"))))
-    title = f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}"
-    return TextTable(title, ("balance", *one.networks, "mean gain"), lines)
+def cross_table_text(table: CrossTable) -> TextTable:
+    """A cross table as text, with a column for each network."""
+    rows = []
+    for balance, gain, *cells in zip(table.balances, table.gains, *table.cells, strict=True):
+        texts = (" / ".join(map(_percent, cell)) or "–" for cell in cells)
+        rows.append(TableRow((balance, *texts, _percent(gain, "+"))))
+    title = f"{table.corpus}, {table.context}: {table.modalities.replace('+', ' and ')}"
+    return TextTable(title, ("balance", *table.networks, "mean gain"), rows)
 
 
-def markdown(made: Board) -> str:
+def markdown(leaderboard: Board) -> str:
     """The leaderboard in Markdown."""
-    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in made.rows])]
+    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in leaderboard.rows])]
     lines += ["", *(f"- {remark}" for remark in REMARKS), "", "## Sources", ""]
     lines += dict.fromkeys(
-        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
+        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "")
+        for row in leaderboard.rows
     )
-    if made.crossings:
+    if leaderboard.crossings:
         lines += ["", "## Networks by what balances them", "", CROSS_TABLE_NOTE]
-    for table in map(cross_table_text, made.crossings):
-        rows = [line.cells for line in table.lines]
+    for table in map(cross_table_text, leaderboard.crossings):
+        rows = [row.cells for row in table.rows]
         lines += ["", f"### {table.title}", "", *_markdown(table.columns, rows)]
-    if made.comparisons:
-        pairs = [comparison_cells(pair) for pair in made.comparisons]
+    if leaderboard.comparisons:
+        pairs = [comparison_cells(pair) for pair in leaderboard.comparisons]
         lines += [
             "",
             "## Ablations",
@@ -187,46 +189,45 @@ def markdown(made: Board) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
-    """The leaderboard as one page that needs no network. All that comes from outside is escaped."""
+def page(leaderboard: Board, evaluations: Sequence[Evaluation]) -> str:
+    """The leaderboard as an HTML page that loads nothing. All text of the data is escaped."""
     corpora = []
-    for name in dict.fromkeys(one.corpus for one in evaluations):
-        rows = [row for row in made.rows if row.corpus == name]
+    for name in dict.fromkeys(evaluation.corpus for evaluation in evaluations):
+        rows = [row for row in leaderboard.rows if row.corpus == name]
         order = [row.model for row in rows]
-        mine = sorted(
-            (one for one in evaluations if one.corpus == name), key=lambda one: order.index(one.run)
-        )
-        plotted = mine[: plots.COLOURS]
+        runs = [evaluation for evaluation in evaluations if evaluation.corpus == name]
+        runs.sort(key=lambda evaluation: order.index(evaluation.run))
+        plotted = runs[: plots.COLOURS]
         corpora.append(
             CorpusSection(
                 name,
                 rows,
                 [
-                    TableRow(_less_corpus(cells(row)), f"{row.origin} {row.selection}")
+                    TableRow(_without_corpus(cells(row)), f"{row.origin} {row.selection}")
                     for row in rows
                 ],
                 plots.bars([row for row in rows if row.selection != "none"]),
                 plots.by_context(plotted),
                 plots.by_modalities(plotted),
-                [plots.reliability(one) for one in plotted],
-                len(mine) - len(plotted),
+                [plots.reliability(evaluation) for evaluation in plotted],
+                len(runs) - len(plotted),
             )
         )
     return rendered(
         Path(__file__).with_name("leaderboard.html.j2"),
         corpora=corpora,
-        columns=_less_corpus(COLUMNS),
-        crossings=[cross_table_text(one) for one in made.crossings],
+        columns=_without_corpus(COLUMNS),
+        crossings=[cross_table_text(table) for table in leaderboard.crossings],
         crossed=CROSS_TABLE_NOTE,
-        comparisons=[TableRow(comparison_cells(pair)) for pair in made.comparisons],
+        comparisons=[TableRow(comparison_cells(pair)) for pair in leaderboard.comparisons],
         pairs=COMPARISON_COLUMNS,
         remarks=REMARKS,
         paired=COMPARISON_NOTE,
     )
 
 
-def _less_corpus(line: Sequence[str]) -> tuple[str, ...]:
-    """The cells of a row but for its corpus."""
+def _without_corpus(line: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a row without that of the corpus."""
     return tuple(cell for name, cell in zip(COLUMNS, line, strict=True) if name != "corpus")
 
 

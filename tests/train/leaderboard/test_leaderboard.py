@@ -290,7 +290,7 @@ def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation])
     table = board_view.cross_table_text(every)
     assert table.title == "meld, past-only: text and audio"
     assert table.columns == ("balance", "gscon", "mmgcn", "mean gain")
-    first, second, third = (line.cells for line in table.lines)
+    first, second, third = (row.cells for row in table.rows)
     g, better = (row_of(runs, name)[8] for name in ("g", "g+"))
     assert first == ("none", g, f"{g} / {g}", "–")
     gain = every.gains[1]

@@ -180,7 +180,7 @@ def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
     monkeypatch.setattr(text_cache, "is_trained", lambda made, seed: (made.name, seed) in there)
 
     def found() -> list[tuple[str, ...]]:
-        return [one.words for one in run_list.text_encoders(run_list.read("all.yaml"))]
+        return [job.arguments for job in run_list.text_encoders(run_list.read("all.yaml"))]
 
     base, mine = ("base.yaml", "first_seed=1", "seeds=1"), ("mine.yaml", "first_seed=2", "seeds=1")
     other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (2, 3)]
