@@ -30,7 +30,7 @@ RUNS = Path("runs")
 
 R = TypeVar("R", bound=msgspec.Struct)
 
-#: The first parts of the names of a state's tensors.
+#: The prefixes of the names of a state's tensors.
 _TENSORS = ("network", "average", "best", "optimiser")
 
 

@@ -68,9 +68,9 @@ def test_gdc_sample_by_sample_is_the_same_loss_as_ours(mode: Mode, released: boo
     architecture = msgspec.structs.replace(SMALL, mode=mode)
     ours = exact(cost.training(architecture, 4, 3, seed=1))
     theirs = exact(cost.training(architecture, 4, 3, seed=1, released=released))
-    loss = ours.loss(cost.CONSISTENT)
-    other = theirs.loss(cost.STRUCTURE, one_by_one=True)
-    without = ours.loss(cost.STRUCTURE)
+    loss = ours.loss(cost.GDC_AND_SSC)
+    other = theirs.loss(cost.SSC_ONLY, per_sample=True)
+    without = ours.loss(cost.SSC_ONLY)
     assert loss.item() == pytest.approx(other.item(), abs=1e-6)
     assert abs(loss.item() - without.item()) > 0.01
     for one, two in zip(
@@ -83,7 +83,10 @@ def test_gdc_sample_by_sample_is_the_same_loss_as_ours(mode: Mode, released: boo
 
 @pytest.mark.parametrize(("both_sides", "last"), [(True, False), (False, False), (False, True)])
 def test_the_released_shared_encoder_gives_the_same(both_sides: bool, last: bool) -> None:
-    ours, theirs = SharedEncoder(both_sides).double(), cost.Released(both_sides).double()
+    ours, theirs = (
+        SharedEncoder(both_sides).double(),
+        cost.ReleasedSharedEncoder(both_sides).double(),
+    )
     theirs.load_state_dict(ours.state_dict())
     states = list(torch.randn(3, 2, 15, 10, dtype=torch.float64))
     valid = torch.arange(15) < torch.tensor([[15], [11]])
@@ -93,10 +96,10 @@ def test_the_released_shared_encoder_gives_the_same(both_sides: bool, last: bool
 
 def test_steps_train() -> None:
     one = cost.training(SMALL, 4, 3, seed=2)
-    before = one.loss(cost.PLAIN).item()
+    before = one.loss(cost.NO_PLUGINS).item()
     for _ in range(60):
-        one.step(cost.CONSISTENT)
-    assert one.loss(cost.PLAIN).item() < before - 0.5
+        one.step(cost.GDC_AND_SSC)
+    assert one.loss(cost.NO_PLUGINS).item() < before - 0.5
 
 
 @pytest.mark.parametrize("words", [["--quik"], ["--seed", "one"], ["more"]])
