@@ -57,15 +57,19 @@ def test_a_state_comes_back_to_the_last_bit(
         {"scale": 2.0},
     )  # fmt: skip
     folder.write(state)
-    found = folder.read()
-    assert found is not None
-    assert (found.epoch, found.best_epoch, found.precision) == (5, state.best_epoch, {"scale": 2.0})
-    assert found.history == history
-    assert bits(found.network) == bits(network)
-    assert bits(found.optimiser) == bits(optimiser)
-    assert bits(found.average) == bits(average)
+    state_read = folder.read()
+    assert state_read is not None
+    assert (state_read.epoch, state_read.best_epoch, state_read.precision) == (
+        5,
+        state.best_epoch,
+        {"scale": 2.0},
+    )
+    assert state_read.history == history
+    assert bits(state_read.network) == bits(network)
+    assert bits(state_read.optimiser) == bits(optimiser)
+    assert bits(state_read.average) == bits(average)
     # Without weights of its own, the best epoch is taken to be the last.
-    assert bits(found.best) == bits(state.best or scored)
+    assert bits(state_read.best) == bits(state.best or scored)
     lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
     assert [json.loads(line) for line in lines] == history
 
@@ -154,8 +158,8 @@ def test_the_best_seed_is_that_of_the_best_epoch_that_was_kept(tmp_path: Path, k
     for seed, reached in ((1, [0.7, 0.5]), (2, [0.6, 0.6]), (10, [0.9, 0.9])):
         folder = run.seed(seed)
         epochs = [
-            {"selection": one if keep == "best" else place, "validation_weighted_f1": one}
-            for place, one in enumerate(reached)
+            {"selection": score if keep == "best" else place, "validation_weighted_f1": score}
+            for place, score in enumerate(reached)
         ]
         folder.write(State(history=epochs))
         if seed == 10:
@@ -183,8 +187,8 @@ def test_killed_while_writing_the_last_epoch_is_run_again(
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.write(State(2, 1, [{"epoch": 1}, {"epoch": 2}], network))
-    found = folder.read()
-    assert found is not None
-    assert found.epoch == 1
+    state_read = folder.read()
+    assert state_read is not None
+    assert state_read.epoch == 1
     # The history may be ahead of the state, never behind: the last epoch would stay unwritten.
     assert len((tmp_path / "history.jsonl").read_bytes().splitlines()) == 2
