@@ -1,4 +1,4 @@
-"""How far the modalities' shared features agree, and whether they agree on emotion.
+"""Agreement of the modalities' shared features, and the share of it that is about emotion.
 
 This is an analysis: GDC and SSC make modalities agree, which helps only where their features carry
 emotion. All is measured on validation, on blocks of utterances as SSC takes them.

@@ -27,7 +27,7 @@ Logits = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What makes probabilities of a network's logits.
+    """Temperatures and shifts that turn a network's logits into calibrated probabilities.
 
     `overall` is the temperature of the final logits over all sets of modalities, `by_presence` by
     the set that an utterance has; `unimodal` are those of the unimodal heads by modality. `prior`

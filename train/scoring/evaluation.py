@@ -82,7 +82,7 @@ class BestOnTest(msgspec.Struct, frozen=True):
 
 
 class AgreementFigures(msgspec.Struct, frozen=True):
-    """How far modalities agree in the shared encoder, over seeds, on validation.
+    """Agreement of the modalities in the shared encoder, over seeds, on validation.
 
     `cosine` is between their gradients in the kept epoch, by pair (`text_audio`). For the other
     fields see `train.scoring.agreement.Structures`.

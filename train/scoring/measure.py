@@ -30,7 +30,7 @@ from gscon_live.train.scoring.calibration import (
 from gscon_live.train.scoring.metrics import Bin, Scores, calibration_error, reliability, score
 from gscon_live.train.scoring.significance import confusions_by_dialogue
 
-#: What the network sees of a conversation: as much as in training, or a window of the last K
+#: The part of a conversation that the network sees: as in training, or a window of the last K
 #: utterances, as if the conversation began there. Features that an encoder computed in context
 #: keep their own context.
 Context = Literal["as_trained"] | int
