@@ -28,11 +28,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `emotions` are its classes, in the order of its probabilities. `encoders` are the identities of
     the encoders whose features it was trained with, by modality; other features are refused.
     `temperature` divides the final logits. `by_presence` has the temperatures for sets of present
-    modalities (see `presence`), and takes precedence. `shifts` are added to the scaled logits, by
-    set of modalities and class; a missing set adds nothing. `temperatures` divide the logits of the
-    modalities' own heads. `prior` is the mean probability of each emotion on validation with all
-    modalities; empty where it was not measured. `scores` holds the measurements: set, then figure
-    or class.
+    modalities (see `modality_set_name`), and takes precedence. `shifts` are added to the scaled
+    logits, by set of modalities and class; a missing set adds nothing. `temperatures` divide the
+    logits of the modalities' own heads. `prior` is the mean probability of each emotion on
+    validation with all modalities; empty where it was not measured. `scores` holds the
+    measurements: set, then figure or class.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Checkpoint:
     card: Card
 
 
-def presence(modalities: Iterable[str]) -> str:
+def modality_set_name(modalities: Iterable[str]) -> str:
     """The name of a set of modalities, for example `text+visual`; `nothing` for the empty set."""
     available = set(modalities)
     return "+".join(m for m in MODALITIES if m in available) or "nothing"

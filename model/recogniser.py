@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gscon_live.common.errors import InputError
-from gscon_live.model.checkpoint import Card, Checkpoint, presence
+from gscon_live.model.checkpoint import Card, Checkpoint, modality_set_name
 from gscon_live.model.conversations import speaker_number
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
@@ -87,7 +87,7 @@ class EmotionRecogniser:
         vectors = self._vectors(features)
         with torch.inference_mode():
             outputs, state = self._model.step(self._state, self._turn(vectors, speaker))
-            card, available = self._card, presence(vectors)
+            card, available = self._card, modality_set_name(vectors)
             opinion = Opinion(
                 self._probabilities(
                     outputs.final,

@@ -80,7 +80,7 @@ def save(
         by_presence=calibration.by_presence,
         shifts=calibration.shifts,
         prior=calibration.prior,
-        temperatures=calibration.own,
+        temperatures=calibration.unimodal,
         data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"
         f"{_labels(recipe)}",
         split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "

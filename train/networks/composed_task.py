@@ -37,11 +37,11 @@ from gscon_live.train.networks.task import ConversationTask, class_weights
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.calibration import Calibration
 from gscon_live.train.scoring.composed_scores import (
-    SubsetScores,
+    SubsetScorer,
+    draw_compositions,
     evaluate,
-    otherwise,
-    ways,
-    weighted_f1,
+    evaluate_changed_inputs,
+    weighted_f1_by_subset,
 )
 from gscon_live.train.scoring.measure import calibrate
 from gscon_live.train.scoring.metrics import Scores
@@ -186,7 +186,7 @@ def corpus(recipe: FusionRecipe, material: ComposedMaterial) -> ComposedCorpus:
     """The composed corpus of a recipe. Validation and test have one composition each; training is
     composed anew in each epoch."""
     splits = {
-        name: tuple(ways(split, recipe.agreement, 1, seed)[0])
+        name: tuple(draw_compositions(split, recipe.agreement, 1, seed)[0])
         for name, split, seed in (
             ("train", material.train, 0),
             ("validation", material.validation, _VALIDATION),
@@ -220,7 +220,7 @@ def fit(
     torch.set_num_threads(recipe.threads)
     fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
     composed = corpus(recipe, material)
-    epoch_scores = SubsetScores(composed.splits["validation"], recipe.kept)
+    epoch_scores = SubsetScorer(composed.splits["validation"], recipe.kept)
     task = ConversationTask(recipe, composed, seed, fabric, epoch_scores)
     fabric.to_device(task.network)
     before = epoch_scores(task.network.eval())
@@ -228,8 +228,10 @@ def fit(
     state = run(task, plan(recipe, seed), fabric)
     task.learner.load_state_dict(state.best)
     network = task.network.eval()
-    validation = ways(material.validation, recipe.agreement, recipe.compositions, _VALIDATION)
-    test = ways(material.test, recipe.agreement, recipe.compositions, _TEST)
+    validation = draw_compositions(
+        material.validation, recipe.agreement, recipe.compositions, _VALIDATION
+    )
+    test = draw_compositions(material.test, recipe.agreement, recipe.compositions, _TEST)
     calibration = calibrate(
         network,
         [dialogue for way in validation for dialogue in way],
@@ -239,7 +241,7 @@ def fit(
     scores = {
         "validation": evaluate(network, validation, calibration),
         "test": evaluate(network, test, calibration)
-        | otherwise(network, material.test, material.recognised, test, calibration),
+        | evaluate_changed_inputs(network, material.test, material.recognised, test, calibration),
     }
     return FusionResult(
         network,
@@ -248,7 +250,7 @@ def fit(
         epoch_scores(network)[SELECTION_SCORE],
         calibration,
         scores,
-        [weighted_f1(figures) for figures in (before, *state.history)],
+        [weighted_f1_by_subset(figures) for figures in (before, *state.history)],
     )
 
 

@@ -25,7 +25,7 @@ from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
 from gscon_live.train.scoring.encoder_scores import encoder_scores
 from gscon_live.train.trainables import Trainable
 
@@ -82,7 +82,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
         return composed_task.resolved(recipe)
 
     def fit(self, recipe: FusionRecipe, folder: Path, display: Display) -> Path:
-        run = Run(folder / "training")
+        run = RunFolder(folder / "training")
         run.refuse_other(recipe, ("ship",))
         weights = folder / f"{recipe.name}.safetensors"
         results = [weights.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
@@ -96,7 +96,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
         material = composed_task.material(recipe, display.report)
         # After reading the corpora, so that a missing corpus leaves no run behind.
         run.begin(recipe)
-        with run.alone():
+        with run.lock():
             trained = []
             for seed, training in trainings.items():
 
@@ -169,7 +169,7 @@ def _save(
         by_presence=best.calibration.by_presence,
         shifts=best.calibration.shifts,
         prior=best.calibration.prior,
-        temperatures=best.calibration.own,
+        temperatures=best.calibration.unimodal,
         data=_DATA.format(audio=recipe.audio, visual=recipe.visual),
         split=_SPLIT,
         seeds=[result.seed for result in trained],

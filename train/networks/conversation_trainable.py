@@ -19,7 +19,7 @@ from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.recipes import seeds
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run
+from gscon_live.train.runs.run_folder import RunFolder
 from gscon_live.train.trainables import Trainable
 
 
@@ -36,7 +36,7 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
         """Trains all unfinished seeds; returns the run's folder. Raises `InputError` also where
         another process trains this run."""
         torch.set_num_threads(recipe.threads)
-        run = Run(folder)
+        run = RunFolder(folder)
         run.refuse_other(recipe, NO_EFFECT_ON_A_SEED)
         fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
         with ExitStack() as stack:
@@ -55,7 +55,7 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
                 if fabric.is_global_zero:
                     run.begin(recipe)
                     if not held:
-                        stack.enter_context(run.alone())
+                        stack.enter_context(run.lock())
                     held = True
                 state = train_in(
                     training, task, plan(recipe, seed), fabric, display, f"seed {seed}"
@@ -70,4 +70,4 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
 
     def weights(self, result: Path) -> Path:
         """The weights of the seed that is best on validation."""
-        return Run(result).best()
+        return RunFolder(result).best()

@@ -14,18 +14,19 @@ import msgspec
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.model import checkpoint
-from gscon_live.model.checkpoint import Checkpoint, presence
+from gscon_live.model.checkpoint import Checkpoint, modality_set_name
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
-from gscon_live.train.scoring import agreement, figures
+from gscon_live.train.scoring import agreement
 from gscon_live.train.scoring.agreement import Structures
-from gscon_live.train.scoring.figures import (
+from gscon_live.train.scoring.evaluation import (
     FORMAT,
     Answers,
     BestOnTest,
     Evaluation,
     Figure,
+    agreement_over_seeds,
     figure,
     over_seeds,
 )
@@ -88,7 +89,7 @@ def evaluate(
         shared = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
         structures += [shared] if shared else []
     card, a = loaded[min(loaded)].card, loaded[min(loaded)].card.architecture
-    everything = presence(a.modalities)
+    everything = modality_set_name(a.modalities)
     evaluation = Evaluation(
         run=folder.resolve().name,
         corpus=corpus.name,
@@ -105,7 +106,7 @@ def evaluate(
         splits=_figures(list(measured.values())),
         best_on_test=best_on_test,
         training_seconds=training_seconds,
-        agreement=figures.agreement(structures, cosines),
+        agreement=agreement_over_seeds(structures, cosines),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
@@ -142,13 +143,13 @@ def finished(folder: Path) -> dict[int, Path]:
         InputError: the run is missing, or one of its seeds is unfinished.
     """
     # Needs the extra `train`, which the card of a checkpoint does not.
-    from gscon_live.train.runs.run_folder import Run
+    from gscon_live.train.runs.run_folder import RunFolder
 
     recipe = _recipe(folder)
     first, count = recipe.get("first_seed", 1), recipe.get("seeds")
     if not isinstance(first, int) or not isinstance(count, int) or count < 1:
         raise InputError(f"run {folder}: its recipe.json does not say which seeds; train it again")
-    folders = {seed: Run(folder).seed(seed) for seed in range(first, first + count)}
+    folders = {seed: RunFolder(folder).seed(seed) for seed in range(first, first + count)}
     missing = [str(seed) for seed, training in folders.items() if not training.finished]
     if missing:
         raise InputError(

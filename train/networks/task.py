@@ -25,7 +25,7 @@ from gscon_live.train.engine.losses import (
 )
 from gscon_live.train.engine.trainer import Task
 from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe
-from gscon_live.train.scoring.epoch_scores import EpochScores, WeightedF1
+from gscon_live.train.scoring.epoch_scores import EpochScorer, WeightedF1Scorer
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ConversationTask(Task[ConversationPart]):
         corpus: FeaturedCorpus,
         seed: int,
         fabric: Fabric,
-        epoch_scores: EpochScores | None = None,
+        epoch_scores: EpochScorer | None = None,
     ) -> None:
         self._recipe, self._corpus, self._fabric = recipe, corpus, fabric
         chosen = recipe.plugins or {}
@@ -82,12 +82,12 @@ class ConversationTask(Task[ConversationPart]):
         self._weighting = Weighting(recipe.label_smoothing, fabric.to_device(weights))
         self._scores = epoch_scores or self._weighted_f1()
 
-    def _weighted_f1(self) -> WeightedF1:
+    def _weighted_f1(self) -> WeightedF1Scorer:
         recipe, splits = self._recipe, ["validation"]
         if isinstance(recipe, ConversationRecipe) and recipe.log_test:
             splits.append("test")
         architecture = self.network.architecture
-        return WeightedF1(
+        return WeightedF1Scorer(
             self._corpus, architecture, self._fabric, splits, alone=self._single_modality_share > 0
         )
 

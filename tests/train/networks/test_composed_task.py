@@ -21,8 +21,8 @@ from gscon_live.train.networks.composed_task import FusionResult
 from gscon_live.train.networks.recipe import plan
 from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.scoring.calibration import softmax
-from gscon_live.train.scoring.composed_scores import SUBSETS, SubsetScores, ways
-from gscon_live.train.scoring.measure import labelled, predict, presences
+from gscon_live.train.scoring.composed_scores import SUBSETS, SubsetScorer, draw_compositions
+from gscon_live.train.scoring.measure import labelled, modality_set_names, predict
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +131,11 @@ def test_validation_data_does_not_train() -> None:
 
 def test_each_temperature_makes_validation_labels_most_probable(fitted: FusionResult) -> None:
     given = material()
-    composed = ways(given.validation, RECIPE.agreement, RECIPE.compositions, 101)
+    composed = draw_compositions(given.validation, RECIPE.agreement, RECIPE.compositions, 101)
     for name, keep in SUBSETS.items():
         found = []
         for way in composed:
-            there = np.array(presences(MODALITIES, way, keep)) == name
+            there = np.array(modality_set_names(MODALITIES, way, keep)) == name
             logits, labels = labelled(predict(fitted.model, way, keep).final, way)
             found.append((logits[there], labels[there]))
 
@@ -157,7 +157,7 @@ def test_the_epoch_with_the_best_mean_over_subsets_is_kept() -> None:
     given = material()
     short = msgspec.structs.replace(RECIPE, epochs=3, compositions=1, without=("visual",))
     result = composed_task.fit(short, given, 1, quiet)
-    (way,) = ways(given.validation, RECIPE.agreement, 1, 101)
+    (way,) = draw_compositions(given.validation, RECIPE.agreement, 1, 101)
     figures = []
     for keep in (("text", "audio"), ("text",), ("audio",)):
         logits, labels = labelled(predict(result.model, way, keep).final, way)
@@ -198,7 +198,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights() -> None:
 
     def task() -> ConversationTask:
         corpus = composed_task.corpus(short, given)
-        judge = SubsetScores(corpus.splits["validation"], short.kept)
+        judge = SubsetScorer(corpus.splits["validation"], short.kept)
         return ConversationTask(short, corpus, 1, on, judge)
 
     stop = Stop()

@@ -6,7 +6,7 @@ from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.face.training import FaceResult, FaceTask, train_face
 from gscon_live.train.engine.devices import launch_fabric, threads
 from gscon_live.train.progress import Display
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
 from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.trainables import Trainable
 
@@ -18,7 +18,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
     ships_as = "face"
 
     def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
-        run = Run(folder / "training")
+        run = RunFolder(folder / "training")
         run.refuse_other(recipe, ("ship",))
         weights = folder / f"{recipe.name}.safetensors"
         training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
@@ -30,7 +30,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
             task = FaceTask(recipe, fabric)
             # After reading the faces, so that a missing corpus leaves no run behind.
             run.begin(recipe)
-            with run.alone():
+            with run.lock():
                 result = train_face(task, training, display)
                 save_encoder(result.net, _card(recipe, result), weights)
                 training.finish()
