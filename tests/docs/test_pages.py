@@ -131,6 +131,17 @@ def test_every_room_is_on_the_page_of_rooms(room: Path) -> None:
         assert f"| `{name}` |" in section
 
 
+@pytest.mark.parametrize("top", ["configs", "gscon_live", "gscon_live/common", "model",
+                                 "realtime", "train"])  # fmt: skip
+def test_every_file_at_the_top_of_a_package_is_on_the_page_of_rooms(top: str) -> None:
+    page = (DOCS / "rooms.md").read_text(encoding="utf-8")
+    package, _, folder = top.partition("/")
+    section = page.split(f"## Inside `{package}`")[1].split("\n## ")[0]
+    files = [path for path in (ROOT / top).glob("*.py") if not path.name.startswith("__")]
+    names = [f"{folder}/{path.name}" if folder else path.name for path in files]
+    assert [name for name in names if f"`{name}`" not in section] == []
+
+
 def test_no_room_is_made_up() -> None:
     page = (DOCS / "rooms.md").read_text(encoding="utf-8")
     for room in ("model", "realtime", "train"):
