@@ -213,11 +213,11 @@ def _kept_events() -> Iterator[Path]:
 
 
 def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
-    from gscon_live.realtime import report
+    from gscon_live.realtime.display.report_page import write_report
 
     with kept.open("rb") as lines:
         title = ", ".join(Path(video).name for video in videos)
-        report.write_report((schema.decode(line) for line in lines), path, title)
+        write_report((schema.decode(line) for line in lines), path, title)
 
 
 if __name__ == "__main__":

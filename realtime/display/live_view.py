@@ -141,7 +141,7 @@ def _opinion(event: schema.UtteranceEvent | schema.Provisional) -> RenderableTyp
     words = event.utterance.text or "(no words)"
     state = "" if final else "  … still speaking"
     doubt = "  not sure" if event.emotion.abstained else ""
-    missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing(event))
+    missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing_modalities(event))
     return Group(
         Text(sinks.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
         table,

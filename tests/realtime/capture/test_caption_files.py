@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from made_media import click, ffmpeg, make, only, replay
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.caption_text import parse
-from gscon_live.realtime.capture.captions import find, read_file
+from gscon_live.realtime.capture.caption_cues import parse
+from gscon_live.realtime.capture.caption_files import find, read_file
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, Mark
 
 WORD = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzäéßøñ'"), min_size=1, max_size=8).filter(
