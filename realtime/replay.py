@@ -148,7 +148,7 @@ def _replay(
 def plan_for(
     video: str, settings: Settings, captions: str, speed: float | None, notices: Notices
 ) -> tuple[Plan, float]:
-    """Looks into a recording and decides how to replay it; gives its duration too."""
+    """The plan for the replay of a recording, and its duration in seconds."""
     source = RecordingSource(
         video,
         settings.recording,
@@ -207,7 +207,7 @@ def _speed(text: str) -> float | None:
 
 @contextlib.contextmanager
 def _kept_events() -> Iterator[Path]:
-    """A temporary file for the events that the report is made of, however many there are."""
+    """A temporary file for the events of the report."""
     with tempfile.TemporaryDirectory(prefix="gscon-report-") as folder:
         yield Path(folder) / "events.jsonl"
 

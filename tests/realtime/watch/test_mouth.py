@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from gscon_live.realtime.recognise.face_memory import STILL
+from gscon_live.realtime.recognise.face_memory import MIN_MOVEMENT
 from gscon_live.realtime.watch.mouth import Mouths
 
 FACE = cv2.resize(
@@ -38,9 +38,9 @@ def test_speech_moves_a_mouth_more_than_anything_else_does() -> None:
     )
     lit = movement([np.clip(FACE * (0.7 + 0.05 * n), 0, 255).astype(np.uint8) for n in range(12)])
     swaying = movement([np.roll(FACE, number % 3, 1) for number in range(12)])
-    assert talking > 2 * STILL
+    assert talking > 2 * MIN_MOVEMENT
     assert talking > 1.5 * max(noisy, lit, swaying)
-    assert max(noisy, lit) < STILL
+    assert max(noisy, lit) < MIN_MOVEMENT
 
 
 def test_each_face_is_compared_with_itself_and_only_with_the_frame_before() -> None:
