@@ -100,7 +100,7 @@ def cameras() -> list[CameraInfo]:
 
 
 def find_camera(device: str | int) -> int | str:
-    """What OpenCV opens: an index, a URL, or the path of a file.
+    """The argument of OpenCV for a camera: an index, a URL, or the path of a file.
 
     Args:
         device: an index, a URL, a file, or on Linux part of a camera's name.

@@ -14,7 +14,7 @@ from gscon_live.realtime.events.sinks import clock, missing_modalities
 
 
 class Share(NamedTuple):
-    """How many utterances have one emotion, and in percent of all."""
+    """Number of utterances with an emotion, and its percentage."""
 
     css: str
     name: str

@@ -45,12 +45,12 @@ def test_what_is_believed_keeps_to_the_limits(
     text, reason = believe(pieces, seconds, settings)
     assert bool(text) == (reason is None)
     within = [
-        one.text.strip()
-        for one in pieces
-        if (one.no_speech <= no_speech or one.log_probability >= log_probability)
-        and one.compression <= ratio
-        and any(letter.isalnum() for letter in one.text)
-        and ("Thank you" not in one.text or one.log_probability >= HALLUCINATED_LOG_PROBABILITY)
+        piece.text.strip()
+        for piece in pieces
+        if (piece.no_speech <= no_speech or piece.log_probability >= log_probability)
+        and piece.compression <= ratio
+        and any(letter.isalnum() for letter in piece.text)
+        and ("Thank you" not in piece.text or piece.log_probability >= HALLUCINATED_LOG_PROBABILITY)
     ]
     words = " ".join(within).split()
     if len(words) > MAX_WORDS_PER_SECOND * max(seconds, 0.2):

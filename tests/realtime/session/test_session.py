@@ -85,13 +85,13 @@ def view() -> LiveView:
 
 
 def test_the_screen_shows_words_emotions_delay_and_the_past(view: LiveView) -> None:
-    said = [one for one in conversation(3) if isinstance(one, schema.UtteranceEvent)]
+    said = [event for event in conversation(3) if isinstance(event, schema.UtteranceEvent)]
     assert "say something" in screen(view)
-    for one in conversation(3):
-        view.write(one)
+    for event in conversation(3):
+        view.write(event)
     shown = screen(view)
-    for one in said:
-        assert one.utterance.text in shown
+    for event in said:
+        assert event.utterance.text in shown
     for name, value in said[-1].emotion.probabilities.items():
         assert name in shown
         assert f"{value:.0%}" in shown
@@ -133,13 +133,13 @@ def test_the_screen_counts_what_is_lost_and_says_what_failed(view: LiveView) -> 
 
 def test_the_screen_stays_bounded(view: LiveView) -> None:
     for _ in range(200):
-        for one in conversation(5):
-            view.write(one)
+        for event in conversation(5):
+            view.write(event)
     assert len(screen(view).splitlines()) < 40
 
 
 def test_words_cannot_command_the_terminal_or_be_taken_for_markup(view: LiveView) -> None:
-    made = next(one for one in conversation(1) if isinstance(one, schema.UtteranceEvent))
+    made = next(event for event in conversation(1) if isinstance(event, schema.UtteranceEvent))
     said = msgspec.structs.replace(made.utterance, text="[bold]all[/bold] \x1b[2J gone")
     view.write(msgspec.structs.replace(made, utterance=said))
     shown = screen(view)
