@@ -41,14 +41,14 @@ HEARTBEAT, HEARTBEAT_TIMEOUT = 2_000, 6_000
 PIPELINE = Profile(linger=1_500)
 #: The same for the policy `latest`: nothing is kept for a receiver that is gone.
 PIPELINE_LATEST = msgspec.structs.replace(PIPELINE, immediate=True)
-#: The supervisor's end of the line to its workers. A restarted worker has the same identity.
+#: The session's end of the control connections. A restarted worker has the same identity.
 CONTROL = Profile(linger=200, handover=True)
 #: The session's end of the event stream of its workers.
 EVENTS_IN = Profile(linger=0)
 #: The publisher's end of the public event stream. A hello is a subscription that may be repeated.
 PUBLISHER = Profile(linger=1_500, heartbeat=True, verbose=True)
 PUBLISHER_IPV6 = msgspec.structs.replace(PUBLISHER, ipv6=True)
-#: A subscriber's end, which reconnects for ever.
+#: A subscriber's end, which reconnects without limit.
 SUBSCRIBER = Profile(linger=0, reconnect=100, reconnect_max=2_000, heartbeat=True, ipv6=True)
 
 
