@@ -1,4 +1,4 @@
-"""Cutting sound into utterances by voice activity."""
+"""Segmentation by voice activity: cuts sound into utterances."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,15 @@ from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Segmentation
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
-#: How far below the threshold the voice probability must fall before speech counts as paused.
+#: Speech pauses when the voice probability is this much below the threshold.
 HYSTERESIS = 0.15
-#: Seconds of sound kept after the last voiced window: consonants fade below the detector.
+#: Seconds of sound kept after the last voiced window: the detector misses fading consonants.
 TAIL = 0.1
-#: Seconds without voice after which the detector starts afresh: in long silence it goes numb.
-FRESH = 4.0
-#: Least progress in seconds that is worth telling the stages behind.
-MARK_EVERY = 0.25
-#: Longer chunks are heard in pieces of so many samples, each whole windows.
+#: Seconds without voice after which the detector is reset: long silence makes it miss voice.
+RESET_AFTER = 4.0
+#: Minimal distance of two marks while sound comes, in seconds.
+MARK_INTERVAL = 0.25
+#: Longer chunks are processed in pieces of this many samples, a multiple of the window.
 PIECE = 32 * WINDOW
 
 
@@ -30,10 +30,9 @@ def level_in_db(samples: NDArray[np.float32]) -> float:
 
 
 class _Speech:
-    """An utterance that is being spoken; positions in samples, `begin` in seconds.
+    """The utterance that is being spoken; positions in samples, `begin` in seconds.
 
-    Its times count from `begin`: a timeline that follows a drifting clock must not move the bounds
-    of what has been worked on ahead.
+    Its times count from `begin`, so that corrections of the timeline do not move its bounds.
     """
 
     def __init__(self, start: int, begin: float) -> None:
@@ -48,20 +47,23 @@ class _Speech:
         self.probabilities: list[float] = []
 
     def time(self, position: int) -> float:
-        """Media time in seconds of a sample position in or after the utterance."""
+        """Media time in seconds of a position in or after the utterance."""
         return self.begin + (position - self.start) / SAMPLE_RATE
 
 
 class Segmenter(Stage):
     """Stage: sound in, utterances out.
 
-    Takes `AudioChunk`, `Mark`, `Dropped` and `End`; gives `SpeechStarted` once speech is long
-    enough to be an utterance, `Segment` with `final` false at a pause (work ahead) and at regular
-    intervals, `Segment` with `final` true once the hangover has passed, and `Mark` with the time
-    before which no utterance starts any more. Everything depends on media time alone.
+    It takes `AudioChunk`, `Mark` and `Dropped`, and gives:
 
-    The bounds of a segment are those of the voiced part; its sound has a pre-roll before and a
-    short tail after it.
+    - `SpeechStarted` when speech is long enough for an utterance;
+    - `Segment` with `final` false at a pause (so that the next stages work ahead), and at regular
+      intervals;
+    - `Segment` with `final` true after the hangover;
+    - `Mark` with the time before which no utterance starts any more.
+
+    The bounds of a segment are those of the voiced part. Its sound has a pre-roll before it and a
+    short tail after it. Only media time counts.
     """
 
     def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
@@ -73,15 +75,15 @@ class Segmenter(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything heard so far."""
-        self._refresh()
+        """Forgets all sound."""
+        self._reset_detector()
         self._timeline = Timeline()
         self._history = History(self._settings.max_utterance + self._settings.pre_roll + 5.0)
         self._pending = np.zeros(0, np.float32)
         self._pending_position = 0
         self._speech: _Speech | None = None
         self._earliest = 0
-        self._marked = self._mark_sent = 0.0
+        self._last_mark = self._last_sent_mark = 0.0
 
     def gauges(self) -> Gauges:
         """Input level in dB of full scale, and whether somebody speaks."""
@@ -91,7 +93,7 @@ class Segmenter(Stage):
         """See the class."""
         match message:
             case messages.AudioChunk(time=time, samples=samples):
-                yield from self._hear(time, np.frombuffer(samples, np.float32))
+                yield from self._add_sound(time, np.frombuffer(samples, np.float32))
             case messages.Mark(time=time):
                 yield from self._pass_silence(time)
             case messages.Dropped():
@@ -105,7 +107,7 @@ class Segmenter(Stage):
             self._pending = np.zeros(0, np.float32)
         yield from self._finish(self._timeline.position)
 
-    def _hear(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
+    def _add_sound(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         if not len(samples):
             return
         jump = self._timeline.arrive(time, len(samples))
@@ -115,25 +117,25 @@ class Segmenter(Stage):
             yield self._timeline.report(jump)
         self._level = level_in_db(samples)
         for start in range(0, len(samples), PIECE):
-            yield from self._take(samples[start : start + PIECE])
+            yield from self._add_piece(samples[start : start + PIECE])
         mark = self._mark()
-        if mark.time - self._mark_sent >= MARK_EVERY:
-            self._mark_sent = mark.time
+        if mark.time - self._last_sent_mark >= MARK_INTERVAL:
+            self._last_sent_mark = mark.time
             yield mark
 
-    def _take(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
+    def _add_piece(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         position = self._timeline.position
         self._history.append(position, samples)
         if not len(self._pending):
             self._pending_position = position
         joined = np.concatenate([self._pending, samples])
-        whole = len(joined) // WINDOW * WINDOW
+        end = len(joined) // WINDOW * WINDOW
         self._timeline.advance(len(samples))
-        self._pending = joined[whole:].copy()
-        yield from self._windows(joined[:whole])
+        self._pending = joined[end:].copy()
+        yield from self._windows(joined[:end])
 
     def _after_loss(self) -> Iterator[messages.Message]:
-        """Sound is missing: what was being said ends where it broke off."""
+        """Sound is missing: the utterance ends where it breaks off."""
         position = self._timeline.position
         yield from self._finish(position)
         self._detector.reset()
@@ -141,42 +143,43 @@ class Segmenter(Stage):
         self._earliest = position
 
     def _pass_silence(self, time: float) -> Iterator[messages.Message]:
-        """Media time goes on without sound: an utterance ends once the hangover has passed."""
+        """Media time goes on without sound: an utterance ends after the hangover."""
         silence = time - self._timeline.now
-        # Sound that comes this late counts as having been lost: it does not go on the utterance.
+        # Sound that is so late counts as lost: it does not continue the utterance.
         if silence >= self._settings.hangover and silence > JUMP:
             yield from self._finish(self._timeline.sample(time))
             self._earliest = max(self._earliest, self._timeline.position)
-            self._marked = max(self._marked, time)
-            yield messages.Mark(self._marked, "segment")
+            self._last_mark = max(self._last_mark, time)
+            yield messages.Mark(self._last_mark, "segment")
         else:
             yield self._mark()
 
     def _mark(self) -> messages.Mark:
         speech = self._speech
         begin = speech.begin if speech else self._timeline.time(self._pending_position)
-        self._marked = max(self._marked, round(begin - self._settings.pre_roll, 3))
-        return messages.Mark(self._marked, "segment")
+        self._last_mark = max(self._last_mark, round(begin - self._settings.pre_roll, 3))
+        return messages.Mark(self._last_mark, "segment")
 
     def _windows(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
-        # One by one: the end of an utterance resets the detector, wherever a chunk ends.
-        for first in range(0, len(samples), WINDOW):
-            probability = float(self._detector(samples[first : first + WINDOW])[0])
+        # One at a time, as the end of an utterance in the middle of a chunk resets the detector.
+        for offset in range(0, len(samples), WINDOW):
+            probability = float(self._detector(samples[offset : offset + WINDOW])[0])
             start = self._pending_position
             self._pending_position += WINDOW
             yield from self._step(probability, start, start + WINDOW)
 
     def _step(self, probability: float, start: int, end: int) -> Iterator[messages.Message]:
-        """One decision: the window from `start` to `end` has voice with this probability."""
+        """Takes the voice probability of the window from `start` to `end`."""
         settings = self._settings
         speech = self._speech
         if speech is None:
             if probability < settings.threshold:
                 self._idle += 1
-                if self._idle * WINDOW_SECONDS >= FRESH:
-                    self._refresh()
+                if self._idle * WINDOW_SECONDS >= RESET_AFTER:
+                    self._reset_detector()
                 return
-            speech = self._speech = _Speech(start, max(self._timeline.time(start), self._marked))
+            begin = max(self._timeline.time(start), self._last_mark)
+            speech = self._speech = _Speech(start, begin)
         speech.probabilities.append(probability)
         paused = (end - speech.voiced_end) / SAMPLE_RATE - WINDOW_SECONDS
         voiced = probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0)
@@ -208,20 +211,20 @@ class Segmenter(Stage):
         speech, self._speech = self._speech, None
         if speech is None:
             return
-        # What the detector remembers of loud speech makes it deaf to the quiet speech that follows.
-        self._refresh()
+        # After loud speech the detector misses quiet speech, unless it is reset.
+        self._reset_detector()
         if not speech.announced:
             return
         yield self._segment(speech, speech.voiced_end, at, final=True)
         self._earliest = min(speech.voiced_end + self._tail, at)
-        self._marked = max(self._marked, round(speech.time(speech.voiced_end), 3))
+        self._last_mark = max(self._last_mark, round(speech.time(speech.voiced_end), 3))
 
-    def _refresh(self) -> None:
+    def _reset_detector(self) -> None:
         self._detector.reset()
         self._idle = 0
 
     def _cut(self, at: int) -> Iterator[messages.Message]:
-        """The utterance is too long: cut it where the voice is weakest in its last third."""
+        """Cuts an utterance that is too long, where the voice is weakest in its last third."""
         speech = self._speech
         assert speech is not None
         tail = max(1, len(speech.probabilities) // 3)
@@ -231,25 +234,25 @@ class Segmenter(Stage):
         end = min(position, speech.voiced_end)
         yield self._segment(speech, end, at, final=True, until=position)
         self._earliest = position
-        rest = _Speech(position, speech.time(position))
-        rest.probabilities = speech.probabilities[weakest + 1 :]
-        rest.voiced_end = max(position, speech.voiced_end)
-        rest.voiced = (rest.voiced_end - position) / SAMPLE_RATE
-        rest.last_provisional = at
-        self._speech = rest
-        if rest.voiced >= self._shortest:
-            rest.announced = True
-            yield messages.SpeechStarted(rest.key, round(rest.begin, 3))
+        following = _Speech(position, speech.time(position))
+        following.probabilities = speech.probabilities[weakest + 1 :]
+        following.voiced_end = max(position, speech.voiced_end)
+        following.voiced = (following.voiced_end - position) / SAMPLE_RATE
+        following.last_provisional = at
+        self._speech = following
+        if following.voiced >= self._shortest:
+            following.announced = True
+            yield messages.SpeechStarted(following.key, round(following.begin, 3))
 
     def _segment(
         self, speech: _Speech, end: int, at: int, *, final: bool, until: int | None = None
     ) -> messages.Segment:
-        """The segment up to `end` as it is known at `at`; its sound reaches no further than
-        `until` (None: `at`)."""
-        # The last window of all is filled up: the utterance ends with the sound at the latest.
+        """The segment up to `end`, as known at `at`; its sound ends at `until` (None: at `at`) at
+        the latest."""
+        # The very last window is filled with silence, so `end` can be after the sound.
         end = min(end, self._timeline.position)
         pre_roll = round(self._settings.pre_roll * SAMPLE_RATE)
-        # What has been heard beyond `at` depends on how the sound was cut into chunks.
+        # How much sound there is beyond `at` depends on the chunks.
         until = min(end + self._tail, at if until is None else until)
         sound = self._history.slice(max(self._earliest, speech.start - pre_roll), until)
         return messages.Segment(

@@ -1,6 +1,6 @@
-"""Builds each service's stage or source from the session's plan, in the service's own process.
+"""Builds the stage or source of a service from the session's plan, in the service's own process.
 
-What a stage needs is imported when it is built: a process loads nothing for the others.
+A function imports what its stage needs, so that a process loads nothing for other stages.
 """
 
 import time
@@ -8,12 +8,12 @@ import time
 from gscon_live.realtime.pipeline.stage import Clock, Source, Stage, no_clock
 from gscon_live.realtime.session.session_plan import StartTime, Worker
 
-#: Seconds of conversation that a live utterance waits for the faces up to its end.
+#: Seconds of conversation for which a live utterance waits for faces.
 LIVE_PATIENCE = 1.0
 
 
 def build_segment(worker: Worker, t0: StartTime) -> Stage:
-    """Sound to utterances: by captions where they are used, else by voice activity."""
+    """Sound to utterances: by captions if they are used, else by voice activity."""
     from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
     from gscon_live.realtime.listen.segmenter import Segmenter
 
@@ -126,7 +126,7 @@ def build_preview(worker: Worker, t0: StartTime) -> Stage:
 
 
 def build_record(worker: Worker, t0: StartTime) -> Stage:
-    """Keeping sound and picture."""
+    """Sound and pictures to a file."""
     from gscon_live.realtime.capture.recorder import Recorder
 
     plan = worker.plan

@@ -63,9 +63,9 @@ def test_people_who_take_turns_are_told_apart(count: int) -> None:
         clips = [clip for clip, _ in parts]
         joined, placed = join(clips, rng.uniform(0.8, 1.5, len(clips) + 1), 0.0003, rng)
         speakers, said = SpeakerClustering(MOST), []
-        for one in utterances(joined):
-            name = speakers.final(heard(np.frombuffer(one.audio or b"", "<f4")))
-            said.append((one.start, one.end, name))
+        for phrase in utterances(joined):
+            name = speakers.final(heard(np.frombuffer(phrase.audio or b"", "<f4")))
+            said.append((phrase.start, phrase.end, name))
         truth = [(at.start, at.end, name) for at, (_, name) in zip(placed, parts, strict=True)]
         errors.append(diarization_error(truth, said))
     assert np.mean(errors) <= 0.15
