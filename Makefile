@@ -1,5 +1,7 @@
 # make demo   sets everything up and replays the sample conversation
+# make check  sets everything up and runs the checks
 # make test   sets everything up and runs the checks and tests
+# make docs   sets everything up and builds the pages of docs/ into build/site
 # make schema regenerates the JSON Schema of the events
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +10,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test check typing schema clean
+.PHONY: demo test check typing docs schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -27,6 +29,9 @@ typing:
 	@rm -rf build/typing && mkdir -p build/typing/gscon_live
 	@for part in configs model realtime train gscon_live/*; do \
 		ln -s $(CURDIR)/$$part build/typing/gscon_live/$${part##*/}; done
+
+docs: $(VENV)/.ready-test
+	$(BIN)/python -m zensical build --strict
 
 schema: $(VENV)/.ready
 	$(BIN)/python -m realtime.events.schema > realtime/events/schema.json

@@ -24,7 +24,7 @@ from gscon_live.common.errors import InputError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_HERE = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 
 #: Exceptions of the YAML reader: its own, those of invalid values (a thirteenth month, bytes that
 #: are not text), and those of too deep nesting.
@@ -61,7 +61,7 @@ _Loader.add_implicit_resolver(
 
 def names(folder: str = "") -> list[str]:
     """The configurations that ship with the project: set-ups, or those of a folder (`train`)."""
-    return sorted(path.stem for path in (_HERE / folder).glob("*.yaml"))
+    return sorted(path.stem for path in (_FOLDER / folder).glob("*.yaml"))
 
 
 def find(name_or_path: str | Path, folder: str = "") -> Path:
@@ -74,7 +74,7 @@ def find(name_or_path: str | Path, folder: str = "") -> Path:
     Raises:
         InputError: neither exists.
     """
-    directory = _HERE / folder
+    directory = _FOLDER / folder
     shipped = directory / f"{name_or_path}.yaml"
     if shipped.parent == directory and os.path.isfile(shipped):
         return shipped

@@ -28,11 +28,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `emotions` are its classes, in the order of its probabilities. `encoders` are the identities of
     the encoders whose features it was trained with, by modality; other features are refused.
     `temperature` divides the final logits. `by_presence` has the temperatures for sets of present
-    modalities (see `presence`), and takes precedence. `shifts` are added to the scaled logits, by
-    set of modalities and class; a missing set adds nothing. `temperatures` divide the logits of the
-    modalities' own heads. `prior` is the mean probability of each emotion on validation with all
-    modalities; empty where it was not measured. `scores` holds the measurements: set, then figure
-    or class.
+    modalities (see `modality_set_name`), and takes precedence. `shifts` are added to the scaled
+    logits, by set of modalities and class; a missing set adds nothing. `temperatures` divide the
+    logits of the modalities' own heads. `prior` is the mean probability of each emotion on
+    validation with all modalities; empty where it was not measured. `scores` holds the
+    measurements: set, then figure or class.
     """
 
     name: str
@@ -110,8 +110,8 @@ class Checkpoint:
     card: Card
 
 
-def presence(modalities: Iterable[str]) -> str:
-    """The name of a set of modalities, for example `text+visual`; `nothing` of the empty one."""
+def modality_set_name(modalities: Iterable[str]) -> str:
+    """The name of a set of modalities, for example `text+visual`; `nothing` for the empty set."""
     available = set(modalities)
     return "+".join(m for m in MODALITIES if m in available) or "nothing"
 
@@ -164,7 +164,7 @@ def read_card(name_or_path: str | Path) -> Card:
 
 
 def names() -> list[str]:
-    """The checkpoints that ship with the project."""
+    """The names of the checkpoints that ship with the project."""
     return sorted(path.stem for path in WEIGHTS.glob("*.json") if path.with_suffix(".md").is_file())
 
 
@@ -223,9 +223,9 @@ def _find(name_or_path: str | Path) -> Path:
         return shipped
     path = Path(name_or_path)
     if path.is_dir():
-        inside = sorted(path.glob("*.safetensors"))
-        if len(inside) == 1:
-            return inside[0]
+        candidates = sorted(path.glob("*.safetensors"))
+        if len(candidates) == 1:
+            return candidates[0]
     if path.suffix != ".safetensors":
         path = _beside(path, ".safetensors")
     if path.is_file():

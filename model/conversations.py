@@ -1,4 +1,4 @@
-"""Conversations as networks see them.
+"""Batches of conversations: the input of the networks.
 
 Shapes: B conversations or windows, N utterances, M modalities.
 """
@@ -15,9 +15,9 @@ from torch import Tensor
 class Conversations:
     """A batch of conversations or windows.
 
-    `features[m]` [B, N, dim of m] (anything where missing, NaN too); `present` bool [B, N, M];
-    `speakers` int64 [B, N], numbered from 0 in order of appearance; `valid` bool [B, N], false on
-    padding, which may stand on either side.
+    `features[m]` [B, N, dim of m], any values where missing, NaN included; `present` bool
+    [B, N, M], false where missing; `speakers` int64 [B, N], numbered from 0 in order of appearance;
+    `valid` bool [B, N], false on padding, which may be on either side.
     """
 
     features: dict[str, Tensor]
@@ -25,8 +25,8 @@ class Conversations:
     speakers: Tensor
     valid: Tensor
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
-        """The same with every tensor changed."""
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Conversations":
+        """Applies a function to every tensor."""
         return Conversations(
             {m: change(x) for m, x in self.features.items()},
             change(self.present),
@@ -36,39 +36,38 @@ class Conversations:
 
 
 def windows(batch: Conversations, context: int) -> Conversations:
-    """The window that ends with each utterance of [B, N]: [B * N, context], padded at its start."""
+    """The windows that end with each utterance: [B, N] to [B * N, context], padded at the start."""
 
-    def ending_everywhere(x: Tensor) -> Tensor:
-        before = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
-        return torch.cat([before, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
+    def windows_of(x: Tensor) -> Tensor:
+        padding = x.new_zeros(x.shape[0], context - 1, *x.shape[2:])
+        return torch.cat([padding, x], 1).unfold(1, context, 1).movedim(-1, 2).flatten(0, 1)
 
-    endings = batch.each(ending_everywhere)
-    return replace(endings, speakers=by_appearance(endings.speakers, endings.valid))
+    all_windows = batch.map_tensors(windows_of)
+    return replace(all_windows, speakers=by_appearance(all_windows.speakers, all_windows.valid))
 
 
 def by_appearance(speakers: Tensor, valid: Tensor) -> Tensor:
-    """Speakers int64 [B, N], numbered in any way, as numbers from 0 in order of appearance; 0 on
-    padding."""
-    same = (speakers[:, :, None] == speakers[:, None]) & valid[:, None]
-    # The first of several largest values is taken: the place where a speaker first spoke.
-    first = same.to(torch.uint8).argmax(-1)
-    new = (first == torch.arange(speakers.shape[1], device=speakers.device)) & valid
-    return (new.cumsum(-1) - 1).gather(1, first).masked_fill(~valid, 0)
+    """Renumbers speakers int64 [B, N] from 0 in order of appearance; 0 on padding."""
+    same_speaker = (speakers[:, :, None] == speakers[:, None]) & valid[:, None]
+    # argmax takes the first of several largest values: where a speaker first spoke.
+    first = same_speaker.to(torch.uint8).argmax(-1)
+    is_first = (first == torch.arange(speakers.shape[1], device=speakers.device)) & valid
+    return (is_first.cumsum(-1) - 1).gather(1, first).masked_fill(~valid, 0)
 
 
 def speakers_by_appearance(speakers: Sequence[str | int]) -> list[int]:
-    """Speakers as numbers from 0, in the order in which they first appear."""
+    """Numbers speakers from 0 in order of appearance."""
     numbers: dict[str | int, int] = {}
     return [numbers.setdefault(speaker, len(numbers)) for speaker in speakers]
 
 
 def speaker_number(name: str) -> int:
-    """A number for a name, always the same; it is hashed, since a table of names would grow."""
+    """The number of a speaker's name: its hash, since a table of names would grow."""
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
-def together(before: Conversations, after: Conversations) -> Conversations:
-    """The same conversations, longer: [B, N] and [B, n] make [B, N + n]."""
+def concatenate(before: Conversations, after: Conversations) -> Conversations:
+    """Appends utterances to conversations: [B, N] and [B, n] to [B, N + n]."""
     return Conversations(
         {m: torch.cat([x, after.features[m]], 1) for m, x in before.features.items()},
         torch.cat([before.present, after.present], 1),

@@ -1,4 +1,4 @@
-"""The names that the whole project shares: emotions and modalities."""
+"""Constants of the whole project: emotions, modalities and the sample rate."""
 
 #: The seven emotions of MELD, in the order of every probability vector.
 EMOTIONS: tuple[str, ...] = (

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gscon_live.common.errors import InputError
-from gscon_live.model.checkpoint import Card, Checkpoint, presence
+from gscon_live.model.checkpoint import Card, Checkpoint, modality_set_name
 from gscon_live.model.conversations import speaker_number
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.model.networks.network import Conversations, State
+from gscon_live.model.networks.network import Conversations, ConversationState
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """The emotion of an utterance, as the model sees it.
+    """The recognised emotion of an utterance.
 
     `probabilities` float32 [7] in the order of `model.labels.EMOTIONS`, calibrated, with sum 1.
-    `modalities` holds the same for each modality alone, None where it is missing. A modality's
-    head also sees the common part of the others, so these opinions are not independent.
+    `modalities` has the same for each modality's own head, None where the modality is missing.
+    These heads may also read the common part of all modalities, so they are not independent.
     """
 
     probabilities: NDArray[np.float32]
@@ -31,18 +31,18 @@ class Opinion:
 
 
 class EmotionRecogniser:
-    """Recognises the emotion of one utterance after the other, in the context of the last ones.
+    """Recognises the emotions of a conversation's utterances, one at a time, in their context.
 
     Deterministic. Memory and cost do not grow with the conversation.
 
     Args:
         checkpoint: the trained model.
-        context: number of utterances to look at, the current one included; None takes the model's
-            own: its window, or all of its memory.
-        neutral_prior: the share of neutral utterances in such conversations, above 0 and below 1;
-            None: that of the model's calibration data. The odds of neutral are multiplied by the
-            ratio of the two priors' odds (Saerens et al. 2002, Adjusting the Outputs of a
-            Classifier to New a Priori Probabilities), in the fused answer and in each modality's.
+        context: number of utterances in the context, the current one included; None takes the
+            model's own window or memory.
+        neutral_prior: expected share of neutral utterances, above 0 and below 1; None takes that
+            of the model's calibration data. The odds of neutral are multiplied by the ratio of the
+            two priors' odds, in the fused probabilities and in each modality's (Saerens et al.
+            2002, Adjusting the Outputs of a Classifier to New a Priori Probabilities).
 
     Raises:
         InputError: the model has other emotions or modalities, needs future utterances, or its card
@@ -73,27 +73,29 @@ class EmotionRecogniser:
         self._state = self._model.start(self._context)
 
     def provisional(self, features: UtteranceFeatures, speaker: str) -> Opinion:
-        """The opinion on an utterance that goes on; the conversation's state stays unchanged."""
-        return self._answer(features, speaker)[0]
+        """The emotion of an unfinished utterance; the conversation's state stays unchanged."""
+        return self._recognise(features, speaker)[0]
 
     def final(self, features: UtteranceFeatures, speaker: str) -> Opinion:
-        """The opinion on a complete utterance, which becomes part of the conversation."""
-        opinion, self._state = self._answer(features, speaker)
+        """The emotion of a complete utterance, which becomes part of the conversation."""
+        opinion, self._state = self._recognise(features, speaker)
         return opinion
 
-    def _answer(self, features: UtteranceFeatures, speaker: str) -> tuple[Opinion, State]:
-        vectors = self._checked(features)
+    def _recognise(
+        self, features: UtteranceFeatures, speaker: str
+    ) -> tuple[Opinion, ConversationState]:
+        vectors = self._vectors(features)
         with torch.inference_mode():
-            answers, state = self._model.step(self._state, self._turn(vectors, speaker))
-            card, available = self._card, presence(vectors)
+            outputs, state = self._model.step(self._state, self._turn(vectors, speaker))
+            card, available = self._card, modality_set_name(vectors)
             opinion = Opinion(
                 self._probabilities(
-                    answers.final,
+                    outputs.final,
                     card.by_presence.get(available, card.temperature),
                     self._shifts.get(available, 0.0),
                 ),
                 {
-                    m: self._probabilities(answers.specific[m], card.temperatures[m])
+                    m: self._probabilities(outputs.specific[m], card.temperatures[m])
                     if m in vectors
                     else None
                     for m in MODALITIES
@@ -104,11 +106,11 @@ class EmotionRecogniser:
     def _probabilities(
         self, logits: Tensor, temperature: float, shift: Tensor | float = 0.0
     ) -> NDArray[np.float32]:
-        # In double precision, so that the seven sum to one as closely as float32 can say.
+        # In double precision, so that the float32 probabilities sum to one.
         scaled = logits[0, -1].double() / temperature + shift + self._shift
         return np.asarray(scaled.softmax(-1), np.float32)
 
-    def _checked(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
+    def _vectors(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
         """The vectors of the present modalities. Raises `ValueError` for a wrong shape."""
         vectors = {}
         for modality in MODALITIES:
@@ -124,9 +126,9 @@ class EmotionRecogniser:
         return vectors
 
     def _turn(self, vectors: Mapping[str, NDArray[np.float32]], speaker: str) -> Conversations:
-        nothing = {m: np.zeros(self._card.dims[m], np.float32) for m in MODALITIES}
+        zeros = {m: np.zeros(self._card.dims[m], np.float32) for m in MODALITIES}
         return Conversations(
-            {m: torch.from_numpy(x)[None, None] for m, x in {**nothing, **vectors}.items()},
+            {m: torch.from_numpy(x)[None, None] for m, x in {**zeros, **vectors}.items()},
             torch.tensor([[[m in vectors for m in MODALITIES]]]),
             torch.tensor([[speaker_number(speaker)]]),
             torch.ones(1, 1, dtype=torch.bool),
@@ -134,7 +136,7 @@ class EmotionRecogniser:
 
 
 def _shift(card: Card, neutral_prior: float) -> float:
-    """The shift of the log-odds of neutral from the model's prior to another."""
+    """The shift of neutral's log-odds from the model's prior to a user's."""
     if not 0 < neutral_prior < 1:
         raise InputError(f"neutral_prior {neutral_prior:g}: expected above 0 and below 1")
     card.require_prior()

@@ -14,14 +14,16 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def load_weights(net: nn.Module, path: Path, name: str, recipe: str | None = None) -> str:
-    """Loads weights from a file into a network. Returns the first twelve hexadecimal digits of the
-    file's SHA-256.
+    """Loads weights from a file into a network.
 
     Args:
         net: the network that the weights belong to.
         path: a safetensors file.
         name: the encoder: `face`, `voice`, `text` or `speaker`.
         recipe: the recipe that trains it; None: the recipe of the same name.
+
+    Returns:
+        The first twelve hexadecimal digits of the file's SHA-256.
 
     Raises:
         InputError: the file is missing or holds something else.

@@ -1,4 +1,4 @@
-"""`gscon-live doctor`: devices, models and files found or missing, and the remedies."""
+"""`gscon-live doctor`: which devices, models and files are there, and the remedy if not."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -26,17 +26,17 @@ gscon-live doctor transcription.transcriber=auto:models/whisper-small
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked for. `needed`: without it nothing works."""
+    """The result of a check. `needed`: without it nothing works."""
 
     name: str
-    found: bool
+    present: bool = msgspec.field(name="found")
     detail: str
     remedy: str = ""
     needed: bool = False
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Looks for everything the set-up uses. Never raises: what fails is a finding."""
+    """Runs all checks for a set-up. Never raises: an error is a finding."""
     return [
         _safely(name, needed, remedy, lambda check=check: check(settings))  # type: ignore[misc]
         for name, needed, remedy, check in CHECKS
@@ -44,20 +44,20 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _safely(name: str, needed: bool, remedy: str, check: Callable[[], str]) -> Finding:
-    """The check's detail, or its error as a finding: `Missing` and `InputError` bring a text."""
+    """The result of a check, or its error."""
     try:
-        return Finding(name=name, found=True, detail=check(), needed=needed)
+        return Finding(name=name, present=True, detail=check(), needed=needed)
     except Missing as missing:
         detail, remedy = missing.detail, missing.remedy or remedy
     except (InputError, Failure) as error:
         detail = _one_line(error)
-    except Exception as error:  # the doctor's task is to report what is broken, whatever it is
+    except Exception as error:  # the doctor reports all errors
         detail = f"{type(error).__name__}: {_one_line(error)}"
-    return Finding(name=name, found=False, detail=detail, remedy=remedy, needed=needed)
+    return Finding(name=name, present=False, detail=detail, remedy=remedy, needed=needed)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Entry point: 0, or 1 where something is missing without which nothing works."""
+    """Entry point; returns 0, or 1 if something is missing without which nothing works."""
     parser = cli.parser(
         "gscon-live doctor",
         "Says which devices, models and files are found or missing, and the remedy for each.",
@@ -70,10 +70,10 @@ def main(arguments: Sequence[str]) -> int:
     settings = loader.load(chosen.config, Settings, chosen.overrides)
     with Console(stderr=True).status("looking for devices and models"):
         findings = examine(settings)
-    works = all(finding.found for finding in findings if finding.needed)
+    works = all(finding.present for finding in findings if finding.needed)
     if chosen.json:
-        whole = msgspec.json.encode({"works": works, "findings": findings})
-        print(msgspec.json.format(whole, indent=2).decode())
+        report = msgspec.json.encode({"works": works, "findings": findings})
+        print(msgspec.json.format(report, indent=2).decode())
     else:
         _print(findings)
     return cli.OK if works else cli.FAILED
@@ -84,17 +84,17 @@ def _print(findings: Sequence[Finding]) -> None:
     for heading in ("", "what", "detail and remedy"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
-        style = "green" if finding.found else "red" if finding.needed else "yellow"
+        style = "green" if finding.present else "red" if finding.needed else "yellow"
         detail = Text(finding.detail)
-        if not finding.found:
+        if not finding.present:
             detail.append(f"\n→ {finding.remedy}", style="dim")
-        word = "found" if finding.found else "MISSING" if finding.needed else "missing"
+        word = "found" if finding.present else "MISSING" if finding.needed else "missing"
         table.add_row(Text(word, style=style), finding.name, detail)
     console = Console()
     console.print(table)
-    lost = [finding.name for finding in findings if finding.needed and not finding.found]
-    if lost:
-        console.print(f"\nNothing works without: {', '.join(lost)}.", markup=False)
+    missing = [finding.name for finding in findings if finding.needed and not finding.present]
+    if missing:
+        console.print(f"\nNothing works without: {', '.join(missing)}.", markup=False)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor looks for: each check says in a line what it found, or raises."""
+"""The checks of the doctor. A check returns a line of details, or raises an error."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from gscon_live.realtime.pipeline.settings import Settings
 
 
 class Missing(Exception):
-    """Not there; with its own remedy where the check's general one does not fit."""
+    """Something is missing; `remedy` replaces the check's general remedy."""
 
     def __init__(self, detail: str, remedy: str = "") -> None:
         super().__init__(detail)
@@ -102,8 +102,8 @@ def _torch(settings: Settings) -> str:
 def _yunet(settings: Settings) -> str:
     from gscon_live.model.encoders.face import face_detector
 
-    given = settings.features.face_detector
-    path = Path(given) if given else face_detector.cached_model()
+    chosen = settings.features.face_detector
+    path = Path(chosen) if chosen else face_detector.cached_model_path()
     if not path.is_file():
         raise Missing(
             f"no {path}; OpenCV's cascade is used instead, which misses turned faces",
@@ -138,9 +138,9 @@ def _whisper(settings: Settings) -> str:
 
 
 def _text_encoder(settings: Settings) -> str:
-    from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+    from gscon_live.model.encoders.text.text_encoder import TextEncoder
 
-    return ConversationTextEncoder(settings.features.text_model).identity
+    return TextEncoder(settings.features.text_model).identity
 
 
 def _voice_weights(settings: Settings) -> str:
@@ -150,9 +150,9 @@ def _voice_weights(settings: Settings) -> str:
 
 
 def _speakers(settings: Settings) -> str:
-    from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
+    from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
 
-    Speakers(settings.speakers.max_speakers)
+    SpeakerClustering(settings.speakers.max_speakers)
     return f"at most {settings.speakers.max_speakers} voices are told apart"
 
 
@@ -212,7 +212,7 @@ def _endpoint(settings: Settings) -> str:
 
 
 _REINSTALL = "install the project again: pip install -e ."
-#: Name, whether nothing works without it, remedy, check.
+#: The checks: name, whether nothing works without it, remedy, function.
 CHECKS: tuple[tuple[str, bool, str, Callable[[Settings], str]], ...] = (
     (
         "PortAudio",

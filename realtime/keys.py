@@ -18,22 +18,22 @@ def make(folder: Path, clients: Sequence[str]) -> None:
     with `client.key_secret` and `server.key`.
 
     Raises:
-        InputError: the folder holds keys already (they are never overwritten), or a client's name
-            is no file name or given twice.
+        InputError: the folder is not empty (keys are never overwritten), or a client's name is no
+            file name or occurs twice.
     """
     for client in clients:
         if not client or Path(client).name != client or list(clients).count(client) > 1:
             raise InputError(f"--clients {client!r}: give each client a different plain name")
     check_new_folder(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    accepted = folder / "clients"
-    accepted.mkdir()
+    public_keys = folder / "clients"
+    public_keys.mkdir()
     zmq.auth.create_certificates(folder, "server")
     for client in clients:
         own = folder / f"for-{client}"
         own.mkdir(mode=0o700)
         public, _ = zmq.auth.create_certificates(own, "client")
-        Path(public).replace(accepted / f"{client}.key")
+        Path(public).replace(public_keys / f"{client}.key")
         write_whole(own / "server.key", (folder / "server.key").read_bytes())
     for secret in folder.rglob("*.key_secret"):
         secret.chmod(0o600)

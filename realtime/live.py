@@ -1,4 +1,4 @@
-"""`gscon-live live`: the emotions of a conversation while it is being held."""
+"""`gscon-live live`: emotions from microphone and camera, while people talk."""
 
 import argparse
 import contextlib
@@ -80,21 +80,19 @@ def main(arguments: Sequence[str]) -> int:
     events_file = sinks.for_path(chosen.events) if chosen.events else None
     cli.terminate_like_interrupt()
     notices = Notices()
-    heard = _microphone(settings)
-    camera = _camera(settings, asked=chosen.camera is not None, notices=notices)
+    microphone = _microphone(settings)
+    camera = _camera(settings, required=chosen.camera is not None, notices=notices)
     if chosen.preview and not camera:
         raise InputError("--preview needs a camera; give one with --camera")
-    source = heard + (f", camera {camera}" if camera else ", no camera")
-    spoken = transcription_source.choose(
-        settings.transcription, has_captions=False, say=notices.say
-    )
-    if spoken.notice:
-        notices.once(spoken.notice)
+    source = microphone + (f", camera {camera}" if camera else ", no camera")
+    words = transcription_source.choose(settings.transcription, has_captions=False, say=notices.say)
+    if words.notice:
+        notices.once(words.notice)
     plan = Plan(
         session=uuid.uuid4().hex[:16],
         settings=settings,
         live=True,
-        words=spoken,
+        words=words,
         has_audio=True,
         has_video=camera is not None,
         microphone=True,
@@ -126,10 +124,10 @@ def main(arguments: Sequence[str]) -> int:
             view = stack.enter_context(LiveView(source, console))
             outputs.append(view)
 
-        def tick(reached: float) -> None:
+        def tick(time_: float) -> None:
             if view is not None:
-                view.tick(reached)
-            if chosen.seconds is not None and reached >= chosen.seconds:
+                view.tick(time_)
+            if chosen.seconds is not None and time_ >= chosen.seconds:
                 session.stop()
             if input_ended is not None and input_ended.is_set():
                 session.stop()
@@ -183,17 +181,17 @@ def _device(word: str) -> str | int:
 
 
 def _microphone(settings: Settings) -> str:
-    """What is listened to. It is opened once before anything starts, so that a device which cannot
-    be used is refused at once."""
+    """The microphone's name. Opens it once before the session starts, so that an unusable device is
+    refused at once."""
     source = MicrophoneSource(settings.microphone, time.monotonic())
     with contextlib.closing(source):
         source.open()
         return source.description
 
 
-def _camera(settings: Settings, asked: bool, notices: Notices) -> str | None:
-    """The camera's name, or None for none; opened once, as the microphone is. One that nobody asked
-    for may be missing."""
+def _camera(settings: Settings, required: bool, notices: Notices) -> str | None:
+    """The camera's name, or None. Opens it once, like the microphone. A camera that the user did
+    not ask for may be missing."""
     device = settings.camera.device
     if device is None:
         return None
@@ -203,14 +201,14 @@ def _camera(settings: Settings, asked: bool, notices: Notices) -> str | None:
             source.open()
         return devices.camera_name(devices.find_camera(device))
     except InputError as error:
-        if asked:
+        if required:
             raise
         notices.say(f"{error}; going on without a camera")
         return None
 
 
 def _new_folder(folder: Path) -> Path:
-    """Makes the folder of a recording. Raises `InputError` where that is not possible."""
+    """Makes the folder of a recording. Raises `InputError` if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -219,7 +217,7 @@ def _new_folder(folder: Path) -> Path:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """Leaves nothing behind of a session that never started."""
+    """Removes the folder of a session that never started."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 

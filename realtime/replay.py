@@ -148,7 +148,7 @@ def _replay(
 def plan_for(
     video: str, settings: Settings, captions: str, speed: float | None, notices: Notices
 ) -> tuple[Plan, float]:
-    """Looks into a recording and decides how to replay it; gives its duration too."""
+    """The plan for the replay of a recording, and its duration in seconds."""
     source = RecordingSource(
         video,
         settings.recording,
@@ -207,17 +207,17 @@ def _speed(text: str) -> float | None:
 
 @contextlib.contextmanager
 def _kept_events() -> Iterator[Path]:
-    """A temporary file for the events that the report is made of, however many there are."""
+    """A temporary file for the events of the report."""
     with tempfile.TemporaryDirectory(prefix="gscon-report-") as folder:
         yield Path(folder) / "events.jsonl"
 
 
 def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
-    from gscon_live.realtime import report
+    from gscon_live.realtime.display.report_page import write_report
 
     with kept.open("rb") as lines:
         title = ", ".join(Path(video).name for video in videos)
-        report.write_report((schema.decode(line) for line in lines), path, title)
+        write_report((schema.decode(line) for line in lines), path, title)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
-"""A session as one self-contained HTML page: `gscon-live report EVENTS.jsonl OUT.html`.
-
-The page needs no network and no knowledge of the project. `read` and `render` are pure; only
-`write_report` touches the disk.
-"""
+"""`gscon-live report EVENTS.jsonl OUT.html`: a page to read in a browser, from a file of events."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gscon_live.common import extras
@@ -16,40 +12,18 @@ import msgspec
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_output, write_output
-from gscon_live.common.templates import rendered
-from gscon_live.realtime.display.report_view import view
+from gscon_live.common.files import check_output
+from gscon_live.realtime.display.report_page import write_report
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent
 
-_TEMPLATE = Path(__file__).parent / "display" / "report.html.j2"
 
-
-def render(events: Iterable[AnyEvent], title: str) -> str:
-    """The page on the first session among the events; it says so where there are more.
-
-    A session without utterances gives a page that says that. Everything that came from outside
-    (words, names, reasons) is escaped.
-    """
-    return rendered(_TEMPLATE, title=title, page=view(events))
-
-
-def write_report(events: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:
-    """Writes the page; `title` is the file's name where none is given.
+def read_events(path: Path) -> list[AnyEvent]:
+    """The events of a JSON lines file.
 
     Raises:
-        InputError: the folder is missing, or the path is one.
-        Failure: the file cannot be written; what was there before is left as it was.
+        InputError: the file cannot be read, or a line is no event; names the line.
     """
-    path = Path(path)
-    check_output(path)
-    page = render(events, title or path.stem)
-    # Words may hold what UTF-8 cannot: a lone surrogate becomes a question mark.
-    write_output(path, page.encode("utf-8", errors="replace"))
-
-
-def read(path: Path) -> list[AnyEvent]:
-    """The events of a JSON lines file. Raises `InputError` naming the line that is none."""
     events: list[AnyEvent] = []
     try:
         lines = path.read_bytes().splitlines()
@@ -67,6 +41,7 @@ def read(path: Path) -> list[AnyEvent]:
 
 
 def main(arguments: Sequence[str]) -> None:
+    """Entry point."""
     parser = cli.parser(
         "gscon-live report",
         "Turns a file of events into one HTML page to look at.",
@@ -79,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--title", help="heading of the page (default: the name of the events)")
     options = parser.parse_args(arguments)
     check_output(options.out)
-    write_report(read(options.events), options.out, options.title or options.events.stem)
+    write_report(read_events(options.events), options.out, options.title or options.events.stem)
     print(options.out)
 
 

@@ -41,10 +41,10 @@ def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     cli.terminate_like_interrupt()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Events are UTF-8 whatever the terminal's locale says.
+        # Events are UTF-8, also with another locale.
         sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
     topics = [topic for topic in options.topics.split(",") if topic]
-    # The end of the session is needed to stop at it, whether or not it is to be printed.
+    # The session's end is needed for --once, also if it is not printed.
     wanted = {*topics, "session"} if options.once else {*topics}
     with Subscriber(options.endpoint, sorted(wanted), options.keys) as subscriber:
         _await_publisher(subscriber)
@@ -62,7 +62,7 @@ def _await_publisher(subscriber: Subscriber) -> None:
     try:
         subscriber.ready(timeout=1.0)
     except Failure:
-        _tell(f"waiting for a publisher at {subscriber.endpoint}")
+        _notice(f"waiting for a publisher at {subscriber.endpoint}")
         subscriber.ready(timeout=math.inf)
 
 
@@ -73,13 +73,13 @@ def _print(subscriber: Subscriber, sink: sinks.Sink, shown: set[str], once: bool
         received = subscriber.receive(1.0)
         if subscriber.connected != connected:
             connected = not connected
-            _tell("the publisher is back" if connected else "the publisher has gone; waiting")
+            _notice("the publisher is back" if connected else "the publisher has gone; waiting")
         if subscriber.missed > missed:
-            _tell(f"missed {subscriber.missed - missed} events ({subscriber.missed} in all)")
+            _notice(f"missed {subscriber.missed - missed} events ({subscriber.missed} in all)")
             missed = subscriber.missed
         if subscriber.unreadable > unreadable:
             unreadable = subscriber.unreadable
-            _tell(f"{unreadable} messages could not be read; is this version older than theirs?")
+            _notice(f"{unreadable} messages could not be read; is this version older than theirs?")
         if received is None:
             continue
         event, raw = received
@@ -92,7 +92,7 @@ def _print(subscriber: Subscriber, sink: sinks.Sink, shown: set[str], once: bool
             return
 
 
-def _tell(message: str) -> None:
+def _notice(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 

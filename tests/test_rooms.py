@@ -53,11 +53,11 @@ DOORS: dict[str, str] = {
         " train/data"
     ),
     "train/runs": "gscon_live/common train/progress.py train/engine train/balance",
-    "train/install.py": "gscon_live/common model model/checkpoint.py train/runs",
+    "train/save_weights.py": "gscon_live/common model model/checkpoint.py train/runs",
     "train/encoders": (
         "gscon_live/common configs model model/encoders/ train/progress.py train/trainables.py"
-        " train/recipes.py train/install.py train/engine train/corpora train/data train/scoring"
-        " train/runs"
+        " train/recipes.py train/save_weights.py train/engine train/corpora train/data"
+        " train/scoring train/runs"
     ),
     "train/encoders/face": "gscon_live/common model/ train/",
     "train/encoders/text": "gscon_live/common model/ train/",

@@ -12,8 +12,8 @@ import pytest
 from progress import quiet
 
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.capture.recording import RecordingSource
@@ -22,7 +22,8 @@ from gscon_live.realtime.listen.transcriber import Transcriber
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Recording
 from gscon_live.realtime.watch.watcher import Watcher
-from gscon_live.train.corpora import corpus, data_folder, fer2013, meld, voices
+from gscon_live.train.corpora import corpus_file, data_folder, fer2013, ravdess_emodb
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.data import feature_banks
 from gscon_live.train.encoders.text import text_cache, text_features
 
@@ -51,19 +52,19 @@ class Framed:
 def test_sound_of_a_file_has_the_same_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_one = (one for one in voices.load() if one[0].actor == "ravdess-21")
+    by_one = (one for one in ravdess_emodb.load() if one[0].actor == "ravdess-21")
     chosen = list(itertools.islice(by_one, 3))
-    with zipfile.ZipFile(corpus("voice/ravdess_speech_16k.zip")) as archive:
+    with zipfile.ZipFile(corpus_file("voice/ravdess_speech_16k.zip")) as archive:
         for clip, _ in chosen:
             (tmp_path / clip.name).write_bytes(archive.read(clip.name))
-    monkeypatch.setattr(voices, "load", lambda: iter(chosen))
+    monkeypatch.setattr(ravdess_emodb, "load", lambda: iter(chosen))
     encoder = AudioEncoder()
     bank = feature_banks.voice_bank(encoder, {}, "test", quiet)
     assert len(bank.vectors) == len(chosen) == 3
     for row, (clip, _) in zip(bank.vectors, chosen, strict=True):
         source = RecordingSource(tmp_path / clip.name, Recording(), captions="off")
         segmenter = CaptionSegmenter(Segmentation(), has_audio=True)
-        stage = Transcriber(None, ConversationTextEncoder(), encoder, Speakers(4))
+        stage = Transcriber(None, TextEncoder(), encoder, SpeakerClustering(4))
         given: list[object] = [messages.Cue(0.0, 60.0, "Kids are talking by the door.")]
         source.open()
         while not isinstance(given[-1], messages.End):
@@ -79,12 +80,12 @@ def test_sound_of_a_file_has_the_same_features(
 
 
 def test_words_of_a_dialogue_have_the_same_features() -> None:
-    dialogues = meld.load("test")[:3]
-    reader = text_features.Reader(text_cache.recipe("text-spoken"), quiet)
+    dialogues = load_table("meld").utterances("test")[:3]
+    reader = text_features.MeldTextFeatures(text_cache.recipe("text-spoken"), quiet)
     learned = reader.versions(dialogues, "test")[:, 0]
     live = []
     for turns in dialogues:
-        stage = Transcriber(None, ConversationTextEncoder(), AudioEncoder(), Speakers(4))
+        stage = Transcriber(None, TextEncoder(), AudioEncoder(), SpeakerClustering(4))
         for number, turn in enumerate(turns):
             at = float(number)
             segment = messages.Segment(

@@ -1,4 +1,4 @@
-"""`gscon-live evaluate`: what a trained model is worth, measured anew or by its card."""
+"""`gscon-live evaluate`: the scores of a trained model, measured anew or by its card."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,58 +19,99 @@ from rich.table import Table
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
-from gscon_live.model.checkpoint import Card, presence
+from gscon_live.model.checkpoint import Card, modality_set_name
 from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
 from gscon_live.train.progress import progress
 from gscon_live.train.scoring.encoder_scores import EncoderScores
-from gscon_live.train.scoring.figures import Agreement, Evaluation, Figure, Figures
+from gscon_live.train.scoring.evaluation import AgreementFigures, Evaluation, Figure, Figures
+from gscon_live.train.strangers.parts import PARTS, Part
 
 EXAMPLES = """
 gscon-live evaluate runs/iemocap          a run of train.fit: measures all its seeds
 gscon-live evaluate runs/iemocap --json
 gscon-live evaluate runs/iemocap/seed-1   one checkpoint: what its card says
 gscon-live evaluate live                  the model that ships: what its card says
+gscon-live evaluate strangers             the model that ships, on people whom no training met
+gscon-live evaluate strangers --only face --json
 """
+
+#: The name that asks for the measures on people whom no training met.
+STRANGERS = "strangers"
 
 _FIGURES = ("weighted_f1", "accuracy", "macro_f1", "ece")
 _FROM_CARD = "These figures are from the checkpoint's card; nothing was measured now."
 
 
 def main(words: Sequence[str], material: Material = conversation_material) -> None:
-    """The command; see the module. `material` gives the features of a run."""
+    """Runs the command. `material` gives the features of a run."""
     arguments = parser(
         "gscon-live evaluate",
         "Measures a run on conversations anew, from its checkpoints and the corpus: on validation "
         "and test, with all sets of modalities and in several contexts, over all seeds; and writes "
         "evaluation.json into the run's folder. Of a single checkpoint, and of a run on composed "
-        "conversations, prints what the card reports.",
+        "conversations, prints what the card reports. `strangers` measures a live model and the "
+        "encoders that ship on voices, faces and words that no training had.",
         EXAMPLES,
     )
-    arguments.add_argument("model", metavar="RUN|CHECKPOINT", help="a name, a run, or a file")
+    arguments.add_argument(
+        "model", metavar="RUN|CHECKPOINT|strangers", help="a name, a run, a file, or `strangers`"
+    )
     arguments.add_argument("--json", action="store_true", help="machine-readable")
-    given = arguments.parse_args(words)
+    arguments.add_argument(
+        "--live-model", metavar="CHECKPOINT", help="strangers: the live model (default: live)"
+    )
+    arguments.add_argument(
+        "--only", action="append", choices=PARTS, help="strangers: one part; may be repeated"
+    )
+    options = arguments.parse_args(words)
     torch.set_num_threads(1)
-    place = find(given.model)
-    if isinstance(place, Path) and is_run(place):
+    if options.model == STRANGERS:
+        _strangers(options.live_model or "live", options.only or PARTS, options.json)
+        return
+    for name in ("live_model", "only"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')} goes with `evaluate {STRANGERS}` alone; leave it out"
+            )
+    target = find_model(options.model)
+    if isinstance(target, Path) and is_run(target):
         with progress() as display:
-            measured = evaluate(place, display.report, material)
-        if given.json:
-            _say_json(measured)
+            evaluation = evaluate(target, display.report, material)
+        if options.json:
+            _print_json(evaluation)
         else:
-            print_evaluation(measured)
+            print_evaluation(evaluation)
     else:
-        card = checkpoint.load(place).card
-        if given.json:
-            _say_json(summary(card))
+        card = checkpoint.load(target).card
+        if options.json:
+            _print_json(card_summary(card))
         else:
             _print_card(card)
 
 
-def find(name: str) -> str | Path:
-    """A run or checkpoint by name or path: the name of one that ships, or a path.
+def _strangers(model: str, parts: Sequence[Part], as_json: bool) -> None:
+    # Brings encoders and corpora along, which no other evaluation needs.
+    from gscon_live.train.strangers.measure import measure
+    from gscon_live.train.strangers.tables import legend, tables
+
+    with progress() as display:
+        measured = measure(model, parts, display.report)
+    if as_json:
+        _print_json(measured)
+        return
+    for table in tables(measured):
+        print_table(table)
+    console = Console()
+    console.print(legend())
+    for note in measured.notes:
+        console.print(f"- {note}", markup=False)
+
+
+def find_model(name: str) -> str | Path:
+    """A run or a checkpoint, by name or path: the name of one that ships, or a path.
 
     Raises:
-        InputError: there is neither.
+        InputError: it does not exist.
     """
     if name in checkpoint.names():
         return name
@@ -83,8 +124,8 @@ def find(name: str) -> str | Path:
     )
 
 
-def summary(card: Card) -> dict[str, object]:
-    """The scores of a card: by set, figures with mean and sd over seeds, and by class."""
+def card_summary(card: Card) -> dict[str, object]:
+    """The scores of a card: by set of modalities, with mean and sd over seeds, and by class."""
     return {
         "name": card.name,
         "version": card.version,
@@ -94,88 +135,91 @@ def summary(card: Card) -> dict[str, object]:
         "seeds": card.seeds,
         "modalities": {
             name: {**figures, "per_class": card.scores[name]["per_class"]}
-            for name, figures in _of_card(card).items()
+            for name, figures in _card_figures(card).items()
         },
         "encoders": card.scores.get("encoders", {}),
         "notes": card.notes,
     }
 
 
-def _of_card(card: Card) -> dict[str, dict[str, dict[str, float | None]]]:
-    """The figures of a card by modalities: over seeds where it has them, else of its one."""
+def _card_figures(card: Card) -> dict[str, dict[str, dict[str, float | None]]]:
+    """The figures of a card by set of modalities: over seeds, or those of the only seed."""
     over_seeds: dict[str, dict[str, dict[str, float | None]]] = card.scores.get("seeds", {})
     return over_seeds or {
-        name: {figure: {"mean": one[figure], "sd": None} for figure in _FIGURES}
-        for name, one in card.scores.items()
-        if "weighted_f1" in one
+        name: {figure: {"mean": scores[figure], "sd": None} for figure in _FIGURES}
+        for name, scores in card.scores.items()
+        if "weighted_f1" in scores
     }
 
 
-def print_evaluation(made: Evaluation) -> None:
-    """The figures of a run for people, as tables."""
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Prints the figures of a run as tables."""
     console = Console()
-    everything = presence(made.modalities)
-    window = f" of {made.context}" if made.context else ""
+    all_modalities = modality_set_name(evaluation.modalities)
+    window = f" of {evaluation.context}" if evaluation.context else ""
     console.print(
-        f"{made.run}: {made.network} ({made.mode}{window}) on {made.corpus}, {everything}; "
-        f"{made.parameters} parameters; seeds {', '.join(map(str, made.seeds))}; selected on "
-        f"{made.selection}; mean ± standard deviation over seeds, 95 % interval over dialogues.",
+        f"{evaluation.run}: {evaluation.network} ({evaluation.mode}{window}) on "
+        f"{evaluation.corpus}, {all_modalities}; {evaluation.parameters} parameters; seeds "
+        f"{', '.join(map(str, evaluation.seeds))}; selected on {evaluation.selection}; mean ± "
+        "standard deviation over seeds, 95 % interval over dialogues.",
         markup=False,
         highlight=False,
     )
     for split in ("validation", "test"):
-        by_subset = made.splits[split]["as_trained"]
-        show(_table(f"By modalities: {split}, as trained", by_subset))
+        by_subset = evaluation.splits[split]["as_trained"]
+        print_table(_figures_table(f"By modalities: {split}, as trained", by_subset))
     by_context = {
-        context.replace("_", " "): by_subset[everything]
-        for context, by_subset in made.splits["test"].items()
+        context.replace("_", " "): by_subset[all_modalities]
+        for context, by_subset in evaluation.splits["test"].items()
     }
-    show(_table(f"By context: test, {everything}", by_context))
-    show(_classes(made))
-    if made.agreement:
-        show(_agreement(made.agreement))
-    if made.best_on_test:
+    print_table(_figures_table(f"By context: test, {all_modalities}", by_context))
+    print_table(_class_table(evaluation))
+    if evaluation.agreement:
+        print_table(_agreement_table(evaluation.agreement))
+    if evaluation.best_on_test:
         console.print(
-            f"Best epoch on test: weighted F1 {plus_minus(made.best_on_test.weighted_f1)}. "
-            f"Use: {made.best_on_test.use}."
+            f"Best epoch on test: weighted F1 {plus_minus(evaluation.best_on_test.weighted_f1)}. "
+            f"Use: {evaluation.best_on_test.use}."
         )
 
 
-def show(table: Table) -> None:
-    """Prints a table as wide as it is: in a narrow terminal lines wrap, but no figure is cut."""
+def print_table(table: Table) -> None:
+    """Prints a table at its full width: a narrow terminal wraps lines, but no figure is cut."""
     console = Console()
-    room = console.options.update(max_width=1000)
-    console.width = max(console.width, Measurement.get(console, room, table).maximum)
+    unlimited = console.options.update(max_width=1000)
+    console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)
     console.print(table)
 
 
 def plus_minus(figure: Figure, scale: float = 1, digits: int = 3) -> str:
-    """Mean and standard deviation in words; the mean alone where there is one seed."""
+    """Mean ± standard deviation as text; the mean alone for a single seed."""
     mean = f"{figure.mean * scale:.{digits}f}"
     return mean if figure.sd is None else f"{mean} ± {figure.sd * scale:.{digits}f}"
 
 
-def _say_json(what: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
+def _print_json(value: Any) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
 
 
-def _table(title: str, rows: Mapping[str, Figures]) -> Table:
-    table = _empty(title, "weighted F1", "95 %", "accuracy", "macro F1", "ECE", "uncalibrated ECE")
-    for name, one in rows.items():
+def _figures_table(title: str, rows: Mapping[str, Figures]) -> Table:
+    table = _empty_table(
+        title, "weighted F1", "95 %", "accuracy", "macro F1", "ECE", "uncalibrated ECE"
+    )
+    for name, figures in rows.items():
         table.add_row(
             name,
-            plus_minus(one.weighted_f1),
-            f"{one.interval.low:.3f} to {one.interval.high:.3f}",
-            plus_minus(one.accuracy),
-            plus_minus(one.macro_f1),
-            plus_minus(one.ece),
-            plus_minus(one.ece_uncalibrated),
+            plus_minus(figures.weighted_f1),
+            f"{figures.interval.low:.3f} to {figures.interval.high:.3f}",
+            plus_minus(figures.accuracy),
+            plus_minus(figures.macro_f1),
+            plus_minus(figures.ece),
+            plus_minus(figures.ece_uncalibrated),
         )
     return table
 
 
-def _empty(title: str, *columns: str) -> Table:
-    """A table without rows, whose first column holds their names."""
+def _empty_table(title: str, *columns: str) -> Table:
+    """A table without rows; its first column is for their names."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("")
     for name in columns:
@@ -183,66 +227,69 @@ def _empty(title: str, *columns: str) -> Table:
     return table
 
 
-def _classes(made: Evaluation) -> Table:
-    title = f"By class: test, {presence(made.modalities)}; answers in % of the utterances"
-    table = _empty(title, "F1", "precision", "recall", "utterances", *made.labels)
-    for (name, one), row in zip(made.test.per_class.items(), made.test.confusion, strict=True):
+def _class_table(evaluation: Evaluation) -> Table:
+    modalities, test = modality_set_name(evaluation.modalities), evaluation.test
+    title = f"By class: test, {modalities}; answers in % of the utterances"
+    table = _empty_table(title, "F1", "precision", "recall", "utterances", *evaluation.labels)
+    for (name, figures), row in zip(test.per_class.items(), test.confusion, strict=True):
         table.add_row(
             name,
-            plus_minus(one.f1),
-            plus_minus(one.precision),
-            plus_minus(one.recall),
-            str(one.support),
+            plus_minus(figures.f1),
+            plus_minus(figures.precision),
+            plus_minus(figures.recall),
+            str(figures.support),
             *(f"{100 * count / max(sum(row), 1):.0f}" for count in row),
         )
     return table
 
 
-def _agreement(made: Agreement) -> Table:
+def _agreement_table(agreement: AgreementFigures) -> Table:
     title = (
         "Agreement in the shared encoder: validation; a similarity to utterances with the same "
-        f"label of {plus_minus(made.chance)} is chance"
+        f"label of {plus_minus(agreement.chance)} is chance"
     )
-    table = _empty(title, "cosine of gradients", "difference of structures", "to the same label")
-    for pair, difference in made.difference.items():
-        cosine = made.cosine.get(pair)
+    table = _empty_table(
+        title, "cosine of gradients", "difference of structures", "to the same label"
+    )
+    for pair, difference in agreement.difference.items():
+        cosine = agreement.cosine.get(pair)
         table.add_row(
             pair.replace("_", ", "), plus_minus(cosine) if cosine else "–", plus_minus(difference)
         )
-    for name, one in made.same_label.items():
-        table.add_row(name, "", "", plus_minus(one))
+    for name, similarity in agreement.same_label.items():
+        table.add_row(name, "", "", plus_minus(similarity))
     return table
 
 
 def _print_card(card: Card) -> None:
     console = Console()
     title = f"{card.name} {card.version}: test, seeds {', '.join(map(str, card.seeds))}"
-    table = _empty(title, *(figure.replace("_", " ") for figure in _FIGURES))
-    recalls = _empty("Recall", *card.emotions)
-    for name, figures in _of_card(card).items():
-        table.add_row(name, *(_plus_minus_of_card(figures[figure]) for figure in _FIGURES))
+    table = _empty_table(title, *(figure.replace("_", " ") for figure in _FIGURES))
+    recalls = _empty_table("Recall", *card.emotions)
+    for name, figures in _card_figures(card).items():
+        table.add_row(name, *(_card_plus_minus(figures[figure]) for figure in _FIGURES))
         classes = card.scores[name]["per_class"]
         recalls.add_row(name, *(f"{classes[emotion]['recall']:.2f}" for emotion in card.emotions))
-    show(table)
-    show(recalls)
+    print_table(table)
+    print_table(recalls)
     encoders: EncoderScores = card.scores.get("encoders", {})
     if encoders:
-        show(_encoders(encoders))
+        print_table(_encoder_table(encoders))
     console.print(_FROM_CARD)
     for note in card.notes:
         console.print(f"- {note}", markup=False)
 
 
-def _encoders(encoders: EncoderScores) -> Table:
-    figures = list(dict.fromkeys(name for one in encoders.values() for name in one))
-    table = _empty("Encoders by themselves", *(name.replace("_", " ") for name in figures))
-    for name, one in encoders.items():
-        table.add_row(name, *(f"{one[f]:.3f}" if f in one else "" for f in figures))
+def _encoder_table(encoders: EncoderScores) -> Table:
+    figures = list(dict.fromkeys(name for scores in encoders.values() for name in scores))
+    table = _empty_table("Encoders by themselves", *(name.replace("_", " ") for name in figures))
+    for name, scores in encoders.items():
+        table.add_row(name, *(f"{scores[f]:.3f}" if f in scores else "" for f in figures))
     return table
 
 
-def _plus_minus_of_card(one: Mapping[str, float | None]) -> str:
-    return f"{one['mean']:.3f}" + ("" if one["sd"] is None else f" ± {one['sd']:.3f}")
+def _card_plus_minus(figure: Mapping[str, float | None]) -> str:
+    return f"{figure['mean']:.3f}" + ("" if figure["sd"] is None else f" ± {figure['sd']:.3f}")
 
 
 if __name__ == "__main__":

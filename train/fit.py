@@ -14,7 +14,7 @@ from rich.console import Console
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
-from gscon_live.train import install
+from gscon_live.train import save_weights
 from gscon_live.train.progress import progress
 from gscon_live.train.recipes import recipe
 from gscon_live.train.runs.run_folder import RUNS
@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> None:
         result = training.fit(settings, RUNS / str(settings.name), display)
     console.print(f"done: {result}")
     if settings.ship:
-        for path in install.ship(training.weights(result), training.ships_as or settings.name):
+        for path in save_weights.ship(training.weights(result), training.ships_as or settings.name):
             console.print(f"installed: {path}")
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-#: Takes (done, in all, what).
+#: Takes (done, total, what).
 Report = Callable[[int, int, str], None]
 
 
@@ -18,16 +18,16 @@ class Display(Protocol):
     shows: bool
 
     def report(self, done: int, total: int, line: str) -> None:
-        """So much is done; a new line is also said where there is no bar."""
+        """Shows that `done` of `total` are done. A new line is printed also without a bar."""
         ...
 
     def live(self, line: str) -> None:
-        """What a bar shows for a moment."""
+        """Shows a line on the bar until the next report."""
         ...
 
 
 class Reporting:
-    """A display that hands on what is reported, and shows nothing for a moment."""
+    """A display that passes reports to a function, without live lines."""
 
     shows = False
 
@@ -35,7 +35,7 @@ class Reporting:
         self.report = report
 
     def live(self, line: str) -> None:
-        """Not handed on."""
+        """Ignored."""
 
 
 class _Bar:

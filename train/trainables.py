@@ -1,4 +1,4 @@
-"""The registry of what can be trained: a new kind is one file with a class, and one line here."""
+"""The registry of trainables: a new kind is one file with a class, and one line here."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -8,19 +8,20 @@ from gscon_live.common import registry
 from gscon_live.common.errors import InputError
 from gscon_live.train.progress import Display
 
-#: By the `kind` of its recipes, the module and the class of what can be trained.
+#: Module and class of each trainable, by the `kind` of its recipes.
 TRAINABLES: dict[str, str] = {
-    "conversation": "gscon_live.train.networks.seeds.Conversations",
-    "face": "gscon_live.train.encoders.face.training.FaceTrainable",
-    "fusion": "gscon_live.train.networks.composed_run.ComposedConversations",
+    "conversation": "gscon_live.train.networks.conversation_trainable.ConversationTrainable",
+    "face": "gscon_live.train.encoders.face.trainable.FaceTrainable",
+    "fusion": "gscon_live.train.networks.composed_trainable.ComposedTrainable",
     "speaker": "gscon_live.train.encoders.speaker.SpeakerTrainable",
     "text": "gscon_live.train.encoders.text.trainable.TextTrainable",
-    "voice": "gscon_live.train.encoders.voice.cross_validation.VoiceTrainable",
+    "voice": "gscon_live.train.encoders.voice.trainable.VoiceTrainable",
 }
 
 
 class Recipe(Protocol):
-    """What all recipes have: a `msgspec.Struct` that is frozen and forbids unknown fields."""
+    """The common fields of all recipes. A recipe is a frozen `msgspec.Struct` that forbids unknown
+    fields."""
 
     @property
     def kind(self) -> str:
@@ -29,12 +30,12 @@ class Recipe(Protocol):
 
     @property
     def name(self) -> str | None:
-        """That of the run's folder; None is filled in by `Trainable.resolved`."""
+        """The name of the run's folder; None is filled in by `Trainable.resolved`."""
         ...
 
     @property
     def ship(self) -> bool:
-        """Whether the weights become those that ship."""
+        """Whether the weights are installed among those that ship."""
         ...
 
 
@@ -42,17 +43,17 @@ R = TypeVar("R", bound=Recipe)
 
 
 class Trainable(ABC, Generic[R]):
-    """Something that `train.fit` trains by a recipe."""
+    """An encoder or network that `train.fit` trains by a recipe."""
 
     #: The type of its recipes.
     recipe: ClassVar[type]
-    #: The name that its weights have among those that ship; None: the recipe's.
+    #: The name of its weights among those that ship; None: the recipe's name.
     ships_as: ClassVar[str | None] = None
     #: Whether several processes may train it together.
     several_processes: ClassVar[bool] = False
 
     def resolved(self, recipe: R) -> R:
-        """The recipe with every value that was left open.
+        """The recipe with defaults for all open values.
 
         Raises:
             InputError: values that do not go together.
@@ -61,32 +62,32 @@ class Trainable(ABC, Generic[R]):
 
     @abstractmethod
     def fit(self, recipe: R, folder: Path, display: Display) -> Path:
-        """Trains; interrupted, the same call goes on from the last epoch that was finished.
+        """Trains. After an interruption the same call resumes at the last finished epoch.
 
         Args:
             recipe: is resolved.
-            folder: that of the run, which need not be there.
-            display: where progress is shown.
+            folder: the run's folder; created where missing.
+            display: shows progress.
 
         Returns:
-            What was made: a folder, or the file of the weights, with cards beside it that have the
+            The run's folder, or the file of the weights. Cards lie beside the weights, with the
             same name and another suffix.
 
         Raises:
-            InputError: the recipe, its corpus, or what lies in the folder is wrong.
-            Failure: the training did not succeed.
+            InputError: the recipe, its corpus, or the contents of the folder are wrong.
+            Failure: the training failed.
         """
 
-    def weights(self, made: Path) -> Path:
-        """The weights that ship, of what `fit` made."""
-        return made
+    def weights(self, result: Path) -> Path:
+        """The weights to ship, from the result of `fit`."""
+        return result
 
 
 _TRAINABLES: registry.Registry[Trainable[Any]] = registry.Registry("kind", Trainable, TRAINABLES)
 
 
 def trainable(kind: object) -> Trainable[Recipe]:
-    """What is trained by recipes of a kind. Raises `InputError` where there is no such kind."""
+    """The trainable of a kind. Raises `InputError` for an unknown kind."""
     if kind not in TRAINABLES:
         raise InputError(f"kind {kind!r}, expected one of {', '.join(TRAINABLES)}")
     return _TRAINABLES.get(str(kind))()

@@ -1,7 +1,7 @@
-"""`python docs/scripts/picture.py`: the picture of the README, made from the sample conversation.
+"""`python docs/scripts/picture.py`: the picture of the README, taken from the sample conversation.
 
-It replays the sample that ships with the project, and takes a picture of the report in a browser
-without a window. Chromium or Chrome must be installed.
+It replays the sample conversation and takes a screenshot of the report in a browser without a
+window. Chromium or Chrome must be installed.
 """
 
 import shutil
@@ -34,12 +34,12 @@ _FLAGS = (
 
 
 def browser() -> str | None:
-    """The path of a browser that can take pictures, or None where there is none."""
+    """The path of a browser that can take screenshots, or None if none is installed."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def take(page: Path, picture: Path, size: tuple[int, int] = SIZE) -> None:
-    """Opens an HTML file in a browser and writes what it shows as a PNG.
+    """Opens an HTML file in a browser and writes a screenshot as a PNG.
 
     Args:
         page: the HTML file.
@@ -54,16 +54,16 @@ def take(page: Path, picture: Path, size: tuple[int, int] = SIZE) -> None:
     if program is None:
         raise InputError(f"no browser found; install one of {', '.join(BROWSERS)}")
     with tempfile.TemporaryDirectory(prefix="gscon-browser-") as profile:
-        taken = Path(profile) / "page.png"
-        done = subprocess.run(
-            [program, *_FLAGS, f"--user-data-dir={profile}/user", f"--screenshot={taken}",
+        screenshot = Path(profile) / "page.png"
+        process = subprocess.run(
+            [program, *_FLAGS, f"--user-data-dir={profile}/user", f"--screenshot={screenshot}",
              f"--window-size={size[0]},{size[1]}", page.resolve().as_uri()],
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
-        if not taken.is_file():
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        if not screenshot.is_file():
+            last = (process.stderr.strip().splitlines() or ["no error message"])[-1]
             raise Failure(f"{program}: took no picture of {page} ({last})")
-        shutil.move(taken, picture)
+        shutil.move(screenshot, picture)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -6,8 +6,8 @@ A page marks the place of such a table:
     ...
     <!-- end -->
 
-The command writes all of them anew. What a setting means is its comment `#:` in the code. Where it
-has none, the words that the page has are kept.
+The command rewrites all of them. The description of a setting is its comment `#:` in the code. If
+there is none, the description on the page is kept.
 """
 
 import ast
@@ -31,17 +31,17 @@ from gscon_live.realtime.pipeline.settings import DAY, Settings
 from gscon_live.train.trainables import trainable
 
 PAGES = Path(__file__).parents[1]
-#: Bounds that only keep infinities out.
+#: Bounds whose only purpose is to exclude infinity; they are not shown.
 LIMITS = (DAY, 1e6)
-#: The words of a setting that nobody has described.
-MISSING = "(nobody has described this)"
+#: The description of a setting that has none.
+MISSING = "(no description)"
 
 _PLACE = re.compile(r"<!-- generated: ([\w ]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 _ROW = re.compile(r"^\| `([\w.]+)` \|.*\| (.*?) \|$", re.MULTILINE)
 
 
 def rendered(page: str) -> str:
-    """A page with all its tables written anew. Raises `Failure` for a table that there is not."""
+    """A page with all its tables rewritten. Raises `Failure` for an unknown table."""
     return _PLACE.sub(lambda place: _filled(place[1], place[2]), page)
 
 
@@ -56,12 +56,12 @@ def _filled(name: str, before: str) -> str:
         "seeds": seeds_table,
     }
     if kind not in makers:
-        raise Failure(f"table {name!r}: there is none; one of {', '.join(makers)}")
+        raise Failure(f"table {name!r}: unknown; expected one of {', '.join(makers)}")
     return f"<!-- generated: {name} -->\n{makers[kind]()}<!-- end -->"
 
 
 def settings_table(group: str, words: dict[str, str]) -> str:
-    """The keys of one group of settings: type, default in the set-up that ships, and meaning.
+    """The keys of one group of settings: type, default in `configs/live.yaml`, and meaning.
 
     Args:
         group: a field of `Settings`, for example "camera".
@@ -72,7 +72,7 @@ def settings_table(group: str, words: dict[str, str]) -> str:
 
 
 def recipe_table(name: str, words: dict[str, str]) -> str:
-    """The keys of recipes of one kind: type, default where a recipe does not say, and meaning.
+    """The keys of recipes of one kind: type, default, and meaning.
 
     Args:
         name: the kind, for example "voice".
@@ -86,9 +86,9 @@ def _keys(struct: msgspec.Struct, prefix: str, words: dict[str, str]) -> str:
     rows = []
     for field in msgspec.structs.fields(struct):
         name = f"{prefix}{field.encode_name}"
-        # Recipes and set-ups are YAML, in which None is null.
+        # None is null in YAML.
         meaning = described.get(field.name, words.get(name, MISSING)).replace("None", "null")
-        # Neither the kind itself nor what is deprecated is for anybody to write.
+        # Users write neither the kind nor deprecated keys.
         if name != "kind" and not meaning.startswith("Deprecated"):
             type_ = kind(msgspec.inspect.type_info(field.type))
             default = _plain(getattr(struct, field.name))
@@ -97,12 +97,12 @@ def _keys(struct: msgspec.Struct, prefix: str, words: dict[str, str]) -> str:
 
 
 def comments(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The comments `#:` above the fields of a struct, those that it inherits included, by field."""
-    found: dict[str, str] = {}
-    for kind in reversed(struct.__mro__):
-        if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
-            found |= _own_comments(kind)
-    return found
+    """The comments `#:` above the fields of a struct and of its bases, by field."""
+    meanings: dict[str, str] = {}
+    for base in reversed(struct.__mro__):
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            meanings |= _own_comments(base)
+    return meanings
 
 
 def _own_comments(struct: type[msgspec.Struct]) -> dict[str, str]:
@@ -110,7 +110,7 @@ def _own_comments(struct: type[msgspec.Struct]) -> dict[str, str]:
     lines = source.splitlines()
     (body,) = ast.parse(source).body
     assert isinstance(body, ast.ClassDef)
-    found = {}
+    meanings = {}
     for node in body.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             above = []
@@ -119,8 +119,8 @@ def _own_comments(struct: type[msgspec.Struct]) -> dict[str, str]:
                 above.append(lines[place].strip().removeprefix("#:").strip())
                 place -= 1
             if above:
-                found[node.target.id] = " ".join(reversed(above))
-    return found
+                meanings[node.target.id] = " ".join(reversed(above))
+    return meanings
 
 
 def kind(info: Type) -> str:
@@ -161,7 +161,7 @@ def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
 
 
 def needs_table() -> str:
-    """The encoders that the model that ships was trained with."""
+    """The encoders that the included model was trained with."""
     card = checkpoint.read_card("live")
     rows = [
         (m, f"`{card.encoders[m]}`".replace("|", "\\|"), str(card.dims[m]))
@@ -171,7 +171,7 @@ def needs_table() -> str:
 
 
 def measured_table() -> str:
-    """The figures of the model that ships, by set."""
+    """The scores of the included model, by set of modalities."""
     names = ("weighted_f1", "accuracy", "macro_f1", "balanced_accuracy", "ece")
     rows = [
         (name, *(f"{figures[key]:.3f}" for key in names), str(figures["count"]))
@@ -182,7 +182,7 @@ def measured_table() -> str:
 
 
 def recall_table() -> str:
-    """The recall of each emotion of the model that ships, by set."""
+    """The included model's recall of each emotion, by set of modalities."""
     emotions = checkpoint.read_card("live").emotions
     rows = [
         (name, *(f"{figures['per_class'][emotion]['recall']:.2f}" for emotion in emotions))
@@ -191,7 +191,7 @@ def recall_table() -> str:
     return _table(("set", *emotions), rows)
 
 
-#: The sets of the model that ships whose means are shown, and what they were measured on.
+#: The sets whose means over seeds are shown, and the material they were measured on.
 _SHOWN = {
     **dict.fromkeys(("text+audio+visual", "text+audio", "text+visual", "audio+visual"), "composed"),
     "text": "real: MELD test, gold words and turns",
@@ -211,7 +211,7 @@ _SHOWN = {
 
 
 def seeds_table() -> str:
-    """The figures of the model that ships, mean and standard deviation over its seeds."""
+    """The scores of the included model, mean and standard deviation over its seeds."""
     over_seeds = checkpoint.read_card("live").scores["seeds"]
     rows = [
         (
@@ -238,7 +238,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(value: object) -> str:
-    """A value as YAML has it."""
+    """A value as YAML."""
     written = yaml.safe_dump(msgspec.to_builtins(value), default_flow_style=True, sort_keys=False)
     return written.removesuffix("\n").removesuffix("...").strip()
 
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str]) -> None:
     """Entry point."""
     parser = cli.parser(
         "python docs/scripts/tables.py",
-        "Writes the documentation's tables anew that come from the code.",
+        "Rewrites the tables of the documentation that come from the code.",
         "python docs/scripts/tables.py",
     )
     parser.parse_args(arguments)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a residual path (He et al. 2016, Deep Residual Learning); halves
     height and width, rounded up, where `stride` is 2."""
 
@@ -25,6 +25,6 @@ class Residual(nn.Module):
                 nn.BatchNorm2d(outside),
             )
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """[n, inside, height, width] to [n, outside, height / stride, width / stride]."""
-        return torch.relu(self.skip(picture) + self.body(picture))
+        return torch.relu(self.skip(image) + self.body(image))

@@ -7,12 +7,12 @@ import msgspec
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 
-#: What an utterance may use: all of the conversation, its past, or a window of its past that is
-#: recomputed as it moves.
+#: The context of an utterance: the whole conversation, its past, or a sliding window of its past,
+#: which is computed anew for every utterance.
 Mode = Literal["full", "causal", "buffer"]
 
-#: What follows a modality over the conversation in GSCon and Ada2I: a transformer, as in GSCon's
-#: paper, or GRUs of the speakers and of the conversation.
+#: The sequence encoder of each modality in GSCon and Ada2I: a transformer, as in GSCon's paper, or
+#: GRUs of the speakers and of the conversation.
 Encoder = Literal["transformer", "recurrent"]
 
 _SIZES = ("context", "width", "layers", "heads", "speakers", "reach", "classes", "memory")
@@ -21,15 +21,23 @@ _SIZES = ("context", "width", "layers", "heads", "speakers", "reach", "classes",
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The kind and size of a network: all that is needed to build it.
 
-    `dims` are the lengths of the feature vectors, by modality; the network has these modalities
-    and no others. `context` is the number of utterances in a window (mode `buffer`), `memory` how
-    many utterances, itself included, one layer of attention looks back (mode `causal`). `speakers`
-    is how many are told apart, `reach` the distance in utterances from which on all distances are
-    alike. `encoder` is GSCon's and Ada2I's, for each modality; `recurrent` ones have no use for
-    `layers`, `heads`, `memory` and `reach`. So many of the text features, at their end, come from
-    an encoder that was trained for these emotions in context; they are the `direct` head's. With
-    `projector`, a network without a shared encoder has one beside it. `options` are the network's
-    own, see the class of that name in its module.
+    - `dims`: lengths of the feature vectors by modality; the network has these modalities only.
+    - `mode`: see `Mode`.
+    - `context`: number of utterances in a window (mode `buffer`).
+    - `width`: length of the hidden vectors; a multiple of `heads`.
+    - `layers`, `heads`: number of layers, and of attention heads.
+    - `dropout`: dropout rate.
+    - `speakers`: number of speakers that are told apart; all further ones share the last number.
+    - `reach`: distances of this many utterances and more share an attention bias.
+    - `classes`: number of emotions.
+    - `network`: name in `NETWORKS`.
+    - `memory`: number of utterances, the current one included, that an attention layer looks back
+      (mode `causal`).
+    - `encoder`: see `Encoder`; `recurrent` ignores `layers`, `heads`, `memory` and `reach`.
+    - `direct`: number of text features, at the end of the vector, by a text encoder that was
+      trained for these emotions in context. Only the direct head reads them.
+    - `projector`: adds a shared encoder to a network that has none.
+    - `options`: the network's own options, see `Network.OPTIONS`.
     """
 
     dims: dict[str, int]
@@ -56,11 +64,11 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def read(self) -> dict[str, int]:
-        """The lengths of the features that the network itself reads: without the direct head's."""
+        """Lengths of the features by modality, without those of the direct head."""
         return {m: dim - (self.direct if m == "text" else 0) for m, dim in self.dims.items()}
 
     def check(self) -> None:
-        """Refuses what no network can be built of, with `InputError`."""
+        """Raises `InputError` for sizes that no network can have."""
         if not self.dims or set(self.dims) - set(MODALITIES):
             raise InputError(
                 f"network {self.network!r}: its modalities are {', '.join(self.dims) or 'none'}; "

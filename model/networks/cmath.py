@@ -1,13 +1,14 @@
 """CMATH for emotion recognition in conversations (Zhu et al. 2024, arXiv 2411.10060).
 
-A convolution enters each modality, and another one has to give its features back; in turn each
-modality is central and asks the others in a transformer layer; a Gaussian, the mean of those of the
-modalities, is their fusion. The file reads in that order. The hierarchical distillation, in which
-that fusion teaches the modalities, belongs to training.
+Each modality has an input convolution, and a second one that reconstructs its features. Each
+modality in turn is central: in a transformer layer it attends to the others. The fusion is a
+Gaussian, the mean of the modalities' Gaussians. The hierarchical distillation, with the fusion as
+the teacher of the modalities, belongs to training.
 
-No code was released. What the paper leaves open is filled in here: a convolution's size, a gate by
-softmax for each feature, a softplus for deviations, the mean in place of a sample in answers, and
-distances between utterances in place of absolute positions, which have no end in a conversation.
+No code was released. What the paper leaves open is chosen here: the size of the convolutions, a
+softmax gate for each feature, a softplus for standard deviations, the Gaussian's mean in evaluation
+in place of a sample, and distances between utterances in place of absolute positions, which are
+unbounded in a conversation.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """
@@ -25,19 +26,21 @@ from gscon_live.model.networks.layers.cross_attention import (
     Convolution,
     ConvolutionOptions,
     CrossAttention,
-    spoken,
+    add_speakers,
 )
 from gscon_live.model.networks.network import Answers, Architecture, Conversations, Network
 
-#: Attention of a central modality to one of all: `(query, keys and values, central, other)`.
+#: Attention of a central modality to a modality: `(query, keys and values, central, other)`.
 Attend = Callable[[Tensor, Tensor, str, str], Tensor]
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What is remembered between utterances: the features that the convolutions still read, by
-    modality; keys and values, by the central and the other modality; and `valid` bool
-    [memory - 1], which of the last utterances there were."""
+class CMATHMemory:
+    """What is remembered between utterances.
+
+    `features` are the past inputs of the convolutions, by modality; `rows` are keys and values, by
+    central and other modality; `valid` bool [memory - 1] tells which of the last utterances exist.
+    """
 
     features: dict[str, Tensor]
     rows: dict[tuple[str, str], Tensor]
@@ -45,28 +48,28 @@ class Memory:
 
 
 class CMATH(Network):
-    """The network. `encoded` are the central modalities as the gates give them, `fused` is the
-    Gaussian's sample in training and its mean otherwise."""
+    """The network. `encoded` are the gated central modalities; `fused` is a sample of the Gaussian
+    in training, and its mean in evaluation."""
 
     OPTIONS = ConvolutionOptions
     options: ConvolutionOptions
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        a, each, size = architecture, architecture.modalities, self.options.kernel
-        self.enter = nn.ModuleDict({m: Convolution(a, a.read[m], a.width, size) for m in each})
-        self.back = nn.ModuleDict({m: Convolution(a, a.width, a.read[m], size) for m in each})
-        self.absence = nn.ParameterDict({m: torch.randn(a.width) * 0.1 for m in each})
+        a, names, size = architecture, architecture.modalities, self.options.kernel
+        self.enter = nn.ModuleDict({m: Convolution(a, a.read[m], a.width, size) for m in names})
+        self.back = nn.ModuleDict({m: Convolution(a, a.width, a.read[m], size) for m in names})
+        self.absence = nn.ParameterDict({m: torch.randn(a.width) * 0.1 for m in names})
         self.speaker = speaker_vectors(a)
         self.drop_features, self.drop = nn.Dropout(a.dropout), nn.Dropout(a.dropout)
-        self.central = nn.ModuleDict({m: Central(a) for m in each})
+        self.central = nn.ModuleDict({m: CentralLayer(a) for m in names})
         self.mean, self.deviation = _two_layers(a), _two_layers(a)
-        self.specific = nn.ModuleDict({m: nn.Linear(a.width, a.classes) for m in each})
+        self.specific = nn.ModuleDict({m: nn.Linear(a.width, a.classes) for m in names})
         self.final = nn.Linear(a.width, a.classes)
 
     @property
     def receptive_field(self) -> int | None:
-        """In mode `causal`, `memory - 1` before for the layer of attention, and `kernel - 1` before
+        """In mode `causal`, `memory - 1` past utterances for the attention layer, and `kernel - 1`
         for the convolution."""
         a = self.architecture
         if a.mode != "causal":
@@ -74,71 +77,71 @@ class CMATH(Network):
         return a.memory + self.options.kernel - 1
 
     def _groups(self) -> dict[str, list[nn.Parameter]]:
-        """The Gaussian's maps are the fusion, and so is the transformer, where modalities meet;
-        `heads` are the opinions, the convolutions back, and the speakers' vectors."""
+        """`fusion` are the transformer layers and the Gaussian's maps; `heads` are the unimodal
+        heads, the reconstructing convolutions and the speakers' vectors."""
         parts = {
             f"enc.{m}": [*self.enter[m].parameters(), self.absence[m]] for m in self.modalities
         }
         heads = (self.specific, self.back, self.speaker)
-        parts |= {"shared": [], "heads": [p for one in heads for p in one.parameters()]}
-        return {**parts, "fusion": self._rest(parts.values())}
+        parts |= {"shared": [], "heads": [p for module in heads for p in module.parameters()]}
+        return {**parts, "fusion": self._remaining_parameters(parts.values())}
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
-        seen, here = visible(self.architecture, batch.valid), batch.valid[..., None]
+        mask, valid = visible(self.architecture, batch.valid), batch.valid[..., None]
         projected = {
-            m: self.enter[m](self.drop_features(batch.features[m])) * here for m in self.modalities
+            m: self.enter[m](self.drop_features(batch.features[m])) * valid for m in self.modalities
         }
-        states = {m: x * here for m, x in self._states(projected, batch).items()}
+        states = {m: x * valid for m, x in self._states(projected, batch).items()}
 
-        def attend(query: Tensor, told: Tensor, central: str, other: str) -> Tensor:
-            made: Tensor = self._central(central).ask[other](query, told, seen)
-            return made
+        def attend(query: Tensor, source: Tensor, central: str, other: str) -> Tensor:
+            attended: Tensor = self._central_layer(central).ask[other](query, source, mask)
+            return attended
 
-        encoded = self._through(states, attend)
-        lost = self._lost(projected, batch) if self.training else None
-        answers = self._answers(encoded, lost)
+        encoded = self._encode(states, attend)
+        reconstruction = self._reconstruction_loss(projected, batch) if self.training else None
+        answers = self._answers(encoded, reconstruction)
         return answers.last() if last else answers
 
-    def _start(self) -> Memory:
+    def _start(self) -> CMATHMemory:
         a = self.architecture
-        return Memory(
-            {m: self._enters(m).start() for m in self.modalities},
+        return CMATHMemory(
+            {m: self._input_convolution(m).start() for m in self.modalities},
             {
-                (c, m): self._central(c).asks(m).start()
+                (c, m): self._central_layer(c).attention(m).start()
                 for c in self.modalities
                 for m in self.modalities
             },
             torch.zeros(a.memory - 1, dtype=torch.bool, device=self.final.weight.device),
         )
 
-    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, CMATHMemory]:
         projected, features = {}, {}
         for m in self.modalities:
-            given = turn.features[m]
-            projected[m], features[m] = self._enters(m).next(given, memory.features[m])
+            vectors = turn.features[m]
+            projected[m], features[m] = self._input_convolution(m).next(vectors, memory.features[m])
         valid = torch.cat([memory.valid, turn.valid[0]])
         rows: dict[tuple[str, str], Tensor] = {}
 
-        def attend(query: Tensor, told: Tensor, central: str, other: str) -> Tensor:
-            made, rows[central, other] = (
-                self._central(central)
-                .asks(other)
-                .next(query, told, memory.rows[central, other], valid[None, None])
+        def attend(query: Tensor, source: Tensor, central: str, other: str) -> Tensor:
+            attended, rows[central, other] = (
+                self._central_layer(central)
+                .attention(other)
+                .next(query, source, memory.rows[central, other], valid[None, None])
             )
-            return made
+            return attended
 
-        encoded = self._through(self._states(projected, turn), attend)
-        return self._answers(encoded), Memory(features, rows, valid[1:])
+        encoded = self._encode(self._states(projected, turn), attend)
+        return self._answers(encoded), CMATHMemory(features, rows, valid[1:])
 
     def _states(self, projected: Mapping[str, Tensor], batch: Conversations) -> dict[str, Tensor]:
-        """The modalities' utterances as they enter the transformer."""
-        states = spoken(projected, self.absence, self.speaker(batch.speakers), batch)
+        """The modalities' utterances, the input of the transformer layers."""
+        states = add_speakers(projected, self.absence, self.speaker(batch.speakers), batch)
         return {m: self.drop(x) for m, x in states.items()}
 
-    def _through(self, states: Mapping[str, Tensor], attend: Attend) -> dict[str, Tensor]:
-        return {m: self._central(m)(states, m, attend) for m in self.modalities}
+    def _encode(self, states: Mapping[str, Tensor], attend: Attend) -> dict[str, Tensor]:
+        return {m: self._central_layer(m)(states, m, attend) for m in self.modalities}
 
-    def _answers(self, encoded: dict[str, Tensor], lost: Tensor | None = None) -> Answers:
+    def _answers(self, encoded: dict[str, Tensor], reconstruction: Tensor | None = None) -> Answers:
         means = torch.stack([self.mean(x) for x in encoded.values()]).mean(0)
         fused = means
         if self.training:
@@ -149,57 +152,62 @@ class CMATH(Network):
             specific={m: self.specific[m](x) for m, x in encoded.items()},
             encoded=encoded,
             fused=fused,
-            own={} if lost is None else {"reconstruction": lost},
+            own={} if reconstruction is None else {"reconstruction": reconstruction},
         )
 
-    def _lost(self, projected: Mapping[str, Tensor], batch: Conversations) -> Tensor:
-        """How far what the second convolutions give back is from the features: the mean square
-        over a modality's features, summed over the modalities that are there, [B, N]."""
-        lost = []
-        for place, m in enumerate(self.modalities):
-            apart = self.back[m](projected[m]) - batch.features[m]
-            lost.append(apart.square().mean(-1) * batch.present[..., place])
-        return torch.stack(lost).sum(0)
+    def _reconstruction_loss(self, projected: Mapping[str, Tensor], batch: Conversations) -> Tensor:
+        """The mean squared error of the reconstructed features, summed over the modalities that are
+        present, [B, N]."""
+        losses = []
+        for index, m in enumerate(self.modalities):
+            error = self.back[m](projected[m]) - batch.features[m]
+            losses.append(error.square().mean(-1) * batch.present[..., index])
+        return torch.stack(losses).sum(0)
 
-    def _enters(self, modality: str) -> Convolution:
+    def _input_convolution(self, modality: str) -> Convolution:
         return cast(Convolution, self.enter[modality])
 
-    def _central(self, modality: str) -> "Central":
-        return cast(Central, self.central[modality])
+    def _central_layer(self, modality: str) -> "CentralLayer":
+        return cast(CentralLayer, self.central[modality])
 
 
-class Central(nn.Module):
-    """The layer in which one modality is central: it asks each of the others, and itself; what the
-    others say enters what it makes of itself; a gate weighs all of these."""
+class CentralLayer(nn.Module):
+    """The transformer layer of a central modality, which attends to each modality and to itself.
+
+    The central modality's own message is the sum of all messages. A gate weighs the outputs of all
+    messages.
+    """
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        each = a.modalities
-        self.ask = nn.ModuleDict({m: CrossAttention(a) for m in each})
-        self.norm_asked = nn.ModuleDict({m: nn.LayerNorm(a.width) for m in each})
-        self.feed = nn.ModuleDict({m: feed_forward(a) for m in each})
-        self.norm_fed = nn.ModuleDict({m: nn.LayerNorm(a.width) for m in each})
+        names = a.modalities
+        self.ask = nn.ModuleDict({m: CrossAttention(a) for m in names})
+        self.norm_asked = nn.ModuleDict({m: nn.LayerNorm(a.width) for m in names})
+        self.feed = nn.ModuleDict({m: feed_forward(a) for m in names})
+        self.norm_fed = nn.ModuleDict({m: nn.LayerNorm(a.width) for m in names})
         self.drop = nn.Dropout(a.dropout)
-        self.gate = nn.Linear(len(each) * a.width, len(each) * a.width) if len(each) > 1 else None
+        self.gate = (
+            nn.Linear(len(names) * a.width, len(names) * a.width) if len(names) > 1 else None
+        )
 
-    def asks(self, modality: str) -> CrossAttention:
-        """What the central modality asks another one with."""
+    def attention(self, modality: str) -> CrossAttention:
+        """The attention of the central modality to another one, typed."""
         return cast(CrossAttention, self.ask[modality])
 
     def forward(self, states: Mapping[str, Tensor], central: str, attend: Attend) -> Tensor:
-        """Of the modalities' utterances [B, N, d], one each: [B, N, d]."""
+        """The modalities' utterances [B, N, d] to the central modality's output [B, N, d]."""
         state = states[central]
-        told = {m: attend(state, x, central, m) for m, x in states.items()}
-        told[central] = torch.stack(list(told.values())).sum(0)
-        made = []
-        for m, x in told.items():
-            asked = self.norm_asked[m](self.drop(x) + state)
-            fed: Tensor = self.norm_fed[m](self.drop(self.feed[m](asked)) + asked)
-            made.append(fed)
+        messages = {m: attend(state, x, central, m) for m, x in states.items()}
+        messages[central] = torch.stack(list(messages.values())).sum(0)
+        outputs = []
+        for m, x in messages.items():
+            attended = self.norm_asked[m](self.drop(x) + state)
+            output: Tensor = self.norm_fed[m](self.drop(self.feed[m](attended)) + attended)
+            outputs.append(output)
         if self.gate is None:
-            return made[0]
-        gate = self.gate(torch.cat(made, -1)).unflatten(-1, (len(made), -1)).softmax(-2)
-        gated: Tensor = (gate * torch.stack(made, -2)).sum(-2)
+            return outputs[0]
+        gate = self.gate(torch.cat(outputs, -1)).unflatten(-1, (len(outputs), -1)).softmax(-2)
+        gated: Tensor = (gate * torch.stack(outputs, -2)).sum(-2)
         return gated
 
 

@@ -1,11 +1,11 @@
 """GSCon for emotion recognition in conversations (Shi et al. 2025, doi 10.1109/TIP.2025.3608664).
 
-Each modality is encoded over the conversation; two small convolutions shared by the modalities
-give their common part; heads on the specific parts, on the common part and on both answer. The
-file reads in that order. The losses that make it GSCon are in `model.networks.consistency`.
+A sequence encoder for each modality gives its specific part. Two small convolutions, shared by the
+modalities, give the common part. Heads read the specific parts, the common part, and both. The
+consistency losses of the method are in `model.networks.consistency_losses`.
 
-The method was published for the sentiment of single utterances; here the sequence is that of the
-utterances of a conversation, attention runs over it, and every utterance is answered.
+The method was published for the sentiment of single utterances. Here the sequence is the
+conversation: attention runs over its utterances, and every utterance is classified.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """
@@ -24,17 +24,17 @@ from gscon_live.model.networks.network import Answers, Architecture, Conversatio
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What is remembered between utterances: the `past` of the encoders; and the utterances before
-    as they were `encoded`, [M, 12, d], the last one last, zero where there were none."""
+class GSConMemory:
+    """What is remembered between utterances: the `past` of the encoders, and the specific parts of
+    the last 12 utterances, `encoded` [M, 12, d], latest last, zero where there was none."""
 
     past: Any
     encoded: Tensor
 
 
 class GSCon(Network):
-    """The network: an encoder per modality, the shared encoder, and six heads if there are three
-    modalities."""
+    """The network: a sequence encoder for each modality, the shared encoder, and the heads (six for
+    three modalities)."""
 
     SHARES = True
 
@@ -50,17 +50,16 @@ class GSCon(Network):
 
     @property
     def receptive_field(self) -> int | None:
-        """In mode `causal`: with transformers, `memory - 1` before for each layer, and 12 for the
-        shared encoder."""
+        """In mode `causal` with transformers, `memory - 1` past utterances for each layer, and 12
+        for the shared encoder."""
         a = self.architecture
         if a.mode == "causal" and a.encoder == "transformer":
             return a.layers * (a.memory - 1) + SharedEncoder.PAST + 1
         return super().receptive_field
 
     def _groups(self) -> dict[str, list[nn.Parameter]]:
-        """By their part in the method: `shared` is theta_c, the 98 scalars of the two shared
-        convolutions, `fusion` the two heads on several modalities that answer for them together,
-        `heads` are the specific and common ones."""
+        """`shared` is theta_c, the 98 scalars of the two shared convolutions; `fusion` are the
+        final and the auxiliary head; `heads` are the specific heads and the common one."""
         return {
             **{f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities},
             "shared": list(self.share.parameters()),
@@ -69,20 +68,20 @@ class GSCon(Network):
         }
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
-        seen = visible(self.architecture, batch.valid)
+        mask = visible(self.architecture, batch.valid)
         encoded = {}
-        for place, m in enumerate(self.modalities):
+        for index, m in enumerate(self.modalities):
             encoder = self._encoder(m)
-            entered = encoder.enter(batch, m, place)
-            encoded[m] = encoder.over(entered, batch, seen) * batch.valid[..., None]
-        sharing = self.share.together(list(encoded.values()), batch.valid, last)
+            entered = encoder.enter(batch, m, index)
+            encoded[m] = encoder.encode(entered, batch, mask) * batch.valid[..., None]
+        sharing = self.share.encode(list(encoded.values()), batch.valid, last)
         if last:
             encoded = {m: x[:, -1:] for m, x in encoded.items()}
-        return replace(self._heads(encoded, sharing.each, sharing.mean), sharing=sharing)
+        return replace(self._heads(encoded, sharing.common, sharing.mean), sharing=sharing)
 
     def _heads(self, encoded: dict[str, Tensor], shared: Tensor, common: Tensor) -> Answers:
-        """The final head (in the paper's code LVAC) reads all parts, the auxiliary one (LVA) the
-        specific ones; a modality's own reads its part and the common one."""
+        """The final head (LVAC in the paper's code) reads all parts, the auxiliary head (LVA) the
+        specific parts, and each modality's own head its specific part and the common part."""
         specific = list(encoded.values())
         final = classified(self.final, torch.cat([*specific, common], -1))
         return Answers(
@@ -102,27 +101,29 @@ class GSCon(Network):
     def _encoders(self) -> list[ModalityEncoder]:
         return [self._encoder(m) for m in self.modalities]
 
-    def _start(self) -> Memory:
-        encoders, like = self._encoders, self.share.first.weight
-        return Memory(
+    def _start(self) -> GSConMemory:
+        encoders, weight = self._encoders, self.share.first.weight
+        return GSConMemory(
             past=encoders[0].start(encoders),
-            encoded=like.new_zeros(len(encoders), SharedEncoder.PAST, self.architecture.width),
+            encoded=weight.new_zeros(len(encoders), SharedEncoder.PAST, self.architecture.width),
         )
 
-    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Memory]:
+    def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, GSConMemory]:
         encoders = self._encoders
-        named = zip(encoders, self.modalities, strict=True)
-        entered = torch.cat([one.enter(turn, m, i) for i, (one, m) in enumerate(named)])
+        named_encoders = zip(encoders, self.modalities, strict=True)
+        entered = torch.cat(
+            [encoder.enter(turn, m, i) for i, (encoder, m) in enumerate(named_encoders)]
+        )
         state, past = encoders[0].step(encoders, entered, turn, memory.past)
         encoded = torch.cat([memory.encoded, state], 1)
         shared = self._share_last(encoded)[:, None]
         answers = self._heads(
             {m: state[i : i + 1] for i, m in enumerate(self.modalities)}, shared, shared.mean(0)
         )
-        return answers, Memory(past, encoded[:, 1:])
+        return answers, GSConMemory(past, encoded[:, 1:])
 
     def _share_last(self, encoded: Tensor) -> Tensor:
-        """The common parts [M, 1, d] of the last of 13 utterances: the shared encoder without what
-        it needs for padding and gradients, which takes longer than the rest."""
+        """The common parts [M, 1, d] of the last of 13 utterances: the shared encoder without its
+        code for padding and gradients, which takes most of the time."""
         hidden = functional.conv2d(encoded[:, None], self.share.first.weight, padding=(0, 3))
         return functional.conv2d(hidden.relu(), self.share.second.weight, padding=(0, 3))[:, 0]

@@ -1,6 +1,6 @@
-"""Networks for emotion recognition in conversations: what all of them take, give and promise.
+"""Networks for emotion recognition in conversations: their common base class, and their table.
 
-Another network is one file with a subclass of `Network` and one line in `NETWORKS`.
+A new network is one file with a subclass of `Network`, and one line in `NETWORKS`.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, C emotions.
 """
@@ -16,7 +16,7 @@ from torch import nn
 
 from gscon_live.common import registry
 from gscon_live.common.errors import InputError
-from gscon_live.model.conversations import Conversations, by_appearance, together, windows
+from gscon_live.model.conversations import Conversations, by_appearance, concatenate, windows
 from gscon_live.model.networks.architecture import Architecture, Mode
 from gscon_live.model.networks.layers.blocks import DirectHead, Projector, Standardise
 from gscon_live.model.networks.outputs import Answers
@@ -25,10 +25,10 @@ __all__ = [
     "NETWORKS",
     "Answers",
     "Architecture",
+    "ConversationState",
     "Conversations",
     "Mode",
     "Network",
-    "State",
     "build",
     "by_appearance",
     "network_class",
@@ -36,7 +36,7 @@ __all__ = [
     "windows",
 ]
 
-#: The project's networks by name: the module and the class, imported when one is built.
+#: The project's networks by name: module and class, imported when a network is built.
 NETWORKS: dict[str, str] = {
     "gscon": "gscon_live.model.networks.gscon.GSCon",
     "ada2i": "gscon_live.model.networks.ada2i.Ada2I",
@@ -50,46 +50,45 @@ NETWORKS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class State:
-    """What a network remembers of a conversation: a bounded amount, however long it goes on."""
+class ConversationState:
+    """What a network remembers of a conversation; its size does not grow with the conversation."""
 
 
 @dataclass(frozen=True)
-class Window(State):
-    """The last `context - 1` utterances, [1, n]; they will be looked at anew."""
+class WindowState(ConversationState):
+    """The last `context - 1` utterances, [1, n]; each step computes the window anew."""
 
     turns: Conversations
     context: int
 
 
 @dataclass(frozen=True)
-class Running(State):
-    """The network's own `memory`, and the first speakers as they were numbered."""
+class RunningState(ConversationState):
+    """The network's own `memory`, and the speakers in the order of their numbers."""
 
     memory: Any
     speakers: tuple[int, ...]
 
 
 class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of a network that its size describes."""
+    """The options of a network that has none."""
 
 
 class Network(nn.Module, ABC):
-    """A network that answers for every utterance of a conversation.
+    """Base class of the networks: classifies every utterance of a conversation.
 
-    Answers depend on nothing but the conversation, and in modes `causal` and `buffer` on nothing
-    but its past: not on batch mates, padding, later utterances, or features that are missing.
+    The outputs depend on the conversation alone, in modes `causal` and `buffer` on its past alone.
+    Other conversations of the batch, padding, and missing features do not change them.
 
-    In mode `buffer` a window holds the last K utterances, the current one last, and only the
-    answer at that place is meant; `windows` makes them. In `full` and `causal` the answers at all
-    places are.
+    In modes `full` and `causal` the outputs at all positions are used. In mode `buffer` the input
+    is windows of the last K utterances (see `windows`), and only the last position is used.
     """
 
-    #: What a network can be set to besides its size, see `Architecture.options`.
+    #: The network's options besides its size, see `Architecture.options`.
     OPTIONS: ClassVar[type[msgspec.Struct]] = NoOptions
-    #: Whether its modalities share an encoder without a projector.
+    #: Whether the modalities share an encoder without a projector.
     SHARES: ClassVar[bool] = False
-    #: Whether it has opinions on each modality's common part (`Answers.homogeneous`).
+    #: Whether there is a head on each modality's common part (`Answers.homogeneous`).
     OPINIONS: ClassVar[bool] = False
 
     def __init__(self, architecture: Architecture) -> None:
@@ -104,27 +103,26 @@ class Network(nn.Module, ABC):
         self.project = Projector(architecture) if architecture.projector else None
 
     def forward(self, batch: Conversations, last: bool = False) -> Answers:
-        """Logits of all heads.
+        """The logits of all heads.
 
-        With `last`, only the last place is answered (all outputs are [B, 1, ...]): the same
-        values, for less work. Not in mode `full`.
+        With `last`, only the last position is computed (all outputs are [B, 1, ...]): the same
+        values for less work. Raises `ValueError` for `last` in mode `full`.
         """
         if last and self.architecture.mode == "full":
-            raise ValueError("with both sides in view, no place is last")
-        cleaned = self._cleaned(batch)
-        return self._all(self._answer(self._read(cleaned), last), cleaned)
+            raise ValueError("in mode full, no position is the last")
+        cleaned = self._clean(batch)
+        return self._with_extra_heads(self._answer(self._network_input(cleaned), last), cleaned)
 
-    def start(self, context: int | None = None) -> State:
-        """A conversation in which nothing has been said, for the weights as they are now.
+    def start(self, context: int | None = None) -> ConversationState:
+        """The state before the first utterance, for the current weights.
 
         Args:
-            context: look at windows of so many utterances, whatever the mode. None: as trained,
-                in mode `buffer` at windows of the architecture's context, in mode `causal` at all
-                that the network remembers.
+            context: number of utterances in the window, in any mode. None: as trained, that is the
+                architecture's `context` in mode `buffer`, and the network's memory in `causal`.
 
         Raises:
-            InputError: the mode is `full`, which answers for whole conversations only, or
-                `context` is below 1.
+            InputError: the mode is `full`, which needs whole conversations, or `context` is below
+                1.
         """
         a = self.architecture
         if a.mode == "full":
@@ -135,78 +133,82 @@ class Network(nn.Module, ABC):
         if context is not None and context < 1:
             raise InputError(f"context {context}: an utterance itself is 1; give 1 or more")
         if context is None and a.mode == "causal":
-            return Running(self._start(), ())
-        like = next(self.parameters())
-        nothing = Conversations(
-            {m: like.new_zeros(1, 0, a.dims[m]) for m in self.modalities},
-            torch.zeros(1, 0, len(self.modalities), dtype=torch.bool, device=like.device),
-            torch.zeros(1, 0, dtype=torch.long, device=like.device),
-            torch.zeros(1, 0, dtype=torch.bool, device=like.device),
+            return RunningState(self._start(), ())
+        parameter = next(self.parameters())
+        empty = Conversations(
+            {m: parameter.new_zeros(1, 0, a.dims[m]) for m in self.modalities},
+            torch.zeros(1, 0, len(self.modalities), dtype=torch.bool, device=parameter.device),
+            torch.zeros(1, 0, dtype=torch.long, device=parameter.device),
+            torch.zeros(1, 0, dtype=torch.bool, device=parameter.device),
         )
-        return Window(nothing, a.context if context is None else context)
+        return WindowState(empty, a.context if context is None else context)
 
-    def step(self, state: State, turn: Conversations) -> tuple[Answers, State]:
-        """The answers [1, 1, ...] for the next utterance, and the conversation with it.
+    def step(
+        self, state: ConversationState, turn: Conversations
+    ) -> tuple[Answers, ConversationState]:
+        """The outputs [1, 1, ...] for the next utterance, and the state after it.
 
-        `state` stays as it is: to ask provisionally, keep it and drop the new one. Memory and cost
-        do not grow with the conversation. The answers are those of `forward`.
+        The outputs are those of `forward`. `state` is not changed, so for a provisional answer the
+        new state can be dropped. Memory and cost do not grow with the conversation.
 
         Args:
-            state: from `start`, or from the step before.
+            state: from `start`, or from the previous step.
             turn: one utterance, [1, 1]; speakers may be numbered in any way.
         """
         with torch.no_grad():
             return self._next(state, turn)
 
-    def _next(self, state: State, turn: Conversations) -> tuple[Answers, State]:
-        if isinstance(state, Window):
-            turns = together(state.turns, turn).each(lambda x: x[:, -state.context :])
+    def _next(
+        self, state: ConversationState, turn: Conversations
+    ) -> tuple[Answers, ConversationState]:
+        if isinstance(state, WindowState):
+            turns = concatenate(state.turns, turn).map_tensors(lambda x: x[:, -state.context :])
             numbers = by_appearance(turns.speakers, turns.valid)
             answers: Answers = self(replace(turns, speakers=numbers), last=True)
-            kept = turns.each(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
-            return answers, Window(kept, state.context)
-        assert isinstance(state, Running)
-        number, speakers = self._numbered(int(turn.speakers), state.speakers)
+            window = turns.map_tensors(lambda x: x[:, max(0, x.shape[1] - state.context + 1) :])
+            return answers, WindowState(window, state.context)
+        assert isinstance(state, RunningState)
+        number, speakers = self._speaker_number(int(turn.speakers), state.speakers)
         turn = replace(turn, speakers=torch.full_like(turn.speakers, number))
-        cleaned = self._cleaned(turn)
-        answers, memory = self._step(state.memory, self._read(cleaned))
-        return self._all(answers, cleaned), Running(memory, speakers)
+        cleaned = self._clean(turn)
+        answers, memory = self._step(state.memory, self._network_input(cleaned))
+        return self._with_extra_heads(answers, cleaned), RunningState(memory, speakers)
 
     @property
     def receptive_field(self) -> int | None:
-        """On how many utterances, itself the last, an answer can depend; None: there is no bound.
-        In mode `buffer` these are the utterances of the window. In `causal`, speakers are numbered
-        from the beginning of the conversation all the same."""
+        """The number of utterances, the current one included, that an output depends on; None:
+        unbounded. In mode `buffer` this is the window. In mode `causal`, the numbers of speakers
+        still depend on the whole past."""
         return self.architecture.context if self.architecture.mode == "buffer" else None
 
     @property
     def classifier(self) -> nn.Module:
-        """What the final logits come out of: `final`, or the last of its layers."""
+        """The layer that gives the final logits: `final`, or its last layer."""
         final = self.final
         assert isinstance(final, nn.Module)
         return final[-1] if isinstance(final, nn.Sequential) else final
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """All parameters, each once, by their part: `enc.<modality>`, `shared` (of all modalities;
-        may be empty), `fusion` (what answers for several together) and `heads` (the others)."""
-        found = self._groups()
-        made = {
-            name: found[name]
+        """All parameters, each once, by part of the network: `enc.<modality>`, `shared` (by all
+        modalities; may be empty), `fusion` (reads several modalities) and `heads` (the others)."""
+        groups = self._groups()
+        ordered = {
+            name: groups[name]
             for name in (*(f"enc.{m}" for m in self.modalities), "shared", "fusion", "heads")
         }
         if self.direct is not None:
-            made["heads"] = [*made["heads"], *self.direct.parameters()]
+            ordered["heads"] = [*ordered["heads"], *self.direct.parameters()]
         if self.project is not None:
-            made["shared"] = [*made["shared"], *self.project.common.parameters()]
-            made["heads"] = [*made["heads"], *self.project.heads.parameters()]
-        return made
+            ordered["shared"] = [*ordered["shared"], *self.project.common.parameters()]
+            ordered["heads"] = [*ordered["heads"], *self.project.heads.parameters()]
+        return ordered
 
-    def _rest(self, parts: Iterable[Sequence[nn.Parameter]]) -> list[nn.Parameter]:
-        """The network's parameters that are in none of these parts, without those of direct head
-        and projector."""
-        beside = [one for one in (self.direct, self.project) if one is not None]
-        elsewhere = {id(p) for part in (*parts, *(x.parameters() for x in beside)) for p in part}
-        return [p for p in self.parameters() if id(p) not in elsewhere]
+    def _remaining_parameters(self, groups: Iterable[Sequence[nn.Parameter]]) -> list[nn.Parameter]:
+        """The parameters in none of these groups, without those of direct head and projector."""
+        extra_heads = [module for module in (self.direct, self.project) if module is not None]
+        extra = (module.parameters() for module in extra_heads)
+        known = {id(p) for group in (*groups, *extra) for p in group}
+        return [p for p in self.parameters() if id(p) not in known]
 
     @abstractmethod
     def _groups(self) -> dict[str, list[nn.Parameter]]:
@@ -214,32 +216,32 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def _answer(self, batch: Conversations, last: bool) -> Answers:
-        """`forward` of cleaned conversations, without direct head and projector."""
+        """`forward` on the network's input, without direct head and projector."""
 
     @abstractmethod
     def _start(self) -> Any:
-        """`start` in mode `causal`: the network's own memory of nothing."""
+        """`start` in mode `causal`: the network's memory before the first utterance."""
 
     @abstractmethod
     def _step(self, memory: Any, turn: Conversations) -> tuple[Answers, Any]:
-        """`step` in mode `causal` of a cleaned utterance; leaves `memory` as it is."""
+        """`step` in mode `causal` on the network's input; does not change `memory`."""
 
-    def _numbered(self, speaker: int, known: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-        """A speaker's number by appearance; all beyond the last number share it, and so only the
-        others have to be remembered."""
+    def _speaker_number(self, speaker: int, known: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+        """A speaker's number by appearance, and the speakers known so far. All speakers beyond the
+        last number share it, so only the others have to be remembered."""
         if speaker not in known and len(known) < self.architecture.speakers - 1:
             known = (*known, speaker)
         return (known.index(speaker) if speaker in known else len(known)), known
 
-    def _read(self, batch: Conversations) -> Conversations:
-        """Cleaned conversations without the features that are the direct head's."""
+    def _network_input(self, batch: Conversations) -> Conversations:
+        """Cleaned conversations without the features of the direct head."""
         if self.direct is None:
             return batch
         text = batch.features["text"][..., : -self.direct.count]
         return replace(batch, features={**batch.features, "text": text})
 
-    def _all(self, answers: Answers, batch: Conversations) -> Answers:
-        """Answers of the network, with the projector's and the direct head's part in them."""
+    def _with_extra_heads(self, answers: Answers, batch: Conversations) -> Answers:
+        """The network's outputs, combined with those of the projector and the direct head."""
         if self.project is not None:
             shared, specific = self.project(answers.encoded, answers.specific)
             answers = replace(answers, shared=shared, specific=specific)
@@ -249,59 +251,58 @@ class Network(nn.Module, ABC):
         direct = self.direct({m: x[:, -count:] for m, x in batch.features.items()})
         final = answers.final
         if not self.training:
-            both = torch.stack([final, direct]).log_softmax(-1).logsumexp(0)
-            told = batch.present[:, -count:, self.modalities.index("text"), None]
-            final = both.where(told, final)
+            mixture = torch.stack([final, direct]).log_softmax(-1).logsumexp(0)
+            has_words = batch.present[:, -count:, self.modalities.index("text"), None]
+            final = mixture.where(has_words, final)
         return replace(answers, final=final, direct=direct)
 
-    def _cleaned(self, batch: Conversations) -> Conversations:
-        """Features standardised, and zero where missing; known speakers; nothing on padding."""
+    def _clean(self, batch: Conversations) -> Conversations:
+        """Features standardised, zero where missing and on padding; speakers in range."""
         present = batch.present & batch.valid[..., None]
         features = {
-            m: self.standardise[m](batch.features[m]).masked_fill(~present[..., place, None], 0)
-            for place, m in enumerate(self.modalities)
+            m: self.standardise[m](batch.features[m]).masked_fill(~present[..., index, None], 0)
+            for index, m in enumerate(self.modalities)
         }
         speakers = batch.speakers.clamp(0, self.architecture.speakers - 1)
         return Conversations(features, present, speakers, batch.valid)
 
 
-#: These and those that other packages add by entry point.
+#: The project's networks, and those that other packages add by entry point.
 _NETWORKS: registry.Registry[Network] = registry.Registry(
     "network", Network, NETWORKS, "gscon_live.networks"
 )
 
 
 def network_class(name: str) -> type[Network]:
-    """The class of a network. Raises `InputError` where there is none of that name, or another
-    package's cannot be used."""
+    """The class of a network by name. Raises `InputError` for an unknown name, or for a class of
+    another package that cannot be used."""
     return _NETWORKS.get(name)
 
 
-def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a network, those that are not given as they are by default.
+def options(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a network: the values given, and the defaults of the others.
 
     Raises:
-        InputError: there is no network of that name, or it has no such options or values.
+        InputError: unknown network, option or value.
     """
-    kind = network_class(name).OPTIONS
-    chosen = registry.settings(f"network {name!r}: options", given, kind, "options")
-    made: dict[str, Any] = msgspec.to_builtins(chosen)
-    return made
+    options_class = network_class(name).OPTIONS
+    checked = registry.settings(f"network {name!r}: options", values, options_class, "options")
+    all_options: dict[str, Any] = msgspec.to_builtins(checked)
+    return all_options
 
 
 def build(architecture: Architecture) -> Network:
-    """The network of an architecture, with fresh weights.
+    """Builds a network with initial weights.
 
     Raises:
-        InputError: there is no network of that name, or it cannot be built at that size or with
-            these options.
+        InputError: unknown network, or a size or option that it cannot have.
     """
     architecture.check()
-    kind = network_class(architecture.network)
+    cls = network_class(architecture.network)
     options(architecture.network, architecture.options)
-    if architecture.projector and kind.SHARES:
+    if architecture.projector and cls.SHARES:
         raise InputError(
             f"network {architecture.network!r}: it has a shared encoder of its own; leave the "
             "projector out"
         )
-    return kind(architecture)
+    return cls(architecture)

@@ -1,4 +1,4 @@
-"""What networks answer.
+"""The outputs of a network.
 
 Shapes: B conversations or windows, N utterances, d width, C emotions.
 """
@@ -13,19 +13,19 @@ from gscon_live.model.networks.layers.shared_encoder import Sharing
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits [B, N, C] of a network's heads, and what lies below them.
+    """Logits [B, N, C] of a network's heads, and the representations that they read.
 
-    `final` uses all and is the answer: where there is a direct head and the utterance has words,
-    the mean of its probabilities (`direct`) and the network's own; but each learns by itself, and
-    in training `final` is the network's own. It is read from `fused` [B, N, d]; where the
-    classifier reads several vectors, that is their mean. `specific[m]` are the modalities' own
-    opinions, `encoded[m]` [B, N, d] what they are read from.
+    `final` are the logits of the fused answer, read from `fused` [B, N, d]; where the classifier
+    reads several vectors, `fused` is their mean. `direct` are the logits of the direct head. In
+    evaluation, where an utterance has words, `final` averages the probabilities of both; in
+    training they stay apart. `specific[m]` are the logits of each modality's own head, and
+    `encoded[m]` [B, N, d] what that head reads.
 
-    What only some networks have: `shared[m]` [B, N, d], the output of an encoder that all
-    modalities share; `common`, an opinion on all of these, and `homogeneous[m]`, one on each;
-    `auxiliary`, that of the specific parts together. `sharing` is the pass of GSCon's shared
-    encoder, which knows its own gradients; None where utterances come one by one. `own` are losses
-    [B, N] that belong to the network, by name and as they weigh, in training only.
+    Only some networks have the others: `shared[m]` [B, N, d], the outputs of the shared encoder;
+    `common`, the logits of a head on all of these, and `homogeneous[m]`, of a head on each;
+    `auxiliary`, the logits of a head on the specific parts together. `sharing` is the pass of
+    GSCon's shared encoder, which can give its own gradients; None in `Network.step`. `own` are
+    weighted losses [B, N] of the network itself, by name, in training only.
     """
 
     final: Tensor
@@ -41,14 +41,14 @@ class Answers:
     own: dict[str, Tensor] = field(default_factory=dict)
 
     def last(self) -> "Answers":
-        """The answers at the last place alone, [B, 1, ...]; not of a pass that knows its own
-        gradients."""
+        """The outputs at the last position, [B, 1, ...]. Raises `ValueError` where there is a
+        `sharing`, which is of all positions."""
         if self.sharing is not None:
-            raise ValueError("a pass of the shared encoder is of all places")
-        made: dict[str, Any] = {}
+            raise ValueError("a pass of the shared encoder has all positions")
+        last_values: dict[str, Any] = {}
         for name, value in vars(self).items():
             if isinstance(value, dict):
-                made[name] = {key: one[:, -1:] for key, one in value.items()}
+                last_values[name] = {key: tensor[:, -1:] for key, tensor in value.items()}
             else:
-                made[name] = None if value is None else value[:, -1:]
-        return Answers(**made)
+                last_values[name] = None if value is None else value[:, -1:]
+        return Answers(**last_values)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.model.speech.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
 
-#: How far below the threshold the voice probability must fall before speech counts as paused.
+#: Speech pauses when the voice probability is this much below the threshold.
 HYSTERESIS = 0.15
-#: Seconds of sound kept after the last voiced window: consonants fade below the detector.
+#: Seconds of sound kept after the last voiced window: the detector misses fading consonants.
 TAIL = 0.1
-#: Seconds without voice after which the detector starts afresh: in long silence it goes numb.
-FRESH = 4.0
+#: Seconds without voice after which the detector is reset: long silence makes it miss voice.
+RESET_AFTER = 4.0
 
-#: No setting in seconds is longer than a day; infinity is none.
+#: Seconds of a day: the limit of all times in a configuration.
 DAY = 86_400.0
 
 Positive = Annotated[float, Meta(gt=0, le=DAY)]
@@ -28,30 +28,33 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Voice activity and utterance bounds; times in seconds.
+    """Voice activity and the bounds of utterances; times in seconds.
 
-    Speech starts where the voice probability reaches `threshold` and pauses where it stays below
-    `threshold - 0.15`. After `pause` of it the words so far are worked on ahead; after `hangover`
-    the utterance has ended. `pre_roll` is kept before the first voiced window. Utterances shorter
-    than `min_utterance` (voiced time) are discarded, those reaching `max_utterance` are cut.
-    While speech goes on, a provisional event is made every `provisional_every` (0: never).
+    Speech begins when the probability of voice reaches `threshold`. It pauses while the probability
+    is below `threshold - 0.15`.
     """
 
+    #: probability of voice at which speech begins
     threshold: Probability = 0.5
+    #: after this much silence, the next stages work ahead on the utterance
     pause: Positive = 0.16
+    #: after this much silence, the utterance has ended
     hangover: Positive = 0.5
+    #: sound that is kept from before the first voice
     pre_roll: NotNegative = 0.2
+    #: utterances with less voice are discarded
     min_utterance: NotNegative = 0.2
+    #: longer utterances are cut
     max_utterance: Positive = 15.0
+    #: time between provisional events while somebody speaks; 0: none
     provisional_every: NotNegative = 2.0
 
 
 @dataclass
 class Speech:
-    """An utterance that is being spoken; positions in samples, `begin` in seconds.
+    """The utterance that is being spoken; positions in samples, `begin` in seconds.
 
-    Its times count from `begin`: a timeline that follows a drifting clock must not move the bounds
-    of what has been worked on ahead.
+    Its times count from `begin`, so that corrections of the timeline do not move its bounds.
     """
 
     start: int
@@ -68,7 +71,7 @@ class Speech:
             self.voiced_end = self.last_provisional = self.start
 
     def time(self, position: int) -> float:
-        """Media time in seconds of a sample position in or after the utterance."""
+        """Media time in seconds of a position in or after the utterance."""
         return self.begin + (position - self.start) / SAMPLE_RATE
 
 
@@ -81,9 +84,9 @@ class Started:
 
 @dataclass(frozen=True)
 class Part:
-    """An utterance up to `end`, as it is known at the position `at`. Its bounds are those of the
-    voiced part; its sound, from `sound_start` to `sound_end`, has a pre-roll before and a short
-    tail after it. `final` is false while it may go on."""
+    """An utterance up to `end`, as known at the position `at`; `final` is false while it can
+    continue. Its bounds are those of the voiced part. Its sound, from `sound_start` to `sound_end`,
+    has a pre-roll before it and a short tail after it."""
 
     speech: Speech
     end: int
@@ -119,33 +122,34 @@ class EndpointDetector:
 
     @property
     def speech(self) -> Speech | None:
-        """What is being spoken, however short it is so far."""
+        """The utterance that is being spoken, however short it is so far."""
         return self._speech
 
     def reset(self) -> None:
-        """Forgets everything heard so far."""
+        """Forgets all sound."""
         self._speech: Speech | None = None
         self._earliest = 0
-        self.refresh()
+        self._reset_detector()
 
-    def refresh(self) -> None:
-        """Clears the voice activity detector's memory."""
+    def discard(self, position: int) -> None:
+        """Sound before a position is lost or belongs to another utterance: no utterance's sound
+        begins before it."""
+        self._earliest = max(self._earliest, position)
+        self._reset_detector()
+
+    def _reset_detector(self) -> None:
         self._detector.reset()
         self._idle = 0
 
-    def break_off(self, position: int) -> None:
-        """No utterance's sound begins before this position: what is there is lost."""
-        self._earliest = max(self._earliest, position)
-
     def step(self, window: NDArray[np.float32], start: int) -> Iterator[Started | Part]:
-        """One decision: the window float32 [512] at the position `start`."""
+        """Takes the window float32 [512] at the position `start`."""
         probability = float(self._detector(window)[0])
         settings, speech, end = self._settings, self._speech, start + WINDOW
         if speech is None:
             if probability < settings.threshold:
                 self._idle += 1
-                if self._idle * WINDOW_SECONDS >= FRESH:
-                    self.refresh()
+                if self._idle * WINDOW_SECONDS >= RESET_AFTER:
+                    self._reset_detector()
                 return
             speech = self._speech = Speech(start, self._begin(start))
         speech.probabilities.append(probability)
@@ -175,19 +179,19 @@ class EndpointDetector:
                 yield self._part(speech, end, end, final=False)
 
     def finish(self, at: int) -> Iterator[Part]:
-        """Ends what is being spoken, at the position `at`; what is too short is discarded."""
+        """Ends the utterance at the position `at`; it is discarded if it is too short."""
         speech, self._speech = self._speech, None
         if speech is None:
             return
-        # What the detector remembers of loud speech makes it deaf to the quiet speech that follows.
-        self.refresh()
+        # After loud speech the detector misses quiet speech, unless it is reset.
+        self._reset_detector()
         if speech.announced:
             part = self._part(speech, speech.voiced_end, at, final=True)
             self._earliest = min(speech.voiced_end + self._tail, at)
             yield part
 
     def _cut(self, speech: Speech, at: int) -> Iterator[Started | Part]:
-        """The utterance is too long: cut it where the voice is weakest in its last third."""
+        """Cuts an utterance that is too long, where the voice is weakest in its last third."""
         tail = max(1, len(speech.probabilities) // 3)
         last = speech.probabilities[-tail:]
         weakest = len(speech.probabilities) - tail + int(np.argmin(last))
@@ -208,7 +212,7 @@ class EndpointDetector:
     def _part(
         self, speech: Speech, end: int, at: int, *, final: bool, until: int | None = None
     ) -> Part:
-        # What has been heard beyond `at` depends on how the sound was cut into chunks.
+        # How much sound there is beyond `at` depends on the chunks.
         sound_end = min(end + self._tail, at if until is None else until)
         sound_start = max(self._earliest, speech.start - self._pre_roll)
         return Part(speech, end, at, sound_start, sound_end, final)

@@ -1,4 +1,4 @@
-"""Voice activity detection: Silero VAD, fed as the sound arrives."""
+"""Voice activity detection with Silero VAD, window by window."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
 
-#: Samples per decision (32 ms) and of the window before it that the network also sees.
+#: Samples of a window (32 ms), and of the sound before it that the network also gets.
 WINDOW, CONTEXT = 512, 64
 WINDOW_SECONDS = WINDOW / SAMPLE_RATE
 _STATE = 128
 
 
 class VoiceActivity:
-    """Probability of voice for every window of 512 samples (Silero VAD v6, ONNX, one thread).
+    """Probability of voice in windows of 512 samples (Silero VAD v6, ONNX, one thread).
 
-    The network is recurrent: feed windows in order, `reset` after a break in the sound.
+    The network is recurrent: give the windows in order, and `reset` it after a gap in the sound.
     """
 
     def __init__(self) -> None:
@@ -40,16 +40,16 @@ class VoiceActivity:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sound heard so far."""
+        """Forgets all sound."""
         self._hidden = np.zeros((1, 1, _STATE), np.float32)
         self._cell = np.zeros((1, 1, _STATE), np.float32)
         self._context = np.zeros(CONTEXT, np.float32)
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Voice probability, 0 to 1, of each window.
+        """The voice probability, 0 to 1, of each window.
 
         Args:
-            samples: float32 [n * 512], the sound that follows what was given before.
+            samples: float32 [n * 512], the sound that follows on the last call's.
 
         Returns:
             float32 [n].

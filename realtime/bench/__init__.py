@@ -1,1 +1,1 @@
-"""How fast the pipeline is, as ratios in one run: `gscon-live bench`."""
+"""Measurements of speed and memory: `gscon-live bench`."""

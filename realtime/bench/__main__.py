@@ -103,12 +103,12 @@ def main(arguments: Sequence[str]) -> None:
 
 def _with_whisper(settings: Settings, folder: Path) -> Settings:
     """The settings, with a Whisper model of tiny's real size and random weights."""
-    from gscon_live.realtime.bench import whisper
+    from gscon_live.realtime.bench import random_whisper
 
     directory = folder / "whisper-tiny-random"
     if not directory.exists():
         directory.mkdir()
-        whisper.make_tiny(directory)
+        random_whisper.make_tiny(directory)
     transcription = msgspec.structs.replace(
         settings.transcription, transcriber=str(directory), language="en"
     )

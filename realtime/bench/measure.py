@@ -1,8 +1,7 @@
-"""Measurements of the pipeline: each runs a real session and reads real processes."""
+"""Measurements of the pipeline, each in a real session with real processes."""
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +23,34 @@ from gscon_live.realtime.session.session_plan import Plan
 MEBIBYTE = 1 << 20
 
 
-class Run(Sink):
-    """What one session did: its events with the times at which they came, and its processes.
+class RecordedSession(Sink):
+    """A session, its events, and readings of its processes.
 
-    `memory` holds (media time, bytes) of all processes together, shared pages counted once where
-    the system tells; `processor` (wall time, seconds of processor time) likewise.
+    Attributes:
+        events: wall time and event, without provisional events.
+        memory: media time and bytes of all processes together; shared pages count once, on systems
+            that tell (Linux).
+        processor: wall time and seconds of processor time of all processes together.
 
     Args:
         plan: the session to run.
-        every: seconds between two readings of the processes.
-        memory: whether memory is read, which costs processor time itself.
+        interval: seconds between two readings of the processes.
+        memory: whether to read the memory, which costs processor time.
     """
 
-    def __init__(self, plan: Plan, *, every: float = 1.0, memory: bool = False) -> None:
+    def __init__(self, plan: Plan, *, interval: float = 1.0, memory: bool = False) -> None:
         self.events: list[tuple[float, schema.AnyEvent]] = []
         self.memory: list[tuple[float, int]] = []
         self.processor: list[tuple[float, float]] = []
         self.started = self.ended = 0.0
         self._media_time = 0.0
-        self._every = every
+        self._interval = interval
         self._with_memory = memory
         self._stop = threading.Event()
         self._plan = plan
 
     def write(self, event: schema.AnyEvent) -> None:
-        """Takes an event of the session."""
+        """Keeps an event of the session, with its wall time."""
         now = time.monotonic()
         if isinstance(event, schema.SessionStarted):
             self.started = now
@@ -60,28 +62,21 @@ class Run(Sink):
             self.events.append((now, event))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """A recorded session holds nothing open."""
         return
 
-    def go(self, on_tick: Callable[[Session], None] = lambda session: None) -> "Run":
-        """Runs the session to its end, or until `on_tick` stops it."""
+    def run(self) -> "RecordedSession":
+        """Runs the session to its end, and returns itself."""
         model = model_info(self._plan.settings.recognition)
-        watcher = threading.Thread(target=self._watch)
+        readings = threading.Thread(target=self._read_processes)
         with Publisher(None, self._plan.session) as publisher:
-            session = Session(
-                self._plan,
-                publisher,
-                [self],
-                model=model,
-                source="bench",
-                on_tick=lambda reached: on_tick(session),
-            )
-            watcher.start()
+            session = Session(self._plan, publisher, [self], model=model, source="bench")
+            readings.start()
             try:
                 session.run()
             finally:
                 self._stop.set()
-                watcher.join()
+                readings.join()
         return self
 
     @property
@@ -90,13 +85,15 @@ class Run(Sink):
         return self.ended - self.started
 
     def utterances(self) -> list[tuple[float, schema.UtteranceEvent]]:
-        """The final events, with the wall time of each."""
+        """Wall times and final events."""
         return [
-            (at, event) for at, event in self.events if isinstance(event, schema.UtteranceEvent)
+            (time_, event)
+            for time_, event in self.events
+            if isinstance(event, schema.UtteranceEvent)
         ]
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._every):
+    def _read_processes(self) -> None:
+        while not self._stop.wait(self._interval):
             if not self.started:
                 continue
             used, busy = 0, 0.0
@@ -114,7 +111,7 @@ class Run(Sink):
 
 
 def plan_for(path: Path, settings: Settings, *, captions: str = "auto", live: bool = False) -> Plan:
-    """A session over a recording; a live one is paced and treated as if it came from devices."""
+    """A session over a recording; `live` gives it the pace and the policies of a live one."""
     plan, _ = replay.plan_for(str(path), settings, captions, None, Notices(quiet=True))
     if not live:
         return plan
@@ -122,17 +119,17 @@ def plan_for(path: Path, settings: Settings, *, captions: str = "auto", live: bo
 
 
 def replay_factor(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
-    """Replay speed: seconds of the recording per second of wall time, once everything is loaded."""
-    run = Run(plan_for(path, settings)).go()
-    _, last = run.events[-1]
+    """Replay speed: seconds of the recording per second of wall time, without the start."""
+    session = RecordedSession(plan_for(path, settings)).run()
+    _, last = session.events[-1]
     assert isinstance(last, schema.SessionEnded)
-    return {"replay_realtime_factor": last.duration / run.seconds}
+    return {"replay_realtime_factor": last.duration / session.seconds}
 
 
 def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
-    """From the end of speech to the event, live, by stage: median and 95th percentile in s."""
-    run = Run(plan_for(path, settings, captions="off", live=True)).go()
-    latencies = [event.latency for _, event in run.utterances() if event.latency is not None]
+    """Live latency from the end of speech to the event, by stage: median and 95th percentile, s."""
+    session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()
+    latencies = [event.latency for _, event in session.utterances() if event.latency is not None]
     figures: dict[str, float] = {}
     for part in schema.Latency.__struct_fields__:
         values = [getattr(latency, part) for latency in latencies]
@@ -143,9 +140,9 @@ def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
 
 
 def idle(settings: Settings, path: Path) -> dict[str, float]:
-    """Processor use while nobody speaks, camera off, in percent of one core."""
-    run = Run(plan_for(path, settings, captions="off", live=True)).go()
-    warm = [reading for reading in run.processor if reading[0] > run.started + 2]
+    """Processor use while nobody speaks, camera off, in percent of a core."""
+    session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()
+    warm = [reading for reading in session.processor if reading[0] > session.started + 2]
     (begin, before), (end, after) = warm[0], warm[-2]
     return {"idle_cpu_percent": 100 * (after - before) / (end - begin)}
 
@@ -153,14 +150,14 @@ def idle(settings: Settings, path: Path) -> dict[str, float]:
 def memory(settings: Settings, path: Path) -> dict[str, float]:
     """Memory and cost per utterance over a long replay.
 
-    `memory_growth_mb_per_hour` is the slope over media time after the first fifth;
-    `cost_growth` the wall time per utterance in the last fifth over that in the second fifth.
+    `memory_growth_mb_per_hour` is the slope over media time after the first fifth. `cost_growth` is
+    the wall time per utterance of the last fifth, divided by that of the second fifth.
     """
-    run = Run(plan_for(path, settings), memory=True).go()
-    points: Any = np.array(run.memory, float)
+    session = RecordedSession(plan_for(path, settings), memory=True).run()
+    points: Any = np.array(session.memory, float)
     settled = points[len(points) // 5 : -1]
     slope = np.polyfit(settled[:, 0] / 3600, settled[:, 1] / MEBIBYTE, 1)[0]
-    times = np.array([at for at, _ in run.utterances()])
+    times = np.array([time_ for time_, _ in session.utterances()])
     fifth = len(times) // 5
     costs = np.diff(times)
     return {
@@ -169,5 +166,5 @@ def memory(settings: Settings, path: Path) -> dict[str, float]:
         "cost_growth": float(np.mean(costs[-fifth:]) / np.mean(costs[fifth : 2 * fifth])),
         "replayed_minutes": float(points[-1, 0] / 60),
         "replayed_utterances": len(times),
-        "long_replay_realtime_factor": float(points[-1, 0] / run.seconds),
+        "long_replay_realtime_factor": float(points[-1, 0] / session.seconds),
     }

@@ -1,4 +1,4 @@
-"""Recordings of any length to measure with: the sample again and again, or silence."""
+"""Recordings of any length for measurements: the sample repeated, or silence."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +13,13 @@ SAMPLE = Path(__file__).parents[1] / "sample" / "conversation.mkv"
 
 
 def repeated(path: Path, seconds: float, *, video: bool = True) -> Path:
-    """Writes the sample conversation, with its captions, as often as fills `seconds`.
+    """Writes about `seconds` of the sample conversation, repeated, with its captions.
 
-    Packets are copied, nothing is encoded again; `video` False leaves the picture out.
+    Packets are copied without encoding. `video` False leaves out the pictures.
     """
     with av.open(str(path), "w", format="matroska") as out:
         with av.open(str(SAMPLE)) as template:
-            # A pause between copies: their packets must not overlap.
+            # A pause between copies, so that their packets do not overlap.
             length = Fraction(template.duration or 0, av.time_base) + 1
             copies: dict[int, Any] = {
                 stream.index: out.add_stream_from_template(stream)
@@ -34,7 +34,7 @@ def repeated(path: Path, seconds: float, *, video: bool = True) -> Path:
                     if packet.pts is None or packet.stream.index not in copies:
                         continue
                     shift = round(number * length / packet.time_base)
-                    # Matroska keeps no decoding times; the first pictures come without one.
+                    # Matroska has no decoding times; the first pictures have none.
                     first = round((number * length - Fraction(1, 2)) / packet.time_base)
                     known = last.get(packet.stream.index, first)
                     packet.pts += shift
@@ -46,7 +46,7 @@ def repeated(path: Path, seconds: float, *, video: bool = True) -> Path:
 
 
 def silence(path: Path, seconds: float, noise: float = 1e-4) -> Path:
-    """Writes a quiet room: faint noise, mono, 16 kHz."""
+    """Writes the sound of a quiet room: faint noise, mono, 16 kHz."""
     generator = np.random.default_rng(0)
     with av.open(str(path), "w", format="wav") as out:
         stream = out.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")

@@ -1,1 +1,1 @@
-"""Where signals come from: a recording, a microphone, a camera, captions."""
+"""The sources of signals: recordings, captions, microphone, camera; and the recorder."""

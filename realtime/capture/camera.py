@@ -1,4 +1,4 @@
-"""A camera as a source: OpenCV grabs continuously, and only the pictures needed are decoded."""
+"""A camera as a source: OpenCV grabs all pictures, and decodes only those that are due."""
 
 import math
 import time as system_time
@@ -14,22 +14,24 @@ from gscon_live.realtime.pipeline.messages import Dropped, Mark, Message, VideoF
 from gscon_live.realtime.pipeline.settings import Camera
 from gscon_live.realtime.pipeline.stage import Source
 
-_PATIENCE_MS = 1000  # a dead network stream must not hold up a stop for two seconds
-_MARK = 0.5  # seconds
+#: Timeout of a network stream in ms, so that a dead one does not delay the end of a session.
+_TIMEOUT_MS = 1000
+#: Seconds between two marks while no picture comes.
+_MARK_INTERVAL = 0.5
 
 
 class CameraSource(Source):
-    """Live pictures, stamped when they are grabbed, at most `settings.rate` a second.
+    """Live pictures, timed when they are grabbed, at most `settings.rate` per second.
 
-    `state` is "open", "gone" (being waited for) or "ended" (a file used as a camera has come to
-    its end: from then on there are only marks). `description` says which camera at which size and
-    rate. A camera that goes is reported once, with a count of zero since nothing is known yet;
-    when it is back, a second `Dropped` says how long it was away. A `Mark` comes at least every
-    0.5 s in which no picture does, also while the camera is gone.
+    `state` is "open", "gone" (the source tries to reopen the camera) or "ended" (a file used as a
+    camera is over: only marks follow). `description` names the camera, its size and its rate. When
+    the camera goes, a `Dropped` with count 0 reports it, as the number of lost pictures is not
+    known yet. When it is back, a second `Dropped` has the number and the time. While no picture
+    comes, also without a camera, a `Mark` comes every 0.5 s.
 
     Args:
-        settings: which camera, the size and rate to ask for, and the time between attempts.
-        t0: `time.monotonic()` at the session's start; times in messages count from it.
+        settings: the camera, the requested size and rate, and the time between attempts.
+        t0: `time.monotonic()` at the session's start; times in messages count from there.
         clock: seconds, monotonic.
     """
 
@@ -46,14 +48,14 @@ class CameraSource(Source):
         self._is_file = False
         self._capture: Any = None
         self._due = 0
-        self._said = 0.0
+        self._last_sent = 0.0
         self._gone_at = 0.0
         self._retry_at = 0.0
-        self._began = 0.0
-        self._held: float | None = None  # when to show the file's picture that was grabbed
+        self._opened_at = 0.0
+        self._pending: float | None = None  # when the grabbed picture of a file is due
 
     def open(self) -> None:
-        """Opens the camera. Raises `InputError`: none configured, no such camera, or no answer."""
+        """Opens the camera. Raises `InputError`: none is configured, or it cannot be opened."""
         if self._settings.device is None:
             raise InputError("camera: none is configured; set camera.device or leave it out")
         self._device = find_camera(self._settings.device)
@@ -64,10 +66,10 @@ class CameraSource(Source):
                 f"camera {self._name}: cannot be opened; check that it is there and that no other "
                 "program uses it, or see gscon-live doctor"
             )
-        self._said = self._clock() - self._t0
+        self._last_sent = self._clock() - self._t0
 
     def read(self, timeout: float) -> list[Message]:
-        """The next picture that is due, or a mark where none came for a while."""
+        """The next picture that is due, or a mark if no picture came for a while."""
         deadline = self._clock() + timeout
         if self._capture is None:
             return self._wait(deadline)
@@ -81,7 +83,7 @@ class CameraSource(Source):
                 return self._marks()
 
     def close(self) -> None:
-        """Lets go of the camera."""
+        """Releases the camera."""
         capture, self._capture = self._capture, None
         if self.state == "open":
             self.state = "gone"
@@ -90,19 +92,19 @@ class CameraSource(Source):
 
     def _connect(self) -> bool:
         silence_opencv()
-        asked = self._settings
+        settings = self._settings
         if isinstance(self._device, int):
             capture = cv2.VideoCapture(self._device)
             for key, value in (
-                (cv2.CAP_PROP_FRAME_WIDTH, asked.width),
-                (cv2.CAP_PROP_FRAME_HEIGHT, asked.height),
+                (cv2.CAP_PROP_FRAME_WIDTH, settings.width),
+                (cv2.CAP_PROP_FRAME_HEIGHT, settings.height),
                 (cv2.CAP_PROP_FPS, 30),
                 (cv2.CAP_PROP_BUFFERSIZE, 1),
             ):
                 capture.set(key, value)
         else:
-            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS]
-            limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE_MS]
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
+            limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
             capture = cv2.VideoCapture(self._device, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():
             capture.release()
@@ -113,34 +115,35 @@ class CameraSource(Source):
         rate = capture.get(cv2.CAP_PROP_FPS)
         self.description = f"camera {self._name}, {width}x{height} at {rate:g} frames/s"
         self._capture = capture
-        self._began = self._clock()
-        self._held = None
+        self._opened_at = self._clock()
+        self._pending = None
         self.state = "open"
         return True
 
     def _grab(self, deadline: float) -> float | None:
-        """Time of the picture that was grabbed; None where a file's next one is not due yet, or,
-        with the capture closed, where there are no more."""
-        if self._held is None:
+        """Grabs a picture and gives its time. None if a file's next picture is not due yet; None
+        and a closed capture if there are no more pictures."""
+        if self._pending is None:
             if not self._capture.grab():
                 self.close()
                 return None
             if not self._is_file:
                 return self._clock() - self._t0
-            self._held = self._began + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        wait = self._held - self._clock()
+            position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            self._pending = self._opened_at + position
+        wait = self._pending - self._clock()
         if wait > 0:
             system_time.sleep(max(0.0, min(wait, deadline - self._clock())))
-            if self._held > self._clock():
+            if self._pending > self._clock():
                 return None
-        time, self._held = self._held - self._t0, None
+        time, self._pending = self._pending - self._t0, None
         return time
 
     def _picture(self, time: float) -> list[Message]:
         self._due = math.floor(time * self._settings.rate) + 1
-        self._said = time
-        got, pixels = self._capture.retrieve()
-        if not got or pixels is None:
+        self._last_sent = time
+        decoded, pixels = self._capture.retrieve()
+        if not decoded or pixels is None:
             return [Dropped(time, "frames", 1, 0.0, "a picture of the camera cannot be decoded")]
         height, width = pixels.shape[:2]
         if width > self._settings.width:
@@ -151,11 +154,11 @@ class CameraSource(Source):
 
     def _marks(self) -> list[Message]:
         now = self._clock() - self._t0
-        if self._held is not None:
-            now = min(now, self._held - self._t0)
-        if now - self._said < _MARK:
+        if self._pending is not None:
+            now = min(now, self._pending - self._t0)
+        if now - self._last_sent < _MARK_INTERVAL:
             return []
-        self._said = now
+        self._last_sent = now
         return [Mark(now, "camera")]
 
     def _gone(self) -> list[Message]:
@@ -169,7 +172,7 @@ class CameraSource(Source):
         return [Dropped(max(now - self._t0, 0.0), "frames", 0, 0.0, reason)]
 
     def _wait(self, deadline: float) -> list[Message]:
-        """While there is no camera: tries again when it is time to, and marks."""
+        """Without a camera: tries to open it when the next attempt is due, and gives marks."""
         now = self._clock()
         until = deadline if self.state == "ended" else min(deadline, self._retry_at)
         if until > now:

@@ -1,4 +1,4 @@
-"""Which microphones and cameras there are, and which one a name or an index means."""
+"""Lists microphones and cameras, and finds them by name or index."""
 
 import os
 import platform
@@ -10,11 +10,12 @@ import msgspec
 
 from gscon_live.common.errors import InputError
 
-_PROBED = 5  # camera indexes that are tried where the system does not list its cameras
+#: Number of camera indexes to try where the system does not list its cameras.
+_PROBED = 5
 
 
 class MicrophoneInfo(msgspec.Struct, frozen=True):
-    """One sound input: PortAudio's index and name, input channels, default rate in Hz."""
+    """A sound input: PortAudio's index and name, number of channels, default rate in Hz."""
 
     index: int
     name: str
@@ -24,14 +25,14 @@ class MicrophoneInfo(msgspec.Struct, frozen=True):
 
 
 class CameraInfo(msgspec.Struct, frozen=True):
-    """One camera: OpenCV's index, and its name where the system tells it."""
+    """A camera: OpenCV's index, and its name, if the system tells it."""
 
     index: int
     name: str
 
 
 def portaudio() -> ModuleType:
-    """The `sounddevice` module. Raises `InputError` where the PortAudio library is missing."""
+    """The `sounddevice` module. Raises `InputError` if the PortAudio library is missing."""
     try:
         import sounddevice
     except OSError as error:
@@ -44,7 +45,7 @@ def portaudio() -> ModuleType:
 
 
 def microphones() -> list[MicrophoneInfo]:
-    """All sound inputs. Raises `InputError` where PortAudio is missing."""
+    """All sound inputs. Raises `InputError` if PortAudio is missing."""
     sounddevice = portaudio()
     default = sounddevice.default.device[0]
     return [
@@ -61,20 +62,20 @@ def microphones() -> list[MicrophoneInfo]:
 
 
 def find_microphone(device: str | int | None) -> MicrophoneInfo:
-    """The input with this index, or this name or part of it; None: the system's default.
+    """The input of an index, a name or a part of a name; None: the system's default.
 
     An exact name wins over a part, the default input over the others.
 
     Raises:
-        InputError: there is none; the message says which there are.
+        InputError: no such input; lists those that exist.
     """
-    there = microphones()
-    if not there:
+    inputs = microphones()
+    if not inputs:
         raise InputError(
             "microphone: no sound input found; plug one in, or on Linux start the sound server, "
             "and see gscon-live doctor"
         )
-    ranked = sorted(there, key=lambda info: not info.default)
+    ranked = sorted(inputs, key=lambda info: not info.default)
     wanted = _as_index(device)
     if wanted is None:
         return ranked[0]
@@ -86,26 +87,26 @@ def find_microphone(device: str | int | None) -> MicrophoneInfo:
         for info in ranked:
             if matches(info):
                 return info
-    listed = ", ".join(f"{info.index} ({info.name})" for info in there)
+    listed = ", ".join(f"{info.index} ({info.name})" for info in inputs)
     raise InputError(f"microphone {device!r}: no such input; there are {listed}")
 
 
 def cameras() -> list[CameraInfo]:
-    """All cameras: on Linux as the kernel lists them, elsewhere those of the first indexes that
-    open."""
+    """All cameras: on Linux as the kernel lists them, elsewhere the first indexes that can be
+    opened."""
     if platform.system() == "Linux":
         return _linux_cameras(Path("/sys/class/video4linux"), Path("/dev"))
     return _probed_cameras()
 
 
 def find_camera(device: str | int) -> int | str:
-    """What OpenCV opens: an index, a URL, or the path of a file.
+    """The argument of OpenCV for a camera: an index, a URL, or the path of a file.
 
     Args:
         device: an index, a URL, a file, or on Linux part of a camera's name.
 
     Raises:
-        InputError: none of these; the message says which cameras there are.
+        InputError: none of these; lists the cameras.
     """
     wanted = _as_index(device)
     if isinstance(wanted, str) and ("://" in wanted or Path(wanted).is_file()):
@@ -113,15 +114,15 @@ def find_camera(device: str | int) -> int | str:
     listing = platform.system() == "Linux"
     if isinstance(wanted, int) and not listing:
         return wanted
-    there = cameras()
-    for info in there:
+    infos = cameras()
+    for info in infos:
         if info.index == wanted or (
             isinstance(wanted, str) and (wanted.lower() in info.name.lower())
         ):
             return info.index
         if wanted == f"/dev/video{info.index}":
             return info.index
-    listed = ", ".join(f"{info.index} ({info.name})" for info in there) or "none"
+    listed = ", ".join(f"{info.index} ({info.name})" for info in infos) or "none"
     raise InputError(
         f"camera {device!r}: no such camera, URL or file; cameras here: {listed}; "
         "give one of these, a URL or a video file, or camera.device=null for none"
@@ -129,7 +130,7 @@ def find_camera(device: str | int) -> int | str:
 
 
 def camera_name(device: int | str) -> str:
-    """How to call a camera in messages: without user, password, query or folder."""
+    """A camera's name for messages: without user, password, query and folder."""
     if isinstance(device, int):
         return str(device)
     if "://" in device:
@@ -140,9 +141,9 @@ def camera_name(device: int | str) -> str:
 
 
 def silence_opencv() -> None:
-    """Keeps OpenCV and its FFmpeg from writing to standard error about devices that are not there.
+    """Turns off the log of OpenCV and its FFmpeg, which report missing devices on standard error.
 
-    Raises nothing; what matters is reported by those who open a camera.
+    Our own messages report what matters.
     """
     import cv2
 

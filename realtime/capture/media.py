@@ -1,7 +1,7 @@
-"""Decoding the two media of a recording: sound to 16 kHz mono chunks, pictures to BGR frames.
+"""Decodes the two media of a recording: sound to 16 kHz mono chunks, pictures to BGR frames.
 
-Times are seconds of media time: presentation time minus the container's start. Each track knows,
-from the list of all its packets' times, the earliest time that can still follow (`mark`).
+Times are seconds of media time: presentation time minus the container's start. From the times of
+all its packets, a track knows the earliest time that can still follow (`mark`).
 """
 
 import math
@@ -16,21 +16,28 @@ import numpy.typing as npt
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Message, VideoFrame
 
-BLOCK = 0.25  # seconds of sound per AudioChunk, unless told otherwise
-GAP = 0.05  # seconds of missing time stamps that are taken for a hole and not for rounding
-_EXACT = 1e-6  # seconds; far below any time base, far above the rounding of floats
+#: Seconds of sound per `AudioChunk` by default.
+BLOCK = 0.25
+#: A jump of the time stamps by more than this many seconds is a gap; a smaller one is rounding.
+GAP = 0.05
+#: Times that differ by less, in seconds, are equal: far below any time base, far above the rounding
+#: of floats.
+_EXACT = 1e-6
 
 
 def packet_time(packet: Any, start: Fraction) -> float | None:
-    """Media time of a packet (decoding time where it has no presentation time)."""
+    """Media time of a packet, from its decoding time if it has no presentation time."""
     stamp = packet.pts if packet.pts is not None else packet.dts
     return None if stamp is None else float(stamp * packet.time_base - start)
 
 
 class Track:
-    """What the two media share: feeding packets, damaged data, and what is still to come.
+    """A stream that is decoded packet by packet.
 
-    `times` are those of all packets in file order, as `packet_time` gives them.
+    Args:
+        stream: the container's stream.
+        start: the container's start in seconds.
+        times: media times of all packets of the stream, in file order.
     """
 
     what = ""
@@ -40,7 +47,8 @@ class Track:
         self._codec.thread_count = 1  # the order of messages must not depend on the machine
         self._start = start
         self._time_base = stream.time_base
-        self._coming = np.minimum.accumulate(times[::-1])[::-1]
+        #: By packet, the earliest time of it and all packets after it.
+        self._earliest = np.minimum.accumulate(times[::-1])[::-1]
         self._fed = 0
         self._pending: list[float] = []
         self._damage: Dropped | None = None
@@ -48,12 +56,12 @@ class Track:
 
     @property
     def next_time(self) -> float:
-        """Earliest time of what has not been decoded yet; infinite where nothing is left."""
-        coming = self._coming[self._fed] if self._fed < len(self._coming) else math.inf
-        return float(min([coming, *self._pending[:1]]))
+        """The earliest time that is not decoded yet; infinite at the end."""
+        earliest = self._earliest[self._fed] if self._fed < len(self._earliest) else math.inf
+        return float(min([earliest, *self._pending[:1]]))
 
     def feed(self, packet: Any) -> list[Message]:
-        """Decodes one packet. Damaged ones are skipped, and counted in a `Dropped`."""
+        """Decodes a packet. Damaged packets are skipped, and counted in a `Dropped`."""
         self._fed += 1
         time = packet_time(packet, self._start)
         try:
@@ -66,12 +74,12 @@ class Track:
             self._skip(packet, time)
             frames = []
         out = self._take(frames)
-        if self._fed >= len(self._coming):
+        if self._fed >= len(self._earliest):
             out += self.flush()
         return out
 
     def flush(self) -> list[Message]:
-        """What the decoder still holds; the track has ended then."""
+        """The messages that are left in the decoder; ends the track."""
         if self.ended:
             return []
         self.ended = True
@@ -81,7 +89,7 @@ class Track:
             frames = []
         out = self._take(frames)
         self._pending.clear()
-        return out + self._rest() + self._report()
+        return out + self._flush() + self._report()
 
     def _take(self, frames: list[Any]) -> list[Message]:
         out: list[Message] = self._report() if frames else []
@@ -90,7 +98,7 @@ class Track:
             base = frame.time_base or self._time_base
             time = None if stamp is None else float(stamp * base - self._start)
             if time is not None:
-                # Frames come out in order of time, so what should have come before is lost.
+                # Frames come in order of time: earlier ones that did not come are lost.
                 while self._pending and self._pending[0] <= time + _EXACT:
                     del self._pending[0]
             elif self._pending:
@@ -118,15 +126,15 @@ class Track:
     def _frame(self, frame: Any, time: float | None) -> list[Message]:
         raise NotImplementedError
 
-    def _rest(self) -> list[Message]:
+    def _flush(self) -> list[Message]:
         return []
 
 
 class AudioTrack(Track):
-    """Sound as 16 kHz mono chunks whose sample count and media time agree from the file's start.
+    """Sound as 16 kHz mono chunks, without a gap from the file's start.
 
-    `filled` is the silence in seconds that was put where the recording has no sound; `block` the
-    length of a chunk in seconds.
+    `filled` is the silence in seconds that was inserted where the recording has no sound; `block`
+    is the length of a chunk in seconds.
     """
 
     what = "audio"
@@ -142,17 +150,17 @@ class AudioTrack(Track):
         self._block = round(block * SAMPLE_RATE)
         self.filled = 0.0
         self._buffer: list[npt.NDArray[np.float32]] = []
-        self._written = 0  # samples at 16 kHz that were buffered or handed out
+        self._written = 0  # samples at 16 kHz, buffered or sent
         self._sent = 0
         self._resampler: Any = None
         self._kind: tuple[str, str, int] | None = None
-        self._clock = 0.0  # media time up to which sound was taken in
-        self._excess = 0  # samples to leave out, because their time has been filled already
-        self._exact = True  # the next time stamp counts to the sample, not just within `GAP`
+        self._clock = 0.0  # media time of the end of the decoded sound
+        self._excess = 0  # samples to leave out, as their time is filled already
+        self._exact = True  # follow the next time stamp exactly, not only beyond `GAP`
 
     @property
     def position(self) -> float:
-        """Media time up to which sound was handed out."""
+        """Media time of the end of the sound that was sent."""
         return self._sent / SAMPLE_RATE
 
     @property
@@ -160,7 +168,7 @@ class AudioTrack(Track):
         return math.inf if self.ended else self.position
 
     def fill(self, until: float) -> list[Message]:
-        """Silence up to `until`, as far as it is known that no sound comes before it."""
+        """Silence up to `until`, or to the next sound if that comes before."""
         until = min(until, self.next_time)
         if self.ended or not math.isfinite(until) or until - self._clock <= GAP:
             return []
@@ -183,14 +191,14 @@ class AudioTrack(Track):
             self._drain()
             self._kind = kind
         if self._resampler is None:
-            # 16-bit integers make the down-mix keep within full scale, unlike floats.
+            # With 16-bit integers the down-mix stays within full scale, unlike with floats.
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         self._clock += frame.samples / frame.sample_rate
         frame.pts = None
         self._write(self._resampler.resample(frame))
         return self._chunks()
 
-    def _rest(self) -> list[Message]:
+    def _flush(self) -> list[Message]:
         self._drain()
         return self._chunks(last=True)
 
@@ -218,20 +226,20 @@ class AudioTrack(Track):
         if self._written - self._sent < (1 if last else self._block):
             return []
         sound = np.concatenate(self._buffer)
-        whole = len(sound) if last else len(sound) // self._block * self._block
+        end = len(sound) if last else len(sound) // self._block * self._block
         out: list[Message] = []
-        for first in range(0, whole, self._block):
-            part = sound[first : min(first + self._block, whole)]
+        for begin in range(0, end, self._block):
+            part = sound[begin : min(begin + self._block, end)]
             out.append(AudioChunk(self._sent / SAMPLE_RATE, part.tobytes()))
             self._sent += len(part)
-        self._buffer = [sound[whole:]]
+        self._buffer = [sound[end:]]
         return out
 
 
 class VideoTrack(Track):
-    """Pictures, upright, in square pixels, at most `max_width` wide, at most `rate` a second.
+    """Pictures, upright, with square pixels, at most `max_width` wide, at most `rate` per second.
 
-    Of every 1/rate s the first picture at or after the grid point is taken, and none twice.
+    From each interval of 1/rate seconds, the first picture is taken.
     """
 
     what = "frames"
@@ -247,7 +255,7 @@ class VideoTrack(Track):
         super().__init__(stream, start, times)
         self._rate = rate
         self._max_width = max_width
-        self._due = 0  # index of the next grid point
+        self._due = 0  # number of the next interval
         self._aspect = float(stream.sample_aspect_ratio or 1) or 1.0
         self._last = 0.0
         self._step = 1 / float(stream.average_rate or 25)

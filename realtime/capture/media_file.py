@@ -1,29 +1,30 @@
-"""Opening a media file safely, and what can be learnt of it without decoding."""
+"""Opens a media file safely, and scans its packets without decoding them."""
 
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.media import packet_time
 
-_MISSING = 0.5  # seconds by which a file must fall short of its header to be called truncated
-#: Containers whose header states the length; others only have it estimated.
+#: Seconds by which a file must fall short of its header to count as truncated.
+_TOLERANCE = 0.5
+#: Containers whose header states the length; for others FFmpeg estimates it.
 _STATED = {"mov", "mp4", "matroska", "webm", "avi", "flac", "wav"}
-#: What FFmpeg opens although it is no recording: text drawn as pictures, still pictures, lists of
-#: other files.
+#: Formats that FFmpeg opens although they are no recordings: text, still pictures, playlists.
 _NOT_MEDIA = {"tty", "image2", "concat", "hls", "dash", "ico", "svg", "bin", "lrc"}
 
 
 def open_media(path: Path) -> Any:
-    """Opens a media file for reading; only local files, never what they may refer to elsewhere.
+    """Opens a local media file for reading; never files or addresses that it refers to.
 
     Raises:
-        InputError: there is no such file, or FFmpeg finds no recording in it.
+        InputError: no such file, or FFmpeg finds no recording in it.
     """
     if not path.exists():
         raise InputError(f"recording {path}: no such file; give the path of a video or audio file")
@@ -51,37 +52,54 @@ def open_media(path: Path) -> Any:
     return container
 
 
-def survey(path: Path, wanted: set[int], start: Fraction) -> tuple[dict[int, Any], float, float]:
-    """Reads all packets without decoding them.
+class PacketScan(NamedTuple):
+    """What the packets of a media file tell without decoding.
 
-    Returns the packets' times by stream, the length in seconds of what can be read, and the
-    seconds by which that falls short of what the header states: zero where the file is complete,
-    not a number where it breaks off and nobody knows how much is missing.
+    Args:
+        times: media times of the packets in file order, by index of the stream.
+        duration: length in seconds of what can be read.
+        missing: seconds by which that falls short of the header; 0 for a complete file, NaN if the
+            file breaks off and the missing length is unknown.
     """
-    times: dict[int, list[float]] = {index: [] for index in wanted}
-    length = reach = 0.0
+
+    times: dict[int, npt.NDArray[np.float64]]
+    duration: float
+    missing: float
+
+
+def scan_packets(path: Path, streams: set[int], start: Fraction) -> PacketScan:
+    """Reads all packets of a media file without decoding them.
+
+    Args:
+        path: the media file.
+        streams: the indexes of the streams to scan.
+        start: the container's start in seconds, where media time is 0.
+    """
+    times: dict[int, list[float]] = {index: [] for index in streams}
+    duration = end_of_all = 0.0
     broken = False
     with open_media(path) as container:
         try:
             for packet in container.demux():
                 if not packet.size:
                     continue
-                broken = packet.is_corrupt  # of the last packet: the file ends inside it
+                broken = packet.is_corrupt  # in the end: whether the file ends inside a packet
                 index = packet.stream.index
                 stamp = packet_time(packet, start)
                 time = (times.get(index) or [0.0])[-1] if stamp is None else stamp
                 end = time + float((packet.duration or 0) * (packet.time_base or 0))
-                reach = max(reach, end)
-                if index in wanted:
+                end_of_all = max(end_of_all, end)
+                if index in streams:
                     times[index].append(time)
-                    length = max(length, end)
+                    duration = max(duration, end)
         except av.error.FFmpegError:
             broken = True
         stated = (container.duration or 0) / 1_000_000
         known = bool(set(container.format.name.split(",")) & _STATED)
-    short = stated - reach
-    if known and short > (0.0 if broken else _MISSING):
-        missing = short
+    difference = stated - end_of_all
+    if known and difference > (0.0 if broken else _TOLERANCE):
+        missing = difference
     else:
         missing = math.nan if broken else 0.0
-    return {index: np.array(stamps) for index, stamps in times.items()}, length, missing
+    arrays = {index: np.array(stamps) for index, stamps in times.items()}
+    return PacketScan(arrays, duration, missing)

@@ -1,4 +1,4 @@
-"""A microphone as a source: PortAudio's callback fills a bounded queue, `read` empties it."""
+"""A microphone as a source: PortAudio's callback fills a bounded queue, and `read` empties it."""
 
 import queue
 import time as system_time
@@ -17,33 +17,38 @@ from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Mes
 from gscon_live.realtime.pipeline.settings import Microphone
 from gscon_live.realtime.pipeline.stage import Source
 
+#: Length of the queue in seconds.
 QUEUE_SECONDS = 30.0
-_FIRST = 4.0  # seconds to wait for the first block; sound servers take up to two to start
-_SILENT = 2.0  # seconds without a block after which the device is taken for gone
-_RETRY = 1.0  # seconds between attempts to reopen
-_MARK = 0.5
+#: Seconds without a block after which the device counts as gone, before the first block and later.
+#: Sound servers take up to 2 s to start.
+_FIRST_TIMEOUT, _TIMEOUT = 4.0, 2.0
+#: Seconds between two attempts to reopen the device.
+_RETRY = 1.0
+#: Seconds between two marks while the device is gone.
+_MARK_INTERVAL = 0.5
 
 Samples = npt.NDArray[np.float32]
 
 
 class _Block(NamedTuple):
-    time: float  # when its first sample was captured, on the clock of the session
+    time: float  # capture of the first sample, in seconds of the session
     samples: Samples
-    lost: int  # samples that the full queue refused just before this block
+    lost: int  # samples before this block for which the queue was full
     overflow: bool  # the device lost samples before this block
 
 
 class MicrophoneSource(Source):
-    """Live sound. A device that goes away is reported, waited for and taken up again.
+    """Live sound. A device that goes is reported, and opened again when it is back.
 
-    `state` is "open" or "gone"; `description` names the device. What is lost comes as `Dropped`:
-    when the device goes (with a count of zero, since nothing is known yet) and when it is back,
-    with the time it was away; after overflows; and when nobody reads for 30 s.
+    `state` is "open" or "gone"; `description` names the device. A `Dropped` reports lost sound:
+    when the device goes (with count 0, as the length is not known yet), when it is back, after an
+    overflow of the device, and when `read` was not called for 30 s.
 
     Args:
-        settings: which device, and the length of a block.
-        t0: `time.monotonic()` at the session's start; times in messages count from it.
+        settings: the device, and the length of a block.
+        t0: `time.monotonic()` at the session's start; times in messages count from there.
         stream_factory: opens the input stream; takes (callback, device, rate, channels, blocksize).
+            None opens the device by PortAudio.
         clock: seconds, monotonic.
     """
 
@@ -68,13 +73,13 @@ class MicrophoneSource(Source):
         self._latency = 0.0
         self._resampler: Any = None
         self._samples = SampleClock()
-        self._heard = 0.0
-        self._patience = _FIRST
+        self._last_block = 0.0
+        self._timeout = _FIRST_TIMEOUT
         self._retry_at = 0.0
-        self._marked = 0.0
+        self._last_mark = 0.0
 
     def open(self) -> None:
-        """Starts capture. Raises `InputError`: no PortAudio, no such device, or it cannot open."""
+        """Starts capture. Raises `InputError`: no PortAudio, or the device cannot be opened."""
         device: MicrophoneInfo | None = None
         if self._factory is None:
             device = find_microphone(self._settings.device)
@@ -82,8 +87,7 @@ class MicrophoneSource(Source):
         self._start(device)
 
     def read(self, timeout: float) -> list[Message]:
-        """Blocks that have come, waiting up to `timeout` s for the first; marks while there is no
-        device."""
+        """The blocks in the queue, after at most `timeout` s; marks while the device is gone."""
         if self._stream is None:
             return self._wait_for_device(timeout)
         out: list[Message] = []
@@ -96,7 +100,7 @@ class MicrophoneSource(Source):
             if out:
                 return out
         now = self._clock()
-        if now - self._heard > self._patience or not self._stream.active:
+        if now - self._last_block > self._timeout or not self._stream.active:
             return self._gone(now)
         return []
 
@@ -108,23 +112,23 @@ class MicrophoneSource(Source):
             try:
                 stream.abort()
                 stream.close()
-            except Exception:  # a vanished device: PortAudio has let go of it already
+            except Exception:  # the device is gone, and PortAudio has released it
                 return
 
     def _start(self, device: MicrophoneInfo | None) -> None:
         channels = 1
         self._rate = SAMPLE_RATE
         if device is None:
-            make = self._factory
+            open_stream = self._factory
         else:
             sounddevice = portaudio()
             self._rate, channels = _format(sounddevice, device)
-            make = _open_stream
-        assert make is not None
+            open_stream = _open_stream
+        assert open_stream is not None
         index = device.index if device else None
         self._resampler = None
         try:
-            stream = make(
+            stream = open_stream(
                 self._callback,
                 index,
                 self._rate,
@@ -139,16 +143,16 @@ class MicrophoneSource(Source):
                 "other programs that use it, or choose another with --microphone"
             ) from error
         self._stream = stream
-        self._heard = self._clock()
-        self._patience = _FIRST
+        self._last_block = self._clock()
+        self._timeout = _FIRST_TIMEOUT
         self.state = "open"
 
     def _callback(self, data: Samples, frames: int, info: Any, status: Any) -> None:
-        """Runs on PortAudio's thread: copies the block and stamps it, nothing more."""
+        """Runs on PortAudio's thread: copies the block with its time, nothing more."""
         now = self._clock()
         age = float(info.currentTime - info.inputBufferAdcTime) if info is not None else -1.0
-        # Sound servers report ages of half a second for the first second of a stream; the blocks
-        # themselves come in time, so beyond what can be, arrival is the better measure.
+        # In the first second of a stream, sound servers report ages of half a second for blocks
+        # that come in time. If an age is impossible, the arrival is the better measure.
         if not 0 < age <= frames / self._rate + self._latency:
             age = frames / self._rate
         samples = data.mean(axis=1, dtype=np.float32) if data.shape[1] > 1 else data[:, 0].copy()
@@ -161,25 +165,25 @@ class MicrophoneSource(Source):
 
     def _take(self, block: _Block) -> list[Message]:
         out: list[Message] = []
-        self._heard, self._patience = self._clock(), _SILENT
+        self._last_block, self._timeout = self._clock(), _TIMEOUT
         before = self._samples.end
         if block.lost:
             seconds = block.lost / self._rate
             self._samples.skip(seconds)
-            reason = f"nobody took the sound for {QUEUE_SECONDS:.0f} s"
+            reason = f"the sound was not read for {QUEUE_SECONDS:.0f} s"
             out.append(self._dropped(before, seconds, reason))
             before = self._samples.end
         length = len(block.samples) / self._rate
         time, missing = self._samples.stamp(block.time, length, block.overflow)
         if missing or block.overflow:
-            reason = "the device lost sound (overflow)" if block.overflow else "sound went missing"
+            reason = "the device lost sound (overflow)" if block.overflow else "sound is missing"
             out.append(self._dropped(before, missing, reason))
-        samples = self._at_our_rate(block.samples)
+        samples = self._resampled(block.samples)
         if len(samples):
             out.append(AudioChunk(max(time, 0.0), samples.tobytes()))
         return out
 
-    def _at_our_rate(self, samples: Samples) -> Samples:
+    def _resampled(self, samples: Samples) -> Samples:
         if self._rate == SAMPLE_RATE:
             return samples
         if self._resampler is None:
@@ -197,7 +201,7 @@ class MicrophoneSource(Source):
     def _gone(self, now: float) -> list[Message]:
         self.close()
         self._retry_at = now + _RETRY
-        self._marked = now
+        self._last_mark = now
         reason = f"{self.description} gone; trying again every {_RETRY:g} s"
         return [self._dropped(self._samples.end or now - self._t0, 0.0, reason)]
 
@@ -210,31 +214,31 @@ class MicrophoneSource(Source):
             end = self._samples.end
             missing = 0.0 if end is None else max(0.0, now - self._t0 - end)
             self._samples = SampleClock()
-            reason = f"{self.description} back, nothing was heard for {missing:.1f} s"
+            reason = f"{self.description} back after {missing:.1f} s"
             return [self._dropped(now - self._t0, missing, reason)]
         else:
             self._retry_at = self._clock() + _RETRY
         now = self._clock()
-        if now - self._marked < _MARK:
+        if now - self._last_mark < _MARK_INTERVAL:
             return []
-        self._marked = now
+        self._last_mark = now
         return [Mark(now - self._t0, "microphone")]
 
     def _reopen(self) -> bool:
         try:
             if self._factory is None:
-                # PortAudio lists devices once, when it starts: only so does a new one appear.
+                # PortAudio lists the devices only at its start: a new one needs a restart.
                 sounddevice = portaudio()
                 sounddevice._terminate()
                 sounddevice._initialize()
             self.open()
-        except Exception:  # whatever the device library says, the answer is to try again
+        except Exception:  # whatever the error is, the next attempt follows
             return False
         return True
 
 
 def _format(sounddevice: Any, device: MicrophoneInfo) -> tuple[int, int]:
-    """Rate and channels to open a device with: 16 kHz mono where it can, else its own."""
+    """Rate in Hz and channels for a device: 16 kHz mono if possible, else its own."""
     own = round(device.rate) or 48_000
     for rate in (SAMPLE_RATE, own):
         for channels in dict.fromkeys((1, min(2, device.channels))):

@@ -1,4 +1,4 @@
-"""Keeping a live session's sound and picture, only where the user asks for it."""
+"""Records sound and pictures of a live session, if the user asks for it."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,26 +13,26 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
-#: Time base of the pictures: milliseconds, since a camera has no constant rate.
+#: Time base of the pictures: a camera has no constant rate.
 _MILLISECONDS = Fraction(1, 1000)
-#: A cluster a second, and each goes to the disk when it is complete.
-_WHOLE = {"cluster_time_limit": "1000", "flush_packets": "1"}
+#: Options of the file: a cluster per second, written to the disk when it is complete.
+_CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1"}
 
 
 class Recorder(Stage):
     """Stage: writes `session.mkv` (FLAC sound, H.264 pictures), which `replay` reads.
 
-    Matroska is complete up to its last cluster, whatever ends the session. Sound that was lost is
-    silence in the file, so that times stay true.
+    However the session ends, the file is complete up to its last cluster. Lost sound is silence in
+    the file, so that times stay right.
 
     Args:
-        folder: where to write.
-        has_audio, has_video: what will come.
+        folder: the folder of the file; created if missing.
+        has_audio, has_video: the media of the session.
         size: width and height of the pictures in pixels.
-        part: 1, or 2 and more where the recording goes on after a failure (`session-2.mkv`).
+        part: 1; 2 and more after restarts of this stage (`session-2.mkv`).
 
     Raises:
-        InputError: the folder cannot be written, or holds a recording already.
+        InputError: the folder cannot be written, or has a recording already.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Recorder(Stage):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 raise InputError(f"--record {folder}: holds {path.name} already; give a new folder")
-            self._container: Any = av.open(str(path), "w", options=_WHOLE)
+            self._container: Any = av.open(str(path), "w", options=_CLUSTERS)
         except OSError as error:
             raise InputError(f"--record {folder}: cannot write there: {error.strerror}") from error
         self._audio: Any = None
@@ -65,27 +65,27 @@ class Recorder(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Starts counting anew."""
+        """Sets the counts to zero."""
         self._position = 0
         self._last_picture = -1
         self._pictures = 0
 
     def gauges(self) -> Gauges:
-        """What has been kept so far: seconds of sound, pictures."""
+        """Seconds of sound and number of pictures so far."""
         return {"seconds": self._position / SAMPLE_RATE, "pictures": float(self._pictures)}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
-        """Keeps `AudioChunk` and `VideoFrame`; gives nothing."""
+        """Writes `AudioChunk` and `VideoFrame`; gives nothing."""
         match message:
             case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:
                 samples = np.frombuffer(raw, np.float32)
                 missing = round(time * SAMPLE_RATE) - self._position
-                # Times waver a little from block to block; only the first sets where sound begins.
+                # Times of blocks vary a little: only the first one counts exactly.
                 if missing > (SAMPLE_RATE // 10 if self._position else 0):
-                    self._sound(np.zeros(missing, np.float32))
-                self._sound(samples)
+                    self._write_sound(np.zeros(missing, np.float32))
+                self._write_sound(samples)
             case messages.VideoFrame() if self._video is not None:
-                self._picture(message)
+                self._write_picture(message)
         yield from ()
 
     def flush(self) -> Iterator[messages.Message]:
@@ -103,7 +103,7 @@ class Recorder(Stage):
         self._container.close()
         self._container = None
 
-    def _sound(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+    def _write_sound(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         for start in range(0, len(samples), SAMPLE_RATE):
             block = samples[start : start + SAMPLE_RATE]
             pcm = np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16)
@@ -114,7 +114,7 @@ class Recorder(Stage):
             self._position += len(block)
             self._container.mux(self._audio.encode(frame))
 
-    def _picture(self, message: messages.VideoFrame) -> None:
+    def _write_picture(self, message: messages.VideoFrame) -> None:
         stamp = round(message.time * 1000)
         if stamp <= self._last_picture:
             return

@@ -1,7 +1,7 @@
 """A media file as a source: sound, sampled pictures and captions, in file order.
 
-Any container and codec that FFmpeg reads. What a damaged or truncated file still holds is read,
-and a `Dropped` says what is missing. The same file gives the same messages on every run.
+It reads all containers and codecs of FFmpeg. Of a damaged or truncated file it reads what is left,
+and a `Dropped` reports what is missing. The same file gives the same messages on every run.
 """
 
 import hashlib
@@ -15,33 +15,34 @@ import av
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.capture import captions as caption_reader
+from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
-from gscon_live.realtime.capture.media_file import open_media, survey
+from gscon_live.realtime.capture.media_file import open_media, scan_packets
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, End, Mark, Message
 from gscon_live.realtime.pipeline.settings import Recording
 from gscon_live.realtime.pipeline.stage import Source
 
-_NAME = "recording"  # of the service, in marks and in the end
-_STEP = 0.5  # seconds of media time between two marks, at most
+#: The service's name in `Mark` and `End`.
+_NAME = "recording"
+#: Maximal distance of two marks, in seconds of media time.
+_STEP = 0.5
 
 
 class RecordingSource(Source):
-    """Reads one recording from start to end as fast as it is asked to.
+    """Reads a recording from start to end, as fast as `read` is called.
 
     Known after `open`: `duration` in seconds; `has_audio`, `has_video`, `has_captions`;
-    `captions_path`, the sidecar that is used; `audio_tracks`, their number; `description`, the
-    file's name without its folder; `notices`, what the user should know, a line each.
+    `captions_path`, the caption file in use; `audio_tracks`, their number; `description`, the
+    file's name without its folder; `notices`, lines for the user.
 
     Args:
         path: the media file.
-        settings: audio track and greatest frame width.
-        captions: "auto" (a text track of the file, else a sidecar beside it), "off", or the path
-            of a .vtt or .srt file.
-        frame_rate: greatest number of frames a second.
-        want_audio, want_video: a medium that is not wanted is not decoded.
-        block: seconds of sound per `AudioChunk`; about a microphone's where the recording stands
-            in for one.
+        settings: audio track and maximal frame width.
+        captions: "auto" (a text track of the file, else a caption file beside it), "off", or the
+            path of a .vtt or .srt file.
+        frame_rate: maximal number of frames per second.
+        want_audio, want_video: false leaves that medium undecoded.
+        block: seconds of sound per `AudioChunk`.
     """
 
     def __init__(
@@ -74,15 +75,15 @@ class RecordingSource(Source):
 
     @property
     def filled(self) -> float:
-        """Seconds of silence put, so far, where the recording has no sound."""
+        """Seconds of silence inserted so far where the recording has no sound."""
         return self._audio.filled if self._audio else 0.0
 
     def open(self) -> None:
-        """Opens the file and learns what is in it.
+        """Opens the file and finds its streams and captions.
 
         Raises:
-            InputError: there is no such file, it holds neither sound nor moving pictures, the audio
-                track does not exist, or the given caption file is unusable.
+            InputError: no such file, no sound and no moving pictures in it, no such audio track, or
+                an unusable caption file.
         """
         self._container = container = open_media(self.path)
         try:
@@ -102,36 +103,36 @@ class RecordingSource(Source):
                 "decoded; give a video or audio file"
             )
         start = Fraction(container.start_time or 0, 1_000_000)
-        times, self.duration, self._missing = survey(
-            self.path, {s.index for s in streams.values() if s is not None}, start
-        )
+        scan = scan_packets(self.path, {s.index for s in streams.values() if s is not None}, start)
+        self.duration, self._missing = scan.duration, scan.missing
         used = {kind: s for kind, s in streams.items() if s is not None and self._want[kind]}
         audio, video = used.get("audio"), used.get("video")
         self._audio = self._video = None
         if audio is not None:
-            self._audio = AudioTrack(audio, start, times[audio.index], self._block)
+            self._audio = AudioTrack(audio, start, scan.times[audio.index], self._block)
         if video is not None:
             width = self._settings.max_width
-            self._video = VideoTrack(video, start, times[video.index], self._frame_rate, width)
+            times = scan.times[video.index]
+            self._video = VideoTrack(video, start, times, self._frame_rate, width)
         self._tracks: dict[int, Track] = {
             stream.index: track
             for stream, track in ((audio, self._audio), (video, self._video))
             if stream is not None and track is not None
         }
-        captions = caption_reader.find(self.path, self._captions)
+        captions = caption_files.find(self.path, self._captions)
         self.has_captions = bool(captions.cues)
         self.captions_path = captions.path
         self.notices += captions.notices
-        self._cues = caption_reader.within(captions.messages, self.duration)
+        self._cues = caption_files.within(captions.messages, self.duration)
         self._next_cue = 0
         self._mark = 0.0
         self._ended = False
         self._packets: Iterator[Any] = iter(container.demux(list(used.values())) if used else ())
 
     def read(self, timeout: float = 0.0) -> list[Message]:
-        """The next messages in file order; a file never makes anyone wait, so `timeout` is unused.
+        """The next messages in file order; empty only after `End`.
 
-        Empty only after `End`.
+        A file has no waiting time: `timeout` is unused.
         """
         out: list[Message] = []
         while not out and not self._ended:
@@ -145,14 +146,14 @@ class RecordingSource(Source):
         return out
 
     def close(self) -> None:
-        """Closes the file; nothing more can be read."""
+        """Closes the file; `read` gives nothing more."""
         self._ended = True
         if self._container is not None:
             self._container.close()
             self._container = None
 
     def digest(self) -> str:
-        """blake2b (16 bytes, hex) of the bytes of the recording and of the sidecar in use."""
+        """blake2b (16 bytes, hex) of the recording and of the caption file in use."""
         digest = hashlib.blake2b(digest_size=16)
         for path in (self.path, self.captions_path):
             if path is not None:
@@ -170,7 +171,7 @@ class RecordingSource(Source):
         self._advance(out)
 
     def _put(self, messages: list[Message], out: list[Message]) -> None:
-        """Adds messages, each sound after the captions that begin in it."""
+        """Adds messages; captions come before the sound in which they begin."""
         for message in messages:
             if isinstance(message, AudioChunk):
                 self._put_cues(message.time + len(message.samples) / 4 / SAMPLE_RATE, out)
@@ -185,7 +186,7 @@ class RecordingSource(Source):
             self._next_cue += 1
 
     def _advance(self, out: list[Message]) -> None:
-        """Marks what is out in both media, in steps that a slow consumer can follow."""
+        """Marks the time that both media have reached, in small steps for slow receivers."""
         marks = [track.mark for track in (self._audio, self._video) if track is not None]
         reached = min([*marks, self.duration])
         while self._mark + _STEP <= reached + 1e-9:
@@ -207,12 +208,12 @@ class RecordingSource(Source):
         self._ended = True
 
     def _broken_off(self) -> list[Message]:
-        """What is missing at the end, for each medium."""
+        """A `Dropped` for each medium of a recording that breaks off."""
         if self._missing == 0:
             return []
         lost = 0.0 if math.isnan(self._missing) else self._missing
-        whole = f"{self.duration + lost:.2f}" if lost else "an unknown number of"
-        reason = f"the recording breaks off: {self.duration:.2f} of {whole} s can be read"
+        length = f"{self.duration + lost:.2f}" if lost else "an unknown number of"
+        reason = f"the recording breaks off: {self.duration:.2f} of {length} s can be read"
         rates = [(self._audio, SAMPLE_RATE), (self._video, self._frame_rate)]
         return [
             Dropped(self.duration, track.what, round(lost * rate), lost, reason)
@@ -240,7 +241,9 @@ class RecordingSource(Source):
             return chosen
         usable = [track for track in tracks if track.codec_context is not None]
         if len(usable) < len(tracks):
-            self.notices.append(f"{self.description}: an audio track has a codec nobody can decode")
+            self.notices.append(
+                f"{self.description}: an audio track has a codec that cannot be decoded"
+            )
         if not usable:
             return None
         chosen = next((t for t in usable if t.disposition & _flag("default")), usable[0])

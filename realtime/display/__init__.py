@@ -1,1 +1,1 @@
-"""What a person sees: terminal, preview window, report page."""
+"""Displays for people: terminal, preview window, report page."""

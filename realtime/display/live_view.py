@@ -1,4 +1,4 @@
-"""What `live` shows in the terminal while people talk."""
+"""The screen of `gscon-live live` in a terminal."""
 
 from collections import Counter, deque
 from types import TracebackType
@@ -12,9 +12,9 @@ from rich.text import Text
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.pipeline.control import Status
 
-#: Lines of past utterances that stay on the screen.
+#: Number of past utterances on the screen.
 PAST = 8
-#: Silence and full scale of the level meter, in dB.
+#: Range of the level meter, in dB of full scale.
 _QUIET, _LOUD = -60.0, 0.0
 _COLOURS = {
     "neutral": "white",
@@ -28,11 +28,11 @@ _COLOURS = {
 
 
 class LiveView(sinks.Sink):
-    """A screen that is drawn anew as events and readings come in; bounded, whatever happens.
+    """A sink that shows events and readings on a screen of bounded size.
 
     Args:
-        source: where the signals come from, in words.
-        console: where to draw.
+        source: description of the devices, for the title.
+        console: the terminal.
     """
 
     def __init__(self, source: str, console: Console) -> None:
@@ -48,7 +48,7 @@ class LiveView(sinks.Sink):
         self._time = 0.0
 
     def write(self, event: schema.AnyEvent) -> None:
-        """Takes an event."""
+        """Takes an event; `tick` draws it."""
         match event:
             case schema.UtteranceEvent() | schema.Provisional():
                 self._current = event
@@ -66,20 +66,20 @@ class LiveView(sinks.Sink):
                 pass
 
     def status(self, status: Status) -> None:
-        """Takes a worker's report."""
+        """Takes a worker's report; `tick` draws it."""
         if status.state == "running":
             self._gauges[status.service] = status.gauges
 
     def tick(self, time: float) -> None:
-        """Media time has come to `time` seconds: draws."""
+        """Draws the screen at `time`, the media time in seconds."""
         self._time = time
         self._live.update(self.render())
 
     def render(self) -> RenderableType:
-        """The screen as it is now."""
+        """The present screen."""
         parts: list[RenderableType] = [self._header()]
         if self._current is not None:
-            parts.append(_opinion(self._current))
+            parts.append(_answer(self._current))
         else:
             parts.append(Text("say something: emotions appear here", style="dim"))
         if self._past:
@@ -94,16 +94,20 @@ class LiveView(sinks.Sink):
 
     def _header(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
-        heard = self._gauges.get("segment", {})
-        level = heard.get("level")
-        speaking = bool(heard.get("speaking"))
+        sound = self._gauges.get("segment", {})
+        level = sound.get("level")
+        speaking = bool(sound.get("speaking"))
         meter = _bar((float(level) - _QUIET) / (_LOUD - _QUIET), 20) if level is not None else ""
-        table.add_row("voice", Text(meter, style="green" if speaking else "dim"), _yes(speaking))
+        table.add_row(
+            "voice",
+            Text(meter, style="green" if speaking else "dim"),
+            "speaking" if speaking else "",
+        )
         if "watch" in self._gauges or "camera" in self._gauges:
             faces = int(self._gauges.get("watch", {}).get("faces", 0))
             gone = self._gauges.get("camera", {}).get("state") == "gone"
-            seen = "camera gone" if gone else f"{faces or 'no'} face{'s' * (faces != 1)} in view"
-            table.add_row("face", Text(seen, style="green" if faces and not gone else "dim"), "")
+            view = "camera gone" if gone else f"{faces or 'no'} face{'s' * (faces != 1)} in view"
+            table.add_row("face", Text(view, style="green" if faces and not gone else "dim"), "")
         lost = ", ".join(f"{count} {what}" for what, count in sorted(self._lost.items()))
         table.add_row("dropped", Text(lost or "nothing", style="red" if lost else "dim"), "")
         delay = "" if self._delay is None else f"{self._delay:.2f} s after the end of speech"
@@ -111,7 +115,7 @@ class LiveView(sinks.Sink):
         return table
 
     def close(self) -> None:
-        """Leaves the screen as it was drawn last."""
+        """Stops drawing; the last screen stays."""
         self._live.stop()
 
     def __enter__(self) -> "LiveView":
@@ -127,7 +131,7 @@ class LiveView(sinks.Sink):
         self.close()
 
 
-def _opinion(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType:
+def _answer(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType:
     final = isinstance(event, schema.UtteranceEvent)
     table = Table.grid(padding=(0, 1))
     for name, value in event.emotion.probabilities.items():
@@ -141,7 +145,7 @@ def _opinion(event: schema.UtteranceEvent | schema.Provisional) -> RenderableTyp
     words = event.utterance.text or "(no words)"
     state = "" if final else "  … still speaking"
     doubt = "  not sure" if event.emotion.abstained else ""
-    missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing(event))
+    missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing_modalities(event))
     return Group(
         Text(sinks.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
         table,
@@ -152,7 +156,3 @@ def _opinion(event: schema.UtteranceEvent | schema.Provisional) -> RenderableTyp
 def _bar(share: float, width: int) -> str:
     full = round(max(0.0, min(1.0, share)) * width)
     return "█" * full + "░" * (width - full)
-
-
-def _yes(speaking: bool) -> str:
-    return "speaking" if speaking else ""

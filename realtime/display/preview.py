@@ -1,4 +1,4 @@
-"""A window with the camera's picture, the faces' boxes, and the emotion of the used face."""
+"""A window with the camera's picture, the boxes of the faces, and the recognised emotion."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +16,10 @@ _LINE, _TEXT = (80, 200, 120), (255, 255, 255)
 
 
 class Preview(Stage):
-    """Stage: frames, faces and emotion events in, pictures on the screen; gives nothing.
+    """Stage: shows frames, faces and emotion events in a window; gives nothing.
 
     Raises:
-        InputError: there is no screen to show a window on.
+        InputError: a window cannot be opened, as without a screen.
     """
 
     def __init__(self) -> None:
@@ -33,17 +33,17 @@ class Preview(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets faces and emotion."""
+        """Forgets the faces and the emotion."""
         self._faces: list[messages.Face] = []
-        self._verdict: tuple[int | None, str] = (None, "")
+        self._answer: tuple[int | None, str] = (None, "")
         self._shown = 0
 
     def gauges(self) -> Gauges:
-        """How many pictures have been shown."""
+        """Number of pictures shown."""
         return {"shown": float(self._shown)}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
-        """See the class."""
+        """Shows a frame; keeps faces and emotions for the next frame."""
         match message:
             case messages.VideoFrame():
                 self._show(message)
@@ -51,7 +51,7 @@ class Preview(Stage):
                 self._faces = faces
             case schema.UtteranceEvent() | schema.Provisional():
                 words = f"{message.emotion.label} {message.emotion.confidence:.0%}"
-                self._verdict = (message.modalities.visual.face, words)
+                self._answer = (message.modalities.visual.face, words)
         yield from ()
 
     def flush(self) -> Iterator[messages.Message]:
@@ -68,7 +68,7 @@ class Preview(Stage):
     def draw(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
         """A copy of the picture (BGR uint8 [h, w, 3]) with boxes, identities and the emotion."""
         picture = pixels.copy()
-        used, words = self._verdict
+        used, words = self._answer
         for face in self._faces:
             x, y, width, height = face.box
             cv2.rectangle(picture, (x, y), (x + width, y + height), _LINE, 2)
@@ -79,6 +79,6 @@ class Preview(Stage):
         return picture
 
 
-def _write(picture: Any, words: str, place: tuple[int, int]) -> None:
-    cv2.putText(picture, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
-    cv2.putText(picture, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, _TEXT, 1, cv2.LINE_AA)
+def _write(picture: Any, words: str, position: tuple[int, int]) -> None:
+    cv2.putText(picture, words, position, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
+    cv2.putText(picture, words, position, cv2.FONT_HERSHEY_SIMPLEX, 0.6, _TEXT, 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""The report's timeline: where every utterance lies, in what colour, and what it says on hover."""
+"""The report's timeline: the position, colour and tooltip of every utterance."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,17 @@ from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.events.schema import Modality, UtteranceEvent
 from gscon_live.realtime.events.sinks import clock
 
-#: What people call the modalities.
+#: Names of the modalities on the page.
 NAMES = {"text": "Words", "audio": "Voice", "visual": "Face"}
 
-#: Pixels a second: as many as fill the wished width, between readable and silly.
-_LEAST_SCALE, _MOST_SCALE, _WISHED_WIDTH = 20.0, 90.0, 975.0
-_STEPS = (1, 2, 5, 10, 15, 30, 60)
+#: Bounds of the scale in pixels per second, and the width in pixels that a session should fill.
+_MIN_SCALE, _MAX_SCALE, _TARGET_WIDTH = 20.0, 90.0, 975.0
+#: Possible distances between two ticks, in seconds, and the smallest one in pixels.
+_STEPS, _MIN_TICK_DISTANCE = (1, 2, 5, 10, 15, 30, 60), 75
 
 
 class Block(NamedTuple):
-    """A coloured piece of a row; `left` and `width` in pixels, `shade` 0 to 1."""
+    """A coloured block of a row; `left` and `width` in pixels, `shade` (the confidence) 0 to 1."""
 
     left: float
     width: float
@@ -31,13 +32,15 @@ class Block(NamedTuple):
 
 
 class Row(NamedTuple):
+    """A row of the timeline; `kind` is "speaker" or "modality"."""
+
     name: str
     kind: str
     blocks: list[Block]
 
 
 class Column(NamedTuple):
-    """All probabilities of one utterance; `fill` is a CSS gradient."""
+    """All probabilities of an utterance; `fill` is a CSS gradient."""
 
     left: float
     width: float
@@ -46,30 +49,31 @@ class Column(NamedTuple):
 
 
 def scale_for(duration: float) -> float:
-    """Pixels a second for a session of that many seconds; a long one is scrolled."""
-    return min(max(_WISHED_WIDTH / max(duration, 1.0), _LEAST_SCALE), _MOST_SCALE)
+    """Pixels per second for a session of `duration` seconds. A long session is scrolled."""
+    return min(max(_TARGET_WIDTH / max(duration, 1.0), _MIN_SCALE), _MAX_SCALE)
 
 
 def ticks(duration: float, scale: float) -> list[tuple[float, str]]:
-    """Places and labels on the time axis, a bounded number of them however long the session."""
-    wished = next((step for step in _STEPS if step * scale >= 75), _STEPS[-1])
-    step = max(wished, math.ceil(duration / 2000))
+    """Positions in pixels and labels on the time axis: at most about 2,000 of them."""
+    readable = next((step for step in _STEPS if step * scale >= _MIN_TICK_DISTANCE), _STEPS[-1])
+    step = max(readable, math.ceil(duration / 2000))
     return [
-        (round(at * scale, 1), f"{at // 60}:{at % 60:02}")
-        for at in range(0, int(duration) + 1, step)
+        (round(second * scale, 1), f"{second // 60}:{second % 60:02}")
+        for second in range(0, int(duration) + 1, step)
     ]
 
 
-def rows(said: Sequence[UtteranceEvent], scale: float) -> list[Row]:
+def rows(utterances: Sequence[UtteranceEvent], scale: float) -> list[Row]:
     """A row for each speaker in order of appearance, then one for each modality."""
-    by: dict[str, Row] = {}
-    for event in said:
-        speaker = event.utterance.speaker
-        by.setdefault(speaker, Row(speaker, "speaker", [])).blocks.append(_fused(event, scale))
+    speakers: dict[str, Row] = {}
+    for event in utterances:
+        name = event.utterance.speaker
+        row = speakers.setdefault(name, Row(name, "speaker", []))
+        row.blocks.append(_fused_block(event, scale))
     return [
-        *by.values(),
+        *speakers.values(),
         *(
-            Row(NAMES[name], "modality", [_opinion_block(event, name, scale) for event in said])
+            Row(NAMES[name], "modality", [_modality_block(e, name, scale) for e in utterances])
             for name in MODALITIES
         ),
     ]
@@ -77,32 +81,35 @@ def rows(said: Sequence[UtteranceEvent], scale: float) -> list[Row]:
 
 def column(event: UtteranceEvent, scale: float) -> Column:
     """All probabilities of the utterance, stacked in the order of the emotions."""
-    left, width = _place(event, scale)
-    given = event.emotion.probabilities
-    whole = sum(given.values()) or 1.0
+    left, width = _position(event, scale)
+    probabilities = event.emotion.probabilities
+    total = sum(probabilities.values()) or 1.0
     stops: list[str] = []
-    below = 0.0
-    for name in [*EMOTIONS, *sorted(set(given) - set(EMOTIONS))]:
-        above = below + 100 * given.get(name, 0.0) / whole
-        stops.append(f"var(--{css(name)}) {below:.1f}% {above:.1f}%")
-        below = above
-    return Column(left, width, f"linear-gradient(to top, {', '.join(stops)})", listing(given))
+    bottom = 0.0
+    for name in [*EMOTIONS, *sorted(set(probabilities) - set(EMOTIONS))]:
+        top = bottom + 100 * probabilities.get(name, 0.0) / total
+        stops.append(f"var(--{css(name)}) {bottom:.1f}% {top:.1f}%")
+        bottom = top
+    gradient = f"linear-gradient(to top, {', '.join(stops)})"
+    return Column(left, width, gradient, listing(probabilities))
 
 
-def overview(said: Sequence[UtteranceEvent], duration: float) -> list[tuple[str, list[Block]]]:
-    """The whole session at a glance, a row per speaker; `left` and `width` in percent."""
-    by: dict[str, list[Block]] = {}
-    for event in said:
-        block = _fused(event, 100 / duration)
+def overview(
+    utterances: Sequence[UtteranceEvent], duration: float
+) -> list[tuple[str, list[Block]]]:
+    """The session in one width, a row per speaker; `left` and `width` of blocks in percent."""
+    speakers: dict[str, list[Block]] = {}
+    for event in utterances:
+        block = _fused_block(event, 100 / duration)
         share = max(100 * (event.utterance.end - event.utterance.start) / duration, 0.05)
         left = 100 * event.utterance.start / duration
         placed = block._replace(left=round(left, 3), width=round(share, 3))
-        by.setdefault(event.utterance.speaker, []).append(placed)
-    return list(by.items())
+        speakers.setdefault(event.utterance.speaker, []).append(placed)
+    return list(speakers.items())
 
 
 def best(probabilities: Mapping[str, float] | None) -> tuple[str, float]:
-    """The likeliest emotion and its probability."""
+    """The most probable emotion and its probability."""
     if not probabilities:
         return "no opinion", 0.0
     label = max(probabilities, key=lambda name: probabilities[name])
@@ -110,35 +117,45 @@ def best(probabilities: Mapping[str, float] | None) -> tuple[str, float]:
 
 
 def listing(probabilities: Mapping[str, float] | None) -> str:
-    """All probabilities in words, the greatest first."""
+    """All probabilities as text, the largest first."""
     ordered = sorted((probabilities or {}).items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {value:.0%}" for name, value in ordered) or "no opinion"
 
 
 def css(label: str) -> str:
-    """The style's name of an emotion; what is not one of ours gets a neutral style of its own."""
+    """The style of an emotion; labels outside of `EMOTIONS` share the style "other"."""
     return label if label in EMOTIONS else "other"
 
 
-def _place(event: UtteranceEvent, scale: float) -> tuple[float, float]:
-    said = event.utterance
-    return round(said.start * scale, 1), round(max((said.end - said.start) * scale - 1, 4), 1)
+def _position(event: UtteranceEvent, scale: float) -> tuple[float, float]:
+    """Left edge and width; a pixel between neighbours, and at least 4 pixels wide."""
+    start, end = event.utterance.start, event.utterance.end
+    return round(start * scale, 1), round(max((end - start) * scale - 1, 4), 1)
 
 
-def _fused(event: UtteranceEvent, scale: float) -> Block:
-    left, width = _place(event, scale)
-    felt, said = event.emotion, event.utterance
-    unsure = " — abstained: too unsure to act upon" if felt.abstained else ""
+def _fused_block(event: UtteranceEvent, scale: float) -> Block:
+    left, width = _position(event, scale)
+    emotion, utterance = event.emotion, event.utterance
+    doubt = " — abstained: too unsure to act upon" if emotion.abstained else ""
     tip = (
-        f"{said.speaker}, {clock(said.start)} to {clock(said.end)}\n"
-        f"{felt.label} {felt.confidence:.0%}{unsure}\n{said.text or '(no words)'}"
+        f"{utterance.speaker}, {clock(utterance.start)} to {clock(utterance.end)}\n"
+        f"{emotion.label} {emotion.confidence:.0%}{doubt}\n{utterance.text or '(no words)'}"
     )
-    return Block(left, width, css(felt.label), felt.label, felt.confidence, felt.abstained, False,
-                 tip, f"u{said.id}")  # fmt: skip
+    return Block(
+        left,
+        width,
+        css=css(emotion.label),
+        label=emotion.label,
+        shade=emotion.confidence,
+        abstained=emotion.abstained,
+        missing=False,
+        tip=tip,
+        link=f"u{utterance.id}",
+    )
 
 
-def _opinion_block(event: UtteranceEvent, name: str, scale: float) -> Block:
-    left, width = _place(event, scale)
+def _modality_block(event: UtteranceEvent, name: str, scale: float) -> Block:
+    left, width = _position(event, scale)
     opinion: Modality = getattr(event.modalities, name)
     if not opinion.present:
         tip = f"{NAMES[name]} missing: {opinion.reason or 'no reason given'}"

@@ -1,4 +1,4 @@
-"""What a replay shows on standard error: notices and a progress bar."""
+"""Notices and a progress bar on standard error."""
 
 from types import TracebackType
 
@@ -11,7 +11,7 @@ class Notices:
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        self._said: set[str] = set()
+        self._printed: set[str] = set()
 
     def say(self, line: str) -> None:
         """Prints a line on standard error."""
@@ -19,8 +19,8 @@ class Notices:
 
     def once(self, line: str) -> None:
         """Prints a line unless it has been printed before."""
-        if line not in self._said:
-            self._said.add(line)
+        if line not in self._printed:
+            self._printed.add(line)
             self.say(line)
 
 
@@ -28,9 +28,9 @@ class ReplayProgress:
     """A progress bar in seconds of media time.
 
     Args:
-        name: of the recording.
-        duration: its length in seconds; 0 where it is not known.
-        shown: False shows nothing.
+        name: the recording's name.
+        duration: its length in seconds; 0 if unknown.
+        shown: false shows nothing.
     """
 
     def __init__(self, name: str, duration: float, shown: bool) -> None:
@@ -48,7 +48,7 @@ class ReplayProgress:
         self._task = self._progress.add_task(name, total=duration or None)
 
     def reach(self, time: float) -> None:
-        """The replay has come to `time` seconds."""
+        """Moves the bar to `time`, the media time in seconds."""
         self._progress.update(self._task, completed=time)
 
     def __enter__(self) -> "ReplayProgress":

@@ -31,18 +31,18 @@ __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
 
 TOPICS = ("emotion", "speech", "session", "health")
 
-#: How many events may wait in the socket; beyond that the publisher drops, and `missed` tells.
+#: Maximal number of events that wait in the socket; `missed` counts those that are lost.
 HIGH_WATER_MARK = 1000
 
-#: Seconds after which an unanswered hello is said again.
-_HELLO_AGAIN = 1.0
+#: Seconds after which an unanswered hello is repeated.
+_HELLO_INTERVAL = 1.0
 
-#: Seconds between two looks at the connection while nothing comes.
-_LOOK_AT_CONNECTION = 0.25
+#: Seconds between two checks of the connection while no event comes.
+_CHECK_INTERVAL = 0.25
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The publisher's answer: from event `seq` of `session` on, nothing is missed."""
+    """The publisher's answer: from event `seq` of `session` on, no event is missed."""
 
     schema: str
     session: str | None = None
@@ -50,7 +50,7 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Received(NamedTuple):
-    """An event and the line of JSON that it came as (with fields unknown to this version)."""
+    """An event and its line of JSON, also with fields that this version does not know."""
 
     event: AnyEvent
     raw: str
@@ -62,21 +62,21 @@ class _Numbered(msgspec.Struct, frozen=True):
 
 
 class Subscriber:
-    """A connection to a publisher of events; it reconnects by itself, for ever.
+    """A connection to a publisher of events; it reconnects by itself, without limit.
 
-    It takes every topic from the publisher, because only then is a hole in the numbers an event
-    that was lost, and hands on those asked for.
+    It receives all topics, so that a gap in the numbers is a lost event, and hands on the chosen
+    ones.
 
     Args:
         endpoint: `tcp://HOST:PORT`, or `ipc://FILE`.
-        topics: which of "emotion", "speech", "session" and "health" are handed on.
-        keys: directory with `server.key` (the publisher's public key) and `client.key_secret`
-            (one's own), where the publisher uses CURVE.
+        topics: the chosen ones of "emotion", "speech", "session" and "health".
+        keys: folder with `server.key` (the publisher's public key) and `client.key_secret` (the
+            client's own), for a publisher that uses CURVE.
         timeout: seconds that `ready` waits for the publisher.
 
     Attributes:
-        missed: how many events were lost on the way since the first one.
-        unreadable: how many messages were none of this schema and were skipped.
+        missed: number of lost events since the first one.
+        unreadable: number of skipped messages that are no events of this schema.
 
     Raises:
         InputError: the endpoint, a topic or a key file is wrong.
@@ -122,16 +122,16 @@ class Subscriber:
         """Waits until the publisher has confirmed the subscription.
 
         Args:
-            timeout: seconds; None takes the constructor's, `math.inf` waits for ever.
+            timeout: seconds; None takes the constructor's; `math.inf` waits without limit.
 
         Raises:
-            Failure: no publisher has answered by then; it may be called again.
+            Failure: no publisher has answered in time; it may be called again.
             InputError: the publisher refuses the keys.
         """
         limit = self._timeout if timeout is None else timeout
-        give_up = time.monotonic() + limit
-        while (left := give_up - time.monotonic()) > 0:
-            hello = self._greet(min(left, _HELLO_AGAIN))
+        deadline = time.monotonic() + limit
+        while (left := deadline - time.monotonic()) > 0:
+            hello = self._greet(min(left, _HELLO_INTERVAL))
             if hello is not None:
                 if hello.schema != schema.SCHEMA:
                     raise Failure(
@@ -148,18 +148,17 @@ class Subscriber:
         )
 
     def _greet(self, wait: float) -> Hello | None:
-        """Says hello once, and keeps the events that come meanwhile.
+        """Sends a hello, and keeps the events that come meanwhile.
 
-        ZeroMQ sends subscriptions anew, in an order of its own, whenever it connects. Only on a
-        connection that stood before the hello and still stands does its answer mean that the
-        topics were there first.
+        After each connection, ZeroMQ sends all subscriptions again, in any order. So the answer
+        proves that the topics arrived before the hello only if the connection did not change.
         """
         until = time.monotonic() + wait
         while not self.connected:
             if time.monotonic() >= until:
                 return None
             self._keep(min(0.02, wait))
-        self._socket.poll(0)  # lets the socket finish what the connection set off
+        self._socket.poll(0)  # lets the socket process the new connection
         before = self._connection.connections
         name = f"hello.{secrets.token_hex(8)}".encode()
         self._socket.subscribe(name)
@@ -179,7 +178,7 @@ class Subscriber:
         return None
 
     def _keep(self, wait: float, hello: bytes = b"") -> bytes | None:
-        """Takes one message: returns the answer to `hello`, puts an event aside for later."""
+        """Takes a message: returns the answer to `hello`, keeps an event for later."""
         message = self._next(wait)
         if message is None:
             return None
@@ -192,7 +191,7 @@ class Subscriber:
         return None
 
     def receive(self, timeout: float = math.inf) -> Received | None:
-        """The next event with its line, or None after `timeout` seconds without one.
+        """The next event with its line, or None if none comes within `timeout` seconds.
 
         Raises:
             InputError: the publisher refuses the keys.
@@ -211,7 +210,7 @@ class Subscriber:
                 return received
 
     def __iter__(self) -> Iterator[AnyEvent]:
-        """The events as they come; the loop goes on through sessions until it is broken."""
+        """The events as they come, of all sessions; the loop has no end of its own."""
         while True:
             received = self.receive()
             if received is not None:
@@ -221,20 +220,20 @@ class Subscriber:
         until = time.monotonic() + wait
         while True:
             left = max(until - time.monotonic(), 0.0)
-            if self._socket.poll(math.ceil(min(left, _LOOK_AT_CONNECTION) * 1000)):
+            if self._socket.poll(math.ceil(min(left, _CHECK_INTERVAL) * 1000)):
                 return self._socket.recv()
             self._connection.check()
-            if left <= _LOOK_AT_CONNECTION:
+            if left <= _CHECK_INTERVAL:
                 return None
 
     @property
     def connected(self) -> bool:
-        """Whether the publisher is there now; a lost network shows after seconds."""
+        """Whether the publisher is connected now; a lost network is detected after seconds."""
         self._connection.check()
         return self._connection.connected
 
     def _read(self, topic: bytes, line: bytes) -> Received | None:
-        """Counts the event in; None where nobody asked for it or it cannot be read."""
+        """Counts an event; None if its topic is not chosen or it cannot be read."""
         if topic.startswith(b"hello."):
             return None  # a late answer to an earlier hello
         try:
@@ -242,7 +241,7 @@ class Subscriber:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.unreadable += 1
             return None
-        # Sessions count from 0; only before the first hello may we have come in half-way.
+        # Sessions count from 0. Only before the first hello, the first event may be a later one.
         first = 0 if self._greeted else number.seq
         expected = self._expected.get(number.session, first)
         self.missed += max(number.seq - expected, 0)
@@ -256,7 +255,7 @@ class Subscriber:
             return None
 
     def close(self) -> None:
-        """Ends the connection; events that were not read are gone."""
+        """Closes the connection; unread events are lost."""
         self._connection.close()
         self._context.destroy(linger=0)
 

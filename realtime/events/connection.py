@@ -1,4 +1,4 @@
-"""What a subscriber's connection needs: its address, and whether it is up."""
+"""The state of a subscriber's connection, and the check of its address."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from zmq.utils.monitor import recv_monitor_message
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.events.endpoint import DEFAULT, host
 
-#: A wrong server key looks like a publisher that hangs up during the handshake, so only a
-#: repeated failure says that the key is wrong.
+#: Number of failed handshakes after which the server key counts as wrong: a publisher that goes
+#: during the handshake looks the same.
 _HANG_UPS = 3
 
 _WATCHED = (
@@ -22,11 +22,11 @@ _WATCHED = (
 
 
 class Connection:
-    """The state of a socket's one connection; `check` brings it up to date.
+    """The state of a socket's connection; `check` updates it.
 
     Attributes:
-        connected: whether the publisher is on the other end now.
-        connections: how many connections there have been.
+        connected: whether the publisher is connected.
+        connections: number of connections so far.
     """
 
     def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str, secured: bool) -> None:
@@ -39,11 +39,11 @@ class Connection:
         self._monitor: Any = socket.get_monitor_socket(_WATCHED)
 
     def check(self) -> None:
-        """Reads what has happened to the connection since the last call.
+        """Reads the changes of the connection since the last call.
 
         Raises:
-            InputError: the publisher refuses the keys, or wants some and got none, or the other
-                way round; ZeroMQ does not try again after that.
+            InputError: the publisher refuses the keys, or only one side uses keys; ZeroMQ does not
+                try again then.
         """
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
@@ -69,7 +69,7 @@ class Connection:
                     )
 
     def close(self) -> None:
-        """Ends the watch; before the socket is closed."""
+        """Ends the monitoring; call it before the socket is closed."""
         self._socket.disable_monitor()
 
 

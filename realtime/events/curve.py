@@ -1,4 +1,4 @@
-"""CURVE keys: read and checked for the publisher and for a subscriber."""
+"""Reads and checks the CURVE keys of a publisher and of a subscriber."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,21 +12,21 @@ _REMEDY = "make keys with gscon-live keys DIR"
 
 
 class KeyPair(NamedTuple):
-    """One's own keys, as text of 40 characters (Z85)."""
+    """A public and a secret key, as text of 40 characters (Z85)."""
 
     public: bytes
     secret: bytes
 
 
 class ClientKeys(NamedTuple):
-    """What a subscriber needs: the publisher's public key, and its own pair."""
+    """The keys of a subscriber: the publisher's public key, and its own pair."""
 
     server: bytes
     own: KeyPair
 
 
 def read_public(path: Path | str, what: str) -> bytes:
-    """The public key of a key file. Raises `InputError` naming `what` where it holds none."""
+    """The public key of a key file. Raises `InputError` with `what` for another file."""
     return _read(path, what)[0]
 
 
@@ -34,7 +34,7 @@ def read_pair(path: Path | str, what: str) -> KeyPair:
     """Public and secret key of a key file.
 
     Raises:
-        InputError: naming `what`: the file is missing, is no key file, or holds no secret key.
+        InputError: with `what`: the file is missing, is no key file, or has no secret key.
     """
     public, secret = _read(path, what)
     if secret is None:
@@ -43,23 +43,23 @@ def read_pair(path: Path | str, what: str) -> KeyPair:
 
 
 def read_client(folder: Path | str) -> ClientKeys:
-    """The keys in the folder that a client was given: `server.key`, `client.key_secret`.
+    """The keys in a client's folder: `server.key`, `client.key_secret`.
 
     Raises:
-        InputError: a key file is missing or is none.
+        InputError: a key file is missing, or is no key file.
     """
     server = read_public(Path(folder) / "server.key", "the publisher's key")
     return ClientKeys(server, read_pair(Path(folder) / "client.key_secret", "the client's key"))
 
 
 def check_clients(folder: Path | str, what: str) -> None:
-    """Raises `InputError` naming `what` unless there is such a folder of public keys."""
+    """Raises `InputError` with `what` if the folder of public keys does not exist."""
     if not Path(folder).is_dir():
         raise InputError(f"{what} {folder}: no such folder; {_REMEDY}")
 
 
 def secure_server(socket: "zmq.Socket[bytes]", own: KeyPair) -> None:
-    """Lets a publisher's socket take only connections that know its key."""
+    """Lets a publisher's socket accept only connections that know its key."""
     socket.curve_server = True
     socket.curve_publickey, socket.curve_secretkey = own
 

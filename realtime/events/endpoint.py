@@ -1,19 +1,19 @@
-"""Addresses of the event stream: what is one, and who can reach it."""
+"""Addresses of the event stream: their syntax, and whether other machines can reach them."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 from gscon_live.common.errors import InputError
 
-#: Where events are published unless told otherwise.
+#: The default address of the event stream.
 DEFAULT = "tcp://127.0.0.1:5560"
 
 
 def host(endpoint: str) -> str | None:
-    """The host of `tcp://HOST:PORT`; None for `ipc://FILE`, which has none.
+    """The host of `tcp://HOST:PORT`; None for `ipc://FILE`.
 
     Raises:
-        InputError: it is neither.
+        InputError: any other address.
     """
     if endpoint.startswith("ipc://") and len(endpoint) > len("ipc://"):
         return None
@@ -21,13 +21,13 @@ def host(endpoint: str) -> str | None:
         parts = urlsplit(endpoint)
         if parts.scheme == "tcp" and parts.port is not None and not parts.path and parts.hostname:
             return parts.hostname
-    except ValueError:  # brackets or a port that make no sense
+    except ValueError:  # invalid brackets or port
         pass
     raise InputError(f"endpoint {endpoint!r}: expected tcp://HOST:PORT, such as {DEFAULT}")
 
 
 def is_local(endpoint: str) -> bool:
-    """Whether only this machine reaches it. Raises `InputError` as `host` does."""
+    """Whether only this machine can reach the address. Raises `InputError` as `host` does."""
     name = host(endpoint)
     if name is None or name == "localhost":
         return True

@@ -1,8 +1,8 @@
-"""Where events go: files and terminals, as JSON lines, CSV, WebVTT or readable text.
+"""Sinks: events into files and terminals, as JSON lines, CSV, WebVTT or readable text.
 
-Every sink writes whole lines and flushes after each event, so what a killed session leaves behind
-is readable to its last line. A file that was there before is replaced when the first event
-arrives, not earlier: a session that never starts destroys nothing.
+A sink writes complete lines and flushes after each event, so the file of a killed session is
+readable to its last line. The first event replaces an older file; a session that never starts
+destroys nothing.
 """
 
 import csv
@@ -25,26 +25,25 @@ Target = Path | str | TextIO
 
 
 class Sink(ABC):
-    """Takes events one by one. Its class is called with a `Target`."""
+    """Takes events one at a time. Its class is called with a `Target`."""
 
     @abstractmethod
     def write(self, event: AnyEvent) -> None:
-        """Takes the next event. Raises `Failure` where the disk is full or nothing can be
-        written."""
+        """Takes the next event. Raises `Failure` where it cannot be written, as on a full disk."""
 
     @abstractmethod
     def close(self) -> None:
-        """Completes what was written; nothing may be written after it."""
+        """Completes the output; `write` may not be called after it."""
 
 
 class SinkType(Protocol):
-    """A class of sinks that write to a file, or to a text stream, which stays open."""
+    """A class of sinks: called with a file or an open text stream, it gives a sink."""
 
     def __call__(self, target: Target, /) -> Sink: ...
 
 
-#: The project's sinks by name, each with its module and class. A file's ending is the name of its
-#: sink; those with an ending of their own are in `_ENDINGS`.
+#: The project's sinks by name, with module and class. A sink's name is also the ending of its
+#: files, except for those in `_ENDINGS`.
 SINKS: dict[str, str] = {
     "text": f"{__name__}.Text",
     "jsonl": f"{__name__}.JsonLines",
@@ -53,8 +52,7 @@ SINKS: dict[str, str] = {
 }
 _ENDINGS = {"txt": "text"}
 
-
-#: These and those that other packages add by entry point.
+#: The project's sinks, and those of other packages by entry point.
 _SINKS: registry.Registry[Sink] = registry.Registry("sink", Sink, SINKS, "gscon_live.sinks")
 
 
@@ -64,16 +62,16 @@ def names() -> list[str]:
 
 
 def of_name(name: str) -> SinkType:
-    """The class of a sink. Raises `InputError` where there is none of this name, or another
-    package's cannot be used."""
+    """The class of a sink. Raises `InputError` for an unknown name, or for a class of another
+    package that cannot be used."""
     return cast(SinkType, _SINKS.get(name))
 
 
 def for_path(path: Path | str) -> Sink:
-    """The sink that the file's ending asks for; nothing is written before its first event.
+    """The sink for the ending of a file; nothing is written before its first event.
 
     Raises:
-        InputError: the ending is unknown, or no file can be there.
+        InputError: the ending is unknown, or no file can be written at the path.
     """
     ending = Path(path).suffix.lower().removeprefix(".")
     name = _ENDINGS.get(ending, ending)
@@ -85,7 +83,7 @@ def for_path(path: Path | str) -> Sink:
 
 
 class _Output:
-    """Text lines into a file that is opened at the first of them, or into an open stream."""
+    """Text into a file that is opened at the first text, or into an open stream."""
 
     def __init__(self, target: Target, header: str = "") -> None:
         self._path: Path | None = None
@@ -104,7 +102,7 @@ class _Output:
         try:
             if self._stream is None:
                 assert self._path is not None
-                # Words may hold what UTF-8 cannot: a lone surrogate becomes a question mark.
+                # UTF-8 cannot encode a lone surrogate: it becomes a question mark.
                 self._stream = self._path.open("w", encoding="utf-8", errors="replace", newline="")
             self._stream.write(self._header + text)
             self._stream.flush()
@@ -123,7 +121,7 @@ class _Output:
 
 
 class JsonLines(Sink):
-    """All events, one JSON object a line, as published."""
+    """All events as published, a line of JSON for each."""
 
     def __init__(self, target: Target) -> None:
         self._output = _Output(target)
@@ -132,7 +130,7 @@ class JsonLines(Sink):
         self.write_line(schema.encode(event).decode())
 
     def write_line(self, line: str) -> None:
-        """Writes an encoded event as it is, fields unknown to this version included."""
+        """Writes an encoded event unchanged, with fields that this version does not know."""
         self._output.put(line + "\n")
 
     def close(self) -> None:
@@ -140,10 +138,10 @@ class JsonLines(Sink):
 
 
 class Csv(Sink):
-    """One row per final utterance, for spreadsheets and statistics; RFC 4180 with a header.
+    """A row for each final utterance, for spreadsheets and statistics; RFC 4180 with a header.
 
-    Words stand there exactly as they were recognised: a spreadsheet that takes a leading `=` for
-    a formula must be told to import the column as text.
+    The words are written unchanged. A spreadsheet may take a leading `=` for a formula: import the
+    column as text.
     """
 
     COLUMNS = (
@@ -160,15 +158,16 @@ class Csv(Sink):
         if not isinstance(event, UtteranceEvent):
             self._output.put("")  # a session without utterances still gets its header
             return
-        said, felt, by = event.utterance, event.emotion, event.modalities
+        utterance, emotion = event.utterance, event.emotion
         self._output.put(
             _row(
                 (
-                    *(event.session, said.id, said.start, said.end, said.speaker, said.text),
-                    *(felt.label, felt.confidence, _bool(felt.abstained)),
-                    *(felt.probabilities.get(emotion, "") for emotion in EMOTIONS),
-                    said.text_source,
-                    *(_bool(getattr(by, modality).present) for modality in MODALITIES),
+                    *(event.session, utterance.id, utterance.start, utterance.end),
+                    *(utterance.speaker, utterance.text),
+                    *(emotion.label, emotion.confidence, _bool(emotion.abstained)),
+                    *(emotion.probabilities.get(name, "") for name in EMOTIONS),
+                    utterance.text_source,
+                    *(_bool(getattr(event.modalities, name).present) for name in MODALITIES),
                 )
             )
         )
@@ -178,7 +177,7 @@ class Csv(Sink):
 
 
 class WebVtt(Sink):
-    """One caption per final utterance: `<v Ada>[joy 71 %] They said yes!`; `?` where abstained."""
+    """A caption per final utterance: `<v Ada>[joy 71 %] They said yes!`; `?` where abstained."""
 
     def __init__(self, target: Target) -> None:
         self._output = _Output(target, header="WEBVTT\n\n")
@@ -187,14 +186,14 @@ class WebVtt(Sink):
         if not isinstance(event, UtteranceEvent):
             self._output.put("")  # a session without utterances still gets its header
             return
-        said = event.utterance
-        # A cue has to end after it starts, and a blank line would end it early.
-        start = max(round(said.start * 1000), 0)
-        end = max(round(said.end * 1000), start + 1)
-        words = _escape(f"[{verdict(event)}] {said.text}")
-        self._output.put(
-            f"{said.id}\n{_stamp(start)} --> {_stamp(end)}\n<v {_escape(said.speaker)}>{words}\n\n"
-        )
+        utterance = event.utterance
+        # A cue must end after it starts, and a blank line would end it early.
+        start = max(round(utterance.start * 1000), 0)
+        end = max(round(utterance.end * 1000), start + 1)
+        timing = f"{_vtt_time(start)} --> {_vtt_time(end)}"
+        words = _escape(f"[{short_answer(event)}] {utterance.text}")
+        speaker = _escape(utterance.speaker)
+        self._output.put(f"{utterance.id}\n{timing}\n<v {speaker}>{words}\n\n")
 
     def close(self) -> None:
         self._output.close()
@@ -203,8 +202,8 @@ class WebVtt(Sink):
 class Text(Sink):
     """Readable lines for a terminal.
 
-    With `live`, a provisional event is drawn in place and replaced by what follows; without it,
-    provisional events are left out, as is fit for a log.
+    With `live`, a provisional event is drawn in place, and the next event replaces it. Without,
+    provisional events are left out.
     """
 
     def __init__(self, target: Target, live: bool = False) -> None:
@@ -229,10 +228,11 @@ class Text(Sink):
         self._output.close()
 
 
-def verdict(event: UtteranceEvent | Provisional) -> str:
+def short_answer(event: UtteranceEvent | Provisional) -> str:
     """The answer in short: `joy 71 %`, or `joy? 31 %` where the recogniser abstained."""
-    felt = event.emotion
-    return f"{felt.label}{'?' if felt.abstained else ''} {round(felt.confidence * 100)} %"
+    emotion = event.emotion
+    doubt = "?" if emotion.abstained else ""
+    return f"{emotion.label}{doubt} {round(emotion.confidence * 100)} %"
 
 
 def describe(event: AnyEvent) -> str:
@@ -240,24 +240,25 @@ def describe(event: AnyEvent) -> str:
     return printable(_sentence(event))
 
 
-def missing(event: UtteranceEvent | Provisional) -> list[tuple[str, str]]:
-    """The modalities that had nothing to say, each with the reason."""
-    by: list[tuple[str, Modality]] = [
-        (name, getattr(event.modalities, name)) for name in MODALITIES
-    ]
+def missing_modalities(event: UtteranceEvent | Provisional) -> list[tuple[str, str]]:
+    """Names of the missing modalities, with the reasons."""
+    opinions: dict[str, Modality] = {name: getattr(event.modalities, name) for name in MODALITIES}
     return [
-        (name, opinion.reason or "not available") for name, opinion in by if not opinion.present
+        (name, opinion.reason or "not available")
+        for name, opinion in opinions.items()
+        if not opinion.present
     ]
 
 
 def _sentence(event: AnyEvent) -> str:
     if isinstance(event, (UtteranceEvent, Provisional)):
-        said = event.utterance
-        marks = "".join(f"  [no {name}: {reason}]" for name, reason in missing(event))
+        utterance = event.utterance
+        times = f"{clock(utterance.start)}-{clock(utterance.end)}"
         more = " …" if isinstance(event, Provisional) else ""
+        reasons = "".join(f"  [no {name}: {reason}]" for name, reason in missing_modalities(event))
         return (
-            f"{clock(said.start)}-{clock(said.end)}  {said.speaker:<8} {verdict(event):<14} "
-            f"{said.text or '(no words)'}{more}{marks}"
+            f"{times}  {utterance.speaker:<8} {short_answer(event):<14} "
+            f"{utterance.text or '(no words)'}{more}{reasons}"
         )
     if isinstance(event, schema.SessionStarted):
         model = f"{event.model.name} {event.model.version}"
@@ -268,17 +269,17 @@ def _sentence(event: AnyEvent) -> str:
     if isinstance(event, schema.SpeechStarted):
         return f"{clock(event.start)}  speech started"
     if isinstance(event, schema.Gap):
-        how_much = f"{event.count} x {event.what}, {event.seconds:.2f} s"
-        return f"{clock(event.time)}  gap: {how_much} lost ({event.reason})"
+        amount = f"{event.count} x {event.what}, {event.seconds:.2f} s"
+        return f"{clock(event.time)}  gap: {amount} lost ({event.reason})"
     return f"{clock(event.time)}  health: {event.stage} {event.status} ({event.detail})"
 
 
 def clock(seconds: float) -> str:
-    """Media time as m:ss.cc, with hours where there are any."""
+    """Media time as mm:ss.cc, from an hour on as h:mm:ss.cc."""
     minutes, hundredths = divmod(round(seconds * 100), 6000)
     hours, minutes = divmod(minutes, 60)
-    rest = f"{minutes:02}:{hundredths // 100:02}.{hundredths % 100:02}"
-    return f"{hours}:{rest}" if hours else rest
+    below_hour = f"{minutes:02}:{hundredths // 100:02}.{hundredths % 100:02}"
+    return f"{hours}:{below_hour}" if hours else below_hour
 
 
 def _row(cells: Iterable[object]) -> str:
@@ -292,15 +293,16 @@ def _bool(value: bool) -> str:
 
 
 def _escape(words: str) -> str:
-    whole = " ".join(words.split())
-    return whole.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = " ".join(words.split())
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _stamp(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
+def _vtt_time(time: int) -> str:
+    """A time in milliseconds as hh:mm:ss.mmm."""
+    seconds, milliseconds = divmod(time, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
 
 
 def printable(line: str) -> str:
-    """Words may come from a stranger's file: control characters must not reach the terminal."""
+    """A line without control characters, which words from a file could send to the terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

@@ -1,6 +1,8 @@
-"""The options of every ZeroMQ socket, in one place.
+"""The options of all ZeroMQ sockets, in one place.
 
-Light: a subscriber imports this, and nothing heavier than pyzmq with it.
+Only a socket's own data is elsewhere: its identity (`pipeline.control`), its subscriptions
+(`client`) and its CURVE keys (`curve`). This module imports nothing heavier than pyzmq, as a
+subscriber needs it.
 """
 
 import msgspec
@@ -8,16 +10,18 @@ import zmq
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What kinds of socket differ in; times in milliseconds.
+    """The options of a kind of socket; times in milliseconds.
 
     Args:
-        linger: how long a closing socket may try to deliver what it still holds.
-        reconnect, reconnect_max: reconnection starts fast and slows down.
-        heartbeat: whether silence of the peer is noticed. Heartbeats are for sockets that cross
-            machines. Inside a session the system tells at once when a peer has gone; besides,
-            libzmq 4.3 aborts when a heartbeat falls due on a connection whose peer has gone while
-            the queue behind it is full.
+        linger: how long a closing socket may try to deliver its queue.
+        reconnect, reconnect_max: first and longest time between two attempts to reconnect.
+        heartbeat: whether heartbeats detect a silent peer. They are for sockets that cross
+            machines. Inside a session the system reports a lost peer at once. Besides, libzmq 4.3
+            aborts if a heartbeat is due while the peer is gone and its queue is full.
         ipv6: whether addresses may be IPv6.
+        immediate: whether messages are queued only for a connected peer.
+        handover: ROUTER only: whether a new peer may take over the identity of an old one.
+        verbose: XPUB only: whether repeated subscriptions are reported, too.
     """
 
     linger: int
@@ -25,21 +29,26 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_max: int = 1_000
     heartbeat: bool = False
     ipv6: bool = False
+    immediate: bool = False
+    handover: bool = False
+    verbose: bool = False
 
 
-#: A peer is asked this often, and is dead after this silence.
+#: Time between heartbeats, and the silence after which a peer counts as lost.
 HEARTBEAT, HEARTBEAT_TIMEOUT = 2_000, 6_000
 
 #: Between the processes of a session.
 PIPELINE = Profile(linger=1_500)
-#: The supervisor's line to its workers.
-CONTROL = Profile(linger=200)
-#: The session's own end of the event stream of its workers: what it has not read is not wanted.
+#: The same for the policy `latest`: nothing is kept for a receiver that is gone.
+PIPELINE_LATEST = msgspec.structs.replace(PIPELINE, immediate=True)
+#: The session's end of the control connections. A restarted worker has the same identity.
+CONTROL = Profile(linger=200, handover=True)
+#: The session's end of the event stream of its workers.
 EVENTS_IN = Profile(linger=0)
-#: The public event stream, from the publisher ...
-PUBLISHER = Profile(linger=1_500, heartbeat=True)
+#: The publisher's end of the public event stream. A hello is a subscription that may be repeated.
+PUBLISHER = Profile(linger=1_500, heartbeat=True, verbose=True)
 PUBLISHER_IPV6 = msgspec.structs.replace(PUBLISHER, ipv6=True)
-#: ... to a subscriber, which reconnects for ever.
+#: A subscriber's end, which reconnects without limit.
 SUBSCRIBER = Profile(linger=0, reconnect=100, reconnect_max=2_000, heartbeat=True, ipv6=True)
 
 
@@ -48,8 +57,8 @@ def prepare(socket: "zmq.Socket[bytes]", profile: Profile, high_water_mark: int)
 
     Args:
         socket: any socket of the project.
-        profile: one of those above.
-        high_water_mark: how many messages it holds for a peer, in either direction.
+        profile: one of the profiles above.
+        high_water_mark: maximal number of queued messages per peer, in each direction.
     """
     socket.setsockopt(zmq.SNDHWM, high_water_mark)
     socket.setsockopt(zmq.RCVHWM, high_water_mark)
@@ -57,6 +66,11 @@ def prepare(socket: "zmq.Socket[bytes]", profile: Profile, high_water_mark: int)
     socket.setsockopt(zmq.RECONNECT_IVL, profile.reconnect)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, profile.reconnect_max)
     socket.setsockopt(zmq.IPV6, int(profile.ipv6))
+    socket.setsockopt(zmq.IMMEDIATE, int(profile.immediate))
+    if profile.handover:
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    if profile.verbose:
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)
     if profile.heartbeat:
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)

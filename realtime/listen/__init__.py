@@ -1,1 +1,1 @@
-"""Listening: voice activity, utterances, words, text and audio features."""
+"""From sound to utterances: voice activity, segmentation, transcription, features."""

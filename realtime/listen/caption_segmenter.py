@@ -1,4 +1,4 @@
-"""Cutting sound into utterances by the bounds of captions."""
+"""Segmentation by captions: an utterance for each caption."""
 
 import heapq
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from gscon_live.realtime.listen.timeline import History, Timeline
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
-#: Longest caption whose sound is remembered whole, in seconds; of a longer one, its end is used.
+#: Seconds of sound that are kept. Of a longer caption, only the end of the sound is used.
 LONGEST = 60.0
 
 
 class _Open:
-    """A caption whose time has come; `key` is unique in the session."""
+    """A caption that has begun; `key` is unique in the session."""
 
     def __init__(self, key: int, cue: messages.Cue) -> None:
         self.key = key
@@ -27,9 +27,9 @@ class _Open:
 class CaptionSegmenter(Stage):
     """Stage: sound and captions in, utterances out, one per caption.
 
-    The same messages as `Segmenter`; captions give bounds, words and, where they name one, the
-    speaker. Captions may overlap. While a caption runs, its words are not used: provisional
-    segments carry none (`text` is empty), as nobody has said them to the end yet.
+    It gives the same messages as `Segmenter`. Captions give the bounds, the words and, if they name
+    one, the speaker. Captions may overlap. Provisional segments have no words (`text` is empty), as
+    the caption's words are not all spoken yet.
     """
 
     def __init__(self, settings: Segmentation, has_audio: bool) -> None:
@@ -39,21 +39,21 @@ class CaptionSegmenter(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything heard so far."""
+        """Forgets all sound and captions."""
         self._timeline = Timeline()
         self._history = History(LONGEST + self._settings.pre_roll + 5.0)
         self._waiting: list[tuple[float, int, messages.Cue]] = []
         self._open: list[_Open] = []
         self._count = 0
         self._last_key = -1
-        self._marked = 0.0
+        self._last_mark = 0.0
 
     def gauges(self) -> Gauges:
-        """Input level in dB of full scale, and whether somebody speaks."""
+        """Input level in dB of full scale, and whether a caption runs."""
         return {"level": self._level, "speaking": bool(self._open)}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
-        """See the class."""
+        """Takes `AudioChunk`, `Cue`, `Mark` and `Dropped`; see the class."""
         match message:
             case messages.Cue():
                 heapq.heappush(self._waiting, (message.start, self._count, message))
@@ -75,11 +75,11 @@ class CaptionSegmenter(Stage):
                 yield message
 
     def flush(self) -> Iterator[messages.Message]:
-        """Ends all captions, those that reach beyond the recording's end too."""
+        """Ends all captions, also those that reach beyond the end of the recording."""
         yield from self._reach(float("inf"))
 
     def _reach(self, now: float) -> Iterator[messages.Message]:
-        """Media time has come to `now`: starts and ends what starts and ends by then, in order."""
+        """Starts and ends the captions that start and end until `now`, in order of time."""
         while True:
             ending = min(
                 self._open, key=lambda caption: (caption.cue.end, caption.key), default=None
@@ -95,15 +95,15 @@ class CaptionSegmenter(Stage):
                 yield from self._start(heapq.heappop(self._waiting)[2])
         if now == float("inf"):
             return
-        every = self._settings.provisional_every
+        interval = self._settings.provisional_every
         for caption in self._open:
-            if every and now - caption.last_provisional >= every:
-                caption.last_provisional += every
+            if interval and now - caption.last_provisional >= interval:
+                caption.last_provisional += interval
                 yield self._segment(caption, caption.last_provisional, final=False)
-        # Marks of the capture and the sound's own time may differ by their jitter.
+        # The capture's marks and the times of the sound may differ by jitter.
         reached = round(min([now, *(caption.cue.start for caption in self._open)]), 3)
-        self._marked = max(self._marked, reached)
-        yield messages.Mark(self._marked, "segment")
+        self._last_mark = max(self._last_mark, reached)
+        yield messages.Mark(self._last_mark, "segment")
 
     def _start(self, cue: messages.Cue) -> Iterator[messages.Message]:
         key = max(self._last_key + 1, round(cue.start * 1000))

@@ -1,13 +1,13 @@
-"""Guards against words that a recogniser invents where nobody spoke."""
+"""Guards against hallucinations: words that Whisper writes where nobody spoke."""
 
 import msgspec
 
 from gscon_live.realtime.pipeline.settings import Transcription
 
-#: Nobody speaks faster than this many words a second (fast speech is 4 to 5).
+#: More words per second are a hallucination (fast speech has 4 to 5).
 MAX_WORDS_PER_SECOND = 9.0
-#: What Whisper models are known to write over silence and music; refused when they are unsure.
-INVENTED = frozenset(
+#: Phrases that Whisper models write for silence and music; refused if the model is unsure.
+HALLUCINATED = frozenset(
     {
         "thank you",
         "thanks for watching",
@@ -19,15 +19,15 @@ INVENTED = frozenset(
         "bye",
     }
 )
-#: Below this mean log probability a known invention is not believed.
-INVENTED_LOG_PROBABILITY = -0.4
+#: Below this mean log probability, such a phrase is refused.
+HALLUCINATED_LOG_PROBABILITY = -0.4
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A recognised stretch of text and how sure the recogniser was of it.
+    """A piece of recognised text, and how sure the recogniser is.
 
     `log_probability` is the mean over its tokens; `no_speech` the probability that nobody spoke;
-    `compression` the ratio by which gzip shrinks the text (repetition is high).
+    `compression` the gzip compression ratio of the text (high for repetitions).
     """
 
     text: str
@@ -37,20 +37,20 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def believe(pieces: list[Piece], seconds: float, settings: Transcription) -> tuple[str, str | None]:
-    """The words that can be believed.
+    """The text without hallucinations.
 
     Args:
-        pieces: what the recogniser wrote, in order.
+        pieces: the recognised text, in order.
         seconds: length of the sound.
         settings: the limits.
 
     Returns:
-        The text (empty where nothing is believed) and, where it is empty, why.
+        The text, and None; or an empty text, and the reason.
     """
     reasons: list[str] = []
     kept: list[str] = []
     for piece in pieces:
-        reason = _doubt(piece, settings)
+        reason = _refusal(piece, settings)
         if reason:
             reasons.append(reason)
         elif piece.text.strip():
@@ -63,7 +63,7 @@ def believe(pieces: list[Piece], seconds: float, settings: Transcription) -> tup
     return "", reasons[0] if reasons else "no words recognised"
 
 
-def _doubt(piece: Piece, settings: Transcription) -> str | None:
+def _refusal(piece: Piece, settings: Transcription) -> str | None:
     unsure = piece.log_probability < settings.min_log_probability
     if piece.no_speech > settings.max_no_speech and unsure:
         return "the recogniser heard no speech"
@@ -72,6 +72,6 @@ def _doubt(piece: Piece, settings: Transcription) -> str | None:
     plain = " ".join("".join(c if c.isalnum() else " " for c in piece.text.lower()).split())
     if not plain:
         return "no words recognised"
-    if plain in INVENTED and piece.log_probability < INVENTED_LOG_PROBABILITY:
+    if plain in HALLUCINATED and piece.log_probability < HALLUCINATED_LOG_PROBABILITY:
         return "the recogniser was unsure of a phrase it writes over silence"
     return None

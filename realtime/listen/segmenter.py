@@ -1,4 +1,4 @@
-"""Cutting sound into utterances by voice activity."""
+"""Segmentation by voice activity: cuts sound into utterances."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,9 +16,9 @@ from gscon_live.realtime.listen.timeline import JUMP, History, Timeline
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
-#: Least progress in seconds that is worth telling the stages behind.
-MARK_EVERY = 0.25
-#: Longer chunks are heard in pieces of so many samples, each whole windows.
+#: Minimal distance of two marks while sound comes, in seconds.
+MARK_INTERVAL = 0.25
+#: Longer chunks are processed in pieces of this many samples, a multiple of the window.
 PIECE = 32 * WINDOW
 
 
@@ -30,13 +30,16 @@ def level_in_db(samples: NDArray[np.float32]) -> float:
 class Segmenter(Stage):
     """Stage: sound in, utterances out.
 
-    Takes `AudioChunk`, `Mark`, `Dropped` and `End`; gives `SpeechStarted` once speech is long
-    enough to be an utterance, `Segment` with `final` false at a pause (work ahead) and at regular
-    intervals, `Segment` with `final` true once the hangover has passed, and `Mark` with the time
-    before which no utterance starts any more. Everything depends on media time alone.
+    It takes `AudioChunk`, `Mark` and `Dropped`, and gives:
 
-    The bounds of a segment are those of the voiced part; its sound has a pre-roll before and a
-    short tail after it.
+    - `SpeechStarted` when speech is long enough for an utterance;
+    - `Segment` with `final` false at a pause (so that the next stages work ahead), and at regular
+      intervals;
+    - `Segment` with `final` true after the hangover;
+    - `Mark` with the time before which no utterance starts any more.
+
+    The bounds of a segment are those of the voiced part. Its sound has a pre-roll before it and a
+    short tail after it. Only media time counts.
     """
 
     def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
@@ -46,13 +49,13 @@ class Segmenter(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything heard so far."""
+        """Forgets all sound."""
         self._endpoints.reset()
         self._timeline = Timeline()
         self._history = History(self._settings.max_utterance + self._settings.pre_roll + 5.0)
         self._pending = np.zeros(0, np.float32)
         self._pending_position = 0
-        self._marked = self._mark_sent = 0.0
+        self._last_mark = self._last_sent_mark = 0.0
 
     def gauges(self) -> Gauges:
         """Input level in dB of full scale, and whether somebody speaks."""
@@ -62,7 +65,7 @@ class Segmenter(Stage):
         """See the class."""
         match message:
             case messages.AudioChunk(time=time, samples=samples):
-                yield from self._hear(time, np.frombuffer(samples, np.float32))
+                yield from self._add_sound(time, np.frombuffer(samples, np.float32))
             case messages.Mark(time=time):
                 yield from self._pass_silence(time)
             case messages.Dropped():
@@ -76,7 +79,7 @@ class Segmenter(Stage):
             self._pending = np.zeros(0, np.float32)
         yield from self._finish(self._timeline.position)
 
-    def _hear(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
+    def _add_sound(self, time: float, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         if not len(samples):
             return
         jump = self._timeline.arrive(time, len(samples))
@@ -86,78 +89,76 @@ class Segmenter(Stage):
             yield self._timeline.report(jump)
         self._level = level_in_db(samples)
         for start in range(0, len(samples), PIECE):
-            yield from self._take(samples[start : start + PIECE])
+            yield from self._add_piece(samples[start : start + PIECE])
         mark = self._mark()
-        if mark.time - self._mark_sent >= MARK_EVERY:
-            self._mark_sent = mark.time
+        if mark.time - self._last_sent_mark >= MARK_INTERVAL:
+            self._last_sent_mark = mark.time
             yield mark
 
-    def _take(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
+    def _add_piece(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
         position = self._timeline.position
         self._history.append(position, samples)
         if not len(self._pending):
             self._pending_position = position
         joined = np.concatenate([self._pending, samples])
-        whole = len(joined) // WINDOW * WINDOW
+        end = len(joined) // WINDOW * WINDOW
         self._timeline.advance(len(samples))
-        self._pending = joined[whole:].copy()
-        yield from self._windows(joined[:whole])
+        self._pending = joined[end:].copy()
+        yield from self._windows(joined[:end])
 
     def _after_loss(self) -> Iterator[messages.Message]:
-        """Sound is missing: what was being said ends where it broke off."""
+        """Sound is missing: the utterance ends where it breaks off."""
         position = self._timeline.position
         yield from self._finish(position)
-        self._endpoints.refresh()
-        self._endpoints.break_off(position)
+        self._endpoints.discard(position)
         self._pending = np.zeros(0, np.float32)
 
     def _pass_silence(self, time: float) -> Iterator[messages.Message]:
-        """Media time goes on without sound: an utterance ends once the hangover has passed."""
+        """Media time goes on without sound: an utterance ends after the hangover."""
         silence = time - self._timeline.now
-        # Sound that comes this late counts as having been lost: it does not go on the utterance.
+        # Sound that is so late counts as lost: it does not continue the utterance.
         if silence >= self._settings.hangover and silence > JUMP:
             yield from self._finish(self._timeline.sample(time))
-            self._endpoints.break_off(self._timeline.position)
-            self._marked = max(self._marked, time)
-            yield messages.Mark(self._marked, "segment")
+            self._endpoints.discard(self._timeline.position)
+            self._last_mark = max(self._last_mark, time)
+            yield messages.Mark(self._last_mark, "segment")
         else:
             yield self._mark()
 
     def _mark(self) -> messages.Mark:
         speech = self._endpoints.speech
         begin = speech.begin if speech else self._timeline.time(self._pending_position)
-        self._marked = max(self._marked, round(begin - self._settings.pre_roll, 3))
-        return messages.Mark(self._marked, "segment")
+        self._last_mark = max(self._last_mark, round(begin - self._settings.pre_roll, 3))
+        return messages.Mark(self._last_mark, "segment")
 
     def _begin(self, position: int) -> float:
-        """Media time at which an utterance begins: never before a time that was marked as past."""
-        return max(self._timeline.time(position), self._marked)
+        """Media time at which an utterance begins: not before the last mark."""
+        return max(self._timeline.time(position), self._last_mark)
 
     def _windows(self, samples: NDArray[np.float32]) -> Iterator[messages.Message]:
-        # One by one: the end of an utterance resets the detector, wherever a chunk ends.
-        for first in range(0, len(samples), WINDOW):
+        for offset in range(0, len(samples), WINDOW):
             start = self._pending_position
             self._pending_position += WINDOW
-            window = samples[first : first + WINDOW]
+            window = samples[offset : offset + WINDOW]
             yield from self._messages(self._endpoints.step(window, start))
 
     def _finish(self, at: int) -> Iterator[messages.Message]:
         yield from self._messages(self._endpoints.finish(at))
 
-    def _messages(self, decisions: Iterable[Started | Part]) -> Iterator[messages.Message]:
-        for decision in decisions:
-            speech = decision.speech
-            if isinstance(decision, Started):
+    def _messages(self, endpoints: Iterable[Started | Part]) -> Iterator[messages.Message]:
+        for endpoint in endpoints:
+            speech = endpoint.speech
+            if isinstance(endpoint, Started):
                 yield messages.SpeechStarted(speech.start, round(speech.begin, 3))
                 continue
-            yield self._segment(decision)
-            # After a cut the speech goes on, and marks follow its second part.
+            yield self._segment(endpoint)
+            # After a cut, speech continues, and marks follow its second part.
             if self._endpoints.speech is None:
-                self._marked = max(self._marked, round(speech.time(decision.end), 3))
+                self._last_mark = max(self._last_mark, round(speech.time(endpoint.end), 3))
 
     def _segment(self, part: Part) -> messages.Segment:
         speech = part.speech
-        # The last window of all is filled up: the utterance ends with the sound at the latest.
+        # The very last window is filled with silence, so `end` can be after the sound.
         end = min(part.end, self._timeline.position)
         return messages.Segment(
             speech.start,

@@ -1,4 +1,4 @@
-"""Media time of captured sound, and a memory of the last seconds of it."""
+"""The media time of captured sound, and a buffer of the last seconds of it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.pipeline import messages
 
-#: Deviations of the capture clock up to this many seconds are jitter.
+#: Deviations of the capture clock up to this, in seconds, are jitter.
 JITTER = 0.02
-#: Larger deviations than this are a loss of sound or a jump of the clock, not drift.
+#: Deviations above this, in seconds, are lost sound or a jump of the clock, no drift.
 JUMP = 0.25
-#: Share of the deviation by which the timeline follows a drifting clock, per chunk.
+#: Share of the deviation that is corrected per chunk, to follow a drifting clock.
 FOLLOW = 0.02
 
 
@@ -46,14 +46,14 @@ class Timeline:
         return round((time - self._offset) * SAMPLE_RATE)
 
     def arrive(self, time: float, count: int) -> float:
-        """Takes note of a chunk of `count` samples that was captured at `time`.
+        """Places a chunk of `count` samples that was captured at `time`.
 
-        Call before the samples are used; `position` is then that of the chunk's first sample.
-        `advance` goes on from there.
+        Afterwards, `position` is that of the chunk's first sample. Call `advance` after the use of
+        the samples.
 
         Returns:
-            Seconds by which the clock jumped: positive where sound is missing, negative where the
-            clock went back, zero where the chunk follows on the one before.
+            Seconds by which the clock jumped: positive if sound is missing, negative if the clock
+            went back, zero if the chunk follows on the last one.
         """
         if not self._started:
             self._started = True
@@ -64,7 +64,7 @@ class Timeline:
             self._position += round(deviation * SAMPLE_RATE)
             return deviation
         if deviation < -JUMP:
-            # Times given out must not come again: from here on the samples are the clock.
+            # Times must not come twice: from here on, the samples are the clock.
             self._clock_shift -= deviation
             return deviation
         if abs(deviation) > JITTER:
@@ -72,11 +72,11 @@ class Timeline:
         return 0.0
 
     def advance(self, count: int) -> None:
-        """So many samples have been used."""
+        """Moves on by `count` samples."""
         self._position += count
 
     def report(self, jump: float) -> messages.Dropped:
-        """What a jump that `arrive` has just noticed means for whoever listens."""
+        """The message for a jump, as `arrive` returns it."""
         if jump > 0:
             return messages.Dropped(
                 max(0.0, self.now - jump), "audio", 1, round(jump, 3), "no sound arrived"
@@ -86,10 +86,10 @@ class Timeline:
 
 
 class History:
-    """The last seconds of sound, addressed by sample position.
+    """A ring buffer of the last seconds of sound, addressed by sample position.
 
     Args:
-        seconds: how much is remembered.
+        seconds: its length.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -98,14 +98,14 @@ class History:
         self._end = 0
 
     def append(self, position: int, samples: NDArray[np.float32]) -> None:
-        """Adds samples whose first one has `position`; what was skipped reads as silence."""
+        """Adds samples from `position` on; skipped positions read as silence."""
         if position != self._end:
             skipped = min(position - self._end, self._capacity)
             self._write(position - skipped, np.zeros(skipped, np.float32))
         self._write(position, samples)
 
     def slice(self, start: int, end: int) -> NDArray[np.float32]:
-        """A copy of the samples from `start` to `end`, without what is no longer remembered."""
+        """A copy of the samples from `start` to `end`, as far as they are in the buffer."""
         start = max(start, self._end - self._capacity, 0)
         end = min(end, self._end)
         if end <= start:

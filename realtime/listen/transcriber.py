@@ -1,4 +1,4 @@
-"""Words and features of an utterance."""
+"""The words and the features of an utterance."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -14,14 +14,14 @@ from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Transcription
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
 
-#: A decoder that goes on and on is stopped: fast speech has some six tokens a second.
-TOKENS_PER_SECOND, MOST_TOKENS = 12, 224
+#: Limits of the decoder, per second and in all. Fast speech has about six tokens per second.
+TOKENS_PER_SECOND, MAX_TOKENS = 12, 224
 
 Samples = NDArray[np.float32]
 
 
 class TextFeatures(Protocol):
-    """A text encoder: words to a vector, in their conversation."""
+    """A text encoder: words to a vector, in the context of the conversation."""
 
     def provisional(self, text: str, speaker: str) -> NDArray[np.float32]: ...
     def final(self, text: str, speaker: str) -> NDArray[np.float32]: ...
@@ -35,7 +35,7 @@ class AudioFeatures(Protocol):
 
 
 class SpeakerNames(Protocol):
-    """Tells speakers apart by the features of their sound."""
+    """Names speakers by the audio features of their utterances."""
 
     def provisional(self, audio: NDArray[np.float32]) -> str: ...
     def final(self, audio: NDArray[np.float32]) -> str: ...
@@ -43,14 +43,14 @@ class SpeakerNames(Protocol):
 
 
 class Whisper:
-    """Speech recognition with faster-whisper, guarded against invented words.
+    """Speech recognition with faster-whisper, and guards against hallucinations.
 
     Args:
         directory: a CTranslate2 Whisper model.
         settings: device, language, beam, and the limits of the guards.
 
     Raises:
-        InputError: the directory holds no usable model, or the device is not there.
+        InputError: the directory has no usable model, or the device does not exist.
     """
 
     def __init__(self, directory: str, settings: Transcription) -> None:
@@ -79,7 +79,7 @@ class Whisper:
             )
 
     def __call__(self, samples: Samples) -> tuple[str, str | None]:
-        """The words in mono 16 kHz sound, and, where there are none, why."""
+        """The words in mono 16 kHz sound, and None; or no words, and the reason."""
         if not np.any(samples):
             return "", "silence"
         seconds = len(samples) / SAMPLE_RATE
@@ -91,7 +91,7 @@ class Whisper:
             without_timestamps=True,
             condition_on_previous_text=False,
             vad_filter=False,
-            max_new_tokens=min(MOST_TOKENS, round(16 + TOKENS_PER_SECOND * seconds)),
+            max_new_tokens=min(MAX_TOKENS, round(16 + TOKENS_PER_SECOND * seconds)),
         )
         pieces = [
             Piece(part.text, part.avg_logprob, part.no_speech_prob, part.compression_ratio)
@@ -103,16 +103,16 @@ class Whisper:
 class Transcriber(Stage):
     """Stage: segments in, utterances with words and features out.
 
-    A segment that was worked on ahead (`final` false, at a pause) is not worked on again when it
-    turns out to have been the utterance's end. What is no `Segment` passes through in order, except
-    for `End`, which each stage says for itself.
+    A segment at a pause (`final` false) is work ahead: if the pause was the end of the utterance,
+    the result is used again. Messages other than `Segment` pass through in order, except for `End`,
+    which every stage sends itself.
 
     Args:
-        whisper: recognises the words of segments that bring none; None: they stay without words.
-        text: text encoder.
-        audio: audio encoder.
-        speakers: names the speakers of segments that bring no name.
-        clock: tells how long the work took.
+        whisper: recognises the words of segments without text; None leaves them without words.
+        text: the text encoder.
+        audio: the audio encoder.
+        speakers: names the speakers of segments without a speaker.
+        clock: measures the processing time.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Transcriber(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the conversation, and what was worked on ahead."""
+        """Forgets the conversation, and the work ahead."""
         self._text.reset()
         self._speakers.reset()
         self._ahead: tuple[messages.Segment, messages.Utterance] | None = None
@@ -139,7 +139,7 @@ class Transcriber(Stage):
         self._reused = 0
 
     def gauges(self) -> Gauges:
-        """Seconds of work on the last utterance, and how often work ahead paid."""
+        """Seconds of work on the last utterance, and how often work ahead was used."""
         return {"busy": round(self._busy, 3), "reused": float(self._reused)}
 
     def process(self, message: Incoming) -> Iterator[Outgoing]:
@@ -162,7 +162,7 @@ class Transcriber(Stage):
         yield utterance
 
     def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
-        """Whether a provisional segment is not worth the work: its successor is here already."""
+        """Whether a provisional segment is out of date: a later one of its utterance waits."""
         return (
             isinstance(message, messages.Segment)
             and not message.final
@@ -183,7 +183,7 @@ class Transcriber(Stage):
             else np.zeros(0, np.float32)
         )
         text, source = self._words(segment, samples, missing)
-        heard = self._clock()
+        transcribed = self._clock()
         audio: Samples | None = None
         if segment.audio is None:
             missing["audio"] = "no audio track"
@@ -209,12 +209,12 @@ class Transcriber(Stage):
             _raw(words),
             _raw(audio),
             missing,
-            messages.Timing(transcription=heard - began, features=done - heard),
+            messages.Timing(transcription=transcribed - began, features=done - transcribed),
         )
 
     def _remember(self, segment: messages.Segment, utterance: messages.Utterance) -> None:
-        """A final utterance becomes part of the conversation. It has just been worked on, so that
-        this costs nothing."""
+        """Adds a final utterance to the conversation. The encoders have its result already, so this
+        costs nothing."""
         if segment.speaker is None and utterance.audio_features is not None:
             self._speakers.final(np.frombuffer(utterance.audio_features, np.float32))
         if utterance.text:
@@ -245,8 +245,8 @@ def _raw(vector: NDArray[np.float32] | None) -> bytes | None:
 
 
 def _same(ahead: messages.Segment, final: messages.Segment) -> bool:
-    """Whether the work on one segment is that on the other: the same sound and bounds."""
-    # The words of captions come with the final segment alone.
+    """Whether the final segment has the sound and bounds of the one that was worked on ahead."""
+    # The words of captions come only with the final segment.
     return final.text is None and msgspec.structs.replace(ahead, at=final.at, final=True) == final
 
 

@@ -1,4 +1,4 @@
-"""Where the words come from: captions, a Whisper model on disk, a model by name, or nowhere."""
+"""Chooses the source of the words: captions, a Whisper model, or none."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from faster_whisper.utils import download_model
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.pipeline.settings import Transcription
 
-#: The faster-whisper model that `auto` takes.
+#: The faster-whisper model of `auto`.
 DEFAULT_MODEL = "small"
 
 _REMEDY = (
@@ -20,14 +20,14 @@ _REMEDY = (
 )
 
 
-class _NotToBeHad(InputError):
-    """The model is known by name, and neither on this machine nor to be downloaded now."""
+class _NotAvailable(InputError):
+    """A known model that is not on this machine and cannot be downloaded now."""
 
 
 class Words(msgspec.Struct, frozen=True):
-    """The source of the words: `model` is a directory to load, `captions` that cues are used.
+    """The source of the words: captions, a model directory, or neither.
 
-    `notice` is what the user should be told once, or None.
+    `notice` is a line for the user, or None.
     """
 
     captions: bool = False
@@ -38,16 +38,16 @@ class Words(msgspec.Struct, frozen=True):
 def choose(
     settings: Transcription, has_captions: bool, say: Callable[[str], None] = lambda _: None
 ) -> Words:
-    """Decides where words come from, by `settings.transcriber` and what there is.
+    """Chooses the source of the words by `settings.transcriber` and what is available.
 
     Args:
-        settings: see `Transcription.transcriber`. A model that is asked for without `auto:` goes
-            before captions, nothing else does.
-        has_captions: the recording comes with captions that may be used.
-        say: is told before something takes long (a download).
+        settings: see `Transcription.transcriber`. Only a model without `auto:` is
+            used although there are captions.
+        has_captions: whether the recording has captions that may be used.
+        say: gets a line for the user before a download.
 
     Raises:
-        InputError: a directory or name was asked for, and it is not there.
+        InputError: the chosen model or directory does not exist.
     """
     wanted = settings.transcriber
     automatic = wanted == "auto" or wanted.startswith("auto:")
@@ -60,7 +60,7 @@ def choose(
     model = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
     try:
         return Words(model=_find(model, say))
-    except _NotToBeHad:
+    except _NotAvailable:
         return Words(
             notice=f"no captions and no faster-whisper model {model!r} here: going on "
             f"with voice and face, without words; {_REMEDY}"
@@ -68,7 +68,7 @@ def choose(
 
 
 def _find(wanted: str, say: Callable[[str], None]) -> str:
-    """The directory of a model that is given by directory or name."""
+    """The directory of a model, which is given by directory or name."""
     return _directory(wanted) or _by_name(wanted, say)
 
 
@@ -99,18 +99,18 @@ def _by_name(name: str, say: Callable[[str], None]) -> str:
         )
     try:
         return str(download_model(name, local_files_only=True))
-    except Exception:  # the hub's client has many ways to say that it is not cached
+    except Exception:  # it is not cached: the hub's client raises many kinds of errors
         pass
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        raise _NotToBeHad(
+        raise _NotAvailable(
             f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}"
         )
     say(f"downloading the faster-whisper model {name!r} (once)")
     try:
         return str(download_model(name))
-    except Exception as error:  # likewise, and each kind of network has its own
+    except Exception as error:  # no network: many kinds of errors, too
         first = " ".join(str(error).split())[:120]
-        raise _NotToBeHad(
+        raise _NotAvailable(
             f"transcriber {name!r}: not on this machine, and it could not be downloaded "
             f"({type(error).__name__}: {first}); {_REMEDY}"
         ) from error

@@ -1,1 +1,1 @@
-"""The pipeline's parts: messages, stages, services, sockets, settings."""
+"""The parts of the pipeline: messages, stages, services, links, control, settings."""

@@ -1,7 +1,7 @@
 """ZeroMQ between the processes of a session.
 
-Messages are single-part MessagePack frames. Inside a session, sockets are files in a private
-directory (or loopback ports where there are no such files); nothing is reachable from outside.
+Messages are single-part MessagePack frames. The sockets of a session are files in a private
+directory, on Windows loopback ports; other machines cannot reach them.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import msgspec
 import zmq
 
 from gscon_live.realtime.events import schema
-from gscon_live.realtime.events.sockets import PIPELINE, prepare
+from gscon_live.realtime.events.sockets import PIPELINE, PIPELINE_LATEST, prepare
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.services import Link, Policy
 from gscon_live.realtime.pipeline.stage import Incoming, Outgoing
@@ -28,7 +28,7 @@ _decoder = msgspec.msgpack.Decoder(messages.AnyMessage)
 
 
 class Stopped(Exception):
-    """The session ends: give up what you are waiting for."""
+    """The session ends: a waiting worker stops."""
 
 
 def encode(message: Outgoing) -> bytes:
@@ -37,17 +37,17 @@ def encode(message: Outgoing) -> bytes:
 
 
 def is_event(message: Outgoing) -> TypeGuard[schema.AnyEvent]:
-    """Whether it is a public event, and not a message of the pipeline."""
+    """Whether a message is a public event, no pipeline message."""
     return isinstance(message, schema.Event)
 
 
 def decode(frame: bytes) -> Incoming:
-    """Reads what `encode` made. Raises `msgspec.DecodeError` where it is none."""
+    """The message of a frame by `encode`. Raises `msgspec.DecodeError` for any other frame."""
     return schema.decode(frame) if frame.startswith(b"{") else _decoder.decode(frame)
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """The addresses of a session's sockets, by name of the receiver."""
+    """The addresses of a session's sockets, by the receiver's name."""
 
     addresses: dict[str, str]
 
@@ -57,7 +57,7 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def private_endpoints(names: list[str]) -> Iterator[Endpoints]:
-    """Addresses that only this user reaches; they are gone afterwards."""
+    """Addresses that only this user can reach; they are removed afterwards."""
     if sys.platform == "win32":
         yield Endpoints({name: f"tcp://127.0.0.1:{port}" for name, port in _free_ports(names)})
         return
@@ -70,20 +70,21 @@ def _free_ports(names: list[str]) -> list[tuple[str, int]]:
     with contextlib.ExitStack() as stack:
         ports = []
         for name in names:
-            held = stack.enter_context(socket.socket())
-            held.bind(("127.0.0.1", 0))
-            ports.append((name, held.getsockname()[1]))
+            # All sockets stay open until the end, so that the ports differ.
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports.append((name, probe.getsockname()[1]))
         return ports
 
 
 class Sender:
-    """One service's end of a link.
+    """The sending end of a link.
 
     Args:
         context: the process's ZeroMQ context.
-        link: what is sent, to whom.
+        link: the receiver, the types of message and the delivery policy.
         live: whether this is a live session.
-        address: where the receiver listens.
+        address: the receiver's address.
         check: called while waiting; raises `Stopped` when the session ends.
     """
 
@@ -101,9 +102,8 @@ class Sender:
         self._check = check
         self._abandoned = False
         self._socket = context.socket(zmq.PUSH)
-        prepare(self._socket, PIPELINE, link.high_water_mark(live))
-        # Pictures are not kept for a receiver that is away; everything else is.
-        self._socket.setsockopt(zmq.IMMEDIATE, 1 if self._policy == "latest" else 0)
+        profile = PIPELINE_LATEST if self._policy == "latest" else PIPELINE
+        prepare(self._socket, profile, link.high_water_mark(live))
         self._socket.connect(address)
 
     def send(self, message: Outgoing, frame: bytes) -> None:
@@ -123,25 +123,25 @@ class Sender:
                 self._socket.poll(50, zmq.POLLOUT)
 
     def abandon(self) -> None:
-        """The receiver has been given up: from now on nothing waits for it."""
+        """The receiver has been given up: `send` does not wait for it any more."""
         self._abandoned = True
 
     def close(self) -> None:
-        """Closes; what is still queued has a moment to go out."""
+        """Closes the socket; queued messages have a moment to go out."""
         self._socket.close()
 
 
 class Inbox:
-    """A service's receiving end: everything that is sent to it, in order per sender.
+    """The receiving end of all links of a service; messages of a sender stay in order.
 
     Args:
         context: the process's ZeroMQ context.
-        address: where to listen.
-        links: who sends.
+        address: the service's address.
+        links: the links on which it receives.
         live: whether this is a live session.
     """
 
-    #: How many messages are taken ahead, so that stale work can be recognised.
+    #: Number of messages that are read ahead, so that stale ones are recognised.
     AHEAD = 16
 
     def __init__(
@@ -162,7 +162,7 @@ class Inbox:
         self.socket.bind(address)
 
     def receive(self) -> Incoming | None:
-        """The next message, or None where there is none now."""
+        """The next message, or None if there is none now."""
         while len(self.waiting) < self.AHEAD:
             try:
                 self._take(decode(self.socket.recv(zmq.NOBLOCK)))
@@ -179,5 +179,5 @@ class Inbox:
         self.waiting.append(message)
 
     def close(self) -> None:
-        """Closes; what was not read is gone."""
+        """Closes the socket; unread messages are lost."""
         self.socket.close(0)

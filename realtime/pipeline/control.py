@@ -1,4 +1,4 @@
-"""The supervisor's line to its workers: readiness, readings, start and stop."""
+"""Control of the workers by the session: their reports, start and stop."""
 
 import multiprocessing
 import os
@@ -13,19 +13,18 @@ from gscon_live.realtime.pipeline import bus
 
 #: Seconds between two reports of a worker.
 REPORT_EVERY = 0.1
-#: Messages that either side of the line may hold.
+#: High-water mark on either side.
 _QUEUE = 256
-
 
 State = Literal["ready", "running", "done", "failed"]
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):
-    """What a worker reports of itself.
+    """A worker's report.
 
-    `state` is `ready` (built, waits for the start), `running`, `done` (it has said everything),
-    or `failed`, with `detail` and whether the request was to blame (`wrong_input`). `dropped`
-    counts since the process's start, by the receiver that did not keep up.
+    `state` is `ready` (built, waits for the start), `running`, `done` (has sent everything), or
+    `failed`, with the error in `detail`; `wrong_input` marks an `InputError`. `dropped` counts
+    dropped messages since the start of the process, by the receiver that was too slow.
     """
 
     service: str
@@ -39,42 +38,40 @@ class Status(msgspec.Struct, frozen=True, tag=True):
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
-    """Begin: media time zero is at `t0` of the monotonic clock."""
+    """The session starts: media time 0 is `t0` on the monotonic clock."""
 
     t0: float
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """Sources: read no more, and say that this was the end. Whoever is done: go."""
+    """The session stops: a source sends its `End`, and a worker that is done exits."""
 
 
 class Without(msgspec.Struct, frozen=True, tag=True):
-    """The service has been given up: send it nothing any more."""
+    """A service has been given up: do not wait for it any more."""
 
     service: str
 
 
 class EndAgain(msgspec.Struct, frozen=True, tag=True):
-    """The service was started anew and may not have heard your end: where you are done, say it
-    again."""
+    """A service was restarted and may have missed your `End`: if you are done, send it again."""
 
     service: str
 
 
 Command = Start | Stop | Without | EndAgain
 
-
 _status_decoder = msgspec.msgpack.Decoder(Status)
 _command_decoder = msgspec.msgpack.Decoder(Command)
 
 
 class Line:
-    """A worker's end of the line.
+    """A worker's end of the control connection.
 
     Args:
         context: the process's ZeroMQ context.
-        address: the supervisor's address.
-        service: the worker's name.
+        address: the session's control address.
+        service: the worker's service.
     """
 
     def __init__(
@@ -101,7 +98,7 @@ class Line:
         detail: str = "",
         wrong_input: bool = False,
     ) -> None:
-        """Tells the supervisor; readings are dropped rather than waited for."""
+        """Reports to the session. A full queue drops a report of state `running`."""
         status = Status(
             self._service,
             os.getpid(),
@@ -125,7 +122,7 @@ class Line:
         return time.monotonic() - self._last_report >= REPORT_EVERY
 
     def listen(self) -> None:
-        """Takes commands that have come. Raises `Stopped` where the supervisor has gone."""
+        """Takes the commands that have come. Raises `Stopped` if the session's process is gone."""
         while True:
             try:
                 command = _command_decoder.decode(self.socket.recv(zmq.NOBLOCK))
@@ -144,7 +141,7 @@ class Line:
             raise bus.Stopped
 
     def wait_for_start(self) -> float:
-        """Blocks until the session starts; gives its time zero."""
+        """Blocks until the session starts; returns `t0` of `Start`."""
         while self.t0 is None:
             self.socket.poll(200)
             self.listen()
@@ -157,17 +154,15 @@ class Line:
 
 
 class Switchboard:
-    """The supervisor's end: one socket for all workers."""
+    """The session's end of the control connections: a socket for all workers."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
         self.socket = context.socket(zmq.ROUTER)
         prepare(self.socket, CONTROL, _QUEUE)
-        # A restarted worker comes back under its own name.
-        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.socket.bind(address)
 
     def statuses(self) -> list[Status]:
-        """What the workers have reported since the last call."""
+        """The workers' reports since the last call."""
         statuses: list[Status] = []
         while True:
             try:
@@ -177,7 +172,7 @@ class Switchboard:
             statuses.append(_status_decoder.decode(frame))
 
     def command(self, service: str, command: Command) -> None:
-        """Sends a command; one to a worker that is not there is lost."""
+        """Sends a command; it is lost if the worker is not there."""
         self.socket.send_multipart([service.encode(), msgspec.msgpack.encode(command)])
 
     def close(self) -> None:

@@ -1,15 +1,15 @@
-"""The messages that travel inside the pipeline.
+"""The messages inside the pipeline.
 
 Times are seconds of media time from the session's start. Audio is mono float32 at 16 kHz, frames
-are BGR uint8, features float32; all as raw little-endian bytes, so that a message is one
-MessagePack frame and decodes without a copy. Public events are in `realtime.events.schema`.
+are BGR uint8, features float32, all as raw little-endian bytes: a message is a MessagePack frame
+and is decoded without a copy. Public events are in `realtime.events.schema`.
 """
 
 import msgspec
 
 from gscon_live.model.labels import SAMPLE_RATE
 
-#: The speaker of an utterance whose speaker nobody names.
+#: The speaker's name if neither captions nor the voice give one.
 UNNAMED = "S1"
 
 
@@ -18,19 +18,18 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Control(Message, frozen=True):
-    """Base of what holds the stream together. It travels on every link unless the link says
-    otherwise, and no link drops it."""
+    """Base of messages about the stream itself. No link drops them."""
 
 
 class AudioChunk(Message, frozen=True):
-    """Captured sound; `time` is that of its first sample."""
+    """Captured sound; `time` is the time of its first sample."""
 
     time: float
     samples: bytes
 
 
 class VideoFrame(Message, frozen=True):
-    """One captured picture, rows of BGR pixels."""
+    """A captured picture, rows of BGR pixels."""
 
     time: float
     width: int
@@ -39,7 +38,7 @@ class VideoFrame(Message, frozen=True):
 
 
 class Cue(Message, frozen=True):
-    """One caption: words with utterance bounds, and the speaker where the captions name one."""
+    """A caption: words, bounds of the utterance, and the speaker, if the captions have names."""
 
     start: float
     end: float
@@ -50,7 +49,7 @@ class Cue(Message, frozen=True):
 class Mark(Control, frozen=True):
     """A watermark: nothing with an earlier time follows on this link.
 
-    `source` names the service that says it. A source's mark is about all media that it captures.
+    `source` is the service that sends it. The mark of a source holds for all its media.
     """
 
     time: float
@@ -58,7 +57,7 @@ class Mark(Control, frozen=True):
 
 
 class Dropped(Control, frozen=True):
-    """Something was lost at `time`: `what` (as in `events.Gap`), how many, how long, and why."""
+    """Something was lost at `time`: `what` (as in `schema.Gap`), how many, how long, and why."""
 
     time: float
     what: str
@@ -68,30 +67,30 @@ class Dropped(Control, frozen=True):
 
 
 class End(Control, frozen=True):
-    """The sender has nothing more to send; `source` is its service name."""
+    """The sender has ended; `source` is its service."""
 
     source: str
     time: float
 
 
 class Restarted(Control, frozen=True):
-    """The stage `source` was restarted: what it was working on is lost."""
+    """The service `source` was restarted; its unfinished work is lost."""
 
     source: str
 
 
 class SpeechStarted(Message, frozen=True):
-    """Speech began; `key` names the utterance inside the pipeline (its first sample)."""
+    """Speech began; `key` identifies the utterance inside the pipeline."""
 
     key: int
     start: float
 
 
 class Segment(Message, frozen=True):
-    """The sound of an utterance: so far, at a pause (`final` false), or complete (`final` true).
+    """The sound of an utterance: complete (`final` true), or so far (false).
 
-    `at` is the media time at which the segmenter could know this. `text` and `speaker` come from
-    captions; `text` None asks for transcription. `audio` is None where there is no audio track.
+    `at` is the media time at which the segmenter knew it. `text` and `speaker` come from captions;
+    without `text` the transcriber recognises the words. `audio` is None without an audio track.
     """
 
     key: int
@@ -105,7 +104,7 @@ class Segment(Message, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Seconds of processing spent on an utterance, by stage; zeros where no clock runs."""
+    """Processing time of an utterance in seconds, by stage; zeros in a replay."""
 
     transcription: float = 0.0
     features: float = 0.0
@@ -115,7 +114,7 @@ class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Utterance(Message, frozen=True):
     """An utterance with its words and its text and audio features.
 
-    A feature is None where its modality is missing; `missing` says why, by modality.
+    The features of a missing modality are None; `missing` has the reasons by modality.
     """
 
     key: int
@@ -133,8 +132,8 @@ class Utterance(Message, frozen=True):
 
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One tracked face in a frame: identity, box (x, y, width, height in pixels), features, and how
-    much more its mouth has moved since the frame before than the rest of it, in grey levels."""
+    """A tracked face in a frame: identity, box (x, y, width, height in pixels), features, and the
+    movement of its mouth since the last frame, in grey levels (see `watch.mouth`)."""
 
     track: int
     box: tuple[int, int, int, int]
@@ -143,7 +142,7 @@ class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Faces(Message, frozen=True):
-    """The faces of one frame, possibly none; also a watermark for `time`."""
+    """The faces of a frame, possibly none; also a watermark for `time`."""
 
     time: float
     faces: list[Face]
@@ -165,7 +164,7 @@ AnyMessage = (
 
 
 def complete_at(message: object) -> float:
-    """The media time in seconds at which a captured message is complete; 0 where it has none."""
+    """The media time in seconds at which a captured message is complete; 0 if it has no time."""
     match message:
         case AudioChunk(time=time, samples=samples):
             return time + len(samples) / 4 / SAMPLE_RATE

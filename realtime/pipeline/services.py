@@ -1,12 +1,12 @@
-"""What a service is: one record says what it takes, from whom, how, and what builds it.
+"""The record of a service: its inputs, their delivery policies, and the function that builds it.
 
-Delivery policies, by name:
+Delivery policies:
 
-- `lossless`: a full queue blocks the sender. Nothing is lost; the sender has to wait.
-- `latest`: pictures, and what is only for show, never wait: the newest is kept and what is dropped
-  on the way is counted. `Control` messages (marks, losses, ends) are still delivered.
-- `events`: published with sequence numbers; a subscriber that does not keep up loses the newest
-  events and can count them. Nothing else slows down.
+- `lossless`: a full queue blocks the sender. Nothing is lost.
+- `latest`: the sender never waits. The newest message is kept, older ones are dropped and counted.
+  `Control` messages (marks, losses, ends) are delivered all the same. For pictures and displays.
+- `events`: published with sequence numbers. A slow subscriber loses the newest events and can count
+  them. Nothing else slows down.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,17 +27,17 @@ EVENTS_QUEUE_BYTES, EVENT_BYTES = MEBIBYTE, 2 << 10
 
 
 class Input(msgspec.Struct, frozen=True):
-    """What a service takes from another one.
+    """An input of a service from another service.
 
     Args:
-        sender: the service that sends it.
-        carries: the types of message. A `Control` among them lets marks, losses, restarts and the
-            end through; without it, the receiver does not wait for the sender's end.
+        sender: the other service.
+        carries: the types of message. `Control` includes marks, losses, restarts and the end;
+            without it, the receiver does not wait for the sender's end.
         live: the delivery policy in a live session.
-        queue_bytes: bounds the memory of the link on either side. ZeroMQ counts messages, so the
+        queue_bytes: limit of the queue's memory on either side. ZeroMQ counts messages: the
             high-water mark is `queue_bytes / message_bytes`.
         message_bytes: size of the largest ordinary message.
-        replay: the policy when every message counts.
+        replay: the delivery policy in a replay.
     """
 
     sender: str
@@ -52,14 +52,14 @@ class Input(msgspec.Struct, frozen=True):
         return self.live if live else self.replay
 
     def high_water_mark(self, live: bool) -> int:
-        """Messages that either side may hold."""
+        """Maximal number of queued messages on either side."""
         if self.policy(live) == "latest":
             return 1
         return max(2, self.queue_bytes // self.message_bytes)
 
     @property
     def carries_end(self) -> bool:
-        """Whether the receiver is told when the sender has ended."""
+        """Whether the sender's `End` is delivered."""
         return issubclass(messages.End, self.carries)
 
 
@@ -70,19 +70,19 @@ class Link(Input, frozen=True, kw_only=True):
 
 
 class Service(msgspec.Struct, Generic[PlanT], frozen=True, kw_only=True):
-    """One stage or source: all that the session has to know of it.
+    """A stage or source, as the session sees it.
 
     Args:
-        name: in endpoints, events and messages (`Mark.source`, `End.source`).
+        name: its name in addresses, events and messages (`Mark.source`, `End.source`).
         build: `module:function`, imported in the service's own process. The function takes the
-            worker and a function that gives the session's time zero, and returns a `Stage`, or a
-            `Source` where `takes` is empty.
+            worker and a function that gives the session's start, and returns a `Stage`, or a
+            `Source` if `takes` is empty.
         runs: whether the service is part of a session, by the session's plan.
-        takes: what it takes from other services; senders that do not run are left out.
-        answers: whether the events that it gives are those of the session. One service does.
-        restarts: whether it is started again when it fails in a live session.
-        needed: whether a live session ends when it fails again and again; if not, the session goes
-            on without it.
+        takes: its inputs; senders that do not run are left out.
+        answers: whether its events are those of the session. Exactly one service answers.
+        restarts: whether a live session restarts it after a failure.
+        needed: whether a live session ends if it fails repeatedly; if not, the session goes on
+            without it.
     """
 
     name: str
@@ -103,8 +103,8 @@ def links(services: Sequence[Service[PlanT]]) -> list[Link]:
     """The links among services that run."""
     running = {service.name for service in services}
     return [
-        Link(receiver=service.name, **msgspec.structs.asdict(taken))
+        Link(receiver=service.name, **msgspec.structs.asdict(source))
         for service in services
-        for taken in service.takes
-        if taken.sender in running
+        for source in service.takes
+        if source.sender in running
     ]

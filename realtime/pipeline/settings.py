@@ -1,7 +1,7 @@
-"""The configuration of a live or replay set-up: every key, its type, unit and default.
+"""The settings of a live or replay session: keys, types, units and defaults.
 
-`configs/live.yaml` is the one that ships. Any key can be overridden on the command line, for
-example `segmentation.hangover=0.4`.
+The default set-up is `configs/live.yaml`. The command line can override any key, for example
+`segmentation.hangover=0.4`. The comments are the texts of `docs/settings.md`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from gscon_live.configs.loader import Renamed
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.events.endpoint import DEFAULT
 
-#: No number in a set-up is larger than a day has seconds; infinity is none.
+#: Seconds of a day: the limit of all numbers in a set-up.
 DAY = 86_400.0
 
 Positive = Annotated[float, Meta(gt=0, le=DAY)]
@@ -23,51 +23,55 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sound capture: device name or index (None: the system's default), block length in s."""
+    """Sound capture."""
 
+    #: name or index; None is the system's default
     device: str | int | None = None
+    #: length of a sound block
     block: Positive = 0.02
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Picture capture: index, URL or file (None: no camera), requested size and rate.
+    """Picture capture."""
 
-    `rate` is the number of pictures per second that are analysed; `retry` the seconds between
-    attempts to reopen a camera that has gone.
-    """
-
+    #: index, URL or file; None is no camera
     device: str | int | None = 0
+    #: requested width in pixels
     width: Annotated[int, Meta(ge=64)] = 640
+    #: requested height in pixels
     height: Annotated[int, Meta(ge=48)] = 480
+    #: pictures per second that are analysed, also of recordings
     rate: Positive = 10.0
+    #: time between attempts to reopen a camera that has gone
     retry: Positive = 1.0
 
 
 class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Reading a media file: which audio track (None: the default one), how wide a frame may be."""
+    """Reading of a media file."""
 
+    #: number of the audio track, from 0; None is the file's default
     audio_track: Annotated[int, Meta(ge=0)] | None = None
+    #: wider pictures are scaled down to this width in pixels
     max_width: Annotated[int, Meta(ge=64)] = 640
 
 
 def _after_captions(model: str | None, transcriber: Any) -> Any:
-    """The transcriber that takes captions first and this model where there are none."""
+    """The transcriber for captions first, and this model without them."""
     if model is None or not (transcriber is None or str(transcriber).startswith("auto")):
         return "auto" if transcriber is None else transcriber
     return f"auto:{model}"
 
 
 class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where words come from.
+    """The source of the words.
 
     `transcriber` is one of
     - `auto`: captions, else the faster-whisper model `small`, else no words;
     - `auto:MODEL`: the same with another model, by name or directory;
-    - `MODEL`: this model, by name or directory, also where there are captions;
+    - `MODEL`: this model, by name or directory, also if there are captions;
     - `off`: captions, else no words.
 
-    `language` None lets the model detect it. `max_no_speech`, `min_log_probability` and
-    `max_compression` are the guards against words invented in silence.
+    `max_no_speech`, `min_log_probability` and `max_compression` are guards against hallucinations.
     """
 
     deprecated: ClassVar[Mapping[str, Renamed]] = {
@@ -75,71 +79,81 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "directory": Renamed("transcriber", _after_captions),
     }
 
+    #: source of the words, as above; a model given by name is downloaded once
     transcriber: str = "auto"
+    #: where the model runs
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    #: the model's number format, as faster-whisper names it
     compute_type: str = "int8"
+    #: for example `en`; None lets the model detect it
     language: str | None = None
+    #: hypotheses that the decoder follows
     beam_size: Annotated[int, Meta(ge=1)] = 1
+    #: above this probability that nobody spoke, unsure words are refused
     max_no_speech: Probability = 0.6
+    #: below this mean log probability, words count as unsure
     min_log_probability: float = -1.0
+    #: words with a higher gzip compression ratio are refused as repetitions
     max_compression: Positive = 2.4
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Encoders: a local `transformers` directory for text (None: the shipped MiniLM), the YuNet
-    model file (None: the cached one if there is one, otherwise OpenCV's cascade), and the smallest
-    face in pixels that is used."""
+    """Encoders of words and faces."""
 
+    #: folder of another sentence encoder; None is MiniLM, which is included
     text_model: str | None = None
+    #: model file of YuNet; None is the cached file, or else OpenCV's cascade
     face_detector: str | None = None
+    #: minimal width of a face in pixels
     min_face: Annotated[int, Meta(ge=16)] = 32
 
 
 class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is speaking, where captions do not say so: at most so many voices are told apart (1: none
-    are, and everybody is S1)."""
+    """Names of speakers from their voices, if captions have no names."""
 
     deprecated: ClassVar[Mapping[str, str]] = {"most": "max_speakers"}
 
+    #: maximal number of speakers that are told apart by their voices; 1: everybody is S1
     max_speakers: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
 class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The emotion model: checkpoint name or path, context length in utterances (None: the one it
-    was trained with), the confidence below which an answer is marked as abstained, how often
-    utterances are neutral in conversations such as this one (None: as where the model was
-    calibrated), and the time constant in seconds of the average over a speaker's answers (0: each
-    utterance is answered for itself)."""
+    """The emotion model."""
 
+    #: name or path of the emotion model
     checkpoint: str = "live"
+    #: length of the context in utterances; None: as in its training
     context: Annotated[int, Meta(ge=1)] | None = None
+    #: answers of lower confidence are marked as abstained
     abstain_below: Probability = 0.35
+    #: share of neutral utterances in your conversations; None: as in the model's calibration
     neutral_prior: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    #: time constant of the average over a speaker's answers; 0: none
     smoothing: NotNegative = 0.0
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """CURVE key files (made with `gscon-live keys DIR`); needed beyond loopback.
+    """Files of CURVE keys, made with `gscon-live keys DIR`; needed beyond loopback."""
 
-    `secret` is this publisher's own secret key file; `clients` the directory of the public keys
-    of those who may subscribe.
-    """
-
+    #: the publisher's own secret key file
     secret: str
+    #: folder with the public keys of those who may subscribe
     clients: str
 
 
 class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The event stream: ZeroMQ endpoint (None: not published), CURVE keys, and whether the words
-    are in the events."""
+    """The event stream."""
 
+    #: ZeroMQ address; None: nothing is published
     endpoint: str | None = DEFAULT
+    #: files of CURVE keys, needed beyond this machine; see below
     curve: Curve | None = None
+    #: whether the words are in the events
     text: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole set-up."""
+    """All settings of a session."""
 
     microphone: Microphone = Microphone()
     camera: Camera = Camera()

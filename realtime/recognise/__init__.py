@@ -1,1 +1,1 @@
-"""Recognising: fusion of the modalities in the context of the conversation, events."""
+"""Fusion of the modalities in the context of the conversation; gives the public events."""

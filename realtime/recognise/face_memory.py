@@ -1,4 +1,4 @@
-"""The visual features of an utterance, from the faces of its frames."""
+"""Chooses the face of an utterance among the faces in its frames."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict, deque
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from gscon_live.realtime.pipeline import messages
 
-#: How much more than any other a mouth has to move to be taken for the one that speaks ...
-CLEARLY = 1.5
-#: ... and how much at least, in grey levels a frame: still faces change too, by noise.
-STILL = 1.0
+#: The speaking mouth moves more than any other by this factor ...
+SPEAKING_FACTOR = 1.5
+#: ... and by more than this, in grey levels per frame: noise changes still faces, too.
+MIN_MOVEMENT = 1.0
 
 
-class Look(msgspec.Struct, frozen=True):
-    """What was seen during an utterance.
+class FacesInView(msgspec.Struct, frozen=True):
+    """The faces during an utterance.
 
-    `features` is float32 [n, dim], the used face's features of n frames, or None where `reason`
-    says why; `face` is the used track, `faces` the number of tracks in view.
+    `features` is float32 [n, dim], the features of the used face in n frames, or None; then
+    `reason` says why. `face` is the track of the used face, `faces` the number of tracks.
     """
 
     features: NDArray[np.float32] | None
@@ -29,9 +29,9 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class FaceMemory:
-    """The faces of recent frames, asked by time.
+    """The faces of recent frames.
 
-    Bounded by `forget`: call it with the time before which no utterance starts any more.
+    `forget` bounds it: call it with the time before which no utterance starts any more.
     """
 
     def __init__(self) -> None:
@@ -49,30 +49,33 @@ class FaceMemory:
         while self._frames and self._frames[0].time < before:
             self._frames.popleft()
 
-    def look(self, start: float, end: float) -> Look:
-        """What was seen from `start` to `end`, both included.
+    def look(self, start: float, end: float) -> FacesInView:
+        """The faces from `start` to `end` in seconds, both included.
 
-        Of several faces the one is used whose mouth moves most, if it moves `CLEARLY` more than
-        those of the others that are in view for half of the time; else the one that is largest for
-        longest: the sum of its areas.
+        The used face is the one whose mouth moves most, if it moves more than `SPEAKING_FACTOR`
+        times as much as any other; only faces in at least half of the frames count. Otherwise it is
+        the face with the largest sum of areas.
         """
         times = [frame.time for frame in self._frames]
         first, last = bisect_left(times, start), bisect_right(times, end)
-        frames = [self._frames[place] for place in range(first, last)]
+        frames = [self._frames[index] for index in range(first, last)]
         if not frames:
-            return Look(None, "no frames", None, 0)
-        areas, seen, moved = Counter[int](), Counter[int](), defaultdict[int, float](float)
+            return FacesInView(None, "no frames", None, 0)
+        areas, counts = Counter[int](), Counter[int]()
+        movement = defaultdict[int, float](float)
         for frame in frames:
             for face in frame.faces:
                 areas[face.track] += face.box[2] * face.box[3]
-                moved[face.track] += face.mouth
-                seen[face.track] += 1
+                movement[face.track] += face.mouth
+                counts[face.track] += 1
         if not areas:
-            return Look(None, "no face in view", None, 0)
+            return FacesInView(None, "no face in view", None, 0)
         used = min(areas, key=lambda track: (-areas[track], track))
-        often = [track for track in seen if 2 * seen[track] >= len(frames)]
-        rates = sorted(((moved[track] / seen[track], track) for track in often), reverse=True)
-        if len(rates) > 1 and rates[0][0] > max(STILL, CLEARLY * rates[1][0]):
+        frequent = [track for track, count in counts.items() if 2 * count >= len(frames)]
+        rates = sorted(
+            ((movement[track] / counts[track], track) for track in frequent), reverse=True
+        )
+        if len(rates) > 1 and rates[0][0] > max(MIN_MOVEMENT, SPEAKING_FACTOR * rates[1][0]):
             used = rates[0][1]
         rows = [
             np.frombuffer(face.features, np.float32)
@@ -80,4 +83,4 @@ class FaceMemory:
             for face in frame.faces
             if face.track == used
         ]
-        return Look(np.stack(rows), None, used, len(areas))
+        return FacesInView(np.stack(rows), None, used, len(areas))

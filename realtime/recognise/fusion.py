@@ -1,4 +1,4 @@
-"""Joining words, voice and face of an utterance, and saying what they mean."""
+"""Joins words, voice and face of an utterance, and gives the public events."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from gscon_live.model.recogniser import Opinion
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Stage, no_clock
-from gscon_live.realtime.recognise.face_memory import FaceMemory, Look
+from gscon_live.realtime.recognise.face_memory import FaceMemory, FacesInView
 from gscon_live.realtime.recognise.smoothing import Smoothing
 
 
@@ -28,24 +28,24 @@ class Recogniser(Protocol):
 
 
 class Fusion(Stage):
-    """Stage: utterances and faces in, public events out (with `seq` 0: the publisher counts).
+    """Stage: utterances and faces in, public events out (`seq` is 0: the publisher numbers them).
 
-    Utterances wait for the faces up to their end, by media time. Where `patience` is finite, an
-    utterance waits no longer than until the conversation has gone on by so many seconds.
+    An utterance waits for the faces up to its end, by media time. A finite `patience` limits the
+    wait.
 
     Args:
         recogniser: the emotion model.
-        pool: makes one visual vector of the face's features, float32 [n, dim] -> [dim].
+        pool: a visual vector from the face's features, float32 [n, dim] -> [dim].
         session: the session's name.
         model: name and version for the events.
-        has_video: faces will come.
-        abstain_below: confidence under which an answer is marked as abstained.
+        has_video: whether faces will come.
+        abstain_below: answers of lower confidence are marked as abstained.
         smoothing: time constant in seconds of the average over a speaker's answers; 0: none.
         with_text: whether the words are in the events.
-        first_id: identity of the first utterance.
-        patience: seconds of media time that an utterance waits for faces.
-        clock: tells how long fusion took.
-        media_clock: media time now, for the latency; None where there is no such thing (replay).
+        first_id: number of the first utterance.
+        patience: seconds of conversation after which an utterance waits for faces no longer.
+        clock: measures the processing time.
+        media_clock: the present media time, for the latency; None in a replay.
     """
 
     def __init__(
@@ -83,16 +83,16 @@ class Fusion(Stage):
         self._recogniser.reset()
         self._smooth.reset()
         self._faces = FaceMemory()
-        self._watched = 0.0 if self._has_video else inf
-        self._heard = 0.0
-        self._said = 0.0
+        self._faces_until = 0.0 if self._has_video else inf
+        self._utterances_until = 0.0
+        self._answered_until = 0.0
         self._waiting: deque[Incoming] = deque()
         self._lost_frames: deque[messages.Dropped] = deque()
         self._open: dict[int, int] = {}
         self._next_id = self._first_id
 
     def gauges(self) -> Gauges:
-        """Utterances that wait for faces, and frames that are remembered."""
+        """Numbers of messages that wait for faces, and of frames in memory."""
         return {"waiting": float(len(self._waiting)), "frames": float(len(self._faces))}
 
     def process(self, message: Incoming) -> Iterator[schema.AnyEvent]:
@@ -100,35 +100,37 @@ class Fusion(Stage):
         match message:
             case messages.Faces():
                 self._faces.add(message)
-                self._watched = max(self._watched, message.time)
+                self._faces_until = max(self._faces_until, message.time)
             case messages.Mark(source="watch"):
-                self._watched = max(self._watched, message.time)
+                self._faces_until = max(self._faces_until, message.time)
             case messages.End(source="watch"):
-                self._watched = inf
+                self._faces_until = inf
             case messages.End():
-                self._heard = inf
+                self._utterances_until = inf
             case messages.Dropped(what="frames"):
                 self._lost_frames.append(message)
             case messages.Restarted(source="watch"):
                 pass
             case _:
                 self._waiting.append(message)
-                self._heard = max(self._heard, _due(message))
-        yield from self._advance(self._watched)
+                self._utterances_until = max(self._utterances_until, _due(message))
+        yield from self._advance(self._faces_until)
 
     def flush(self) -> Iterator[schema.AnyEvent]:
-        """Says everything that still waits."""
+        """Handles all messages that still wait."""
         yield from self._advance(inf)
         while self._lost_frames:
             yield self._gap(self._lost_frames.popleft())
 
-    def _advance(self, watched: float) -> Iterator[schema.AnyEvent]:
+    def _advance(self, faces_until: float) -> Iterator[schema.AnyEvent]:
+        """Handles the messages whose faces are known, and those that have waited long enough."""
         while self._waiting:
             due = _due(self._waiting[0])
-            # A watermark leaves room for messages of its own time: it has to be passed.
-            if due >= watched and (self._patience == inf or due + self._patience > self._heard):
+            waits = self._patience == inf or due + self._patience > self._utterances_until
+            # Faces of a watermark's own time may follow it, so equal times have to wait.
+            if due >= faces_until and waits:
                 return
-            self._said = max(self._said, due)
+            self._answered_until = max(self._answered_until, due)
             yield from self._handle(self._waiting.popleft())
 
     def _handle(self, message: Incoming) -> Iterator[schema.AnyEvent]:
@@ -167,19 +169,19 @@ class Fusion(Stage):
                 lost = messages.Dropped(utterance.start, "utterance", 1, 0.0, "it has no length")
                 yield self._gap(lost)
                 return
-        look = (
+        view = (
             self._faces.look(utterance.start, utterance.end)
             if self._has_video
-            else Look(None, "no video", None, 0)
+            else FacesInView(None, "no video", None, 0)
         )
         features = UtteranceFeatures(
             text=_vector(utterance.text_features),
             audio=_vector(utterance.audio_features),
-            visual=None if look.features is None else self._pool(look.features),
+            visual=None if view.features is None else self._pool(view.features),
         )
         speaker = utterance.speaker or messages.UNNAMED
-        ask = self._recogniser.final if utterance.final else self._recogniser.provisional
-        opinion = ask(features, speaker)
+        recognise = self._recogniser.final if utterance.final else self._recogniser.provisional
+        opinion = recognise(features, speaker)
         answer = self._smooth(opinion.probabilities, speaker, utterance.end, utterance.final)
         best = int(np.argmax(answer))
         confidence = round(float(answer[best]), 4)
@@ -205,7 +207,7 @@ class Fusion(Stage):
             modalities=schema.Modalities(
                 text=_modality(opinion.modalities["text"], utterance.missing.get("text")),
                 audio=_modality(opinion.modalities["audio"], utterance.missing.get("audio")),
-                visual=_modality(opinion.modalities["visual"], look.reason, look),
+                visual=_modality(opinion.modalities["visual"], view.reason, view),
             ),
             model=self._model,
             latency=self._latency(utterance, self._clock() - began),
@@ -239,11 +241,11 @@ class Fusion(Stage):
         )
 
     def _lost(self, source: str) -> Iterator[schema.AnyEvent]:
-        """The utterances that were being worked on when a stage before this one died."""
+        """A gap for the utterances that were lost when an earlier stage failed."""
         if self._open:
             yield self._gap(
                 messages.Dropped(
-                    self._said,
+                    self._answered_until,
                     "utterance",
                     len(self._open),
                     0.0,
@@ -254,7 +256,7 @@ class Fusion(Stage):
 
 
 def _due(message: Incoming) -> float:
-    """The media time up to which faces must be known before a message is handled."""
+    """The media time up to which a message needs faces."""
     match message:
         case messages.Utterance(end=end):
             return end
@@ -274,10 +276,10 @@ def _named(probabilities: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _modality(
-    probabilities: NDArray[np.float32] | None, reason: str | None, look: Look | None = None
+    probabilities: NDArray[np.float32] | None, reason: str | None, view: FacesInView | None = None
 ) -> schema.Modality:
-    face = look.face if look else None
-    faces = look.faces if look and look.faces else None
+    face = view.face if view else None
+    faces = view.faces if view and view.faces else None
     if probabilities is None:
         return schema.Modality(present=False, reason=reason or "missing", face=face, faces=faces)
     return schema.Modality(

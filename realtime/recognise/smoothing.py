@@ -1,4 +1,4 @@
-"""Answers that change no faster than a user wants."""
+"""Smooths a speaker's answers over time."""
 
 import math
 from collections import OrderedDict
@@ -6,17 +6,17 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-#: Of so many speakers the last answer is remembered.
+#: Maximal number of speakers whose last answer is kept.
 SPEAKERS = 64
 
 Probabilities = NDArray[np.float32]
 
 
 class Smoothing:
-    """The exponential moving average of a speaker's answers over media time.
+    """Exponential moving average of a speaker's answers over media time.
 
-    An answer counts by what the time since the speaker's last one leaves of that:
-    `exp(-elapsed / seconds)` of the result is the last result. Memory does not grow.
+    The speaker's last result has the weight `exp(-elapsed / seconds)`, the new answer the rest.
+    Memory is bounded.
 
     Args:
         seconds: the time constant; 0 leaves every answer as it is.
@@ -27,7 +27,7 @@ class Smoothing:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everybody."""
+        """Forgets all answers."""
         self._last: OrderedDict[str, tuple[float, Probabilities]] = OrderedDict()
 
     def __call__(
@@ -37,17 +37,17 @@ class Smoothing:
 
         Args:
             probabilities: the answer for an utterance, float32 [n], sum 1.
-            speaker: who speaks.
+            speaker: the speaker's name.
             end: media time of the utterance's end, in seconds.
-            final: whether the utterance is complete; only then is it remembered.
+            final: whether the utterance is complete; only final results are kept.
         """
         if not self._seconds:
             return probabilities
         smoothed = probabilities
         if speaker in self._last:
-            before, last = self._last[speaker]
-            kept = math.exp(-max(0.0, end - before) / self._seconds)
-            mixed = kept * last.astype(np.float64) + (1 - kept) * probabilities
+            last_end, last = self._last[speaker]
+            weight = math.exp(-max(0.0, end - last_end) / self._seconds)
+            mixed = weight * last.astype(np.float64) + (1 - weight) * probabilities
             smoothed = np.asarray(mixed / mixed.sum(), np.float32)
         if final:
             self._last[speaker] = end, smoothed

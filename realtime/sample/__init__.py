@@ -1,4 +1,4 @@
-"""The sample conversation that ships with the project, and the script that makes it."""
+"""The sample conversation of the project, and the script that makes it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Makes the sample conversation: our own words, synthetic voices, one public-domain face.
+"""Makes the sample conversation: our own words, synthetic voices, a public-domain face.
 
 Needs the `espeak-ng` command and scikit-image. The same versions of the tools give the same file.
 """
@@ -29,10 +29,10 @@ Samples = NDArray[np.float32]
 
 
 class Line(NamedTuple):
-    """One utterance as written, and how the synthesizer speaks it.
+    """An utterance of the script, and the settings of its synthetic voice.
 
-    `speed` in words a minute, `pitch` 0 to 99, `amplitude` 0 to 200, `pause` the seconds of
-    silence before it, `face` whether somebody is in the picture meanwhile.
+    `speed` in words per minute, `pitch` 0 to 99, `amplitude` 0 to 200, `pause` the seconds of
+    silence before it, `face` whether the face is in the picture meanwhile.
     """
 
     speaker: str
@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """A line with its place in the recording, in seconds."""
+    """A line with its start and end in the recording, in seconds."""
 
     line: Line
     start: float
@@ -80,18 +80,18 @@ def speak(line: Line) -> Samples:
     """The line as sound at `RATE`, without the silence before and after it.
 
     Raises:
-        Failure: espeak-ng is not there or gives no sound at `RATE`.
+        Failure: espeak-ng is missing, or gives no sound at `RATE`.
     """
-    words = ["espeak-ng", "-v", VOICES[line.speaker], "-s", str(line.speed), "-p", str(line.pitch)]
-    words += ["-a", str(line.amplitude), "--stdout", line.text]
+    voice = ["-v", VOICES[line.speaker], "-s", str(line.speed), "-p", str(line.pitch)]
+    command = ["espeak-ng", *voice, "-a", str(line.amplitude), "--stdout", line.text]
     try:
-        output = subprocess.run(words, capture_output=True, check=True).stdout
+        output = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise Failure(f"espeak-ng: {error}; install the package espeak-ng") from error
     with wave.open(io.BytesIO(output)) as sound:
         if sound.getframerate() != RATE:
             raise Failure(f"espeak-ng: voice at {sound.getframerate()} Hz, expected {RATE} Hz")
-        # espeak-ng cannot know the length when it writes to a pipe, so the header's is no guide.
+        # espeak-ng writes to a pipe, so the length in the header is wrong.
         raw = output[output.index(b"data") + 8 :]
     samples = np.frombuffer(raw[: len(raw) // 2 * 2], np.int16).astype(np.float32) / np.float32(
         32768
@@ -103,16 +103,16 @@ def speak(line: Line) -> Samples:
 
 
 def soundtrack(script: Sequence[Line]) -> tuple[Samples, list[Spoken]]:
-    """The whole recording's sound over a faint room noise, and where each line lies in it."""
+    """The sound of the recording over faint room noise, and the times of the lines."""
     parts: list[Samples] = []
     spoken: list[Spoken] = []
-    at = 0
+    position = 0
     for line in script:
         silence = np.zeros(round(line.pause * RATE), np.float32)
         voice = speak(line)
-        at += len(silence)
-        spoken.append(Spoken(line, at / RATE, (at + len(voice)) / RATE))
-        at += len(voice)
+        position += len(silence)
+        spoken.append(Spoken(line, position / RATE, (position + len(voice)) / RATE))
+        position += len(voice)
         parts += [silence, voice]
     parts.append(np.zeros(round(1.0 * RATE), np.float32))
     mixed = np.concatenate(parts)
@@ -121,7 +121,7 @@ def soundtrack(script: Sequence[Line]) -> tuple[Samples, list[Spoken]]:
 
 
 def picture(portrait: Pixels, time: float, away: float) -> Pixels:
-    """The frame (RGB) at `time`: the portrait sways and zooms, and is out of view at `away` 1."""
+    """The frame (RGB) at `time`: the portrait sways and zooms; at `away` 1 it is out of view."""
     frame = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     frame[:] = (52, 60, 72)
     frame[HEIGHT - 48 :] = (92, 78, 66)
@@ -130,37 +130,41 @@ def picture(portrait: Pixels, time: float, away: float) -> Pixels:
     scale = 1.15 + 0.10 * np.sin(2 * np.pi * time / 7.0)
     left = WIDTH / 2 + 30 * np.sin(2 * np.pi * time / 5.0) + away * WIDTH - scale * 150
     top = HEIGHT / 2 + 6 * np.sin(2 * np.pi * time / 3.1) - scale * 150
-    place = np.array([[scale, 0, left], [0, scale, top]])
-    moved = np.asarray(cv2.warpAffine(portrait, place, (WIDTH, HEIGHT)))
-    whole: Pixels = np.full(portrait.shape[:2], 255, np.uint8)
-    inside = np.asarray(cv2.warpAffine(whole, place, (WIDTH, HEIGHT))) > 127
+    transform = np.array([[scale, 0, left], [0, scale, top]])
+    moved = np.asarray(cv2.warpAffine(portrait, transform, (WIDTH, HEIGHT)))
+    mask: Pixels = np.full(portrait.shape[:2], 255, np.uint8)
+    inside = np.asarray(cv2.warpAffine(mask, transform, (WIDTH, HEIGHT))) > 127
     frame[inside] = moved[inside]
     return frame
 
 
 def absence(spoken: Sequence[Spoken], time: float) -> float:
-    """How far the person has left the picture at `time`: 0 there, 1 gone; half a second a way."""
-    gone = 0.0
-    for said in spoken:
-        if not said.line.face:
-            beside = max(said.start - 0.2 - time, time - said.end - 0.2, 0.0)
-            gone = max(gone, 1 - beside / 0.5)
-    return gone
+    """How far the face has left the picture at `time`, 0 to 1; leaving it takes half a second."""
+    away = 0.0
+    for utterance in spoken:
+        if not utterance.line.face:
+            outside = max(utterance.start - 0.2 - time, time - utterance.end - 0.2, 0.0)
+            away = max(away, 1 - outside / 0.5)
+    return away
 
 
 def webvtt(spoken: Sequence[Spoken]) -> str:
     """The captions as a WebVTT file."""
 
     def stamp(seconds: float) -> str:
-        minutes, rest = divmod(round(seconds * 1000), 60_000)
-        return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
+        minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
+        below_minute = f"{milliseconds // 1000:02}.{milliseconds % 1000:03}"
+        return f"{minutes // 60:02}:{minutes % 60:02}:{below_minute}"
 
-    cues = [f"{stamp(said.start)} --> {stamp(said.end)}\n{payload(said.line)}\n" for said in spoken]
+    cues = [
+        f"{stamp(utterance.start)} --> {stamp(utterance.end)}\n{payload(utterance.line)}\n"
+        for utterance in spoken
+    ]
     return "\n".join(["WEBVTT\n", *cues])
 
 
 def payload(line: Line) -> str:
-    """One cue's text, with the speaker as a WebVTT voice span."""
+    """The text of a cue, with the speaker as a WebVTT voice span."""
     return f"<v {line.speaker}>{line.text}"
 
 
@@ -170,7 +174,7 @@ def encode(path: Path, samples: Samples, spoken: Sequence[Spoken]) -> None:
 
     portrait: Pixels = np.ascontiguousarray(data.astronaut()[0:300, 70:370])
     frames = int(len(samples) / RATE * FPS)
-    # bitexact: without it the file carries a random identifier and the library's version.
+    # Without bitexact, the file has a random identifier and the library's version.
     with av.open(
         str(path), "w", format="matroska", container_options={"fflags": "+bitexact"}
     ) as out:
@@ -192,20 +196,20 @@ def encode(path: Path, samples: Samples, spoken: Sequence[Spoken]) -> None:
             while waiting and waiting[0].start <= time:
                 out.mux(_cue(waiting.pop(0), captions))
             pixels = picture(portrait, time, absence(spoken, time))
-            shown = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            shown.pts, shown.time_base = number, Fraction(1, FPS)
-            out.mux(video.encode(shown))
-            first, last = number * RATE // FPS, (number + 1) * RATE // FPS
-            heard = av.AudioFrame.from_ndarray(samples[None, first:last], "fltp", "mono")
-            heard.sample_rate, heard.pts, heard.time_base = RATE, first, Fraction(1, RATE)
-            out.mux(sound.encode(heard))
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            out.mux(video.encode(frame))
+            begin, end = number * RATE // FPS, (number + 1) * RATE // FPS
+            block = av.AudioFrame.from_ndarray(samples[None, begin:end], "fltp", "mono")
+            block.sample_rate, block.pts, block.time_base = RATE, begin, Fraction(1, RATE)
+            out.mux(sound.encode(block))
         out.mux(video.encode(None))
         out.mux(sound.encode(None))
 
 
-def _cue(said: Spoken, stream: Any) -> av.Packet:
-    packet = av.Packet(payload(said.line).encode())
-    start, end = round(said.start * 1000), round(said.end * 1000)
+def _cue(utterance: Spoken, stream: Any) -> av.Packet:
+    packet = av.Packet(payload(utterance.line).encode())
+    start, end = round(utterance.start * 1000), round(utterance.end * 1000)
     packet.stream, packet.time_base = stream, Fraction(1, 1000)
     packet.pts = packet.dts = start
     packet.duration = end - start
@@ -213,7 +217,7 @@ def _cue(said: Spoken, stream: Any) -> av.Packet:
 
 
 def make(folder: Path) -> Path:
-    """Writes conversation.mkv and conversation.vtt into `folder`; the path of the former."""
+    """Writes conversation.mkv and conversation.vtt into `folder`; returns the first path."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; create it first")
     if shutil.which("espeak-ng") is None:

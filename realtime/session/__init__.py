@@ -1,1 +1,1 @@
-"""A session: its worker processes, what they run, and who watches over them."""
+"""A session: its plan, its worker processes, and their supervision."""

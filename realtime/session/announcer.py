@@ -1,4 +1,4 @@
-"""What a session says: numbered, published, and handed to the sinks, in one order."""
+"""The events of a session: numbered, published, and handed to the sinks in the same order."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,16 +10,16 @@ from gscon_live.realtime.session.publisher import Publisher
 
 
 class Announcer:
-    """Says events, the pipeline's and the session's own.
+    """Sends the events of the pipeline and those of the session itself.
 
     Attributes:
-        utterances: how many final events there have been.
-        last_id: the highest number that an utterance has had.
+        utterances: number of final events so far.
+        last_id: the highest number of an utterance so far.
 
     Args:
         session: the session's name.
         publisher: numbers the events and publishes them.
-        sinks: get every event, in order.
+        sinks: get all events, in order.
     """
 
     def __init__(self, session: str, publisher: Publisher, sinks: Iterable[Sink]) -> None:
@@ -29,12 +29,12 @@ class Announcer:
         self._publisher = publisher
         self._sinks = list(sinks)
 
-    def say(self, event: schema.AnyEvent) -> None:
-        """Says an event of the pipeline."""
+    def send(self, event: schema.AnyEvent) -> None:
+        """Sends an event of the pipeline."""
         numbered = self._publisher.publish(event)
         if isinstance(event, schema.UtteranceEvent):
             self.utterances += 1
-        # An utterance that goes on across a restart is numbered anew without a second start.
+        # An utterance that goes on after a restart gets a new number, but no second start.
         if isinstance(event, schema.UtteranceEvent | schema.Provisional):
             self.last_id = max(self.last_id, event.utterance.id)
         if isinstance(event, schema.SpeechStarted):
@@ -43,16 +43,16 @@ class Announcer:
             sink.write(numbered)
 
     def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
-        """The session begins; `at` is the wall-clock time, None in a replay."""
-        self.say(
+        """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
+        self.send(
             schema.SessionStarted(
                 **self._header, source=source, emotions=list(EMOTIONS), model=model, started_at=at
             )
         )
 
     def ended(self, duration: float, complete: bool) -> None:
-        """The session ends after so many seconds of media time."""
-        self.say(
+        """Sends the end of the session; `duration` in seconds of media time."""
+        self.send(
             schema.SessionEnded(
                 **self._header,
                 duration=round(duration, 3),
@@ -62,16 +62,16 @@ class Announcer:
         )
 
     def health(self, time: float, stage: str, status: Any, detail: str) -> None:
-        """Something happened to a stage."""
-        self.say(
+        """Sends a change in the health of a stage."""
+        self.send(
             schema.Health(
                 **self._header, time=round(time, 3), stage=stage, status=status, detail=detail
             )
         )
 
     def dropped(self, time: float, receiver: str, count: int) -> None:
-        """Pictures were dropped since a stage did not keep up."""
-        self.say(
+        """Sends a gap: pictures were dropped because a stage was too slow."""
+        self.send(
             schema.Gap(
                 **self._header,
                 time=round(time, 3),
@@ -83,5 +83,5 @@ class Announcer:
         )
 
     def serve(self) -> None:
-        """Answers subscribers that have just come."""
+        """Answers new subscribers."""
         self._publisher.serve()

@@ -1,6 +1,6 @@
-"""Builds each service's stage or source from the session's plan, in the service's own process.
+"""Builds the stage or source of a service from the session's plan, in the service's own process.
 
-What a stage needs is imported when it is built: a process loads nothing for the others.
+A function imports what its stage needs, so that a process loads nothing for other stages.
 """
 
 import time
@@ -8,12 +8,12 @@ import time
 from gscon_live.realtime.pipeline.stage import Clock, Source, Stage, no_clock
 from gscon_live.realtime.session.session_plan import StartTime, Worker
 
-#: Seconds of conversation that a live utterance waits for the faces up to its end.
+#: Seconds of conversation for which a live utterance waits for faces.
 LIVE_PATIENCE = 1.0
 
 
 def build_segment(worker: Worker, t0: StartTime) -> Stage:
-    """Sound to utterances: by captions where they are used, else by voice activity."""
+    """Sound to utterances: by captions if they are used, else by voice activity."""
     from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
     from gscon_live.realtime.listen.segmenter import Segmenter
 
@@ -26,19 +26,19 @@ def build_segment(worker: Worker, t0: StartTime) -> Stage:
 def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     """Utterances to words and features."""
     from gscon_live.model import checkpoint
-    from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-    from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+    from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+    from gscon_live.model.encoders.text.text_encoder import TextEncoder
     from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
     from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
 
     plan = worker.plan
     whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
-    text = ConversationTextEncoder(plan.settings.features.text_model)
+    text = TextEncoder(plan.settings.features.text_model)
     audio = AudioEncoder()
     card = checkpoint.read_card(plan.settings.recognition.checkpoint)
     card.require("text", text.identity)
     card.require("audio", audio.identity)
-    speakers = Speakers(plan.settings.speakers.max_speakers)
+    speakers = SpeakerClustering(plan.settings.speakers.max_speakers)
     return Transcriber(whisper, text, audio, speakers, _clock(worker))
 
 
@@ -126,7 +126,7 @@ def build_preview(worker: Worker, t0: StartTime) -> Stage:
 
 
 def build_record(worker: Worker, t0: StartTime) -> Stage:
-    """Keeping sound and picture."""
+    """Sound and pictures to a file."""
     from gscon_live.realtime.capture.recorder import Recorder
 
     plan = worker.plan

@@ -1,4 +1,4 @@
-"""Ctrl-C that stops a session between two events, never in the middle of one."""
+"""Ctrl-C stops a session between two events, never in the middle of an event."""
 
 import contextlib
 import signal
@@ -8,9 +8,9 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def interrupts(ask: Callable[[], None]) -> Iterator[None]:
-    """While this lasts, the first Ctrl-C (or SIGTERM, where that is handled) calls `ask`, and the
-    next one does what it did before. Only the main thread hears signals: elsewhere this is nothing.
+def interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """Within this context, the first Ctrl-C calls `stop`, and the next one has its former effect.
+    The same holds for SIGTERM, if it has a handler. Without effect outside of the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -18,16 +18,16 @@ def interrupts(ask: Callable[[], None]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     handled = {number: handler for number, handler in before.items() if callable(handler)}
 
-    def hear(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         restore()
-        ask()
+        stop()
 
     def restore() -> None:
         for number, handler in handled.items():
             signal.signal(number, handler)
 
     for number in handled:
-        signal.signal(number, hear)
+        signal.signal(number, handle)
     try:
         yield
     finally:

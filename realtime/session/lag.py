@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.control import Status
 
-#: A stage has fallen behind when its work is so many seconds old, and has recovered at so few.
+#: Seconds of lag at which a stage counts as behind, and as recovered.
 BEHIND, RECOVERED = 3.0, 1.0
 
 
 def known_at(message: object) -> float | None:
-    """The media time at which a message could have been sent, None where it does not tell."""
+    """The media time from which a message can be sent; None if the message has no such time."""
     match message:
         case messages.Segment(at=at) | messages.Utterance(at=at):
             return at
@@ -20,7 +20,7 @@ def known_at(message: object) -> float | None:
 
 
 class Lags:
-    """Notices which stages fall behind and which have caught up."""
+    """Detects stages that fall behind and those that have recovered."""
 
     def __init__(self) -> None:
         self._behind: set[str] = set()
@@ -29,7 +29,7 @@ class Lags:
         """Takes a worker's report with its gauge `lag`.
 
         Yields:
-            The new status, `behind` or `recovered`, and how late the stage is, in words.
+            The new status, `behind` or `recovered`, and the lag in words.
         """
         lag = status.gauges.get("lag")
         if not isinstance(lag, float):

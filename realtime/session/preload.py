@@ -1,11 +1,11 @@
-"""Imported once by the process from which workers are forked, so that they start at once."""
+"""The imports of the process from which workers are forked, so that they start fast."""
 
 import contextlib
 
 import cv2
 
 # isort: split
-# OpenCV first: on Linux its windows hang where PyAV's libraries were loaded before its own.
+# OpenCV first: on Linux its windows hang if PyAV's libraries are loaded before its own.
 import av
 import faster_whisper
 import msgspec
@@ -18,8 +18,8 @@ import gscon_live.model.encoders.text.text_encoder
 import gscon_live.model.encoders.voice.audio_encoder
 import gscon_live.model.recogniser
 
-# After the model's own modules, which see to it that torchaudio can be imported. These classes are
-# what loading a text encoder imports, which is most of the time that it takes.
+# After the model's modules, which make torchaudio importable. Loading a text encoder imports these
+# classes, which takes most of its time.
 with contextlib.suppress(ImportError):
     from transformers import AutoModel, AutoTokenizer, BertModel, BertTokenizerFast
 

@@ -1,4 +1,4 @@
-"""Starting worker processes, and starting them again."""
+"""Worker processes."""
 
 import multiprocessing
 import signal
@@ -11,8 +11,8 @@ from gscon_live.realtime.session.session_plan import Worker
 
 
 def start_context(method: str | None = None) -> BaseContext:
-    """How processes are started: forked from one that has everything imported where that is safe
-    (Linux), fresh ones elsewhere (macOS, Windows). `method` forces "spawn" or "forkserver"."""
+    """The way to start processes: on Linux forked from a process with all imports, elsewhere new
+    (macOS, Windows). `method` forces "spawn" or "forkserver"."""
     chosen = method or ("forkserver" if sys.platform == "linux" else "spawn")
     context = multiprocessing.get_context(chosen)
     if chosen == "forkserver":
@@ -21,7 +21,7 @@ def start_context(method: str | None = None) -> BaseContext:
 
 
 class Process:
-    """A worker process and what is known of it."""
+    """A worker process and its last reported state."""
 
     def __init__(self, context: BaseContext, worker: Worker) -> None:
         self.worker = worker
@@ -36,7 +36,7 @@ class Process:
         return self._process.pid
 
     def died(self) -> str | None:
-        """How the process ended, where it has ended without being done; else None."""
+        """How the process died; None if it runs, or ended after it was done."""
         if self._process.is_alive() or self.state in ("done", "failed"):
             return None
         code = self._process.exitcode
@@ -48,7 +48,7 @@ class Process:
         self._process.join(timeout)
 
     def end(self) -> None:
-        """Ends the process now, whatever it does."""
+        """Kills the process."""
         if self._process.is_alive():
             self._process.kill()
         self._process.join(1.0)

@@ -1,9 +1,9 @@
-"""The public event stream: one XPUB socket, sequence numbers, a hello, CURVE beyond loopback.
+"""The public event stream: an XPUB socket, sequence numbers, a hello, CURVE beyond loopback.
 
 A subscriber subscribes to its topics (`emotion `, `speech `, `session `, `health `), then to
-`hello.<any word of its own>`. As soon as that last subscription has arrived, all have, and the
-publisher answers once on that topic with the number of the next event: from there on the
-subscriber misses nothing.
+`hello.<a word of its own>`. When this last subscription has arrived, all have. The publisher
+answers on that topic with the number of the next event: from there on, the subscriber misses
+nothing.
 """
 
 from types import TracebackType
@@ -23,15 +23,15 @@ _HELLO = b"hello."
 
 
 class Publisher:
-    """Numbers events and publishes them; works without an endpoint too, then it only numbers.
+    """Numbers events and publishes them.
 
     Args:
-        endpoint: for example `tcp://127.0.0.1:5560`, or None.
+        endpoint: for example `tcp://127.0.0.1:5560`; None only numbers the events.
         session: the session's name, for the hello.
-        keys: its CURVE key files; needed for an address that other machines reach.
+        keys: the publisher's CURVE key files; needed for an address beyond loopback.
 
     Raises:
-        InputError: the endpoint is malformed, taken, or not loopback while keys are missing.
+        InputError: the endpoint is malformed or in use, or needs keys.
     """
 
     def __init__(self, endpoint: str | None, session: str, keys: Curve | None = None) -> None:
@@ -46,7 +46,6 @@ class Publisher:
         self._socket = self._context.socket(zmq.XPUB)
         profile = PUBLISHER_IPV6 if "[" in endpoint else PUBLISHER
         prepare(self._socket, profile, EVENTS_QUEUE_BYTES // EVENT_BYTES)
-        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         try:
             if keys is not None:
                 self._secure(keys)
@@ -62,7 +61,7 @@ class Publisher:
             raise
 
     def publish(self, event: schema.AnyEvent) -> schema.AnyEvent:
-        """Gives the event its number, sends it to whoever listens, and returns it."""
+        """Numbers an event, sends it to the subscribers, and returns it."""
         numbered = msgspec.structs.replace(event, seq=self.next_seq)
         self.serve()
         self.next_seq += 1
@@ -72,8 +71,8 @@ class Publisher:
         return numbered
 
     def serve(self) -> int:
-        """Answers those who have just subscribed. Returns how many said hello."""
-        greeted = 0
+        """Answers new hellos. Returns their number."""
+        hellos = 0
         while self._socket is not None:
             try:
                 frame = self._socket.recv(zmq.NOBLOCK)
@@ -82,11 +81,11 @@ class Publisher:
             if frame[:1] == b"\x01" and frame[1:].startswith(_HELLO):
                 hello = {"schema": schema.SCHEMA, "session": self._session, "seq": self.next_seq}
                 self._socket.send(frame[1:] + b" " + msgspec.json.encode(hello))
-                greeted += 1
-        return greeted
+                hellos += 1
+        return hellos
 
     def close(self) -> None:
-        """Sends what is queued, for a moment at most, and closes."""
+        """Closes the socket; queued events have a moment to go out."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -116,7 +115,7 @@ class Publisher:
 
 
 def _check_endpoint(endpoint: str, *, secured: bool) -> None:
-    """Refuses an endpoint that is malformed, or reachable from outside without keys."""
+    """Refuses a malformed endpoint, and one beyond loopback without keys."""
     if not is_local(endpoint) and not secured:
         raise InputError(
             f"endpoint {endpoint}: other machines reach this address, so it needs CURVE keys; make "

@@ -1,7 +1,7 @@
-"""The one table of services. A new stage is a file of its own and a record here.
+"""The table of services. A new stage is a file of its own and a record here.
 
-The record says what the stage takes and from whom, how messages are delivered, which function
-builds it, and in which sessions it runs. Links, sources and workers follow from it.
+The record has the inputs of the stage, their delivery policies, the function that builds it, and
+the sessions in which it runs. Links and workers follow from it.
 """
 
 from collections.abc import Iterable
@@ -92,7 +92,7 @@ SERVICES: tuple[Service[Plan], ...] = (
             Input("camera", _PICTURES, "lossless", 16 * MEBIBYTE, _FRAME),
         ),
     ),
-    # Nothing waits for a window on the screen, so it is not told the end either: it is stopped.
+    # Nothing waits for the preview, so it gets no `End` either: the session stops it.
     Service(
         name="preview",
         build=f"{_BUILDERS}:build_preview",

@@ -1,4 +1,4 @@
-"""A session: starts the workers, watches over them, numbers and hands on their events."""
+"""A session: starts and supervises the workers, numbers and hands on their events."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -23,13 +23,13 @@ from gscon_live.realtime.session.service_table import SERVICES, running
 from gscon_live.realtime.session.session_plan import Plan, Worker
 from gscon_live.realtime.session.threads import limit_children
 
-#: Seconds: a worker that is not ready by then never will be.
+#: Seconds after which a worker that is not ready counts as failed.
 START_TIMEOUT = 120.0
-#: Seconds that the pipeline has to finish after a stop before it is ended.
+#: Seconds after a stop in which the pipeline may finish.
 STOP_TIMEOUT = 1.2
-#: A service that fails more often than this within the period is given up.
+#: A service that fails more often within the period, in seconds, is given up.
 MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
-#: Events that may wait for the session.
+#: High-water mark of the events that wait for the session.
 _EVENTS_QUEUE = 1024
 
 
@@ -37,15 +37,15 @@ class Session:
     """Runs one session from start to end.
 
     Args:
-        plan: what to run.
+        plan: sources, settings and pace.
         publisher: numbers the events and publishes them.
-        sinks: get every event, in order.
+        sinks: get all events, in order.
         model: name and version of the emotion model, for `session.started`.
-        source: where the signals come from, for `session.started`.
+        source: description of the devices or the recording, for `session.started`.
         started_at: wall-clock time for `session.started`; None leaves it out (replay).
-        on_status: gets every report of a worker.
-        on_tick: called at least ten times a second with the media time so far.
-        services: the table of services; those that the plan asks for run.
+        on_status: gets all reports of the workers.
+        on_tick: called about ten times per second with the media time so far.
+        services: the table of services; the plan decides which of them run.
         start_method: "spawn" or "forkserver"; None chooses.
     """
 
@@ -93,16 +93,16 @@ class Session:
         return {name: process.pid for name, process in self._workers.items()}
 
     def stop(self) -> None:
-        """Asks the sources to end; the session ends shortly after, with what it has."""
+        """Stops the sources; the session ends shortly after, with the sound so far."""
         self._stopping = True
 
     def run(self) -> bool:
-        """Runs to the end. Returns whether the session is complete: everything has been said, and a
-        recording was not stopped before its end.
+        """Runs the session to its end. Returns whether it is complete: all events have been sent,
+        and a recording was not stopped before its end.
 
         Raises:
-            InputError: a worker found the request to be wrong (a device, a model, a file).
-            Failure: a worker failed and the session cannot go on.
+            InputError: a worker refuses the request (a device, a model, a file).
+            Failure: a worker failed, and the session cannot go on.
         """
         services = sorted(self._services)
         with bus.private_endpoints([*services, "control", "events"]) as self._endpoints:
@@ -121,10 +121,10 @@ class Session:
                         self._await_others()
             finally:
                 self._end()
-        return self._whole
+        return self._successful
 
     @property
-    def _whole(self) -> bool:
+    def _successful(self) -> bool:
         return self._complete and (self._plan.live or not self._stopping)
 
     def _spawn(self, name: str) -> None:
@@ -172,13 +172,13 @@ class Session:
             self._events.serve()
             if not self._complete:
                 self._look_after_workers()
-            self._say_drops(last=False)
+            self._report_drops(last=False)
             self._on_tick(self._media_time)
             if self._stopping and not self._stopped_in_time():
                 return
 
     def _stopped_in_time(self) -> bool:
-        """Sees to it that the sources stop; False once the pipeline has had its time to finish."""
+        """Stops the sources; false when the time for the pipeline to finish is over."""
         if self._stop_at is None:
             self._stop_at = time.monotonic() + STOP_TIMEOUT
             for service in self._services.values():
@@ -187,8 +187,8 @@ class Session:
         return time.monotonic() < self._stop_at
 
     def _await_others(self) -> None:
-        """Everything has been said; stages beside the answers (a recorder) finish what they have
-        been sent. A replay waits for them, a live session or a stop no longer than a stop takes."""
+        """Waits for stages beside the events, as the recorder, which finish their input. A replay
+        waits without limit, a live session and a stop at most `STOP_TIMEOUT`."""
         until = self._stop_at or (time.monotonic() + STOP_TIMEOUT if self._plan.live else inf)
         ending = {link.receiver for link in self._links if link.carries_end}
         while time.monotonic() < until:
@@ -210,7 +210,7 @@ class Session:
                 self._media_time = end.time
                 self._complete = True
                 return
-            self._events.say(schema.decode(frame))
+            self._events.send(schema.decode(frame))
 
     def _take_statuses(self) -> None:
         for status in self._switchboard.statuses():
@@ -230,44 +230,44 @@ class Session:
                 )
             process.state = status.state
             self._drops.report(status)
-            for late, words in self._lags.report(status):
-                self._events.health(self._now(), status.service, late, words)
-            reached = status.gauges.get("time")
-            if isinstance(reached, float):
-                self._media_time = max(self._media_time, reached)
+            for health, detail in self._lags.report(status):
+                self._events.health(self._now(), status.service, health, detail)
+            time_ = status.gauges.get("time")
+            if isinstance(time_, float):
+                self._media_time = max(self._media_time, time_)
             self._on_status(status)
 
     def _look_after_workers(self) -> None:
         if not any(process.died() for process in self._workers.values()):
             return
-        self._take_statuses()  # what a process said last may have come after the last look
+        self._take_statuses()  # the last report of a process may be unread
         for name, process in list(self._workers.items()):
-            how = process.died()
-            if how:
-                self._failed(name, how)
+            reason = process.died()
+            if reason:
+                self._failed(name, reason)
 
-    def _failed(self, service: str, how: str) -> None:
-        """A worker has died: in a replay that is the end; live, it is restarted."""
+    def _failed(self, service: str, reason: str) -> None:
+        """Handles a dead worker: a replay fails, a live session restarts it."""
         if not self._started:
-            raise Failure(f"{service}: stopped while starting ({how}); run with --debug")
+            raise Failure(f"{service}: stopped while starting ({reason}); run with --debug")
         if not self._plan.live or not self._services[service].restarts:
             raise Failure(
-                f"{service}: stopped unexpectedly ({how}); the events up to "
+                f"{service}: stopped unexpectedly ({reason}); the events up to "
                 f"{self._media_time:.2f} s are complete, run again or with --debug"
             )
-        self._events.health(self._now(), service, "failed", how)
+        self._events.health(self._now(), service, "failed", reason)
         now = time.monotonic()
         recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
         self._failures.setdefault(service, []).append(now)
         if len(recent) >= MAX_RESTARTS:
-            self._give_up(service, how)
+            self._give_up(service, reason)
             return
         self._spawn(service)
 
     def _resume(self, service: str) -> None:
-        """A worker that was started anew is ready: tells it and the others what it missed."""
-        for lost in self._given_up:
-            self._switchboard.command(service, Without(lost))
+        """Brings a restarted worker up to date, and lets it get the ends that it missed."""
+        for absent in self._given_up:
+            self._switchboard.command(service, Without(absent))
         self._switchboard.command(service, Start(self._t0))
         for link in self._links:
             if link.receiver != service or not link.carries_end:
@@ -277,10 +277,10 @@ class Session:
             elif link.sender in self._workers:
                 self._switchboard.command(link.sender, EndAgain(service))
 
-    def _give_up(self, service: str, how: str) -> None:
-        """A live session goes on without a service that fails again and again, or ends."""
+    def _give_up(self, service: str, reason: str) -> None:
+        """Goes on without a service that fails repeatedly; fails if the service is needed."""
         if self._services[service].needed:
-            raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({how})")
+            raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({reason})")
         self._events.health(
             self._now(),
             service,
@@ -296,26 +296,26 @@ class Session:
                 self._end_for(service, link.receiver)
 
     def _end_for(self, sender: str, receiver: str) -> None:
-        """Says the end to a receiver in the place of a sender that cannot."""
+        """Sends the `End` of a lost sender to a receiver."""
         with self._context.socket(zmq.PUSH) as socket:
             prepare(socket, PIPELINE, 1)
             socket.connect(self._endpoints.of(receiver))
             socket.send(bus.encode(messages.End(sender, self._media_time)))
 
-    def _say_drops(self, last: bool) -> None:
+    def _report_drops(self, last: bool) -> None:
         for receiver, count in self._drops.due(time.monotonic(), last):
             self._events.dropped(self._media_time, receiver, count)
 
     def _now(self) -> float:
-        """Media time; in a live session also while no source is there to tell it."""
+        """Media time; in a live session also while no source runs."""
         if not self._plan.live:
             return self._media_time
         return max(self._media_time, time.monotonic() - self._t0)
 
     def _end(self) -> None:
         if self._started:
-            self._say_drops(last=True)
-            self._events.ended(self._media_time, self._whole)
+            self._report_drops(last=True)
+            self._events.ended(self._media_time, self._successful)
         for name in self._workers:
             self._switchboard.command(name, Stop())
         for process in self._workers.values():

@@ -1,4 +1,4 @@
-"""What a session is made of: everything a worker process needs to know, in one value."""
+"""The plan of a session, and the part of it for a worker process."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ from gscon_live.realtime.pipeline.stage import Source, Stage
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A session, decided: sources, words, pace.
+    """A session: sources, words, pace.
 
-    `recording` is the path of a media file, or None in a live session with microphone and camera.
-    `captions` is what `RecordingSource` takes: "auto", "off" or a path. `speed` paces a recording
-    (None: as fast as it goes). `record` is the folder in which sound and picture are kept. `live`
-    chooses the delivery policies, the clock and restarts.
+    `recording` is the path of a media file, or None with microphone and camera. `captions` is as in
+    `RecordingSource`: "auto", "off" or a path. `speed` is the pace of a recording (None: as fast as
+    possible). `record` is the folder for the recording of sound and pictures. `live` decides on the
+    delivery policies, the clock and restarts.
     """
 
     session: str
@@ -36,19 +36,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """One process: its service, what it takes and sends, and where it finds the others.
+    """A process: its service, its links, and the addresses of the other processes.
 
     Args:
         service: the service's name.
-        build: `module:function` that makes the stage or the source.
+        build: `module:function` that builds the stage or source.
         source: whether it is a source.
         answers: whether its events are those of the session.
         takes: the links on which it receives.
         sends: the links on which it sends.
-        plan: the session.
-        endpoints: the addresses of the others.
-        restarts: how often the service has been restarted.
-        utterances: how many utterances have been numbered in the session so far.
+        plan: the session's plan.
+        endpoints: the addresses of all sockets.
+        restarts: number of restarts of the service so far.
+        utterances: the highest number of an utterance so far.
     """
 
     service: str
@@ -63,7 +63,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     utterances: int = 0
 
 
-#: Gives the session's time zero on the monotonic clock; 0 before the session has started.
+#: Gives the start of the session on the monotonic clock; 0 before the start.
 StartTime = Callable[[], float]
-#: What `Worker.build` names: makes the stage or the source in its own process.
+#: The type of the functions in `Worker.build`.
 Builder = Callable[[Worker, StartTime], Stage | Source]

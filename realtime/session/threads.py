@@ -1,20 +1,20 @@
-"""One thread for each worker: more of them only get in each other's way."""
+"""Limits the libraries to one thread per worker, as all workers run at the same time."""
 
 import contextlib
 import os
 
-#: Libraries read these when they are imported.
+#: Variables that libraries read on import.
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def limit_children() -> None:
-    """Limits the processes that this one starts, unless the user has set another number."""
+    """Limits the child processes, unless the user has set another number."""
     for name in _VARIABLES:
         os.environ.setdefault(name, "1")
 
 
 def limit_this_process() -> None:
-    """Limits a worker, which may have been forked from a process with everything imported."""
+    """Limits a worker, whose libraries may be imported already."""
     for name in _VARIABLES:
         os.environ[name] = "1"
     with contextlib.suppress(ImportError):

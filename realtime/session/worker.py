@@ -1,4 +1,4 @@
-"""The one runner: hosts a stage or a source in a process and connects it."""
+"""Runs a stage or a source in its process, and connects it."""
 
 import contextlib
 import signal
@@ -19,17 +19,17 @@ from gscon_live.realtime.session.lag import known_at
 from gscon_live.realtime.session.session_plan import Builder, Worker
 from gscon_live.realtime.session.threads import limit_this_process
 
-#: Seconds that a source may wait for its device before it looks for commands again.
+#: Longest wait in seconds before a worker reads commands again.
 PATIENCE = 0.1
-#: Seconds between attempts of a restarted source to open a device that is not there.
+#: Seconds between attempts of a restarted source to open a missing device.
 RETRY = 1.0
-#: Events that wait for the supervisor.
+#: High-water mark of the events that wait for the session.
 _EVENTS_QUEUE = 1024
 
 
 def run(worker: Worker) -> None:
-    """Entry point of every worker process; returns when the session or its input has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
+    """Entry point of a worker process; returns when the session has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the session decides when to stop
     limit_this_process()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     line = Line(context, worker.endpoints.of("control"), worker.service)
@@ -46,12 +46,12 @@ def run(worker: Worker) -> None:
         line.report("failed", detail=f"{type(error).__name__}: {' '.join(str(error).split())}")
     finally:
         line.close()
-        # A host that could not be built leaves its sockets behind; `term` would wait for them.
+        # If the host could not be built, its sockets are still open; `term` would wait for them.
         context.destroy(PIPELINE.linger)
 
 
 class _Host:
-    """What hosting a stage and hosting a source have in common: sending and reporting."""
+    """The common part of both hosts: sends messages, and reports to the session."""
 
     def __init__(
         self, worker: Worker, context: "zmq.Context[zmq.Socket[bytes]]", line: Line
@@ -77,11 +77,11 @@ class _Host:
             self._events.connect(worker.endpoints.of("events"))
 
     def run(self) -> None:
-        """Works until the session or the input has ended."""
+        """Works until the session has ended."""
         raise NotImplementedError
 
     def _check(self) -> None:
-        """Called whenever this process waits: stay reachable, and go when the session goes."""
+        """Reads commands and reports; called whenever this process waits. Raises `Stopped`."""
         self._line.listen()
         for sender in self._senders:
             if sender.link.receiver in self._line.without:
@@ -121,8 +121,8 @@ class _Host:
                 self._events.poll(50, zmq.POLLOUT)
 
     def _finish(self, time_: float) -> None:
-        """Says the end, and stays until the session ends: a slow receiver may take long for what is
-        queued here, and ZeroMQ loses what its full queue has not taken when the sender goes."""
+        """Sends the `End`, and stays until the session ends: ZeroMQ loses the queue of a process
+        that exits, and a slow receiver may need long for it."""
         end = messages.End(self._worker.service, time_)
         self._line.end_again.clear()
         self._send([end])
@@ -136,12 +136,12 @@ class _Host:
                     sender.send(end, bus.encode(end))
             self._line.end_again.clear()
 
-    def _say_restarted(self) -> None:
+    def _send_restarted(self) -> None:
         if self._worker.restarts:
             self._send([messages.Restarted(self._worker.service)])
 
     def close(self) -> None:
-        """Closes the sockets; what is queued has a moment to go out."""
+        """Closes the sockets; queued messages have a moment to go out."""
         for sender in self._senders:
             sender.close()
         if self._events is not None:
@@ -164,7 +164,7 @@ class _StageHost(_Host):
     def run(self) -> None:
         self._report("ready")
         self._line.wait_for_start()
-        self._say_restarted()
+        self._send_restarted()
         ended: set[str] = set()
         last_time = 0.0
         while not self._over(ended):
@@ -191,7 +191,7 @@ class _StageHost(_Host):
             self._lag = max(self._lag, time.monotonic() - self._line.t0 - known)
 
     def _over(self, ended: set[str]) -> bool:
-        """Whether every sender has said its end; where none ever does, whether to stop."""
+        """Whether all senders have sent their `End`; without such senders, whether to stop."""
         if not self._inbox.senders:
             return self._line.stopping
         return len(ended) >= self._inbox.senders
@@ -220,12 +220,12 @@ class _SourceHost(_Host):
     def run(self) -> None:
         self._report("ready")
         t0 = self._line.wait_for_start()
-        # Built when the session starts, since its times count from there.
+        # Built after the start of the session, as its times count from there.
         source = _builder(self._worker.build)(self._worker, lambda: t0)
         if not isinstance(source, Source):
             raise TypeError(f"{self._worker.build} builds no Source; a Stage takes from a service")
         self._source = source
-        self._say_restarted()
+        self._send_restarted()
         with contextlib.closing(source):
             self._open(source)
             self._read(source, t0)
@@ -249,7 +249,7 @@ class _SourceHost(_Host):
             self._check()
 
     def _open(self, source: Source) -> None:
-        """Opens the device. One that has been open before and is not there now is waited for."""
+        """Opens the device; after a restart, waits for a missing one."""
         while not self._line.stopping:
             try:
                 source.open()
@@ -271,7 +271,7 @@ class _SourceHost(_Host):
 
 
 def _builder(name: str) -> Builder:
-    """The function that `module:function` names."""
+    """The function of a name `module:function`."""
     module, _, function = name.partition(":")
     builder: Builder = getattr(import_module(module), function)
     return builder

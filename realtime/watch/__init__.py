@@ -1,1 +1,1 @@
-"""Watching: faces, their tracks, and visual features."""
+"""From frames to faces: detection, tracking, mouth movement, features."""

@@ -1,4 +1,4 @@
-"""Faces in frames: detection, identity, features."""
+"""The stage of faces: detection, tracking, mouth movement, features."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -11,10 +11,10 @@ from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 from gscon_live.realtime.watch.mouth import Mouths
 from gscon_live.realtime.watch.tracker import Box, Tracker
 
-#: At most this many faces of a frame are encoded, the largest first.
+#: Maximal number of faces per frame that are encoded, the largest first.
 MAX_FACES = 4
-#: The whole frame is searched every so many frames; in between, the surroundings of known faces.
-SEARCH_ALL_EVERY = 5
+#: Every so many frames, the whole frame is searched; in between, only around the last faces.
+FULL_SEARCH_INTERVAL = 5
 
 Frame = NDArray[np.uint8]
 
@@ -33,25 +33,25 @@ class Detected(Protocol):
 
 
 class Detector(Protocol):
-    """Finds faces in a BGR frame, largest first; `near` those of the frame before, if given."""
+    """Finds faces in a BGR frame, largest first; with `near`, only around those faces."""
 
     def detect(self, frame: Frame, near: Sequence[Any] = ()) -> Sequence[Detected]: ...
 
 
 class FaceFeatures(Protocol):
-    """A face encoder and the cropping that belongs to it."""
+    """A face encoder, and how it crops faces."""
 
     def crop(self, frame: Frame, box: Box) -> NDArray[np.uint8]: ...
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
 class Watcher(Stage):
-    """Stage: frames in, faces with identity and features out; `Mark`s pass as the watch's own.
+    """Stage: frames in, faces with identities and features out; marks are passed on as its own.
 
     Args:
         detector: finds faces.
-        encoder: makes features of them.
-        min_face: smallest width in pixels of a face that is used.
+        encoder: crops and encodes them.
+        min_face: minimal width of a face in pixels; smaller ones are ignored.
     """
 
     def __init__(self, detector: Detector, encoder: FaceFeatures, min_face: int) -> None:
@@ -61,49 +61,49 @@ class Watcher(Stage):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the faces seen so far."""
+        """Forgets all faces."""
         self._tracker = Tracker()
         self._mouths = Mouths()
         self._count = 0
-        self._seen: list[Detected] = []
+        self._last: list[Detected] = []
 
     def gauges(self) -> Gauges:
-        """How many faces are in view, and how many frames have been analysed."""
-        return {"faces": float(len(self._seen)), "frames": float(self._count)}
+        """Numbers of faces in view and of analysed frames."""
+        return {"faces": float(len(self._last)), "frames": float(self._count)}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
-        """See the class."""
+        """Takes `VideoFrame`, `Mark` and `Dropped`; see the class."""
         match message:
             case messages.VideoFrame():
-                yield self._look(message)
+                yield self._faces(message)
             case messages.Mark(time=time):
                 yield messages.Mark(time, "watch")
             case messages.Dropped():
                 yield message
 
-    def _look(self, message: messages.VideoFrame) -> messages.Faces:
+    def _faces(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
         faces = [face for face in self._search(frame) if face.width >= self._min_face][:MAX_FACES]
         boxes: list[Box] = [(face.x, face.y, face.width, face.height) for face in faces]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
-        self._seen = faces
+        self._last = faces
         if not boxes:
             return messages.Faces(message.time, [])
         crops = np.stack([self._encoder.crop(frame, box) for box in boxes])
-        features, moved = self._encoder.encode(crops), self._mouths.moved(tracks, crops)
+        features, movements = self._encoder.encode(crops), self._mouths.moved(tracks, crops)
         return messages.Faces(
             message.time,
             [
                 messages.Face(track, box, row.tobytes(), mouth)
-                for track, box, row, mouth in zip(tracks, boxes, features, moved, strict=True)
+                for track, box, row, mouth in zip(tracks, boxes, features, movements, strict=True)
             ],
         )
 
     def _search(self, frame: Frame) -> Sequence[Detected]:
-        """The faces in a frame, searched near the last ones where that is enough."""
-        if self._seen and self._count % SEARCH_ALL_EVERY:
-            faces = self._detector.detect(frame, self._seen)
-            if len(faces) >= len(self._seen):
+        """The faces in a frame, searched around the last ones as long as none is lost."""
+        if self._last and self._count % FULL_SEARCH_INTERVAL:
+            faces = self._detector.detect(frame, self._last)
+            if len(faces) >= len(self._last):
                 return faces
         return self._detector.detect(frame)

@@ -24,6 +24,7 @@ SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMAND
 OTHERS = {
     "apt-get": {"install"},
     "pre-commit": {"install"},
+    "source": {".venv/bin/activate"},
     "torchrun": set[str](),
     "zensical": {"build", "serve"},
 }
@@ -32,13 +33,13 @@ OTHERS = {
 class Parsed(BaseException):
     """A command line was accepted; no base of it is caught by a command."""
 
-    def __init__(self, given: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         super().__init__()
-        self.given = given
+        self.options = options
 
 
 def lines(block: Block) -> list[str]:
-    """The command lines of a block, each whole."""
+    """The command lines of a block; continued lines are joined."""
     joined = block.code.replace("\\\n", " ")
     return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
 
@@ -51,15 +52,15 @@ def parsed(module: str, words: Sequence[str]) -> argparse.Namespace:
         try:
             import_module(module).main(list(words))
         except Parsed as accepted:
-            return accepted.given
+            return accepted.options
     raise AssertionError(f"{module} did not parse its arguments")
 
 
 def _stopping(name: str) -> Callable[..., None]:
     original = getattr(argparse.ArgumentParser, name)
 
-    def parse(self: argparse.ArgumentParser, *given: Any) -> None:
-        raise Parsed(original(self, *given))
+    def parse(self: argparse.ArgumentParser, *arguments: Any) -> None:
+        raise Parsed(original(self, *arguments))
 
     return parse
 
@@ -85,16 +86,16 @@ def check(line: str) -> None:
 
 
 def _check_ours(module: str, words: Sequence[str]) -> None:
-    given = parsed(module, words)
+    options = parsed(module, words)
     if module == "gscon_live.train.fit":
-        recipe(given.recipe, given.overrides)
+        recipe(options.recipe, options.overrides)
     elif module == "gscon_live.train.leaderboard.__main__":
         known = loader.names("leaderboard")
-        assert all(name.startswith("runs/") or name in known for name in given.runs)
+        assert all(name.startswith("runs/") or name in known for name in options.runs)
     elif module == "gscon_live.train.evaluate":
-        assert given.model.startswith("runs/") or given.model in checkpoint.names()
-    elif hasattr(given, "overrides") or hasattr(given, "words"):
-        settings = [*getattr(given, "overrides", []), *getattr(given, "words", [])]
+        assert options.model.startswith("runs/") or options.model in checkpoint.names()
+    elif hasattr(options, "overrides") or hasattr(options, "words"):
+        settings = [*getattr(options, "overrides", []), *getattr(options, "words", [])]
         loader.load("live", Settings, filter(cli.is_override, settings))
 
 
@@ -131,6 +132,6 @@ def extras() -> set[str]:
 def targets() -> set[str]:
     """The targets that make has for people."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    found = re.search(r"^\.PHONY:(.*)$", text, re.MULTILINE)
-    assert found is not None
-    return set(found[1].split())
+    line = re.search(r"^\.PHONY:(.*)$", text, re.MULTILINE)
+    assert line is not None
+    return set(line[1].split())

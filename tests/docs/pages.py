@@ -50,8 +50,8 @@ class Page:
     def links(self) -> list[str]:
         """Where links and images lead."""
         parts = [child for token in self._inline() for child in token.children or []]
-        found = [part.attrGet("href") or part.attrGet("src") for part in parts]
-        return [str(target) for target in found if target is not None]
+        targets = [part.attrGet("href") or part.attrGet("src") for part in parts]
+        return [str(target) for target in targets if target is not None]
 
     @cached_property
     def anchors(self) -> set[str]:
@@ -61,7 +61,7 @@ class Page:
             for before, inline in zip(self._tokens, self._tokens[1:], strict=False)
             if before.type == "heading_open"
         ]
-        return {_slug(_plain(one)) for one in headings}
+        return {_slug(_plain(heading)) for heading in headings}
 
     @cached_property
     def inline_code(self) -> list[str]:
@@ -90,16 +90,16 @@ def blocks(*languages: str) -> list[Block]:
 
 def example(page: str, place: int = 0) -> str:
     """The code of a page's Python block."""
-    found = [block for block in Page(ROOT / page).blocks if block.language == "python"]
-    return found[place].code
+    code = [block.code for block in Page(ROOT / page).blocks if block.language == "python"]
+    return code[place]
 
 
 def module(page: str, count: int = 1) -> ModuleType:
     """The page's first Python blocks, run as one module."""
-    made = ModuleType(Path(page).stem)
+    namespace = ModuleType(Path(page).stem)
     for place in range(count):
-        exec(compile(example(page, place), page, "exec"), made.__dict__)
-    return made
+        exec(compile(example(page, place), page, "exec"), namespace.__dict__)
+    return namespace
 
 
 def _plain(token: Token, code: str | None = None) -> str:

@@ -1,7 +1,9 @@
 """Every command that the documentation shows is accepted by the program that it is for."""
 
+import re
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,25 +20,25 @@ PROGRAMS = ("gscon-live ", "python ", "pip ", "make ", *(f"{name} " for name in 
 
 def commands() -> list[object]:
     """Every command line of the pages, with the place where it stands."""
-    found = [(block.name, line) for block in blocks("sh") for line in lines(block)]
-    found += [
+    shown_lines = [(block.name, line) for block in blocks("sh") for line in lines(block)]
+    shown_lines += [
         (page.name, code)
         for page in pages()
         for code in page.inline_code
         # A command's name alone speaks of the command.
         if code.startswith(PROGRAMS) and code.removeprefix("gscon-live ") not in SUBCOMMANDS
     ]
-    return [pytest.param(line, id=f"{place} {line}") for place, line in dict.fromkeys(found)]
+    return [pytest.param(line, id=f"{place} {line}") for place, line in dict.fromkeys(shown_lines)]
 
 
 @pytest.fixture
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network, the plug-in and the sink of the documentation, which some commands name."""
-    for one in shown(tmp_path):
+    for part in shown(tmp_path):
         # So that it is taken out again.
-        monkeypatch.setitem(sys.modules, one.module, None)  # type: ignore[arg-type]
-        one.loaded()
-        monkeypatch.setitem(one.table, one.name, one.where)
+        monkeypatch.setitem(sys.modules, part.module, None)  # type: ignore[arg-type]
+        part.loaded()
+        monkeypatch.setitem(part.table, part.name, part.where)
     monkeypatch.setitem(sys.modules, "documented_sink", module("docs/extend/sink.md"))
     monkeypatch.setitem(sinks.SINKS, "md", "documented_sink.Markdown")
 
@@ -47,7 +49,7 @@ def test_a_command_of_the_documentation_is_accepted(
     line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(line)
-    # Nothing is said of names that are deprecated.
+    # No name is deprecated.
     assert capsys.readouterr().err == ""
 
 
@@ -61,7 +63,7 @@ def test_a_command_of_the_documentation_is_accepted(
         "gscon-live subscribe --format xml",
     ],
 )
-def test_a_command_with_a_mistake_would_be_found(line: str) -> None:
+def test_a_command_with_a_mistake_is_refused(line: str) -> None:
     with pytest.raises(InputError):
         check(line)
 
@@ -69,7 +71,7 @@ def test_a_command_with_a_mistake_would_be_found(line: str) -> None:
 @pytest.mark.parametrize(
     "line", ["gscon-live leaderboard nothing", "make coffee", "pip install .[nothing]", "rm -r x"]
 )
-def test_a_name_that_there_is_not_would_be_found(line: str) -> None:
+def test_an_unknown_name_is_refused(line: str) -> None:
     with pytest.raises(AssertionError):
         check(line)
 
@@ -78,6 +80,18 @@ def test_every_subcommand_is_shown() -> None:
     shown_here = {line.split()[1] for block in blocks("sh") for line in lines(block)
                   if line.startswith("gscon-live ")}  # fmt: skip
     assert shown_here == set(SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_option_is_on_a_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The options of the commands for users are on the page about using them."""
+    with pytest.raises(SystemExit):
+        import_module(SUBCOMMANDS[name]).main(["--help"])
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", capsys.readouterr().out))
+    assert options >= {"--help", "--debug"}
+    on_one_page = name in ("live", "replay", "subscribe")
+    text = "".join(page.text for page in pages() if not on_one_page or page.name == "docs/use.md")
+    assert [option for option in sorted(options) if option not in text] == []
 
 
 def test_commands_that_are_named_alone_are_there() -> None:

@@ -38,9 +38,9 @@ def test_what_python_examples_import_is_there(block: Block) -> None:
         if isinstance(node, ast.ImportFrom):
             assert node.module is not None
             names = {alias.name for alias in node.names}
-            found = import_module(node.module)
+            package = import_module(node.module)
             for name in names:
-                assert hasattr(found, name) or import_module(f"{node.module}.{name}")
+                assert hasattr(package, name) or import_module(f"{node.module}.{name}")
 
 
 def test_the_readmes_five_lines_print_who_said_what_and_the_emotion(
@@ -63,8 +63,8 @@ def test_the_labels_of_a_file_of_events_are_read(tmp_path: Path) -> None:
     (code,) = [block.code for block in blocks("python") if "def labels" in block.code]
     names: dict[str, object] = {}
     exec(compile(code, "docs/python.md", "exec"), names)
-    found = names["labels"](path)  # type: ignore[operator]
-    assert found == [one.emotion.label for one in events if isinstance(one, UtteranceEvent)]
+    labels = names["labels"](path)  # type: ignore[operator]
+    assert labels == [e.emotion.label for e in events if isinstance(e, UtteranceEvent)]
 
 
 def test_the_model_alone_answers_for_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,9 +84,9 @@ def test_the_documented_sink_writes_a_line_for_each_utterance(tmp_path: Path) ->
     into_file.close()
     into_stream.close()
     lines = stream.getvalue().splitlines()
-    said = [event for event in events if isinstance(event, UtteranceEvent)]
-    assert len(lines) == len(said)
-    for line, event in zip(lines, said, strict=True):
+    utterances = [event for event in events if isinstance(event, UtteranceEvent)]
+    assert len(lines) == len(utterances)
+    for line, event in zip(lines, utterances, strict=True):
         assert line.startswith(f"- **{event.utterance.speaker}** {event.utterance.text} (")
         assert event.emotion.label in line
     assert (tmp_path / "events.md").read_text() == stream.getvalue()
@@ -139,11 +139,11 @@ def test_the_documented_corpus_is_read_from_the_documented_file(
     load = module("docs/extend/corpus.md").load
     table = load()
     assert table.labels == ("happy", "sad")
-    assert {split: [one.name for one in found] for split, found in table.splits.items()} == {
+    assert {split: [d.name for d in dialogues] for split, dialogues in table.splits.items()} == {
         "train": ["1"], "validation": ["2"], "test": ["3"],
     }  # fmt: skip
-    said = table.splits["train"][0].utterances
-    assert [(one.speaker, one.text, one.label) for one in said] == [
+    utterances = table.splits["train"][0].utterances
+    assert [(u.speaker, u.text, u.label) for u in utterances] == [
         ("Ada", "They said yes!", 0), ("Ben", "I will miss you.", 1),
     ]  # fmt: skip
     (tmp_path / "talks.csv").write_text(file.replace("gone.,sad", "gone.,glad"))
@@ -167,7 +167,7 @@ def test_the_documented_training_is_done_by_its_recipe(
     ):  # fmt: skip
         lines.append(f"{split},{number},0,Ada,{emotion},Well." + "," * len(PROSODY))
     (tmp_path / "erc/meld.csv").write_text("\n".join(lines))
-    (recipe,) = [one.code for one in blocks("text") if one.page.name.endswith("trainable.md")]
+    (recipe,) = [block.code for block in blocks("text") if block.page.name.endswith("trainable.md")]
     (tmp_path / "frequency.yaml").write_text(recipe)
     fit.main(["frequency.yaml", "name=shares"])
     shares = msgspec.json.decode((tmp_path / "runs/shares/frequency.json").read_bytes())

@@ -12,14 +12,14 @@ import yaml
 from pages import DOCS, ROOT, Page, pages
 
 LANGUAGES = {"js", "json", "python", "sh", "text", "toml", "yaml"}
-MOST_WORDS_OF_README = 1500
-MOST_WORDS_OF_SENTENCE = 35
+MAX_WORDS_OF_README = 1500
+MAX_WORDS_OF_SENTENCE = 35
 
 PAGES = pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 
 
 def test_the_readme_can_be_finished() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MOST_WORDS_OF_README
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MAX_WORDS_OF_README
 
 
 def words(sentence: str) -> int:
@@ -28,7 +28,7 @@ def words(sentence: str) -> int:
 
 @PAGES
 def test_sentences_are_short(page: Page) -> None:
-    long = [one for one in page.sentences() if words(one) > MOST_WORDS_OF_SENTENCE]
+    long = [text for text in page.sentences() if words(text) > MAX_WORDS_OF_SENTENCE]
     assert long == []
 
 
@@ -40,9 +40,9 @@ def test_sentences_are_counted_over_line_ends_and_through_emphasis(tmp_path: Pat
             table = "|a b|c|\n|-|-|\n|d|e|\n"
             return f"One **two**\nthree `four four`. [Five](x) six!\n\n- seven\n\n{table}"
 
-    found = list(Page(Imagined(path)).sentences())
-    assert found == ["One two three code.", "Five six!", "seven", "a b", "c", "d", "e"]
-    assert [words(one) for one in found] == [4, 2, 1, 2, 1, 1, 1]
+    sentences = list(Page(Imagined(path)).sentences())
+    assert sentences == ["One two three code.", "Five six!", "seven", "a b", "c", "d", "e"]
+    assert [words(text) for text in sentences] == [4, 2, 1, 2, 1, 1, 1]
 
 
 @PAGES
@@ -71,7 +71,7 @@ def test_code_blocks_say_what_they_are(page: Page) -> None:
 def test_files_that_are_named_are_there(page: Page) -> None:
     """What looks like a path of the repository is one."""
     tops = "configs|docs|gscon_live|model|realtime|tests|train"
-    made_by_readers = {
+    files_of_the_examples = {
         "model/networks/baselines/sum.py",
         "realtime/events/markdown.py",
         "realtime/listen/clipping.py",
@@ -79,7 +79,7 @@ def test_files_that_are_named_are_there(page: Page) -> None:
         "train/frequency.py",
     }
     for code in page.inline_code:
-        if re.fullmatch(rf"(?:{tops})/[\w./-]+", code) and code not in made_by_readers:
+        if re.fullmatch(rf"(?:{tops})/[\w./-]+", code) and code not in files_of_the_examples:
             assert (ROOT / code).exists(), code
 
 
@@ -129,6 +129,17 @@ def test_every_room_is_on_the_page_of_rooms(room: Path) -> None:
     modules = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py", "__main__.py"}
     if modules and name != ".":
         assert f"| `{name}` |" in section
+
+
+@pytest.mark.parametrize("top", ["configs", "gscon_live", "gscon_live/common", "model",
+                                 "realtime", "train"])  # fmt: skip
+def test_every_file_at_the_top_of_a_package_is_on_the_page_of_rooms(top: str) -> None:
+    page = (DOCS / "rooms.md").read_text(encoding="utf-8")
+    package, _, folder = top.partition("/")
+    section = page.split(f"## Inside `{package}`")[1].split("\n## ")[0]
+    files = [path for path in (ROOT / top).glob("*.py") if not path.name.startswith("__")]
+    names = [f"{folder}/{path.name}" if folder else path.name for path in files]
+    assert [name for name in names if f"`{name}`" not in section] == []
 
 
 def test_no_room_is_made_up() -> None:

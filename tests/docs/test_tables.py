@@ -23,9 +23,9 @@ def _script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, DOCS / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 tables, picture = _script("tables"), _script("picture")
@@ -70,13 +70,13 @@ def test_a_comment_in_the_code_goes_before_the_words_of_the_page(tmp_path: Path)
     spec = importlib.util.spec_from_file_location("described", path)
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "described", made)
-        spec.loader.exec_module(made)
+        patch.setitem(__import__("sys").modules, "described", module)
+        spec.loader.exec_module(module)
         second = {"second": "The second, in two lines."}
-        assert tables.comments(made.Described) == second
-        assert tables.comments(made.More) == {**second, "third": "The third."}
+        assert tables.comments(module.Described) == second
+        assert tables.comments(module.More) == {**second, "third": "The third."}
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ def test_the_readmes_figures_are_those_of_the_card_and_of_the_pages() -> None:
     for (_, _, figure, _), name in zip(
         rows, ("text+audio+visual", "text", "audio", "visual"), strict=False
     ):
-        mine = seeds[name]["weighted_f1"]
-        assert figure == f"weighted F1 {mine['mean']:.3f} ± {mine['sd']:.3f}"
-    everything = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md"))
+        score = seeds[name]["weighted_f1"]
+        assert figure == f"weighted F1 {score['mean']:.3f} ± {score['sd']:.3f}"
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md"))
     for what, material, figure, command in rows:
         assert what
         assert material
         (number,) = re.findall(r"\d+\.\d+(?: ± \d+\.\d+)?", figure)
-        assert number in everything
+        assert number in text
         assert command == "the same" or command.startswith("`gscon-live ")
 
 
@@ -125,9 +125,9 @@ def test_the_card_is_that_of_the_model_that_ships() -> None:
 
 def _row(page: str, name: str) -> str:
     """The row of a table whose first cell names something."""
-    found = re.findall(rf"^\|[^|]*`{name}`.*$", page, re.MULTILINE)
-    assert found, name
-    return str(found[0])
+    rows = re.findall(rf"^\|[^|]*`{name}`.*$", page, re.MULTILINE)
+    assert rows, name
+    return str(rows[0])
 
 
 def test_every_network_is_on_the_page_of_methods() -> None:

@@ -31,11 +31,11 @@ def conversations(
 
 
 def places(given: Conversations, chosen: slice) -> Conversations:
-    return given.each(lambda x: x[:, chosen])
+    return given.map_tensors(lambda x: x[:, chosen])
 
 
 def row(given: Conversations, index: int) -> Conversations:
-    return given.each(lambda x: x[index : index + 1])
+    return given.map_tensors(lambda x: x[index : index + 1])
 
 
 def padded(given: Conversations, before: int, after: int) -> Conversations:

@@ -2,8 +2,9 @@
 
 Shi et al. 2025, doi 10.1109/TIP.2025.3608664, after the authors' released code: an utterance is a
 sequence per modality, the map that the shared encoder reads is of time steps by features, the
-losses are absolute errors. It stands here so that the losses of `model.networks.consistency` can be
-checked in that setting, number by number; conversations are `model.networks.gscon`'s.
+losses are absolute errors. It stands here so that the losses of
+`model.networks.consistency_losses` can be checked in that setting, number by number; conversations
+are `model.networks.gscon`'s.
 
 One thing differs on purpose: the released encoders attend over the samples of a batch, these over
 time steps. So a sample's estimate depends on that sample only, and a batch may hold one.
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.model.labels import MODALITIES
-from gscon_live.model.networks.consistency import disagreement, ssc
+from gscon_live.model.networks.consistency_losses import disagreement, ssc
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 
 
@@ -104,7 +105,7 @@ class Original(nn.Module):
             sequence = self.drop_text(features[m]) if m == "text" else features[m]
             encoded[m] = self.encode[m](self.project[m](sequence.transpose(1, 2)).transpose(1, 2))
         states = list(encoded.values())
-        sharing = self.share.together(states, states[0].new_ones(states[0].shape[:2]).bool())
+        sharing = self.share.encode(states, states[0].new_ones(states[0].shape[:2]).bool())
         common, last = sharing.mean, [state[:, -1] for state in states]
         return Estimates(
             final=self.final(torch.cat([*last, common[:, -1]], 1))[:, 0],
@@ -165,7 +166,7 @@ def objective(estimates: Estimates, target: Tensor, tau: float = 0.07) -> dict[s
     }
     own = {m: functional.l1_loss(one, target) for m, one in estimates.specific.items()}
     terms |= own
-    parts = [part.flatten(1) for part in estimates.sharing.each]
+    parts = [part.flatten(1) for part in estimates.sharing.common]
     terms["ssc"] = ssc(parts, torch.arange(len(target), device=target.device), tau)
     terms["gdc"] = disagreement(estimates.sharing.gradients(list(own.values())))
     weights = {"gdc": 0.5}

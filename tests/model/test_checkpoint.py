@@ -11,7 +11,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.gscon import GSCon
@@ -195,7 +195,7 @@ def test_shifts_of_another_number_of_emotions_are_refused(saved: Path) -> None:
 
 def test_the_shipped_model_fits_the_shipped_encoders() -> None:
     shipped = checkpoint.load("live").card
-    shipped_encoders = (ConversationTextEncoder(), AudioEncoder(), FaceEncoder())
+    shipped_encoders = (TextEncoder(), AudioEncoder(), FaceEncoder())
     for m, encoder in zip(MODALITIES, shipped_encoders, strict=True):
         assert shipped.encoders[m] == encoder.identity
         assert shipped.dims[m] == encoder.dim

@@ -25,7 +25,7 @@ CONTEXT = 4
 PRIOR = [0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
 
 
-def made(network: str = "gscon", mode: Mode = "buffer") -> Checkpoint:
+def checkpoint_of(network: str = "gscon", mode: Mode = "buffer") -> Checkpoint:
     torch.manual_seed(0)
     architecture = Architecture(
         DIMS, mode, context=CONTEXT, width=16, heads=2, network=network, memory=CONTEXT
@@ -52,7 +52,7 @@ def made(network: str = "gscon", mode: Mode = "buffer") -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def trained() -> Checkpoint:
-    return made()
+    return checkpoint_of()
 
 
 def utterance(seed: int, missing: tuple[str, ...] = ()) -> UtteranceFeatures:
@@ -61,8 +61,8 @@ def utterance(seed: int, missing: tuple[str, ...] = ()) -> UtteranceFeatures:
     return UtteranceFeatures(**{m: None if m in missing else v for m, v in vectors.items()})
 
 
-def same(one: Opinion, other: Opinion) -> bool:
-    return np.array_equal(one.probabilities, other.probabilities)
+def same(first: Opinion, second: Opinion) -> bool:
+    return np.array_equal(first.probabilities, second.probabilities)
 
 
 def test_an_opinion_is_a_distribution_and_so_is_that_of_each_modality(trained: Checkpoint) -> None:
@@ -85,12 +85,12 @@ def test_missing_modalities_have_no_opinion_and_the_rest_still_answers(trained: 
 
 
 def test_a_provisional_opinion_leaves_the_conversation_as_it_is(trained: Checkpoint) -> None:
-    asked, silent = EmotionRecogniser(trained), EmotionRecogniser(trained)
+    with_provisional, silent = EmotionRecogniser(trained), EmotionRecogniser(trained)
     for index in range(8):
         for extra in range(index % 3):
-            asked.provisional(utterance(100 + extra), "someone else")
+            with_provisional.provisional(utterance(100 + extra), "someone else")
         assert same(
-            asked.final(utterance(index), str(index % 2)),
+            with_provisional.final(utterance(index), str(index % 2)),
             silent.final(utterance(index), str(index % 2)),
         )
 
@@ -107,12 +107,14 @@ def test_a_provisional_opinion_is_what_the_final_one_would_be(trained: Checkpoin
 )
 def test_only_the_last_utterances_count(length: int, context: int, mode: Mode) -> None:
     """And they count as a window of the whole would: what is streamed is what was trained."""
-    trained = made(mode=mode)
+    trained = checkpoint_of(mode=mode)
     recogniser = EmotionRecogniser(trained, context=context)
     for index in range(length):
         opinion = recogniser.final(utterance(index), str(index % 3))
-    seen = range(max(0, length - context), length)
-    answers = trained.model(whole([utterance(i) for i in seen], [str(i % 3) for i in seen]))
+    positions = range(max(0, length - context), length)
+    answers = trained.model(
+        conversation_of([utterance(i) for i in positions], [str(i % 3) for i in positions])
+    )
     expected = (answers.final[0, -1] / trained.card.temperature).softmax(-1)
     np.testing.assert_allclose(opinion.probabilities, expected.numpy(), atol=1e-6)
 
@@ -129,40 +131,40 @@ def test_the_context_and_who_speaks_matter(trained: Checkpoint) -> None:
 
 
 def test_names_of_speakers_mean_nothing(trained: Checkpoint) -> None:
-    one, other = EmotionRecogniser(trained), EmotionRecogniser(trained)
+    recogniser, other = EmotionRecogniser(trained), EmotionRecogniser(trained)
     for index in range(6):
         assert same(
-            one.final(utterance(index), ["Ada", "Ben"][index % 2]),
+            recogniser.final(utterance(index), ["Ada", "Ben"][index % 2]),
             other.final(utterance(index), ["S7", "S2"][index % 2]),
         )
 
 
-def size(thing: Any) -> int:
+def size(value: Any) -> int:
     """Bytes of all tensors, and the number of everything else."""
-    if isinstance(thing, torch.Tensor):
-        return thing.untyped_storage().nbytes()
-    if is_dataclass(thing):
-        return sum(size(getattr(thing, field.name)) for field in fields(thing))
-    if isinstance(thing, dict | tuple | list):
-        return sum(size(one) for one in (thing.values() if isinstance(thing, dict) else thing))
+    if isinstance(value, torch.Tensor):
+        return value.untyped_storage().nbytes()
+    if is_dataclass(value):
+        return sum(size(getattr(value, field.name)) for field in fields(value))
+    if isinstance(value, dict | tuple | list):
+        return sum(size(item) for item in (value.values() if isinstance(value, dict) else value))
     return 1
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("mode", ["causal", "buffer"])
 def test_memory_does_not_grow_with_the_conversation(network: str, mode: Mode) -> None:
-    recogniser = EmotionRecogniser(made(network, mode))
+    recogniser = EmotionRecogniser(checkpoint_of(network, mode))
     kept = []
     for index in range(50):
         recogniser.final(utterance(index), str(index))
-        kept.append(sum(size(one) for one in vars(recogniser).values()))
+        kept.append(sum(size(value) for value in vars(recogniser).values()))
     assert len(set(kept[2 * CONTEXT :])) == 1
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_causal_model_answers_from_all_that_it_remembers(network: str) -> None:
     """And as it would in the conversation as a whole."""
-    trained = made(network, "causal")
+    trained = checkpoint_of(network, "causal")
     names = [["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn"][index * index % 6] for index in range(14)]
     turns = [utterance(index, ("audio",) if index % 4 == 2 else ()) for index in range(14)]
     recogniser = EmotionRecogniser(trained)
@@ -170,19 +172,19 @@ def test_a_causal_model_answers_from_all_that_it_remembers(network: str) -> None
     for index in range(14):
         recogniser.provisional(utterance(99), "somebody else")
         opinions.append(recogniser.final(turns[index], names[index]).probabilities)
-    answers = trained.model(whole(turns, names)).final[0] / trained.card.temperature
+    answers = trained.model(conversation_of(turns, names)).final[0] / trained.card.temperature
     np.testing.assert_allclose(np.stack(opinions), answers.softmax(-1).numpy(), atol=1e-5)
 
 
-def whole(turns: list[UtteranceFeatures], names: list[str]) -> Conversations:
+def conversation_of(turns: list[UtteranceFeatures], names: list[str]) -> Conversations:
     vectors = {
         m: [np.zeros(d, np.float32) if getattr(t, m) is None else getattr(t, m) for t in turns]
         for m, d in DIMS.items()
     }
-    there = [[getattr(turn, m) is not None for m in MODALITIES] for turn in turns]
+    present = [[getattr(turn, m) is not None for m in MODALITIES] for turn in turns]
     return Conversations(
         {m: torch.from_numpy(np.stack(rows))[None] for m, rows in vectors.items()},
-        torch.tensor([there]),
+        torch.tensor([present]),
         torch.tensor([speakers_by_appearance(names)]),
         torch.ones(1, len(turns), dtype=torch.bool),
     )
@@ -262,10 +264,10 @@ def test_another_prior_of_neutral_multiplies_its_odds(
     given = utterance(seed)
     plain = EmotionRecogniser(trained).final(given, "Ada")
     shifted = EmotionRecogniser(trained, neutral_prior=prior).final(given, "Ada")
-    for one, other in zip(vectors(plain), vectors(shifted), strict=True):
+    for before, after in zip(vectors(plain), vectors(shifted), strict=True):
         ratio = np.array([prior / 0.4] + [(1 - prior) / 0.6] * 6)
-        expected = one.astype(np.float64) * ratio
-        np.testing.assert_allclose(other, expected / expected.sum(), rtol=1e-4, atol=1e-6)
+        expected = before.astype(np.float64) * ratio
+        np.testing.assert_allclose(after, expected / expected.sum(), rtol=1e-4, atol=1e-6)
 
 
 def test_the_models_own_prior_changes_nothing(trained: Checkpoint) -> None:
@@ -287,4 +289,7 @@ def test_a_prior_needs_a_model_that_tells_its_own(trained: Checkpoint) -> None:
 
 
 def vectors(opinion: Opinion) -> list[np.ndarray]:
-    return [opinion.probabilities, *(one for one in opinion.modalities.values() if one is not None)]
+    return [
+        opinion.probabilities,
+        *(vector for vector in opinion.modalities.values() if vector is not None),
+    ]

@@ -66,20 +66,20 @@ class Family:
 
     def look(self) -> list[psutil.Process]:
         """Those there are now: a command that leads a session has all of its own in it."""
-        found = []
+        processes = []
         for pid in psutil.pids():
             try:
                 if os.getsid(pid) == self._group:
-                    found.append(self.members.setdefault(pid, psutil.Process(pid)))
+                    processes.append(self.members.setdefault(pid, psutil.Process(pid)))
             except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
                 continue
-        return found
+        return processes
 
     def left(self, patience: float = 5.0) -> list[psutil.Process]:
         """Those that are still running after some seconds of patience."""
         until = time.monotonic() + patience
         while True:
-            alive = [one for one in self.look() if _alive(one)]
+            alive = [process for process in self.look() if _alive(process)]
             if not alive or time.monotonic() > until:
                 return alive
             time.sleep(0.05)
@@ -102,8 +102,8 @@ def wait_for(what: Callable[[], Any], seconds: float = 40.0) -> Any:
     """Waits until `what` gives something, and gives it."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if found := what():
-            return found
+        if outcome := what():
+            return outcome
         time.sleep(0.02)
     raise AssertionError("it did not happen in time")
 
@@ -115,29 +115,29 @@ def read(path: Path) -> list[schema.AnyEvent]:
     lines = text.splitlines()
     for line in lines:
         _SCHEMA.validate(json.loads(line))
-    found = [schema.decode(line) for line in lines]
-    check(found)
-    return found
+    events = [schema.decode(line) for line in lines]
+    check(events)
+    return events
 
 
-def check(found: list[schema.AnyEvent]) -> None:
+def check(events: list[schema.AnyEvent]) -> None:
     """What holds for the events of every session."""
-    assert [one.seq for one in found] == list(range(len(found)))
-    assert isinstance(found[0], schema.SessionStarted)
-    assert isinstance(found[-1], schema.SessionEnded)
-    ids = [one.utterance.id for one in utterances(found)]
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert isinstance(events[0], schema.SessionStarted)
+    assert isinstance(events[-1], schema.SessionEnded)
+    ids = [event.utterance.id for event in utterances(events)]
     assert ids == sorted(set(ids))
-    begun = [one.utterance for one in found if isinstance(one, schema.SpeechStarted)]
+    begun = [event.utterance for event in events if isinstance(event, schema.SpeechStarted)]
     assert begun == sorted(set(begun))
-    assert found[-1].utterances == len(ids)
+    assert events[-1].utterances == len(ids)
 
 
-def utterances(found: list[schema.AnyEvent]) -> list[schema.UtteranceEvent]:
-    return [one for one in found if isinstance(one, schema.UtteranceEvent)]
+def utterances(events: list[schema.AnyEvent]) -> list[schema.UtteranceEvent]:
+    return [event for event in events if isinstance(event, schema.UtteranceEvent)]
 
 
-def of(kind: type[Any], found: list[schema.AnyEvent]) -> list[Any]:
-    return [one for one in found if isinstance(one, kind)]
+def of(kind: type[Any], events: list[schema.AnyEvent]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
 
 
 def cut(path: Path, seconds: float, source: Path = CONVERSATION) -> Path:
@@ -154,7 +154,7 @@ def cut(path: Path, seconds: float, source: Path = CONVERSATION) -> Path:
                 packet.stream = tracks[packet.stream.index]
                 out.mux(packet)
     blocks = source.with_suffix(".vtt").read_text(encoding="utf-8").strip().split("\n\n")
-    kept = [one for one in blocks[1:] if _ends(one) <= seconds]
+    kept = [block for block in blocks[1:] if _ends(block) <= seconds]
     path.with_suffix(".vtt").write_text("\n\n".join(["WEBVTT", *kept]) + "\n", encoding="utf-8")
     return path
 
@@ -175,7 +175,7 @@ def plan_for(path: Path, *overrides: str, captions: str = "auto", **changes: Any
 
 
 class Play:
-    """A session in this process. `found` are its events, `pids` its workers by service.
+    """A session in this process. `events` are its events, `pids` its workers by service.
 
     `at(time, action)` has something done when media time gets there; `when(condition, action)` once
     it holds. Actions are given this object.
@@ -183,7 +183,7 @@ class Play:
 
     def __init__(self, plan: Plan, **options: Any) -> None:
         self.plan = plan
-        self.found: list[schema.AnyEvent] = []
+        self.events: list[schema.AnyEvent] = []
         self.time = 0.0
         self.last_pids: dict[str, int | None] = {}
         self._options = options
@@ -196,7 +196,7 @@ class Play:
         self.when(lambda: self.time >= moment, action)
 
     def write(self, event: schema.AnyEvent) -> None:
-        self.found.append(event)
+        self.events.append(event)
 
     def close(self) -> None: ...
 
@@ -223,13 +223,13 @@ class Play:
             )  # fmt: skip
             complete = self.session.run()
         self.last_pids = self.pids
-        check(self.found)
+        check(self.events)
         return complete
 
     def _tick(self, reached: float) -> None:
         self.time = max(self.time, reached)
-        due = [one for one in self._todo if one[0]()]
-        self._todo = [one for one in self._todo if one not in due]
+        due = [step for step in self._todo if step[0]()]
+        self._todo = [step for step in self._todo if step not in due]
         for _, action in due:
             action()
 

@@ -154,8 +154,8 @@ def phrases_of(reader: str, count: int, longest_pause: float) -> list[Clip]:
     with zipfile.ZipFile(LIBRISPEECH) as zipped:
         names = sorted(name for name in zipped.namelist() if name.endswith(".flac"))
     own = (name for name in names if name.startswith(f"{reader}/"))
-    every = (one for name in own for one in phrases(read(LIBRISPEECH, name), longest_pause))
-    return list(islice((one for one in every if 1 <= one.end - one.start <= 8), count))
+    every = (phrase for name in own for phrase in phrases(read(LIBRISPEECH, name), longest_pause))
+    return list(islice((phrase for phrase in every if 1 <= phrase.end - phrase.start <= 8), count))
 
 
 def whole(samples: Samples) -> Clip:

@@ -20,11 +20,11 @@ def test_a_publisher_and_each_client_get_what_they_need_and_no_more(
     assert (len(server), len(secret)) == (40, 40)
     for client in ("robot", "dashboard"):
         own = folder / f"for-{client}"
-        assert sorted(one.name for one in own.iterdir()) == ["client.key_secret", "server.key"]
+        assert sorted(path.name for path in own.iterdir()) == ["client.key_secret", "server.key"]
         public, _ = read_pair(own / "client.key_secret", "key")
         assert public in (folder / "clients" / f"{client}.key").read_bytes()
         assert server in (own / "server.key").read_bytes()
-    assert sorted(one.name for one in (folder / "clients").iterdir()) == [
+    assert sorted(path.name for path in (folder / "clients").iterdir()) == [
         "dashboard.key",
         "robot.key",
     ]

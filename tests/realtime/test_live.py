@@ -88,7 +88,7 @@ def camera() -> Iterator[CuedCamera]:
 
 
 class Held(NamedTuple):
-    found: list[schema.AnyEvent]
+    events: list[schema.AnyEvent]
     folder: Path
     output: str
     errors: str
@@ -164,10 +164,10 @@ def test_a_microphone_that_stood_still_is_found_out() -> None:
 
 def _listen(subscriber: Subscriber, received: list[schema.AnyEvent]) -> None:
     while not (received and isinstance(received[-1], schema.SessionEnded)):
-        one = subscriber.receive(WAIT)
-        if one is None:
+        item = subscriber.receive(WAIT)
+        if item is None:
             return
-        received.append(one.event)
+        received.append(item.event)
 
 
 class _screen:
@@ -210,7 +210,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[schema.UtteranceE
 
 
 def same_utterances(
-    one: list[schema.UtteranceEvent], other: list[schema.UtteranceEvent]
+    recorded: list[schema.UtteranceEvent], again: list[schema.UtteranceEvent]
 ) -> tuple[float, float]:
     """Compares bounds after taking out one common offset, and answers: gives the greatest
     difference in s, and the greatest total variation distance between two answers.
@@ -218,8 +218,8 @@ def same_utterances(
     Labels are not compared: where nobody is seen, the likeliest two are nearly alike. At a distance
     d the labels are equal wherever the likeliest leads by more than 2 d.
     """
-    assert len(one) == len(other)
-    pairs = list(zip(one, other, strict=True))
+    assert len(recorded) == len(again)
+    pairs = list(zip(recorded, again, strict=True))
     offset = statistics.median(a.utterance.start - b.utterance.start for a, b in pairs)
     differences = [
         abs(x - y - offset)
@@ -242,7 +242,7 @@ def same_utterances(
 def test_live_finds_the_utterances_that_replay_finds(
     held: Held, replayed: list[schema.UtteranceEvent]
 ) -> None:
-    bounds, answers = same_utterances(utterances(held.found), replayed)
+    bounds, answers = same_utterances(utterances(held.events), replayed)
     assert bounds < 0.15
     assert answers < 0.1
 
@@ -250,31 +250,31 @@ def test_live_finds_the_utterances_that_replay_finds(
 def test_live_sees_the_faces_that_replay_sees(
     held: Held, replayed: list[schema.UtteranceEvent]
 ) -> None:
-    for one, other in zip(utterances(held.found), replayed, strict=True):
-        assert one.modalities.audio.present
-        assert one.modalities.visual.present == other.modalities.visual.present
+    for event, other in zip(utterances(held.events), replayed, strict=True):
+        assert event.modalities.audio.present
+        assert event.modalities.visual.present == other.modalities.visual.present
 
 
 def test_live_says_how_long_it_took_and_when_it_began(held: Held) -> None:
-    assert isinstance(held.found[0], schema.SessionStarted)
-    assert held.found[0].started_at
-    for one in utterances(held.found):
-        assert one.latency is not None
+    assert isinstance(held.events[0], schema.SessionStarted)
+    assert held.events[0].started_at
+    for event in utterances(held.events):
+        assert event.latency is not None
         # Sound is placed in time to within the jitter of its capture.
-        assert one.latency.end_of_speech_to_event > one.latency.segmentation - JITTER > 0
-    ended = held.found[-1]
+        assert event.latency.end_of_speech_to_event > event.latency.segmentation - JITTER > 0
+    ended = held.events[-1]
     assert isinstance(ended, schema.SessionEnded)
     assert ended.complete
     assert 54 <= ended.duration < 57
 
 
 def test_no_sound_was_lost_and_no_stage_failed(held: Held) -> None:
-    assert not [one for one in of(schema.Gap, held.found) if one.what == "audio"]
-    assert not of(schema.Health, held.found)
+    assert not [gap for gap in of(schema.Gap, held.events) if gap.what == "audio"]
+    assert not of(schema.Health, held.events)
 
 
 def test_a_subscriber_gets_every_event(held: Held) -> None:
-    assert held.received == held.found[held.received[0].seq :]
+    assert held.received == held.events[held.received[0].seq :]
     assert held.received[0].seq <= 1
 
 
@@ -283,14 +283,14 @@ def test_no_process_is_left(held: Held) -> None:
 
 
 def test_lines_are_printed_where_there_is_no_terminal(held: Held) -> None:
-    assert held.output.count("(no words)") == len(utterances(held.found))
+    assert held.output.count("(no words)") == len(utterances(held.events))
     assert "\x1b" not in held.output
     assert "publishing on" in held.errors
 
 
 def test_a_recorded_session_replays_with_the_same_utterances(held: Held, tmp_path: Path) -> None:
     kept = held.folder / "kept"
-    assert sorted(one.name for one in kept.iterdir()) == ["events.jsonl", "session.mkv"]
+    assert sorted(path.name for path in kept.iterdir()) == ["events.jsonl", "session.mkv"]
     path = tmp_path / "events.jsonl"
     done = run(
         "gscon_live.realtime.replay",
@@ -301,12 +301,12 @@ def test_a_recorded_session_replays_with_the_same_utterances(held: Held, tmp_pat
         "--quiet",
     )
     assert done.returncode == 0, done.stderr
-    found = utterances(read(path))
-    bounds, answers = same_utterances(found, utterances(held.found))
+    events = utterances(read(path))
+    bounds, answers = same_utterances(events, utterances(held.events))
     assert bounds < 0.15
     assert answers < 0.1
-    for one, other in zip(found, utterances(held.found), strict=True):
-        assert one.utterance.start == pytest.approx(other.utterance.start, abs=0.15)
+    for event, other in zip(events, utterances(held.events), strict=True):
+        assert event.utterance.start == pytest.approx(other.utterance.start, abs=0.15)
 
 
 def test_the_screen_shows_level_face_words_bars_drops_and_delay(
@@ -346,11 +346,11 @@ def test_the_screen_shows_level_face_words_bars_drops_and_delay(
     ):  # fmt: skip
         assert said in shown, said
     assert re.search(r"dropped +(nothing|\d+ frames)", shown)  # a busy machine drops pictures
-    found = read(path)
-    assert isinstance(found[-1], schema.SessionEnded)
-    assert found[-1].complete
+    events = read(path)
+    assert isinstance(events[-1], schema.SessionEnded)
+    assert events[-1].complete
     assert family.left() == []
-    assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]  # nothing else is kept
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]  # nothing else is kept
     assert seconds < 4.0  # two are promised; the rest is for a machine that others use
 
 
@@ -431,14 +431,19 @@ def test_the_words_of_people_are_heard_while_they_speak(
     wait_for(lambda: list(tail(tmp_path / "out.jsonl")))
     time.sleep(3.0)
     pause = np.zeros(spoken.RATE, np.float32)
-    microphone.play(np.concatenate([part for one in said for part in (one.samples, pause)]))
+    microphone.play(
+        np.concatenate([part for sentence in said for part in (sentence.samples, pause)])
+    )
     wait_for(lambda: len(utterances(list(tail(tmp_path / "out.jsonl")))) >= len(said))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=WAIT)
     assert process.returncode == 0, errors
-    found = utterances(read(tmp_path / "out.jsonl"))
-    assert len(found) == len(said)
-    assert {one.utterance.text_source for one in found} == {"asr"}
-    assert all(one.latency is not None and one.latency.transcription > 0 for one in found)
-    heard = zip(said, found, strict=True)
-    assert spoken.word_error_rate((one.words, two.utterance.text) for one, two in heard) <= 0.1
+    events = utterances(read(tmp_path / "out.jsonl"))
+    assert len(events) == len(said)
+    assert {event.utterance.text_source for event in events} == {"asr"}
+    assert all(event.latency is not None and event.latency.transcription > 0 for event in events)
+    heard = zip(said, events, strict=True)
+    assert (
+        spoken.word_error_rate((sentence.words, two.utterance.text) for sentence, two in heard)
+        <= 0.1
+    )

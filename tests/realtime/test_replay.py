@@ -36,8 +36,8 @@ STAGES = ("segment", "transcribe", "watch", "recognise")
 
 
 class Replayed(NamedTuple):
-    events: bytes
-    found: list[schema.AnyEvent]
+    raw: bytes
+    events: list[schema.AnyEvent]
     output: str
     errors: str
     folder: Path
@@ -72,33 +72,33 @@ def short(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
 
 
 def test_the_sample_gives_all_its_utterances_with_words_voice_and_face(sample: Replayed) -> None:
-    found = utterances(sample.found)
-    assert [one.utterance.id for one in found] == list(range(1, 11))
-    for one in found:
-        assert one.utterance.text
-        assert one.utterance.text_source == "captions"
-        assert one.utterance.speaker in ("Ada", "Ben")
-        assert one.modalities.text.present
-        assert one.modalities.audio.present
-        assert list(one.emotion.probabilities) == list(EMOTIONS)
-        assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=1e-3)
-        assert one.emotion.confidence == one.emotion.probabilities[one.emotion.label]
-    seen = [one.utterance.id for one in found if one.modalities.visual.present]
+    events = utterances(sample.events)
+    assert [event.utterance.id for event in events] == list(range(1, 11))
+    for event in events:
+        assert event.utterance.text
+        assert event.utterance.text_source == "captions"
+        assert event.utterance.speaker in ("Ada", "Ben")
+        assert event.modalities.text.present
+        assert event.modalities.audio.present
+        assert list(event.emotion.probabilities) == list(EMOTIONS)
+        assert sum(event.emotion.probabilities.values()) == pytest.approx(1, abs=1e-3)
+        assert event.emotion.confidence == event.emotion.probabilities[event.emotion.label]
+    seen = [event.utterance.id for event in events if event.modalities.visual.present]
     assert seen == [1, 2, 3, 4, 5, 6, 9, 10]
-    ended = sample.found[-1]
+    ended = sample.events[-1]
     assert isinstance(ended, schema.SessionEnded)
     assert ended.complete
     assert ended.duration == pytest.approx(44.2, abs=0.1)
 
 
 def test_nothing_in_a_replay_tells_the_time_of_day_or_how_long_work_took(sample: Replayed) -> None:
-    assert b"latency" not in sample.events
-    assert b"started_at" not in sample.events
+    assert b"latency" not in sample.raw
+    assert b"started_at" not in sample.raw
 
 
 def test_the_terminal_shows_every_utterance_and_the_report_is_written(sample: Replayed) -> None:
-    for one in utterances(sample.found):
-        assert one.utterance.text in sample.output
+    for event in utterances(sample.events):
+        assert event.utterance.text in sample.output
     assert f"wrote {sample.folder / 'report.html'}" in sample.errors
     page = (sample.folder / "report.html").read_text(encoding="utf-8")
     assert "They said yes!" in page
@@ -106,7 +106,7 @@ def test_the_terminal_shows_every_utterance_and_the_report_is_written(sample: Re
 
 def test_a_second_run_gives_the_same_bytes(sample: Replayed, tmp_path: Path) -> None:
     again = replayed(tmp_path, CONVERSATION, "--quiet")
-    assert again.events == sample.events
+    assert again.raw == sample.raw
     assert (again.output, again.errors) == ("", "")
 
 
@@ -116,32 +116,32 @@ def test_workers_that_take_their_time_give_the_same_bytes(
 ) -> None:
     play = Play(plan_for(clip), services=built_by(**dict.fromkeys(STAGES, builder)))
     assert play.go(keep=tmp_path / "events.jsonl")
-    assert (tmp_path / "events.jsonl").read_bytes() == short.events
+    assert (tmp_path / "events.jsonl").read_bytes() == short.raw
 
 
 def test_fresh_processes_give_the_same_bytes(clip: Path, short: Replayed, tmp_path: Path) -> None:
     play = Play(plan_for(clip), start_method="spawn")
     assert play.go(keep=tmp_path / "events.jsonl")
-    assert (tmp_path / "events.jsonl").read_bytes() == short.events
+    assert (tmp_path / "events.jsonl").read_bytes() == short.raw
 
 
 def test_speed_paces_a_replay_and_changes_nothing_else(
     clip: Path, short: Replayed, tmp_path: Path
 ) -> None:
     paced = replayed(tmp_path, clip, "--speed", "2")
-    assert paced.events == short.events
+    assert paced.raw == short.raw
     assert paced.seconds > 9.0 / 2
 
 
 def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None:
     silent = replayed(tmp_path, clip, "--no-text", "--report", tmp_path / "report.html")
-    assert len(utterances(silent.found)) == 2
-    for one in utterances(silent.found):
-        assert one.utterance.text == ""
-        assert one.modalities.text.present
+    assert len(utterances(silent.events)) == 2
+    for event in utterances(silent.events):
+        assert event.utterance.text == ""
+        assert event.modalities.text.present
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for word in ("Good morning", "university", "letter", "nine"):
-        assert word.encode() not in silent.events
+        assert word.encode() not in silent.raw
         assert word not in silent.output
         assert word not in page
 
@@ -149,14 +149,14 @@ def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None
 def test_several_recordings_follow_one_another(clip: Path, short: Replayed, tmp_path: Path) -> None:
     path = tmp_path / "both.jsonl"
     assert cli.run(replay.main, [str(clip), str(clip), "--events", str(path), "--quiet"]) == 0
-    assert path.read_bytes() == short.events * 2
+    assert path.read_bytes() == short.raw * 2
 
 
 def test_events_can_go_to_standard_output(
     clip: Path, short: Replayed, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(replay.main, [str(clip), "--events", "-"]) == 0
-    assert capfd.readouterr().out.encode() == short.events
+    assert capfd.readouterr().out.encode() == short.raw
 
 
 @pytest.mark.alone
@@ -182,11 +182,11 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Pat
     seconds = time.monotonic() - began
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    found = read(path)
-    ended = found[-1]
+    events = read(path)
+    ended = events[-1]
     assert isinstance(ended, schema.SessionEnded)
     assert not ended.complete
-    assert len(utterances(found)) < 10
+    assert len(utterances(events)) < 10
     assert report.exists()
     assert family.left() == []
     print(f"stopped {seconds:.2f} s after Ctrl-C")
@@ -213,19 +213,19 @@ def test_a_truncated_recording_is_replayed_as_far_as_it_goes(tmp_path: Path) -> 
     broken.write_bytes(whole[: len(whole) // 3])
     shutil.copy(CONVERSATION.with_suffix(".vtt"), broken.with_suffix(".vtt"))
     done = replayed(tmp_path, broken, "--quiet")
-    lost = [one for one in of(schema.Gap, done.found) if "breaks off" in one.reason]
+    lost = [gap for gap in of(schema.Gap, done.events) if "breaks off" in gap.reason]
     assert lost
-    assert 1 <= len(utterances(done.found)) < 10
-    for one in utterances(done.found):
-        assert one.utterance.end <= lost[0].time + 0.1
+    assert 1 <= len(utterances(done.events)) < 10
+    for event in utterances(done.events):
+        assert event.utterance.end <= lost[0].time + 0.1
 
 
 def test_a_clip_for_the_tests_is_what_it_should_be(short: Replayed) -> None:
-    found = utterances(short.found)
-    assert [one.utterance.speaker for one in found] == ["Ben", "Ada"]
-    for one in found:
+    events = utterances(short.events)
+    assert [event.utterance.speaker for event in events] == ["Ben", "Ada"]
+    for event in events:
         for modality in ("text", "audio", "visual"):
-            assert getattr(one.modalities, modality).present
+            assert getattr(event.modalities, modality).present
 
 
 def _silent(path: Path) -> Path:
@@ -321,10 +321,12 @@ def test_a_stage_that_fails_ends_the_replay_with_its_reason(clip: Path) -> None:
     play = Play(plan_for(clip), services=built_by(transcribe="stubs:broken"))
     with pytest.raises(Exception, match=r"transcribe: stopped unexpectedly .*broken for a test"):
         play.go()
-    ended = play.found[-1]
+    ended = play.events[-1]
     assert isinstance(ended, schema.SessionEnded)
     assert not ended.complete
-    assert not [one for one in psutil.Process().children() if one.pid in play.pids.values()]
+    assert not [
+        process for process in psutil.Process().children() if process.pid in play.pids.values()
+    ]
 
 
 @pytest.mark.parametrize("builder", ["stubs:unbuildable", "stubs:dying"])
@@ -334,4 +336,4 @@ def test_a_stage_that_cannot_start_is_a_failure_before_anything_is_said(
     play = Play(plan_for(clip), services=built_by(transcribe=builder))
     with pytest.raises(Exception, match="transcribe: stopped while starting"):
         play.go()
-    assert play.found == []
+    assert play.events == []

@@ -45,16 +45,16 @@ def test_the_sample_is_replayed_with_another_network_that_a_configuration_names(
     setup.write_text(f"recognition:\n  checkpoint: {weights}\n")
     words = [four_utterances, "--config", setup, "--events", out, "--quiet"]
     assert cli.run(replay.main, [str(word) for word in words]) == 0
-    found = utterances(read(out))
-    assert [one.utterance.id for one in found] == list(range(1, 5))
-    for one in found:
-        assert one.model.name == name
-        assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=1e-3)
-        assert set(one.emotion.probabilities) == set(EMOTIONS)
-        assert one.modalities.text.present
-        assert one.modalities.audio.present
-        assert one.modalities.visual.present
-    said = [tuple(one.emotion.probabilities.values()) for one in found]
+    events = utterances(read(out))
+    assert [event.utterance.id for event in events] == list(range(1, 5))
+    for event in events:
+        assert event.model.name == name
+        assert sum(event.emotion.probabilities.values()) == pytest.approx(1, abs=1e-3)
+        assert set(event.emotion.probabilities) == set(EMOTIONS)
+        assert event.modalities.text.present
+        assert event.modalities.audio.present
+        assert event.modalities.visual.present
+    said = [tuple(event.emotion.probabilities.values()) for event in events]
     assert len(set(said)) == len(said)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gscon_live.train.corpora.pickles import COSMIC_VALIDATION
+from gscon_live.train.corpora.feature_pickles import COSMIC_VALIDATION
 
 DIMS = {"text": 6, "audio": 5, "visual": 4}
 TRAIN = [f"Ses01F_impro{place:02d}" for place in range(3, 9)]

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.train.corpora.meld import Turn
+from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.data.composed import Agreement, ComposedSplit
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
-from gscon_live.train.networks.composed_task import FusionRecipe, Material, resolved
+from gscon_live.train.networks.composed_task import ComposedMaterial, FusionRecipe, resolved
 
 DIMS = {"text": 9, "audio": 8, "visual": 7}
 RECIPE = resolved(FusionRecipe(
@@ -40,12 +40,14 @@ def split(count: int, seed: int) -> ComposedSplit:
     random = np.random.default_rng(seed)
     dialogues = [
         [
-            Turn(f"P{random.integers(3)}", f"word {d} {t}", int(random.integers(len(EMOTIONS))))
+            Utterance(
+                f"P{random.integers(3)}", f"word {d} {t}", int(random.integers(len(EMOTIONS)))
+            )
             for t in range(random.integers(1, 8))
         ]
         for d in range(count)
     ]
-    emotions = np.array([turn.emotion for turns in dialogues for turn in turns])
+    emotions = np.array([turn.label for turns in dialogues for turn in turns])
     words = [vectors(emotions, DIMS["text"], seed + 7 * v, 0.8) for v in range(VARIANTS)]
     return ComposedSplit(
         torch.from_numpy(np.stack(words, 1)),
@@ -55,9 +57,9 @@ def split(count: int, seed: int) -> ComposedSplit:
     )
 
 
-def material() -> Material:
+def material() -> ComposedMaterial:
     test = split(20, 3)
-    return Material(
+    return ComposedMaterial(
         split(80, 1),
         split(20, 2),
         test,

@@ -16,15 +16,15 @@ from gscon_live.model import checkpoint
 from gscon_live.train import evaluate
 from gscon_live.train.networks import evaluate_run
 from gscon_live.train.scoring.agreement import structures
-from gscon_live.train.scoring.figures import Evaluation, Figure, figure
+from gscon_live.train.scoring.evaluation import Evaluation, Figure, figure
 from gscon_live.train.scoring.measure import CONTEXTS, Context, context_name, predict, subsets
-from gscon_live.train.scoring.significance import by_dialogue, paired_over_dialogues, system
+from gscon_live.train.scoring.significance import confusions_by_dialogue, paired_bootstrap, system
 
-GIVEN = corpus()
+CORPUS = corpus()
 
 
 def material(recipe: object, seed: int, report: object):
-    return GIVEN
+    return CORPUS
 
 
 def quiet(done: int, total: int, what: str) -> None:
@@ -33,30 +33,30 @@ def quiet(done: int, total: int, what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]:
-    folder = run_folder(tmp_path_factory.mktemp("runs") / "toy", GIVEN)
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]:
+    folder = run_folder(tmp_path_factory.mktemp("runs") / "toy", CORPUS)
     return folder, evaluate_run.evaluate(folder, quiet, material, ("as_trained", 4))
 
 
 @pytest.fixture
-def folder(made: tuple[Path, Evaluation], tmp_path: Path) -> Path:
+def folder(evaluated: tuple[Path, Evaluation], tmp_path: Path) -> Path:
     """A copy to spoil."""
-    return Path(shutil.copytree(made[0], tmp_path / "toy"))
+    return Path(shutil.copytree(evaluated[0], tmp_path / "toy"))
 
 
 @pytest.mark.parametrize(
     ("context", "kept"), [("as_trained", ("text",)), (4, ("text", "audio"))], ids=str
 )
 def test_figures_are_means_and_deviations_over_seeds(
-    made: tuple[Path, Evaluation], context: Context, kept: tuple[str, ...]
+    evaluated: tuple[Path, Evaluation], context: Context, kept: tuple[str, ...]
 ) -> None:
-    folder, found = made
-    labels = np.concatenate([one.labels.numpy() for one in GIVEN.splits["test"]])
+    folder, evaluation = evaluated
+    labels = np.concatenate([dialogue.labels.numpy() for dialogue in CORPUS.splits["test"]])
     counted = labels >= 0
     reference: dict[str, list[float]] = {"weighted_f1": [], "accuracy": [], "glad": []}
     for seed in (1, 2):
         model = checkpoint.load(folder / f"seed-{seed}").model
-        logits = predict(model, GIVEN.splits["test"], kept, context).final
+        logits = predict(model, CORPUS.splits["test"], kept, context).final
         answers, true = np.concatenate(logits).argmax(1)[counted], labels[counted]
         reference["weighted_f1"].append(
             f1_score(true, answers, average="weighted", zero_division=0)
@@ -64,81 +64,101 @@ def test_figures_are_means_and_deviations_over_seeds(
         reference["accuracy"].append(accuracy_score(true, answers))
         reference["glad"].append(
             f1_score(
-                true, answers, labels=[GIVEN.labels.index("glad")], average=None, zero_division=0
+                true, answers, labels=[CORPUS.labels.index("glad")], average=None, zero_division=0
             )[0]
         )
-    figures = found.splits["test"][context_name(context)]["+".join(kept)]
-    for name, one in (
+    figures = evaluation.splits["test"][context_name(context)]["+".join(kept)]
+    for name, over_seeds in (
         ("weighted_f1", figures.weighted_f1),
         ("accuracy", figures.accuracy),
         ("glad", figures.per_class["glad"].f1),
     ):
-        assert one.values == pytest.approx(reference[name])
-        assert one.mean == pytest.approx(np.mean(reference[name]))
-        assert one.sd == pytest.approx(np.std(reference[name], ddof=1))
-        assert one.n == 2
+        assert over_seeds.values == pytest.approx(reference[name])
+        assert over_seeds.mean == pytest.approx(np.mean(reference[name]))
+        assert over_seeds.sd == pytest.approx(np.std(reference[name], ddof=1))
+        assert over_seeds.n == 2
     assert reference["weighted_f1"][0] != reference["weighted_f1"][1]
     assert figures.utterances == counted.sum()
     assert np.sum(figures.confusion) == 2 * counted.sum()
-    assert sum(one.count for one in figures.reliability_after) == 2 * counted.sum()
+    assert sum(part.count for part in figures.reliability_after) == 2 * counted.sum()
     assert figures.interval.low <= figures.weighted_f1.mean <= figures.interval.high
 
 
-def test_every_split_context_and_set_of_modalities_is_there(made: tuple[Path, Evaluation]) -> None:
-    found = made[1]
-    assert set(found.splits) == {"validation", "test"}
-    for by_context in found.splits.values():
+def test_every_split_context_and_set_of_modalities_is_there(
+    evaluated: tuple[Path, Evaluation],
+) -> None:
+    evaluation = evaluated[1]
+    assert set(evaluation.splits) == {"validation", "test"}
+    for by_context in evaluation.splits.values():
         assert list(by_context) == ["as_trained", "buffer_4"]
-        assert list(by_context["as_trained"]) == list(subsets(GIVEN.modalities))
+        assert list(by_context["as_trained"]) == list(subsets(CORPUS.modalities))
         assert list(by_context["buffer_4"]) == ["text+audio"]
-    assert found.test is found.splits["test"]["as_trained"]["text+audio"]
-    assert found.validation is found.splits["validation"]["as_trained"]["text+audio"]
+    assert evaluation.test is evaluation.splits["test"]["as_trained"]["text+audio"]
+    assert evaluation.validation is evaluation.splits["validation"]["as_trained"]["text+audio"]
 
 
-def test_the_file_says_the_same_and_what_was_measured(made: tuple[Path, Evaluation]) -> None:
-    folder, found = made
+def test_the_file_says_the_same_and_what_was_measured(evaluated: tuple[Path, Evaluation]) -> None:
+    folder, evaluation = evaluated
     path = folder / "evaluation.json"
-    assert msgspec.json.decode(path.read_bytes(), type=Evaluation) == found
-    assert (found.run, found.corpus, found.network, found.mode) == ("toy", "toy", "gscon", "causal")
-    assert (found.seeds, found.selection, found.context) == ([1, 2], "validation", None)
+    assert msgspec.json.decode(path.read_bytes(), type=Evaluation) == evaluation
+    assert (evaluation.run, evaluation.corpus, evaluation.network, evaluation.mode) == (
+        "toy",
+        "toy",
+        "gscon",
+        "causal",
+    )
+    assert (evaluation.seeds, evaluation.selection, evaluation.context) == (
+        [1, 2],
+        "validation",
+        None,
+    )
     model = checkpoint.load(folder / "seed-1").model
-    assert found.parameters == sum(one.numel() for one in model.parameters())
-    assert found.recipe["gdc"] == 0.5
+    assert evaluation.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert evaluation.recipe["gdc"] == 0.5
 
 
-def test_answers_are_kept_for_paired_comparisons(made: tuple[Path, Evaluation]) -> None:
-    found = made[1].answers
-    labels = [np.array(one) for one in found.labels]
-    assert [one.tolist() for one in labels] == [one.labels.tolist() for one in GIVEN.splits["test"]]
+def test_answers_are_kept_for_paired_comparisons(evaluated: tuple[Path, Evaluation]) -> None:
+    answers = evaluated[1].answers
+    labels = [np.array(dialogue) for dialogue in answers.labels]
+    assert [row.tolist() for row in labels] == [
+        row.labels.tolist() for row in CORPUS.splits["test"]
+    ]
     counts = [
-        by_dialogue([np.array(one) for one in found.by_seed[seed]], labels, len(GIVEN.labels))
+        confusions_by_dialogue(
+            [np.array(row) for row in answers.by_seed[seed]], labels, len(CORPUS.labels)
+        )
         for seed in ("1", "2")
     ]
-    apart = paired_over_dialogues(system(counts[:1]), system(counts[1:]))
-    values = made[1].test.weighted_f1.values
+    apart = paired_bootstrap(system(counts[:1]), system(counts[1:]))
+    values = evaluated[1].test.weighted_f1.values
     assert apart.mean == pytest.approx(values[1] - values[0])
 
 
 def test_the_agreement_of_modalities_is_that_of_validation_and_of_the_kept_epoch(
-    made: tuple[Path, Evaluation],
+    evaluated: tuple[Path, Evaluation],
 ) -> None:
-    folder, found = made
+    folder, evaluation = evaluated
     measured = [
         structures(
-            checkpoint.load(folder / f"seed-{seed}").model, GIVEN.splits["validation"], 32, 0.07
+            checkpoint.load(folder / f"seed-{seed}").model, CORPUS.splits["validation"], 32, 0.07
         )
         for seed in (1, 2)
     ]
-    assert found.agreement is not None
-    assert found.agreement.cosine["text_audio"].values == pytest.approx([0.5, 0.5])
-    for seed, one in enumerate(measured):
-        assert one is not None
-        assert found.agreement.difference["text_audio"].values[seed] == one.difference["text_audio"]
-        assert found.agreement.same_label["audio"].values[seed] == one.same_label["audio"]
+    assert evaluation.agreement is not None
+    assert evaluation.agreement.cosine["text_audio"].values == pytest.approx([0.5, 0.5])
+    for seed, structure in enumerate(measured):
+        assert structure is not None
+        assert (
+            evaluation.agreement.difference["text_audio"].values[seed]
+            == structure.difference["text_audio"]
+        )
+        assert (
+            evaluation.agreement.same_label["audio"].values[seed] == structure.same_label["audio"]
+        )
 
 
-def test_what_was_selected_on_test_is_told_apart(made: tuple[Path, Evaluation]) -> None:
-    best = made[1].best_on_test
+def test_what_was_selected_on_test_is_told_apart(evaluated: tuple[Path, Evaluation]) -> None:
+    best = evaluated[1].best_on_test
     assert best is not None
     assert best.weighted_f1.values == pytest.approx([0.61, 0.62])
     assert best.use.startswith("none")
@@ -157,9 +177,9 @@ def test_training_time_is_summed_where_it_was_kept(folder: Path) -> None:
         path = folder / f"seed-{seed}" / "history.jsonl"
         epochs = [{**json.loads(line), "seconds": seed} for line in path.read_text().splitlines()]
         path.write_text("\n".join(map(json.dumps, epochs)))
-    found = evaluate_run.evaluate(folder, quiet, material, contexts).training_seconds
-    assert found is not None
-    assert found.values == [3, 6]
+    seconds = evaluate_run.evaluate(folder, quiet, material, contexts).training_seconds
+    assert seconds is not None
+    assert seconds.values == [3, 6]
 
 
 def test_an_evaluation_is_taken_as_written_until_the_checkpoints_change(folder: Path) -> None:
@@ -167,7 +187,7 @@ def test_an_evaluation_is_taken_as_written_until_the_checkpoints_change(folder: 
         raise AssertionError("measured without need")
 
     before = evaluate_run.of_run(folder, quiet, refuse)
-    other = run_folder(folder.parent / "other", GIVEN, steps=7)
+    other = run_folder(folder.parent / "other", CORPUS, steps=7)
     for name in ("model.safetensors", "model.json"):
         shutil.copy(other / "seed-2" / name, folder / "seed-2" / name)
     after = evaluate_run.of_run(folder, quiet, material)
@@ -178,8 +198,8 @@ def test_an_evaluation_is_taken_as_written_until_the_checkpoints_change(folder: 
     assert evaluate_run.of_run(folder, quiet, material).splits == after.splits
 
 
-def say(words: list[str], **options: object) -> int:
-    return run(lambda given: evaluate.main(given, **options), words)
+def call(words: list[str], **options: object) -> int:
+    return run(lambda arguments: evaluate.main(arguments, **options), words)
 
 
 def test_the_command_prints_tables_and_json(
@@ -187,29 +207,29 @@ def test_the_command_prints_tables_and_json(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     (folder / "evaluation.json").unlink()
-    assert say([str(folder)], material=material) == 0
-    said = capsys.readouterr().out
-    found = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
-    assert list(found.splits["test"]) == [context_name(one) for one in CONTEXTS]
-    for context in found.splits["test"].values():
-        assert evaluate.plus_minus(context["text+audio"].weighted_f1) in said
-    assert "0.615" in said
-    assert "selected on test" in said
-    assert all(label in said for label in GIVEN.labels)
-    assert say([str(folder), "--json"], material=material) == 0
+    assert call([str(folder)], material=material) == 0
+    output = capsys.readouterr().out
+    evaluation = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
+    assert list(evaluation.splits["test"]) == [context_name(context) for context in CONTEXTS]
+    for context in evaluation.splits["test"].values():
+        assert evaluate.plus_minus(context["text+audio"].weighted_f1) in output
+    assert "0.615" in output
+    assert "selected on test" in output
+    assert all(label in output for label in CORPUS.labels)
+    assert call([str(folder), "--json"], material=material) == 0
     printed = capsys.readouterr().out.encode()
     again = msgspec.json.decode(printed, type=Evaluation)
-    assert found.answer_ms is not None
-    assert msgspec.structs.replace(again, answer_ms=found.answer_ms) == found
+    assert evaluation.answer_ms is not None
+    assert msgspec.structs.replace(again, answer_ms=evaluation.answer_ms) == evaluation
 
 
 def test_a_checkpoint_is_printed_from_its_card(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("live", str(folder / "seed-1"), str(folder / "seed-1" / "model.safetensors")):
-        assert say([name]) == 0
+        assert call([name]) == 0
         assert "from the checkpoint's card" in " ".join(capsys.readouterr().out.split())
-    assert say(["live", "--json"]) == 0
+    assert call(["live", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source"] == "card"
 
 
@@ -217,19 +237,19 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str], **options: object)
     """What is said; the evaluation from before is still there."""
     kept = (folder / "evaluation.json").read_bytes()
     names = sorted(path.name for path in folder.iterdir())
-    assert say([str(folder)], **options) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1
+    assert call([str(folder)], **options) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
     assert (folder / "evaluation.json").read_bytes() == kept
     assert sorted(path.name for path in folder.iterdir()) == names
-    return said[0]
+    return lines[0]
 
 
 def test_a_missing_run_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("nonesuch", str(tmp_path / "none")):
-        assert say([name]) == 2
+        assert call([name]) == 2
         assert name in capsys.readouterr().err
-    assert say([str(tmp_path)]) == 2
+    assert call([str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
@@ -238,9 +258,9 @@ def test_an_unfinished_run_is_exit_2(
     gone: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "seed-2" / gone).unlink()
-    said = refused(folder, capsys, material=material)
-    assert "seed 2" in said
-    assert "gscon-live fit" in said
+    message = refused(folder, capsys, material=material)
+    assert "seed 2" in message
+    assert "gscon-live fit" in message
 
 
 def test_a_seed_that_is_still_trained_is_unfinished(
@@ -263,7 +283,7 @@ def test_features_or_labels_of_another_kind_are_exit_2(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    changed = dataclasses.replace(GIVEN, **change)
+    changed = dataclasses.replace(CORPUS, **change)
     assert mention in refused(folder, capsys, material=lambda *_: changed)
 
 

@@ -14,10 +14,10 @@ from gscon_live.train.scoring.composed_scores import SUBSETS
 
 def epoch(everything: float, **lost: float) -> dict[str, float]:
     """Weighted F1 by subset, of which some lack what one modality is worth."""
-    made = dict.fromkeys(SUBSETS, 0.3)
-    made["text+audio+visual"] = everything
+    scores = dict.fromkeys(SUBSETS, 0.3)
+    scores["text+audio+visual"] = everything
     names = {"text": "audio+visual", "audio": "text+visual", "visual": "text+audio"}
-    return made | {names[m]: everything - value for m, value in lost.items()}
+    return scores | {names[m]: everything - value for m, value in lost.items()}
 
 
 HISTORY = {
@@ -36,12 +36,12 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_contributions_are_what_erasing_costs_in_points() -> None:
-    found = shares.contributions(HISTORY)
-    np.testing.assert_allclose(found["text"].mean, [0, 15])
-    np.testing.assert_allclose(found["text"].sd, [0, 10 / 2**0.5])
-    np.testing.assert_allclose(found["audio"].mean, [0, 4])
-    np.testing.assert_allclose(found["visual"].sd, [0, 0], atol=1e-12)
-    alone = shares.contributions({"1": HISTORY["1"]})
+    contributions = shares.modality_contributions(HISTORY)
+    np.testing.assert_allclose(contributions["text"].mean, [0, 15])
+    np.testing.assert_allclose(contributions["text"].sd, [0, 10 / 2**0.5])
+    np.testing.assert_allclose(contributions["audio"].mean, [0, 4])
+    np.testing.assert_allclose(contributions["visual"].sd, [0, 0], atol=1e-12)
+    alone = shares.modality_contributions({"1": HISTORY["1"]})
     np.testing.assert_allclose(alone["text"].mean, [0, 20])
     np.testing.assert_allclose(alone["text"].sd, [0, 0])
 
@@ -53,12 +53,12 @@ def test_the_command_prints_and_draws_runs_side_by_side(
     printed = msgspec.json.decode(capsysbinary.readouterr().out)
     assert printed["plain"]["text"]["mean"] == pytest.approx([0, 15])
     drawn = ElementTree.fromstring((runs / "out.svg").read_text())
-    texts = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"live", "plain", "text", "audio", "visual"} <= set(texts)
     assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 6
     # Names whose lines end near each other are still apart.
-    ends = [float(one.attrib["y"]) for one in drawn.iter("{http://www.w3.org/2000/svg}text")
-            if one.text in ("text", "audio", "visual")][:3]  # fmt: skip
+    ends = [float(element.attrib["y"]) for element in drawn.iter("{http://www.w3.org/2000/svg}text")
+            if element.text in ("text", "audio", "visual")][:3]  # fmt: skip
     assert min(abs(a - b) for a in ends for b in ends if a is not b) >= 12
     assert run(shares.main, ["runs/live"]) == 0
     assert "15.0 ± 7.1" in capsysbinary.readouterr().out.decode()
@@ -73,7 +73,7 @@ def test_what_is_no_history_is_refused_in_a_line(
     if content is not None:
         path.write_bytes(content)
     assert run(shares.main, ["runs/live", "--svg", "out.svg"]) == 2
-    said = capsys.readouterr().err
-    assert "history.json" in said
-    assert len(said.strip().splitlines()) == 1
+    error = capsys.readouterr().err
+    assert "history.json" in error
+    assert len(error.strip().splitlines()) == 1
     assert not (runs / "out.svg").exists()

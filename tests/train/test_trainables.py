@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from gscon_live.common.errors import InputError
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.losses import Terms
-from gscon_live.train.engine.trainer import SELECTS, Plan, Task
-from gscon_live.train.install import save_encoder
+from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, Task
+from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import TrainingFolder
@@ -60,7 +60,7 @@ class LineTask(Task[Tensor]):
 
     def scores(self) -> dict[str, float]:
         error = float((self.learner.weight.detach() - self._slope).abs())
-        return {"validation_error": error, SELECTS: -error}
+        return {"validation_error": error, SELECTION_SCORE: -error}
 
 
 class Line(Trainable[LineRecipe]):
@@ -76,7 +76,7 @@ class Line(Trainable[LineRecipe]):
         task, training = LineTask(recipe.slope), TrainingFolder(folder / "training")
         plan = Plan(1, recipe.epochs, learning_rate=0.1, weight_decay=0.0)
         train_in(
-            training, task, plan, fabric("cpu"), display, "a line", figure="validation_error"
+            training, task, plan, launch_fabric("cpu"), display, "a line", figure="validation_error"
         )
         weights = folder / f"{recipe.name}.safetensors"
         save_encoder(task.learner, {"name": "line", "recipe": recipe}, weights)

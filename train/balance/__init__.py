@@ -1,7 +1,7 @@
-"""Balancing plug-ins: what a training adds so that no modality is learned at another's cost.
+"""The registry of balancing plug-ins, against modality imbalance.
 
-Each acts in training only, on any network: it adds losses, or it scales gradients. Another one is
-one file with a subclass of `Plugin` and one line in `PLUGINS`.
+A plug-in acts in training only, on any network: it adds losses or scales gradients. A new one is
+one file with a subclass of `Plugin`, and one line in `PLUGINS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
 from gscon_live.train.engine.losses import Terms
 
-#: The project's plug-ins by name: the module and the class, imported when one is asked for. A
-#: training takes its plug-ins in this order, whatever the order in its recipe.
+#: The project's plug-ins by name: module and class, imported on use. A training applies its
+#: plug-ins in this order, whatever the order in its recipe.
 PLUGINS: dict[str, str] = {
     "ssc": "gscon_live.train.balance.ssc.SSC",
     "gdc": "gscon_live.train.balance.gdc.GDC",
@@ -31,12 +31,12 @@ PLUGINS: dict[str, str] = {
     "ratio": "gscon_live.train.balance.strength.Ratio",
 }
 
-#: These and those that other packages add by entry point, which are taken after them.
+#: The project's plug-ins, and after them those of other packages.
 _PLUGINS: registry.Registry[Plugin] = registry.Registry(
     "plugin", Plugin, PLUGINS, "gscon_live.plugins"
 )
 
-#: Those that networks were published with, by network.
+#: The plug-ins that networks were published with, by network.
 PUBLISHED: dict[str, tuple[str, ...]] = {
     "gscon": ("gdc", "ssc"),
     "ada2i": ("ratio",),
@@ -44,14 +44,14 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "dmd": ("graph", "margin"),
 }
 
-#: What plug-ins are set to, by plug-in and key, as it stands in a recipe.
-Chosen = Mapping[str, Mapping[str, Any]]
+#: Settings by plug-in and key, as in a recipe.
+PluginSettings = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Training:
-    """What plug-ins have to go together with: how many `modalities` are trained, on how many
-    `devices`, for how many `epochs`, and what is `scaled`."""
+class TrainingSetup:
+    """The properties of a training that restrict its plug-ins: the numbers of `modalities`,
+    `devices` and `epochs`, and what is `scaled`."""
 
     modalities: int
     devices: int
@@ -60,24 +60,24 @@ class Training:
 
 
 def plugin_class(name: str) -> type[Plugin]:
-    """The class of a plug-in. Raises `InputError` where there is none of that name, or another
-    package's cannot be used."""
+    """The class of a plug-in. Raises `InputError` for an unknown name, or where the plug-in of
+    another package cannot be used."""
     return _PLUGINS.get(name)
 
 
-def check(chosen: Chosen, training: Training) -> None:
-    """Refuses plug-ins that there are not, that are set wrongly, that do not go together, or that
-    would do nothing.
+def check(chosen: PluginSettings, training: TrainingSetup) -> None:
+    """Checks the plug-ins of a training.
 
     Raises:
-        InputError: naming the plug-in and the reason.
+        InputError: a plug-in is unknown, has wrong settings, would have no effect, or does not work
+            together with another one or with the training.
     """
     scaling = []
     for name, values in chosen.items():
-        waits = plugin_class(name).waits(_settings(name, values))
-        if waits >= training.epochs:
+        start = plugin_class(name).start_epoch(_settings(name, values))
+        if start >= training.epochs:
             raise InputError(
-                f"plugin {name}: it begins after {waits} epochs, and there are {training.epochs}; "
+                f"plugin {name}: it begins after {start} epochs, and there are {training.epochs}; "
                 f"give more epochs or a smaller plugins.{name}.start"
             )
         if plugin_class(name).SCALES:
@@ -100,47 +100,46 @@ def check(chosen: Chosen, training: Training) -> None:
         )
     if scaling and training.devices > 1:
         raise InputError(
-            f"plugins {scaling[0]}: gradients are scaled by what a whole step shows, which no one "
-            "of several devices sees; give devices=1"
+            f"plugins {scaling[0]}: gradient scaling needs the whole step, and several devices "
+            "split it; give devices=1"
         )
 
 
 def published(model: str, modalities: int) -> dict[str, dict[str, Any]]:
-    """The plug-ins that a network was published with, at their defaults; none where there is one
+    """The plug-ins that a network was published with, with default settings; none for a single
     modality."""
     return {name: {} for name in PUBLISHED.get(model, ())} if modalities > 1 else {}
 
 
-def settled(chosen: Chosen) -> dict[str, dict[str, Any]]:
-    """The same with every setting that was left out, in the order in which they are taken. Raises
-    `InputError` as `check` does."""
-    values = {name: _settings(name, given) for name, given in chosen.items()}
+def with_defaults(chosen: PluginSettings) -> dict[str, dict[str, Any]]:
+    """The plug-ins with all their settings, defaults filled in, in the order in which they are
+    applied. Raises `InputError` as `check` does."""
+    values = {name: _settings(name, settings) for name, settings in chosen.items()}
     return {name: msgspec.to_builtins(values[name]) for name in _PLUGINS.names() if name in values}
 
 
-def needs_projector(model: str, chosen: Chosen) -> bool:
-    """Whether plug-ins act on a shared encoder, and the network has none of its own: then one is
-    put beside it."""
+def needs_projector(model: str, chosen: PluginSettings) -> bool:
+    """Whether a plug-in needs a shared encoder and the network has none, so that one is added."""
     needed = any(plugin_class(name).NEEDS_SHARED for name in chosen)
     return needed and not network_class(model).SHARES
 
 
-def plugins(chosen: Chosen, network: Network) -> list[Plugin]:
-    """The plug-ins of a training, new."""
+def plugins(chosen: PluginSettings, network: Network) -> list[Plugin]:
+    """Creates the plug-ins of a training."""
     return [plugin_class(name)(network, _settings(name, values)) for name, values in chosen.items()]
 
 
 def objective(
     context: StepContext, plugins: Sequence[Plugin], random: torch.Generator, measure: bool
 ) -> Terms:
-    """The network's own losses and those of plug-ins, as a part's share of the step.
+    """The losses of the network and of plug-ins for a part, as its share of the step.
 
     Args:
         context: the part.
-        plugins: of the training.
-        random: what they draw from, on the CPU.
-        measure: also give the cosines between the modalities' gradients on the shared encoder
-            where no plug-in reads these gradients.
+        plugins: the plug-ins of the training.
+        random: the generator of the plug-ins, on the CPU.
+        measure: also compute the cosines between the modalities' gradients on the shared encoder.
+            They are always computed where a plug-in reads these gradients.
     """
     terms = Terms.of(context.losses)
     for plugin in plugins:
@@ -151,8 +150,13 @@ def objective(
 
 
 def scaling(plugins: Sequence[Plugin], step: Sequence[StepContext], epoch: int) -> Scaling:
-    """What one of the plug-ins scales a step's gradients by, all of whose parts are given; nothing
-    where none does."""
+    """The scaling of a step's gradients, by the plug-in that scales; empty where none does.
+
+    Args:
+        plugins: the plug-ins of the training.
+        step: all parts of the step.
+        epoch: the number of the epoch, from 0.
+    """
     scalings = (plugin.scaling(step, epoch) for plugin in plugins if plugin.SCALES)
     return next((scaling for scaling in scalings if scaling is not None), Scaling([]))
 

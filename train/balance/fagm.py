@@ -1,21 +1,25 @@
 """FAGM: fine-grained adaptive gradient modulation (Unlocking the Power of Multimodal Learning for
 Emotion Recognition in Conversation, ACM Multimedia 2023, doi 10.1145/3581783.3613846).
 
-What depends on a single modality learns slower the more that modality dominates; in what depends
-on several, this is decided neuron by neuron. Dominance is what erasing a modality costs. The file
-reads in that order; its equations are those of the released code, since the paper's are not open.
+Modules that depend on a single modality learn slower the more that modality dominates. In modules
+that depend on several, this is decided neuron by neuron. The dominance of a modality is the rise of
+the loss when it is erased. The paper is not open, so the equations are those of the released code.
 
-Differences from that code are meant: losses and activations with and without a modality are both
-those of evaluation, without dropout, and the loss is the plain cross-entropy of the final answer,
-without weights of classes, smoothing and soft labels; activations of every call of a module count;
-the matrices with which recurrent networks read their input are modulated too. To erase a modality
-is, here, to mark it as missing, which the networks know. Parameters that are in no module of their
-own, and embeddings, follow the encoder that they belong to. What evaluation never calls (what CMATH
-draws its samples and reconstructs with, DMD's decoders, Ada2I's mapping networks) and what is read
-without being called (GSCon's shared convolutions) is not modulated. Of what answers, only the
-classifier is left alone; a direct head is modules like others.
+Intended differences from that code:
 
-Shapes: J inputs of a module, "tokens" are whatever else its input has.
+- Losses and activations, with and without a modality, are those of evaluation, without dropout.
+- The loss is the plain cross-entropy of the final logits: no class weights, label smoothing or soft
+  labels.
+- The activations of every call of a module count.
+- The input matrices of recurrent networks are modulated too.
+- A modality is erased by marking it as missing.
+- Parameters outside of leaf modules, and embeddings, follow the encoder that they belong to.
+- Modules that evaluation never calls are not modulated: CMATH's sampling and reconstruction, DMD's
+  decoders, Ada2I's mapping networks. Nor are GSCon's shared convolutions, which are read without a
+  call.
+- The classifier is not modulated; a direct head is.
+
+Shapes: J inputs of a module; "tokens" are all other dimensions of its input.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,16 +37,16 @@ from gscon_live.model.networks.network import Conversations, Network
 from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.gradient_scaling import Scaling
 
-#: The matrices with which a module reads its input begin with one of these.
-_READING = ("weight_ih", "weight")
-#: Activations that differ by less are the same.
-_SAME = 1e-7
+#: Prefixes of the names of input matrices, in recurrent and in other modules.
+_INPUT_WEIGHTS = ("weight_ih", "weight")
+#: Activations that differ by less count as equal.
+_TOLERANCE = 1e-7
 
 
 class FAGMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`gamma` is the power of a modality's lead: small ones freeze all but the weakest (published:
-    from 0.5 to 0.0001); `beta` the share of a modality's own neurons that are modulated; every so
-    many steps of an epoch (`every`) the factors are made anew."""
+    """`gamma` is the power of a modality's lead (published: 0.5 to 0.0001); small values freeze all
+    modalities but the weakest. `beta` is the share of a modality's endemic neurons that are
+    modulated. `every` is the interval, in steps of an epoch, at which the factors are computed."""
 
     gamma: Annotated[float, msgspec.Meta(gt=0, le=100)] = 0.5
     beta: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
@@ -50,16 +54,17 @@ class FAGMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Types:
-    """The parameters of what depends on one modality (`specific`, by modality), and the modules
-    that depend on several."""
+class ModuleTypes:
+    """The parameters of modules that depend on one modality (`specific`, by modality), and the
+    modules that depend on several (`general`)."""
 
     specific: dict[str, list[nn.Parameter]]
     general: list[nn.Module]
 
 
 class FAGM(Plugin):
-    """The plug-in; it runs the network once for all and once more for each modality, in a step."""
+    """The plug-in. In a step it runs the network once with all modalities, and once more without
+    each of them."""
 
     SETTINGS = FAGMSettings
     settings: FAGMSettings
@@ -67,58 +72,61 @@ class FAGM(Plugin):
 
     def __init__(self, network: Network, settings: msgspec.Struct) -> None:
         super().__init__(network, settings)
-        self._types: Types | None = None
-        self._made: Scaling | None = None
+        self._types: ModuleTypes | None = None
+        self._current: Scaling | None = None
         self._epoch, self._steps = -1, 0
 
     def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
         if epoch != self._epoch:
             self._epoch, self._steps = epoch, 0
-        if self._made is None or self._steps % self.settings.every == 0:
+        if self._current is None or self._steps % self.settings.every == 0:
             if self._types is None:
-                self._types = types(self.network)
-            self._made = self._scaling(step, self._types)
+                self._types = module_types(self.network)
+            self._current = self._scaling(step, self._types)
         self._steps += 1
-        return self._made
+        return self._current
 
-    def _scaling(self, step: Sequence[StepContext], found: Types) -> Scaling:
-        there = [
+    def _scaling(self, step: Sequence[StepContext], types: ModuleTypes) -> Scaling:
+        present = [
             m
             for place, m in enumerate(self.modalities)
             if any(bool(context.targets.present[:, place].any()) for context in step)
         ]
-        lost = dict.fromkeys(there, 0.0)
-        moved: dict[nn.Module, dict[str, list[Moved]]] = {
-            one: {m: [] for m in there} for one in found.general
+        losses = dict.fromkeys(present, 0.0)
+        differences: dict[nn.Module, dict[str, list[InputDifference]]] = {
+            module: {m: [] for m in present} for module in types.general
         }
-        whole = 0.0
+        full_loss = 0.0
         for context in step:
-            given = context.conversations, context.last
-            final, before = _run(self.network, *given, self.modalities, found.general)
-            whole += _lost(context, final)
-            for m in there:
-                rest = [other for other in self.modalities if other != m]
-                final, after = _run(self.network, *given, rest, found.general)
-                lost[m] += _lost(context, final)
-                for one in found.general:
-                    moved[one][m] += differences(before[one], after[one], given[0].valid)
-        leads = lead({m: lost[m] - whole for m in there}, self.settings.gamma)
+            inputs = context.conversations, context.last
+            final, before = _forward(self.network, *inputs, self.modalities, types.general)
+            full_loss += _cross_entropy(context, final)
+            for m in present:
+                others = [other for other in self.modalities if other != m]
+                final, after = _forward(self.network, *inputs, others, types.general)
+                losses[m] += _cross_entropy(context, final)
+                for module in types.general:
+                    differences[module][m] += input_differences(
+                        before[module], after[module], inputs[0].valid
+                    )
+        leads = lead({m: losses[m] - full_loss for m in present}, self.settings.gamma)
         factors = []
-        for m, parameters in found.specific.items():
+        for m, parameters in types.specific.items():
             slower = torch.tensor(1 - leads.get(m, 0.0))
             factors += [(p, slower.to(p)) for p in parameters]
-        for one, moved_by in moved.items():
-            sensitive = {m: sensitivity(parts) for m, parts in moved_by.items() if parts}
+        for module, by_modality in differences.items():
+            sensitive = {m: sensitivity(calls) for m, calls in by_modality.items() if calls}
             if sensitive:
-                kept = penalties(sensitive, leads, self.settings.beta)
-                factors += [(p, kept) for p in _reading(one, len(kept))]
-        told = {f"factor_{m}": 1 - x for m, x in leads.items()}
-        return Scaling(factors, figures=told)
+                scale = column_factors(sensitive, leads, self.settings.beta)
+                factors += [(p, scale) for p in _input_matrices(module, len(scale))]
+        figures = {f"factor_{m}": 1 - x for m, x in leads.items()}
+        return Scaling(factors, figures=figures)
 
 
 def lead(gaps: Mapping[str, float], gamma: float) -> dict[str, float]:
-    """I_m, how far each modality leads, in [0, 1): (r_m - min r) ** gamma with r the softmax of a
-    tenth of the gaps, which are what erasing a modality costs. The weakest has 0."""
+    """The lead I_m of each modality, in [0, 1): (r_m - min r) ** gamma, where r is the softmax of
+    a tenth of the gaps. A gap is the rise of the loss when the modality is erased. The weakest
+    modality has lead 0."""
     if not gaps:
         return {}
     names, values = list(gaps), torch.tensor(list(gaps.values()), dtype=torch.float64)
@@ -126,118 +134,127 @@ def lead(gaps: Mapping[str, float], gamma: float) -> dict[str, float]:
     return dict(zip(names, ((shares - shares.min()) ** gamma).tolist(), strict=True))
 
 
-def penalties(sensitive: Mapping[str, Tensor], leads: Mapping[str, float], beta: float) -> Tensor:
-    """What the columns of a general module's matrix are scaled by, [J].
+def column_factors(
+    sensitive: Mapping[str, Tensor], leads: Mapping[str, float], beta: float
+) -> Tensor:
+    """The factors of the columns of a general module's input matrices, [J].
 
-    A neuron is endemic to a modality as far as it is more sensitive to it than to any other. Of
-    those that are so at all, the share `beta` with the highest values is slowed by the modality's
-    lead: those above the value at that place, so one fewer.
+    A neuron is endemic to a modality by as much as it is more sensitive to it than to any other.
+    Of the neurons with a positive value, the share `beta` with the highest values is slowed by the
+    modality's lead. As in the released code, only values above the last one of that share count, so
+    it is one neuron fewer.
 
     Args:
         sensitive: the sensitivity of the inputs to each modality, [J] each.
         leads: see `lead`.
         beta: from 0 to 1.
     """
-    kept = torch.ones_like(next(iter(sensitive.values())))
-    for m, mine in sensitive.items():
+    scale = torch.ones_like(next(iter(sensitive.values())))
+    for m, own in sensitive.items():
         others = [x for other, x in sensitive.items() if other != m]
         if not others:
             continue
-        endemic = mine - torch.stack(others).amax(0)
+        endemic = own - torch.stack(others).amax(0)
         positive = int((endemic > 0).sum())
         place = max(int(positive * beta) - 1, 0)
         threshold = endemic.sort(descending=True).values[place]
-        kept = kept - (endemic > threshold) * leads.get(m, 0.0)
-    return kept
+        scale = scale - (endemic > threshold) * leads.get(m, 0.0)
+    return scale
 
 
-class Moved(NamedTuple):
-    """The absolute differences of a module's inputs in a call, summed over tokens, [J], and how
-    many tokens these are."""
+class InputDifference(NamedTuple):
+    """The absolute differences of a module's inputs in a call, summed over tokens, [J], and the
+    number of tokens."""
 
     total: Tensor
     tokens: float
 
 
-def sensitivity(moved: Sequence[Moved]) -> Tensor:
+def sensitivity(calls: Sequence[InputDifference]) -> Tensor:
     """The mean absolute difference of a module's inputs over the tokens of all calls of a step,
-    however it is split, [J]."""
-    total = sum((one.total for one in moved[1:]), moved[0].total)
-    return total / max(sum(one.tokens for one in moved), 1.0)
+    [J]. It does not depend on how the step is split."""
+    total = sum((call.total for call in calls[1:]), calls[0].total)
+    return total / max(sum(call.tokens for call in calls), 1.0)
 
 
-def differences(before: Sequence[Tensor], after: Sequence[Tensor], valid: Tensor) -> list[Moved]:
-    """What a module's inputs differ by, in each call. Where the tokens are the places of the
+def input_differences(
+    before: Sequence[Tensor], after: Sequence[Tensor], valid: Tensor
+) -> list[InputDifference]:
+    """The differences of a module's inputs in each call. Where the tokens are utterances of the
     conversations, padding does not count."""
-    found = []
-    for one, other in zip(before, after, strict=True):
-        apart = (one - other).abs()
-        tokens = float(apart[..., 0].numel())
-        if apart.shape[-3:-1] == valid.shape:
-            apart = apart * valid[..., None]
+    calls = []
+    for first, second in zip(before, after, strict=True):
+        difference = (first - second).abs()
+        tokens = float(difference[..., 0].numel())
+        if difference.shape[-3:-1] == valid.shape:
+            difference = difference * valid[..., None]
             tokens = float(valid.sum()) * (tokens / valid.numel())
-        found.append(Moved(apart.flatten(0, -2).sum(0), tokens))
-    return found
+        calls.append(InputDifference(difference.flatten(0, -2).sum(0), tokens))
+    return calls
 
 
-def types(network: Network) -> Types:
-    """Tells modules apart by their inputs: those of a modality's own are the same whatever of the
-    others is there. The classifier is in neither, and what is never called, embeddings among it, is
-    where it is part of a modality's encoder.
+def module_types(network: Network) -> ModuleTypes:
+    """Sorts modules by their inputs: those of a modality-specific module do not change when the
+    other modalities are erased. The classifier is in neither group. Modules that are never called,
+    and embeddings, belong to a modality where they are part of its encoder.
 
-    The conversations are made up, as far from the mean as those of training and with nothing
-    missing: what a batch happens to hold shall decide nothing, nor when a training is continued.
+    The conversations are random, with the mean and deviation of the training features and with no
+    modality missing. So the result depends neither on a batch nor on where a training resumes.
     """
-    modules, given = list(_modules(network)), _made_up(network)
-    everything = _run(network, given, False, network.modalities, modules)[1]
-    alone = {m: _run(network, given, False, [m], modules)[1] for m in network.modalities}
+    modules, conversations = list(_modules(network)), _random_conversations(network)
+    with_all = _forward(network, conversations, False, network.modalities, modules)[1]
+    alone = {
+        m: _forward(network, conversations, False, [m], modules)[1] for m in network.modalities
+    }
     specific: dict[str, list[nn.Parameter]] = {m: [] for m in network.modalities}
     general = []
-    told = {id(p) for p in network.classifier.parameters()}
-    for one in modules:
-        if not everything[one]:
+    assigned = {id(p) for p in network.classifier.parameters()}
+    for module in modules:
+        if not with_all[module]:
             continue
-        own = list(one.parameters(recurse=False))
-        same = [m for m in network.modalities if _same(everything[one], alone[m][one])]
-        told |= {id(p) for p in own}
-        if len(same) == 1:
-            specific[same[0]] += own
-        elif not same:
-            general.append(one)
+        own = list(module.parameters(recurse=False))
+        unchanged = [m for m in network.modalities if _equal(with_all[module], alone[m][module])]
+        assigned |= {id(p) for p in own}
+        if len(unchanged) == 1:
+            specific[unchanged[0]] += own
+        elif not unchanged:
+            general.append(module)
     for m in network.modalities:
-        specific[m] += [p for p in network.groups()[f"enc.{m}"] if id(p) not in told]
-    return Types(specific, general)
+        specific[m] += [p for p in network.groups()[f"enc.{m}"] if id(p) not in assigned]
+    return ModuleTypes(specific, general)
 
 
 def _modules(network: Network) -> Iterator[nn.Module]:
-    """The modules without parts that have parameters, but for embeddings and the classifier."""
-    without = {id(one) for one in network.classifier.modules()}
-    for one in network.modules():
-        leaf = not any(True for _ in one.children())
-        has = any(True for _ in one.parameters(recurse=False))
-        if leaf and has and id(one) not in without and not isinstance(one, nn.Embedding):
-            yield one
+    """The leaf modules that have parameters, without embeddings and the classifier."""
+    classifier = {id(module) for module in network.classifier.modules()}
+    for module in network.modules():
+        leaf = not any(True for _ in module.children())
+        has = any(True for _ in module.parameters(recurse=False))
+        if leaf and has and id(module) not in classifier and not isinstance(module, nn.Embedding):
+            yield module
 
 
-def _same(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
+def _equal(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
     return all(
-        float((a - b).abs().amax()) < _SAME for a, b in zip(one, other, strict=True) if a.numel()
+        float((a - b).abs().amax()) < _TOLERANCE
+        for a, b in zip(first, second, strict=True)
+        if a.numel()
     )
 
 
-def _reading(module: nn.Module, width: int) -> list[nn.Parameter]:
-    """The matrices with which a module reads inputs of that number."""
+def _input_matrices(module: nn.Module, width: int) -> list[nn.Parameter]:
+    """The matrices of a module that are multiplied with an input of that width."""
     recurrent = isinstance(module, nn.RNNBase | nn.RNNCellBase)
     return [
         p
         for name, p in module.named_parameters(recurse=False)
-        if name.startswith(_READING[0] if recurrent else _READING[1])
+        if name.startswith(_INPUT_WEIGHTS[0] if recurrent else _INPUT_WEIGHTS[1])
         and p.dim() > 1
         and p.shape[1] == width
     ]
 
 
-def _made_up(network: Network) -> Conversations:
+def _random_conversations(network: Network) -> Conversations:
     random, places = torch.Generator().manual_seed(0), (2, 8)
     like = next(network.parameters())
     features = {}
@@ -253,42 +270,43 @@ def _made_up(network: Network) -> Conversations:
     )
 
 
-def _lost(context: StepContext, final: Tensor) -> float:
-    """The loss of the final logits [B, N, C], over all utterances of the step."""
-    rows, labels = context.rows(final), context.targets.labels
-    return float(functional.cross_entropy(rows, labels, reduction="sum")) / context.step.count
+def _cross_entropy(context: StepContext, final: Tensor) -> float:
+    """The cross-entropy of the final logits [B, N, C], divided by the number of all utterances of
+    the step."""
+    logits, labels = context.rows(final), context.targets.labels
+    return float(functional.cross_entropy(logits, labels, reduction="sum")) / context.step.count
 
 
-def _run(
+def _forward(
     network: Network,
     conversations: Conversations,
     last: bool,
     keep: Sequence[str],
     modules: Sequence[nn.Module],
 ) -> tuple[Tensor, dict[nn.Module, list[Tensor]]]:
-    """The final logits in evaluation with these modalities, and what the modules read."""
+    """The final logits in evaluation with the modalities in `keep`, and the modules' inputs."""
     kept = torch.tensor([m in keep for m in network.modalities], device=conversations.valid.device)
     conversations = replace(conversations, present=conversations.present & kept)
-    learning = network.training
+    was_training = network.training
     network.eval()
     try:
-        with torch.no_grad(), _inputs(modules) as read:
-            return network(conversations, last).final, read
+        with torch.no_grad(), _recorded_inputs(modules) as inputs:
+            return network(conversations, last).final, inputs
     finally:
-        network.train(learning)
+        network.train(was_training)
 
 
 @contextmanager
-def _inputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, list[Tensor]]]:
-    """Within it, the inputs of these modules are kept, of all calls."""
-    read: dict[nn.Module, list[Tensor]] = {one: [] for one in modules}
+def _recorded_inputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, list[Tensor]]]:
+    """Records the inputs of these modules, in all calls within the block."""
+    inputs_of: dict[nn.Module, list[Tensor]] = {module: [] for module in modules}
 
-    def keep(module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        read[module].append(given[0].detach())
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        inputs_of[module].append(inputs[0].detach())
 
-    hooks = [one.register_forward_pre_hook(keep) for one in modules]
+    hooks = [module.register_forward_pre_hook(keep) for module in modules]
     try:
-        yield read
+        yield inputs_of
     finally:
         for hook in hooks:
             hook.remove()

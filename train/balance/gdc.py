@@ -5,20 +5,20 @@ from typing import Annotated
 import msgspec
 import torch
 
-from gscon_live.model.networks.consistency import disagreement
+from gscon_live.model.networks.consistency_losses import disagreement
 from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.losses import Weighted
 
 
 class GDCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`weight` is the loss' in the objective (published: 0.5)."""
+    """`weight` is the weight of the loss in the objective (published: 0.5)."""
 
     weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.5
 
 
 class GDC(Plugin):
-    """How far the modalities disagree on where the shared encoder should go, see
-    `model.networks.consistency.disagreement`: a mean over the parts of a step."""
+    """The disagreement of the modalities' gradients on the shared encoder, see
+    `model.networks.consistency_losses.disagreement`: a mean over the parts of a step."""
 
     SETTINGS = GDCSettings
     settings: GDCSettings
@@ -28,5 +28,5 @@ class GDC(Plugin):
     def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Weighted]:
         if context.gradients is None:
             return {}
-        lost = disagreement(context.gradients) / context.step.parts
-        return {"gdc": Weighted(lost, self.settings.weight)}
+        loss = disagreement(context.gradients) / context.step.parts
+        return {"gdc": Weighted(loss, self.settings.weight)}

@@ -1,8 +1,9 @@
-"""DMD's graph distillation (Li et al. 2023, arXiv 2303.13802, equations 7 to 9): modalities teach
-each other, as much as learned edges between them say.
+"""DMD's graph distillation (Li et al. 2023, arXiv 2303.13802, equations 7 to 9): knowledge
+distillation between modalities, weighted by learned edges.
 
-Edges of the homogeneous graph are read from the common parts themselves. The released code has a
-loss more, by which edges of the heterogeneous graph push representations apart; the paper has not.
+Edges of the homogeneous graph are computed from the common parts themselves. The released code has
+one more loss, by which edges of the heterogeneous graph push representations apart; the paper does
+not have it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from gscon_live.train.balance.plugin import Plugin, StepContext
 
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
-#: The edges that the released code prefers, by graph, as (teacher, student).
+#: The preferred edges of the released code, by graph, as (teacher, student).
 PREFERRED: dict[str, tuple[tuple[str, str], ...]] = {
     "homogeneous": (("text", "audio"), ("text", "visual")),
     "heterogeneous": (("text", "audio"), ("text", "visual"), ("visual", "audio")),
@@ -27,14 +28,14 @@ PREFERRED: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`weight` is the distillation's in the objective, `size` the length of what edges are read
-    from. The weights of edges are a softmax over the `incoming` ones of a student, as the paper
-    has it, or over `all`, as the released code has. With the `released` prior, that code's
-    preferences are added to the edges, which a loss of weight 10 also draws to them: the paper
-    tells of learned edges only (`none`). As these are preferences among all edges, it needs `all`.
+    """`weight` is the weight of the distillation in the objective, `size` the length of the
+    projections from which edges are computed. The weights of `edges` are a softmax over the
+    `incoming` edges of a student (paper) or over `all` (released code). The paper has learned edges
+    only (`prior` `none`). With the `released` prior, the preferences of that code are added to the
+    edges, and a loss of weight 10 draws the edges to them. It needs `all`.
 
-    Of two modalities, each has one teacher: without a prior, nothing is left to be learned of the
-    edges, which weigh 1 if `incoming` and 1 together if `all`."""
+    With two modalities, each has one teacher. Then without a prior the edges learn nothing: each
+    has weight 1 if `incoming`, and both together if `all`."""
 
     weight: AtLeast0 = 0.05
     size: Annotated[int, msgspec.Meta(ge=1)] = 16
@@ -47,12 +48,12 @@ class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GraphDistillation(Plugin):
-    """A graph of the modalities for the opinions on their common parts, where a network has these
-    (homogeneous), and one for their own opinions (heterogeneous).
+    """A graph for the logits of the modalities' common parts, where a network has these
+    (homogeneous), and one for the logits of each modality (heterogeneous).
 
-    A student's probabilities come nearer to a teacher's, as much as the edge between them weighs.
-    The distance does not move the teacher; the edges, which are read from both, move what they are
-    read from. An edge needs both modalities.
+    The loss of an edge is its weight times the distance between the student's and the teacher's
+    probabilities. The distance has no gradient to the teacher; the weights have gradients to the
+    vectors and logits of both. An edge needs both modalities.
     """
 
     SETTINGS = GraphSettings
@@ -72,22 +73,24 @@ class GraphDistillation(Plugin):
 
     def losses(self, context: StepContext, random: torch.Generator) -> dict[str, Tensor]:
         answers = context.answers
-        material = {
+        inputs = {
             "homogeneous": (answers.homogeneous, answers.shared),
             "heterogeneous": (answers.specific, answers.encoded),
         }
-        lost = {}
+        losses = {}
         for name, graph in self.graphs.items():
             logits, vectors = (
-                {m: context.rows(x) for m, x in given.items()} for given in material[name]
+                {m: context.rows(x) for m, x in by_modality.items()} for by_modality in inputs[name]
             )
-            each = graph(logits, vectors, context.targets.present)
-            lost[f"graph_{name}"] = self.settings.weight * each.sum() / context.step.count
-        return lost
+            per_utterance = graph(logits, vectors, context.targets.present)
+            losses[f"graph_{name}"] = (
+                self.settings.weight * per_utterance.sum() / context.step.count
+            )
+        return losses
 
 
 class Edges(nn.Module):
-    """The edges of one graph, and what is lost along them."""
+    """The edges of a graph, and their losses."""
 
     def __init__(
         self,
@@ -108,17 +111,19 @@ class Edges(nn.Module):
     def forward(
         self, logits: Mapping[str, Tensor], vectors: Mapping[str, Tensor], present: Tensor
     ) -> Tensor:
-        """What is lost for each utterance, [n]; logits [n, C] and vectors [n, d] by modality,
-        `present` bool [n, M]. The prior draws the mean edges of those that have all."""
+        """The loss of each utterance, [n]; logits [n, C] and vectors [n, d] by modality, `present`
+        bool [n, M]. The prior applies to the mean edges of utterances with all modalities."""
         weights = self.weights(logits, vectors, present)
         place = {m: number for number, m in enumerate(self.modalities)}
-        lost = []
+        losses = []
         for number, (teacher, student) in enumerate(self._pairs):
-            taught, teaches = (logits[m].softmax(-1) for m in (student, teacher))
-            apart = (taught - teaches.detach()).abs().sum(-1)
-            both = present[:, place[teacher]] & present[:, place[student]]
-            lost.append(weights[:, number] * apart * both)
-        total = torch.stack(lost).sum(0)
+            student_probabilities, teacher_probabilities = (
+                logits[m].softmax(-1) for m in (student, teacher)
+            )
+            distance = (student_probabilities - teacher_probabilities.detach()).abs().sum(-1)
+            both_present = present[:, place[teacher]] & present[:, place[student]]
+            losses.append(weights[:, number] * distance * both_present)
+        total = torch.stack(losses).sum(0)
         if isinstance(self.prior, Tensor) and (complete := present.all(1)).any():
             learned = (weights - self.prior)[complete].mean(0)
             total = total + 10 * (learned - self.prior).square().sum()
@@ -127,19 +132,19 @@ class Edges(nn.Module):
     def weights(
         self, logits: Mapping[str, Tensor], vectors: Mapping[str, Tensor], present: Tensor
     ) -> Tensor:
-        """The edges' weights, [n, edges], in the order of `pairs`; those of an utterance's missing
-        modalities are 0. With a prior, it is added."""
+        """The weights of the edges, [n, edges], in the order of `pairs`; 0 where an utterance lacks
+        one of the modalities. A prior is added."""
         place = {m: number for number, m in enumerate(self.modalities)}
         nodes = {
             m: torch.cat([self.from_logits(logits[m]), self.from_vectors(vectors[m])], -1)
             for m in self.modalities
         }
-        raw, there = [], []
+        raw, both_present = [], []
         for teacher, student in self._pairs:
             raw.append(self.edge(torch.cat([nodes[student], nodes[teacher]], -1))[:, 0])
-            there.append(present[:, place[teacher]] & present[:, place[student]])
-        # The released code's sharpness of the softmax.
-        scores, mask = torch.stack(raw, 1) / 8, torch.stack(there, 1)
+            both_present.append(present[:, place[teacher]] & present[:, place[student]])
+        # The temperature of the softmax in the released code.
+        scores, mask = torch.stack(raw, 1) / 8, torch.stack(both_present, 1)
         groups = [list(range(len(self._pairs)))]
         if self._incoming:
             groups = [
@@ -148,8 +153,8 @@ class Edges(nn.Module):
             ]
         weights = torch.zeros_like(scores)
         for group in groups:
-            some = scores[:, group].masked_fill(~mask[:, group], torch.finfo(scores.dtype).min)
-            weights[:, group] = some.softmax(-1) * mask[:, group]
+            masked = scores[:, group].masked_fill(~mask[:, group], torch.finfo(scores.dtype).min)
+            weights[:, group] = masked.softmax(-1) * mask[:, group]
         return weights + self.prior if isinstance(self.prior, Tensor) else weights
 
 
@@ -159,7 +164,6 @@ def pairs(modalities: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def prior(graph: str, modalities: Sequence[str]) -> Tensor:
-    """The released code's preferences among the edges: softmax of 4 for those that it prefers and
-    0 for the others."""
+    """The preferences of the released code: a softmax of 4 for preferred edges and 0 for others."""
     preferred = torch.tensor([float(pair in PREFERRED[graph]) for pair in pairs(modalities)])
     return functional.softmax(preferred / 0.25, 0)

@@ -1,5 +1,5 @@
 """DMD's margin loss on the modalities' common parts (Li et al. 2023, arXiv 2303.13802, equation 4):
-utterances of one emotion are nearer to each other, across modalities, than to those of another."""
+utterances of the same emotion shall be nearer to each other, across modalities, than to others."""
 
 from typing import Annotated
 
@@ -12,9 +12,9 @@ from gscon_live.train.balance.plugin import Plugin, StepContext
 
 
 class MarginSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`weight` is the loss' in the objective, `margin` how much nearer, in cosines; so many `rows`
-    are compared in a step. The released code's margin grows with the distance of two labels, which
-    emotions do not have."""
+    """`weight` is the weight of the loss in the objective, `margin` the minimum difference of the
+    cosines, `rows` the number of utterances compared in a part of a step. In the released code the
+    margin grows with the distance between two labels; emotion classes have no distance."""
 
     weight: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.01
     margin: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.2
@@ -22,7 +22,7 @@ class MarginSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Margin(Plugin):
-    """Acts on `shared`, and on `encoded` where a network has no shared encoder."""
+    """The margin loss on `shared`, or on `encoded` where a network has no shared encoder."""
 
     SETTINGS = MarginSettings
     settings: MarginSettings
@@ -33,8 +33,8 @@ class Margin(Plugin):
         drawn = drawn.to(targets.rows.device)
         parts = context.answers.shared or context.answers.encoded
         vectors = torch.stack([context.rows(x)[drawn] for x in parts.values()])
-        lost = margin_loss(vectors, targets.labels[drawn], targets.present[drawn], settings.margin)
-        return {"margin": settings.weight * lost / context.step.parts}
+        loss = margin_loss(vectors, targets.labels[drawn], targets.present[drawn], settings.margin)
+        return {"margin": settings.weight * loss / context.step.parts}
 
 
 def margin_loss(vectors: Tensor, labels: Tensor, present: Tensor, margin: float) -> Tensor:
@@ -45,22 +45,25 @@ def margin_loss(vectors: Tensor, labels: Tensor, present: Tensor, margin: float)
     Args:
         vectors: [M, n, d].
         labels: int64 [n].
-        present: bool [n, M]; what is missing is no anchor, and nothing that one is compared with.
-        margin: see there.
+        present: bool [n, M]; missing vectors are left out.
+        margin: the minimum difference of the cosines.
 
     Returns:
-        A scalar; 0 where no anchor has both.
+        A scalar; 0 where no anchor has a pair.
     """
     modalities, count, _ = vectors.shape
     units = functional.normalize(vectors, dim=-1).flatten(0, 1)
     cosines = units @ units.T
-    label, there = labels.repeat(modalities), present.T.flatten()
+    label, available = labels.repeat(modalities), present.T.flatten()
     modality = torch.arange(modalities, device=labels.device).repeat_interleave(count)
-    both = there[:, None] & there
-    alike, same = label[:, None] == label, modality[:, None] == modality
-    positive, negative = alike & ~same & both, ~alike & same & both
-    apart = (margin - cosines[:, :, None] + cosines[:, None, :]).relu()
+    both_available = available[:, None] & available
+    same_label, same_modality = label[:, None] == label, modality[:, None] == modality
+    positive, negative = (
+        same_label & ~same_modality & both_available,
+        ~same_label & same_modality & both_available,
+    )
+    hinge = (margin - cosines[:, :, None] + cosines[:, None, :]).relu()
     pairs = positive[:, :, None] & negative[:, None, :]
-    number = pairs.sum((1, 2))
-    each = (apart * pairs).sum((1, 2)) / number.clamp(min=1)
-    return each.sum() / (number > 0).sum().clamp(min=1)
+    count_of_pairs = pairs.sum((1, 2))
+    by_anchor = (hinge * pairs).sum((1, 2)) / count_of_pairs.clamp(min=1)
+    return by_anchor.sum() / (count_of_pairs > 0).sum().clamp(min=1)

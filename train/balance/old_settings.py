@@ -1,6 +1,6 @@
-"""GDC and SSC as recipes of version 0.1 set them: `gdc`, `ssc`, `rows` and `tau` beside `plugins`.
+"""Old settings of GDC and SSC, of recipes of version 0.1: `gdc`, `ssc`, `rows` and `tau`.
 
-They are read for one version more, and become `plugins.gdc` and `plugins.ssc`.
+They are deprecated aliases of `plugins.gdc` and `plugins.ssc`, to be removed in the next version.
 """
 
 import sys
@@ -9,31 +9,33 @@ from typing import Any
 
 import yaml
 
-from gscon_live.train.balance import Chosen
+from gscon_live.train.balance import PluginSettings
 
-#: The old settings: the weights of GDC and SSC, and what belongs to SSC.
+#: The old settings: the weights of GDC and SSC, and further settings of SSC.
 WEIGHTS = ("gdc", "ssc")
 OF_SSC = ("rows", "tau")
 NAMES = (*WEIGHTS, *OF_SSC)
 
 
-def translated(given: Mapping[str, Any], chosen: Chosen | None, published: Chosen) -> Chosen | None:
-    """The plug-ins that a recipe means by old settings; says on standard error how to write them.
+def translated(
+    old_values: Mapping[str, Any], chosen: PluginSettings | None, published: PluginSettings
+) -> PluginSettings | None:
+    """The plug-ins for a recipe with old settings; prints on standard error how to write them.
 
     Args:
-        given: the recipe's old settings; None for what it does not say.
-        chosen: the recipe's plug-ins; None for what the network was published with.
-        published: what the network was published with.
+        old_values: the recipe's old settings; None for those that it does not have.
+        chosen: the recipe's plug-ins; None for the published ones.
+        published: the plug-ins that the network was published with.
 
     Returns:
         `chosen` where there are no old settings.
     """
-    if all(given[name] is None for name in NAMES):
+    if all(old_values[name] is None for name in NAMES):
         return chosen
     # A recipe with old settings has GDC and SSC beside its plug-ins, unless it says otherwise.
-    beside: Chosen = {name: {} for name in WEIGHTS if name in published}
-    plugins = _with(given, published if chosen is None else {**beside, **chosen})
-    old = " ".join(f"{name}={given[name]}" for name in NAMES if given[name] is not None)
+    beside: PluginSettings = {name: {} for name in WEIGHTS if name in published}
+    plugins = _with(old_values, published if chosen is None else {**beside, **chosen})
+    old = " ".join(f"{name}={old_values[name]}" for name in NAMES if old_values[name] is not None)
     new = yaml.safe_dump(plugins, default_flow_style=True, sort_keys=False, width=1000).strip()
     print(
         f"deprecated: {old}; GDC and SSC are plug-ins, write plugins={new} instead", file=sys.stderr
@@ -46,18 +48,20 @@ def modern(recipe: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in recipe.items() if name not in NAMES}
     if not any(name in recipe for name in WEIGHTS):
         return dict(recipe)
-    given = {name: recipe.get(name) for name in NAMES}
-    return {**kept, "plugins": _with(given, recipe.get("plugins") or {})}
+    old_values = {name: recipe.get(name) for name in NAMES}
+    return {**kept, "plugins": _with(old_values, recipe.get("plugins") or {})}
 
 
-def _with(given: Mapping[str, Any], chosen: Chosen) -> dict[str, dict[str, Any]]:
-    """Plug-ins with old settings in them."""
+def _with(old_values: Mapping[str, Any], chosen: PluginSettings) -> dict[str, dict[str, Any]]:
+    """Plug-ins with the old settings merged in."""
     plugins = {name: dict(values) for name, values in chosen.items()}
     for name in WEIGHTS:
-        if given[name]:
-            plugins[name] = {**plugins.get(name, {}), "weight": float(given[name])}
-        elif given[name] is not None:
+        if old_values[name]:
+            plugins[name] = {**plugins.get(name, {}), "weight": float(old_values[name])}
+        elif old_values[name] is not None:
             plugins.pop(name, None)
     if "ssc" in plugins:
-        plugins["ssc"] |= {name: given[name] for name in OF_SSC if given[name] is not None}
+        plugins["ssc"] |= {
+            name: old_values[name] for name in OF_SSC if old_values[name] is not None
+        }
     return plugins

@@ -1,4 +1,4 @@
-"""What a balancing plug-in is, and what it sees of a training."""
+"""The interface of balancing plug-ins, and what they see of a training step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from gscon_live.model.networks.consistency import cosines, shared_gradients
+from gscon_live.model.networks.consistency_losses import cosines, shared_gradients
 from gscon_live.model.networks.network import Answers, Conversations, Network
 from gscon_live.train.engine.gradient_scaling import Scaling
-from gscon_live.train.engine.losses import Mass, Targets, Weighted
+from gscon_live.train.engine.losses import StepTotals, Targets, Weighted
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """A part of a training step as the network answered it, all on its device.
+    """A part of a training step after the network's forward pass, all on its device.
 
-    `last` says that only the last places of windows were answered; `targets` are the utterances
-    that count, `step` is the mass of the whole step; `losses` are the network's own, see
+    `last` says that only the last utterances of windows are predicted. `targets` are the labelled
+    utterances, `step` has the totals of the complete step. `losses` are those of the network, see
     `train.engine.losses.network_losses`.
     """
 
@@ -30,18 +30,18 @@ class StepContext:
     last: bool
     answers: Answers
     targets: Targets
-    step: Mass
+    step: StepTotals
     losses: Mapping[str, Tensor]
 
-    def rows(self, given: Tensor) -> Tensor:
-        """Of something [B, N, ...] the utterances that count, [n, ...], in float32 or better."""
-        chosen = given.flatten(0, 1)[self.targets.rows]
-        return chosen.to(torch.promote_types(chosen.dtype, torch.float32))
+    def rows(self, values: Tensor) -> Tensor:
+        """The values [B, N, ...] of the labelled utterances, [n, ...], in float32 or better."""
+        rows = values.flatten(0, 1)[self.targets.rows]
+        return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
     @property
     def unimodal(self) -> dict[str, Tensor]:
-        """The losses of the opinions that are read from the shared encoder, by modality: those on
-        the common parts where a network has these, else the modalities' own."""
+        """The losses, by modality, of heads on the shared encoder: those on the common parts where
+        a network has them, else those of each modality's own head."""
         modalities = self.network.modalities
         common = {m: f"homogeneous_{m}" for m in modalities if f"homogeneous_{m}" in self.losses}
         names = common or {m: m for m in modalities if m in self.losses}
@@ -50,7 +50,7 @@ class StepContext:
     @cached_property
     def gradients(self) -> Tensor | None:
         """The gradients of the `unimodal` losses on the shared encoder, [losses, parameters],
-        differentiable; None where there is no such encoder, or fewer than two losses."""
+        differentiable; None without a shared encoder, or with fewer than two losses."""
         losses = list(self.unimodal.values())
         if not self.answers.shared or len(losses) < 2:
             return None
@@ -59,7 +59,7 @@ class StepContext:
         return shared_gradients(losses, self.network.groups()["shared"])
 
     def cosines(self) -> dict[str, Tensor]:
-        """The cosines between each two modalities' `gradients`, by pair (`text_audio`)."""
+        """The cosines between the `gradients` of each two modalities, by pair (`text_audio`)."""
         if self.gradients is None:
             return {}
         between = cosines(self.gradients)
@@ -68,31 +68,31 @@ class StepContext:
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of a plug-in without any."""
+    """The settings of a plug-in that has none."""
 
 
 class Plugin(nn.Module):
     """A balancing method. It may have parameters, which are trained beside the network's."""
 
-    #: What it can be set to.
+    #: The type of its settings.
     SETTINGS: ClassVar[type[msgspec.Struct]] = NoSettings
-    #: Whether it scales gradients; no two that do are taken together.
+    #: Whether it scales gradients; a training has at most one such plug-in.
     SCALES: ClassVar[bool] = False
-    #: Whether it acts on an encoder that the modalities share; a network without one is given one.
+    #: Whether it needs a shared encoder of the modalities; a network without one gets one.
     NEEDS_SHARED: ClassVar[bool] = False
-    #: Whether it reads `StepContext.gradients`, so that their cosines cost nothing more.
+    #: Whether it reads `StepContext.gradients`, so that their cosines cost nothing extra.
     READS_GRADIENTS: ClassVar[bool] = False
 
     @classmethod
-    def waits(cls, settings: Any) -> int:
-        """How many epochs pass before it does anything: its setting `start`, where it has one."""
+    def start_epoch(cls, settings: Any) -> int:
+        """The first epoch, from 0, in which it acts: its setting `start`, where it has one."""
         return 0
 
     def __init__(self, network: Network, settings: msgspec.Struct) -> None:
         super().__init__()
         self.settings: Any = settings
         self.modalities = network.modalities
-        # In a tuple, so that the network's parameters are not taken for the plug-in's.
+        # In a tuple, so that the network is no submodule of the plug-in.
         self._trained = (network,)
 
     @property
@@ -103,11 +103,11 @@ class Plugin(nn.Module):
     def losses(
         self, context: StepContext, random: torch.Generator
     ) -> Mapping[str, Tensor | Weighted]:
-        """Losses of a part, by name, as their share of the step: as they weigh, or with their
-        weight beside them. `random` is on the CPU."""
+        """The plug-in's losses of a part, by name, as its share of the step; plain losses have
+        weight 1. `random` is on the CPU."""
         return {}
 
     def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
-        """What the gradients of a step are scaled by, all of whose parts are given; `epoch` counts
-        from 0. None: nothing is scaled."""
+        """The scaling of the gradients of a step, from all its parts; `epoch` counts from 0. None:
+        nothing is scaled."""
         return None

@@ -5,14 +5,14 @@ from typing import Annotated
 import msgspec
 import torch
 
-from gscon_live.model.networks.consistency import ssc
+from gscon_live.model.networks.consistency_losses import ssc
 from gscon_live.train.balance.plugin import Plugin, StepContext
 from gscon_live.train.engine.losses import Weighted
 
 
 class SSCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`weight` is the loss' in the objective (published: 1); so many `rows`, utterances drawn from
-    those of a step, are compared at the temperature `tau`. The loss falls with their number."""
+    """`weight` is the weight of the loss in the objective (published: 1). `rows` is the number of
+    utterances that are drawn and compared, `tau` the temperature. The loss depends on `rows`."""
 
     weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 1.0
     rows: Annotated[int, msgspec.Meta(ge=1)] = 32
@@ -20,8 +20,8 @@ class SSCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SSC(Plugin):
-    """Whether the same utterances are alike in every modality's common part, see
-    `model.networks.consistency.ssc`: a mean over the parts of a step."""
+    """The agreement between modalities on which utterances are similar in their common parts, see
+    `model.networks.consistency_losses.ssc`: a mean over the parts of a step."""
 
     SETTINGS = SSCSettings
     settings: SSCSettings
@@ -34,5 +34,5 @@ class SSC(Plugin):
         drawn = torch.randperm(len(targets.rows), generator=random)[: settings.rows]
         drawn = drawn.to(targets.rows.device)
         common = [context.rows(vectors) for vectors in shared.values()]
-        lost = ssc(common, drawn, settings.tau, targets.present) / context.step.parts
-        return {"ssc": Weighted(lost, settings.weight)}
+        loss = ssc(common, drawn, settings.tau, targets.present) / context.step.parts
+        return {"ssc": Weighted(loss, settings.weight)}

@@ -1,9 +1,9 @@
-"""Modulation by how strong each modality is by itself: OGM-GE and Ada2I's disparity ratio.
+"""Gradient modulation by the strength of each modality: OGM-GE and Ada2I's disparity ratio.
 
-The strength s_m of a modality is the mean probability that its own opinion gives to the label, over
-the utterances of a step that have it. Who is stronger than others learns slower: the gradients of
-its encoder are multiplied by k_m. With Ada2I's network, an opinion is that of the cosines which
-answer; the released code takes the products of the same vectors, not normalised.
+The strength s_m of a modality is the mean probability of the label by its own head, over the
+utterances of a step that have the modality. A modality that is stronger than others learns slower:
+the gradients of its encoder are multiplied by k_m. The heads of Ada2I's network are cosines; the
+released code takes the dot products of the same vectors instead.
 """
 
 import math
@@ -21,17 +21,17 @@ AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
 class OGMGESettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`alpha` is how much strength slows, `noise` whether gradients are disturbed."""
+    """`alpha` is the degree of modulation; `noise` adds Gaussian noise to the gradients."""
 
     alpha: AtLeast0 = 0.1
     noise: bool = True
 
 
 class RatioSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`alpha` is how much disparity slows (published: 0.037 on IEMOCAP, 0.42 on MELD), `start` the
-    number of epochs before the first that is modulated (published: the fourth is), `noise` whether
-    gradients are disturbed. With `continuous`, the factor begins at 1 where the ratio does; as
-    published, it falls to 1 - tanh(alpha) at once."""
+    """`alpha` is the degree of modulation (published: 0.037 on IEMOCAP, 0.42 on MELD). `start` is
+    the number of epochs without modulation (published: 3). `noise` adds Gaussian noise to the
+    gradients. With `continuous`, the factor falls steadily from 1 at ratio 1; as published, it
+    drops there to 1 - tanh(alpha)."""
 
     alpha: AtLeast0 = 0.42
     start: Annotated[int, msgspec.Meta(ge=0)] = 3
@@ -43,8 +43,8 @@ class OGMGE(Plugin):
     """On-the-fly gradient modulation with generalisation enhancement (Peng et al. 2022, Balanced
     Multimodal Learning via On-the-fly Gradient Modulation, CVPR).
 
-    Published for two modalities, where each is compared with the other; here with the mean of the
-    others. The noise has the deviation of the unscaled gradients.
+    It was published for two modalities, each compared with the other. Here each is compared with
+    the mean of the others. The noise has the deviation of the unscaled gradients.
     """
 
     SETTINGS = OGMGESettings
@@ -53,8 +53,10 @@ class OGMGE(Plugin):
 
     def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
         strong = strengths(step, self.modalities)
-        factors = {m: slowed(x, self.settings.alpha) for m, x in against_others(strong).items()}
-        return of_encoders(self.network, factors, self.settings.noise, loud=True)
+        factors = {
+            m: coefficient(x, self.settings.alpha) for m, x in ratios_to_others(strong).items()
+        }
+        return encoder_scaling(self.network, factors, self.settings.noise, unscaled_noise=True)
 
 
 class Ratio(Plugin):
@@ -66,59 +68,63 @@ class Ratio(Plugin):
     SCALES = True
 
     @classmethod
-    def waits(cls, settings: RatioSettings) -> int:
+    def start_epoch(cls, settings: RatioSettings) -> int:
         return settings.start
 
     def scaling(self, step: Sequence[StepContext], epoch: int) -> Scaling | None:
         settings = self.settings
-        if epoch < self.waits(settings):
+        if epoch < self.start_epoch(settings):
             return None
-        ratios = against_weakest(strengths(step, self.modalities))
-        factors = {m: slowed(x, settings.alpha, settings.continuous) for m, x in ratios.items()}
-        return of_encoders(self.network, factors, settings.noise, loud=False)
+        ratios = ratios_to_weakest(strengths(step, self.modalities))
+        factors = {
+            m: coefficient(x, settings.alpha, settings.continuous) for m, x in ratios.items()
+        }
+        return encoder_scaling(self.network, factors, settings.noise, unscaled_noise=False)
 
 
 def strengths(step: Sequence[StepContext], modalities: Sequence[str]) -> dict[str, float]:
-    """The strength of each modality that somebody in the step has."""
-    found = {}
+    """The strength of each modality that an utterance of the step has."""
+    means = {}
     for place, m in enumerate(modalities):
-        told, count = 0.0, 0
+        total, count = 0.0, 0
         for context in step:
-            there = context.targets.present[:, place]
-            rows = context.rows(context.answers.specific[m].detach()).softmax(-1)
-            right = rows.gather(1, context.targets.labels[:, None])[:, 0]
-            told += float(right[there].sum())
-            count += int(there.sum())
+            present = context.targets.present[:, place]
+            probabilities = context.rows(context.answers.specific[m].detach()).softmax(-1)
+            of_label = probabilities.gather(1, context.targets.labels[:, None])[:, 0]
+            total += float(of_label[present].sum())
+            count += int(present.sum())
         if count:
-            found[m] = told / count
-    return found
+            means[m] = total / count
+    return means
 
 
-def against_others(strong: Mapping[str, float]) -> dict[str, float]:
-    """How strong each modality is over the mean of the others; 1 where it is alone."""
-    found = {}
-    for m, mine in strong.items():
+def ratios_to_others(strong: Mapping[str, float]) -> dict[str, float]:
+    """The ratio of each strength to the mean of the others; 1 for a single modality."""
+    ratios = {}
+    for m, own in strong.items():
         others = [x for other, x in strong.items() if other != m]
-        found[m] = mine / max(sum(others) / len(others), 1e-12) if others else 1.0
-    return found
+        ratios[m] = own / max(sum(others) / len(others), 1e-12) if others else 1.0
+    return ratios
 
 
-def against_weakest(strong: Mapping[str, float]) -> dict[str, float]:
-    """The disparity ratio: how strong each modality is over the weakest."""
+def ratios_to_weakest(strong: Mapping[str, float]) -> dict[str, float]:
+    """The disparity ratio: the ratio of each strength to the weakest."""
     weakest = max(min(strong.values(), default=1.0), 1e-12)
-    return {m: mine / weakest for m, mine in strong.items()}
+    return {m: own / weakest for m, own in strong.items()}
 
 
-def slowed(ratio: float, alpha: float, continuous: bool = False) -> float:
-    """The coefficient k of a ratio: 1 up to a ratio of 1, from there on 1 - tanh(alpha * ratio);
-    with `continuous`, 1 - tanh(alpha * (ratio - 1)). Never quite 0: what it is of can be told."""
+def coefficient(ratio: float, alpha: float, continuous: bool = False) -> float:
+    """The coefficient k of a ratio: 1 up to a ratio of 1, above it 1 - tanh(alpha * ratio), or with
+    `continuous` 1 - tanh(alpha * (ratio - 1)). At least 1e-6."""
     if ratio <= 1 + 1e-6:
         return 1.0
     return max(1 - math.tanh(alpha * (ratio - 1 if continuous else ratio)), 1e-6)
 
 
-def of_encoders(network: Network, factors: Mapping[str, float], noisy: bool, loud: bool) -> Scaling:
-    """The scaling of modalities' encoders by a number each."""
+def encoder_scaling(
+    network: Network, factors: Mapping[str, float], noisy: bool, unscaled_noise: bool
+) -> Scaling:
+    """The scaling of each modality's encoder by its factor."""
     groups = network.groups()
     like = next(network.parameters())
     return Scaling(
@@ -128,6 +134,6 @@ def of_encoders(network: Network, factors: Mapping[str, float], noisy: bool, lou
             for parameter in groups[f"enc.{m}"]
         ],
         noisy,
-        loud,
+        unscaled_noise,
         {f"factor_{m}": factor for m, factor in factors.items()},
     )

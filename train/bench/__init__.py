@@ -1,1 +1,1 @@
-"""What training and answers cost."""
+"""The cost of training and of answers."""

@@ -1,4 +1,4 @@
-"""`gscon-live bench-train`: what the consistency losses and an answer cost, as ratios."""
+"""`gscon-live bench-train`: the cost of the consistency losses in training, and of an answer."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ MEANING = {
 
 
 def main(words: Sequence[str]) -> None:
-    """The command; see the module."""
+    """Runs the command."""
     arguments = parser(
         "gscon-live bench-train",
         "Measures what GDC and SSC add to a training step, what an answer costs as a "
@@ -50,9 +50,9 @@ def main(words: Sequence[str]) -> None:
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     arguments.add_argument("--quick", action="store_true", help="small sizes, in seconds")
     arguments.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
-    given = arguments.parse_args(words)
-    figures = measured(cost.QUICK if given.quick else cost.Settings(), given.seed)
-    if given.json:
+    options = arguments.parse_args(words)
+    figures = measure(cost.QUICK if options.quick else cost.Settings(), options.seed)
+    if options.json:
         print(msgspec.json.encode(figures).decode())
         return
     table = Table("figure", "value", "what it is")
@@ -70,34 +70,34 @@ def main(words: Sequence[str]) -> None:
     )
 
 
-def measured(settings: cost.Settings, seed: int) -> dict[str, Any]:
-    """All figures, by the names of `MEANING`, and what they were measured on."""
+def measure(settings: cost.Settings, seed: int) -> dict[str, Any]:
+    """All figures by the names of `MEANING`, with the settings and the machine."""
     torch.set_num_threads(1)
     shipped = checkpoint.read_card("live").architecture
     figures: dict[str, Any] = {}
     with progress() as display:
-        for what, measurement, ticks in (
+        for title, measurement, ticks in (
             ("training steps", cost.gdc_step_overhead, settings.repetitions),
             ("gradients of single samples", cost.gdc_vs_per_sample, settings.slow_repetitions),
             ("a long conversation", cost.inference, settings.late + settings.answers),
         ):
-            figures |= measurement(shipped, settings, seed, _tick(display, ticks, what))
+            figures |= measurement(shipped, settings, seed, _tick(display, ticks, title))
         figures |= cost.face(settings, seed, _tick(display, settings.answers, "faces"))
-    here = provenance()
+    origin = provenance()
     return {
         **{key: figures[key] for key in MEANING},
         "settings": msgspec.to_builtins(settings),
         "shipped": msgspec.to_builtins(msgspec.structs.replace(shipped, mode="causal")),
-        "date": here["created"],
-        "machine": f"{here['machine']}, 1 thread",
+        "date": origin["created"],
+        "machine": f"{origin['machine']}, 1 thread",
         "seed": seed,
     }
 
 
-def _tick(display: Display, total: int, what: str) -> Callable[[], None]:
-    """Counts up to a total on a display."""
+def _tick(display: Display, total: int, title: str) -> Callable[[], None]:
+    """A function that counts up to a total on a display."""
     done = count(1)
-    return lambda: display.report(next(done), total, what)
+    return lambda: display.report(next(done), total, title)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the consistency losses cost in training, and what an answer costs as a conversation goes on.
+"""The cost of the consistency losses in training, and of an answer as a conversation goes on.
 
-Ratios are of processor time, of variants that take turns in one run on one thread, so that other
-work on the machine disturbs them little. Weights and features are random: the work is the same
-whatever they are.
+Ratios are of processor time. Their variants are interleaved on a single thread, so that other work
+on the machine disturbs them little. Weights and features are random, since the cost does not depend
+on them.
 """
 
 import time
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.model.encoders.face.face_encoder import SIZE, FaceEncoder
-from gscon_live.model.networks.consistency import disagreement
+from gscon_live.model.networks.consistency_losses import disagreement
 from gscon_live.model.networks.gscon import GSCon
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 from gscon_live.model.networks.network import Architecture, Conversations, Network, build
@@ -25,21 +25,24 @@ from gscon_live.train import balance
 from gscon_live.train.balance.gdc import GDCSettings
 from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.batching import Batch
-from gscon_live.train.engine.losses import Weighting, mass, network_losses
+from gscon_live.train.engine.losses import Weighting, network_losses, step_totals
 
 Tick = Callable[[], None]
 
-#: GSCon's plug-ins as published, without GDC, and none.
-CONSISTENT: balance.Chosen = {"ssc": {}, "gdc": {}}
-STRUCTURE: balance.Chosen = {"ssc": {}}
-PLAIN: balance.Chosen = {}
+#: Plug-ins of a training step: GSCon's as published, the same without GDC, and none.
+GDC_AND_SSC: balance.PluginSettings = {"ssc": {}, "gdc": {}}
+SSC_ONLY: balance.PluginSettings = {"ssc": {}}
+NO_PLUGINS: balance.PluginSettings = {}
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What is measured at which size. Training, at `width`: `dialogues` of `utterances` each, and
-    for the comparison with gradients of single samples `windows` of `context` utterances; each
-    variant `repetitions` times (`slow_repetitions` where one takes seconds). Answering: utterance
-    `early` against utterance `late`, each `answers` times; and so many faces."""
+    """The sizes of the measurements.
+
+    Training steps of a network of `width` take `dialogues` of `utterances` each, or, compared with
+    gradients of single samples, `windows` of `context` utterances. A variant is repeated
+    `repetitions` times, or `slow_repetitions` times where it takes seconds. Answers are measured at
+    utterance `early` and at utterance `late`, `answers` times each; so are as many faces.
+    """
 
     width: int = 128
     dialogues: int = 16
@@ -59,67 +62,71 @@ QUICK = Settings(
 )  # fmt: skip
 
 
-class Released(SharedEncoder):
-    """The shared encoder as it is released: two `nn.Conv2d`, one modality after the other."""
+class ReleasedSharedEncoder(SharedEncoder):
+    """The shared encoder of the released code: two `nn.Conv2d`, one modality after the other."""
 
-    def together(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> Sharing:
-        rows, each, hidden, read = self.rows, [], [], []
+    def encode(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> Sharing:
+        rows, outputs, hidden, inputs = self.rows, [], [], []
         if last:
-            seen = min(valid.shape[1], self.PAST + 1)
-            before, rows = (self.PAST + 1 - seen, 0), (0, 0)
-            states = [functional.pad(x[:, -seen:], (0, 0, *before)) for x in states]
-            valid = functional.pad(valid[:, -seen:], before)
-        fewer = 6 - sum(rows)
-        whole = valid[..., None].to(states[0].dtype)
-        inner, outer = whole[:, fewer:], whole[:, 2 * fewer :]
+            context = min(valid.shape[1], self.PAST + 1)
+            padding, rows = (self.PAST + 1 - context, 0), (0, 0)
+            states = [functional.pad(x[:, -context:], (0, 0, *padding)) for x in states]
+            valid = functional.pad(valid[:, -context:], padding)
+        trimmed = 6 - sum(rows)
+        mask = valid[..., None].to(states[0].dtype)
+        hidden_mask, output_mask = mask[:, trimmed:], mask[:, 2 * trimmed :]
         for state in states:
-            read.append(state * whole)
-            maps = functional.pad(read[-1][:, None], (3, 3, *rows))
-            hidden.append(functional.relu(self.first(maps)[:, 0]) * inner)
+            inputs.append(state * mask)
+            maps = functional.pad(inputs[-1][:, None], (3, 3, *rows))
+            hidden.append(functional.relu(self.first(maps)[:, 0]) * hidden_mask)
             maps = functional.pad(hidden[-1][:, None], (3, 3, *rows))
-            each.append(self.second(maps)[:, 0] * outer)
-        between = (torch.stack(read), torch.stack(hidden))
-        return Sharing(torch.stack(each), self.second.weight, self.band, outer, between, rows)
+            outputs.append(self.second(maps)[:, 0] * output_mask)
+        conv_inputs = (torch.stack(inputs), torch.stack(hidden))
+        shared = torch.stack(outputs)
+        return Sharing(shared, self.second.weight, self.band, output_mask, conv_inputs, rows)
 
 
 @dataclass(frozen=True)
 class Training:
-    """A network, its optimiser and a batch: a training step, again and again."""
+    """A network, its optimiser and the batch of all its steps."""
 
     network: Network
     batch: Batch
     optimiser: torch.optim.Optimizer
     random: torch.Generator
 
-    def step(self, plugins: balance.Chosen, one_by_one: bool = False) -> None:
-        """Forward, losses, backward, clipping and the optimiser's step; with `one_by_one`, GDC in
-        addition, from the gradients of single samples."""
-        torch.autograd.backward(self.loss(plugins, one_by_one))
+    def step(self, plugins: balance.PluginSettings, per_sample: bool = False) -> None:
+        """A training step: forward, losses, backward, gradient clipping, optimiser. `per_sample`
+        adds GDC from the gradients of single samples."""
+        torch.autograd.backward(self.loss(plugins, per_sample))
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def loss(self, plugins: balance.Chosen, one_by_one: bool = False) -> Tensor:
-        """The objective of the batch."""
+    def loss(self, plugins: balance.PluginSettings, per_sample: bool = False) -> Tensor:
+        """The objective of the batch; for `per_sample` see `step`."""
         conversations, last, targets = self.batch.conversations, self.batch.last, self.batch.targets
         answers = self.network(conversations, last)
-        step = mass([targets], Weighting())
+        step = step_totals([targets], Weighting())
         losses = network_losses(self.network.modalities, answers, targets, Weighting(), step)
         context = StepContext(self.network, conversations, last, answers, targets, step, losses)
         acting = balance.plugins(plugins, self.network)
         total = balance.objective(context, acting, self.random, measure=False).total
-        if one_by_one:
-            gradients = by_sample(answers.specific.values(), self.batch.labels, self.network)
+        if per_sample:
+            logits, labels = answers.specific.values(), self.batch.labels
+            gradients = per_sample_gradients(logits, labels, self.network)
             total = total + GDCSettings().weight * disagreement(gradients)
         return total
 
 
-def by_sample(opinions: Iterable[Tensor], labels: Tensor, network: Network) -> Tensor:
-    """The modalities' gradients on the shared encoder as the released code takes them: those of
-    every sample's loss, averaged; [M, 98]."""
+def per_sample_gradients(
+    unimodal_logits: Iterable[Tensor], labels: Tensor, network: Network
+) -> Tensor:
+    """The modalities' gradients on the shared encoder, [M, 98], as in the released code: the mean
+    of the gradients of each sample's loss."""
     shared, rows = network.groups()["shared"], []
-    for logits in opinions:
-        total = shared[0].new_zeros(sum(one.numel() for one in shared))
+    for logits in unimodal_logits:
+        total = shared[0].new_zeros(sum(parameter.numel() for parameter in shared))
         losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         for loss in losses:
             parts = torch.autograd.grad(loss, shared, create_graph=True)
@@ -131,18 +138,18 @@ def by_sample(opinions: Iterable[Tensor], labels: Tensor, network: Network) -> T
 def training(
     architecture: Architecture, batch: int, count: int, seed: int, released: bool = False
 ) -> Training:
-    """A GSCon in training on `batch` dialogues or windows of `count` utterances; with `released`,
-    one whose shared encoder is as in the released code, with the same weights."""
+    """GSCon in training on `batch` dialogues or windows of `count` utterances. `released` replaces
+    its shared encoder by that of the released code, with the same weights."""
     torch.manual_seed(seed)
     network = build(architecture)
     assert isinstance(network, GSCon)
     if released:
-        as_released = Released(network.share.both_sides)
+        as_released = ReleasedSharedEncoder(network.share.both_sides)
         as_released.load_state_dict(network.share.state_dict())
         network.share = as_released
     torch.manual_seed(seed)
     last = architecture.mode == "buffer"
-    conversations = _conversations(architecture, batch, count)
+    conversations = _random_conversations(architecture, batch, count)
     labels = torch.randint(architecture.classes, (batch, 1 if last else count))
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.03)
     random = torch.Generator().manual_seed(seed)
@@ -152,94 +159,94 @@ def training(
 def gdc_step_overhead(
     architecture: Architecture, settings: Settings, seed: int, tick: Tick
 ) -> dict[str, float]:
-    """A step with GDC and SSC over one without, on whole dialogues."""
+    """The time of a training step with GDC and SSC, as a ratio to a step without; on dialogues."""
     wide = msgspec.structs.replace(architecture, mode="causal", width=settings.width)
-    one = training(wide, settings.dialogues, settings.utterances, seed)
-    found = _taking_turns(
-        {"with": lambda: one.step(CONSISTENT), "without": lambda: one.step(PLAIN)},
+    trainer = training(wide, settings.dialogues, settings.utterances, seed)
+    seconds = _time_interleaved(
+        {"with": lambda: trainer.step(GDC_AND_SSC), "without": lambda: trainer.step(NO_PLUGINS)},
         settings.repetitions,
         tick,
     )
     return {
-        "gdc_step_overhead": found["with"] / found["without"],
-        "step_ms": 1000 * found["without"],
+        "gdc_step_overhead": seconds["with"] / seconds["without"],
+        "step_ms": 1000 * seconds["without"],
     }
 
 
 def gdc_vs_per_sample(
     architecture: Architecture, settings: Settings, seed: int, tick: Tick
 ) -> dict[str, float]:
-    """A step with GDC from the gradients of single samples over ours, on windows: with the shared
-    encoder as released, and with ours."""
+    """The time of a training step with GDC from the gradients of single samples, as a ratio to our
+    step; on windows, with the released shared encoder and with ours."""
     wide = msgspec.structs.replace(
         architecture, mode="buffer", width=settings.width, context=settings.context
     )
     batch = settings.windows, settings.context
     ours, theirs = training(wide, *batch, seed), training(wide, *batch, seed, released=True)
-    found = _taking_turns(
+    seconds = _time_interleaved(
         {
-            "ours": lambda: ours.step(CONSISTENT),
-            "released": lambda: theirs.step(STRUCTURE, one_by_one=True),
-            "same encoder": lambda: ours.step(STRUCTURE, one_by_one=True),
+            "ours": lambda: ours.step(GDC_AND_SSC),
+            "released": lambda: theirs.step(SSC_ONLY, per_sample=True),
+            "same encoder": lambda: ours.step(SSC_ONLY, per_sample=True),
         },
         settings.slow_repetitions,
         tick,
     )
     return {
-        "gdc_vs_per_sample": found["released"] / found["ours"],
-        "gdc_vs_per_sample_same_encoder": found["same encoder"] / found["ours"],
+        "gdc_vs_per_sample": seconds["released"] / seconds["ours"],
+        "gdc_vs_per_sample_same_encoder": seconds["same encoder"] / seconds["ours"],
     }
 
 
 def inference(
     architecture: Architecture, settings: Settings, seed: int, tick: Tick
 ) -> dict[str, float]:
-    """The time of an answer late in a conversation, and over that of an early one."""
+    """The time of an answer late in a conversation, and its ratio to that of an early answer."""
     torch.manual_seed(seed)
     network = build(msgspec.structs.replace(architecture, mode="causal")).eval()
-    turns = [_conversations(network.architecture, 1, 1) for _ in range(16)]
+    turns = [_random_conversations(network.architecture, 1, 1) for _ in range(16)]
     state = network.start()
     states = {}
-    for number in range(1, settings.late + 1):
-        if number in (settings.early, settings.late):
-            states[number] = state
-        _, state = network.step(state, turns[number % len(turns)])
+    for index in range(1, settings.late + 1):
+        if index in (settings.early, settings.late):
+            states[index] = state
+        _, state = network.step(state, turns[index % len(turns)])
         tick()
-    wall: list[float] = []
+    wall_seconds: list[float] = []
 
     def late() -> None:
         start = time.perf_counter()
         network.step(states[settings.late], turns[0])
-        wall.append(time.perf_counter() - start)
+        wall_seconds.append(time.perf_counter() - start)
 
-    found = _taking_turns(
+    seconds = _time_interleaved(
         {"early": lambda: network.step(states[settings.early], turns[0]), "late": late},
         settings.answers,
         tick,
     )
     return {
-        "inference_p95_ms": 1000 * float(np.percentile(wall, 95)),
-        "inference_p50_ms": 1000 * float(np.percentile(wall, 50)),
-        "inference_growth": found["late"] / found["early"],
+        "inference_p95_ms": 1000 * float(np.percentile(wall_seconds, 95)),
+        "inference_p50_ms": 1000 * float(np.percentile(wall_seconds, 50)),
+        "inference_growth": seconds["late"] / seconds["early"],
     }
 
 
 def face(settings: Settings, seed: int, tick: Tick) -> dict[str, float]:
-    """The time that the face encoder that ships takes for one face."""
+    """The time of the face encoder that ships for a face."""
     encoder = FaceEncoder()
     faces = np.random.default_rng(seed).integers(0, 256, (16, 1, SIZE, SIZE)).astype(np.uint8)
-    wall: list[float] = []
-    for number in range(settings.answers + 2):
+    wall_seconds: list[float] = []
+    for index in range(settings.answers + 2):
         start = time.perf_counter()
-        encoder.encode(faces[number % len(faces)])
-        if number > 1:
-            wall.append(time.perf_counter() - start)
+        encoder.encode(faces[index % len(faces)])
+        if index > 1:
+            wall_seconds.append(time.perf_counter() - start)
             tick()
-    return {"face_p95_ms": 1000 * float(np.percentile(wall, 95))}
+    return {"face_p95_ms": 1000 * float(np.percentile(wall_seconds, 95))}
 
 
-def _conversations(architecture: Architecture, batch: int, count: int) -> Conversations:
-    """Random ones in which everybody is seen and heard."""
+def _random_conversations(architecture: Architecture, batch: int, count: int) -> Conversations:
+    """Random conversations without missing modalities."""
     modalities = len(architecture.modalities)
     return Conversations(
         {m: torch.randn(batch, count, architecture.dims[m]) for m in architecture.modalities},
@@ -249,17 +256,17 @@ def _conversations(architecture: Architecture, batch: int, count: int) -> Conver
     )
 
 
-def _taking_turns(
+def _time_interleaved(
     variants: dict[str, Callable[[], object]], repetitions: int, tick: Tick
 ) -> dict[str, float]:
-    """Median processor time in s of each, after two rounds to warm up."""
-    taken: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(repetitions + 2):
+    """The median processor time of each variant in s, after two rounds of warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for repetition in range(repetitions + 2):
         for name, variant in variants.items():
             start = time.thread_time()
             variant()
-            if number > 1:
-                taken[name].append(time.thread_time() - start)
-        if number > 1:
+            if repetition > 1:
+                times[name].append(time.thread_time() - start)
+        if repetition > 1:
             tick()
-    return {name: median(times) for name, times in taken.items()}
+    return {name: median(times) for name, times in times.items()}

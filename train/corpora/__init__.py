@@ -1,4 +1,4 @@
-"""The training corpora: where their files are, and their readers."""
+"""Readers of the training corpora, and the folder of their files."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("GSCON_DATA", "../shared/data"))
 
 
-def corpus(relative: str) -> Path:
+def corpus_file(relative: str) -> Path:
     """A corpus file inside the data folder, for example `erc/meld.csv`.
 
     Raises:

@@ -93,14 +93,16 @@ def restricted(corpus: FeaturedCorpus, modalities: Sequence[str]) -> FeaturedCor
     remaining = [m for m in corpus.modalities if m in modalities]
     places = [corpus.modalities.index(m) for m in remaining]
 
-    def less(dialogue: FeaturedDialogue) -> FeaturedDialogue:
+    def restricted_dialogue(dialogue: FeaturedDialogue) -> FeaturedDialogue:
         features = {m: dialogue.features[m] for m in remaining}
         return replace(dialogue, features=features, present=dialogue.present[:, places])
 
     return replace(
         corpus,
         encoders={m: corpus.encoders[m] for m in remaining},
-        splits={name: tuple(map(less, rows)) for name, rows in corpus.splits.items()},
+        splits={
+            name: tuple(map(restricted_dialogue, rows)) for name, rows in corpus.splits.items()
+        },
     )
 
 

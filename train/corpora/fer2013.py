@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora import corpus_file
 
 #: The corpus' folder names, and our emotions.
 NAMES = {
@@ -36,7 +36,7 @@ def load(split: str) -> Faces:
     """An official split ("train", "validation" or "test"), in the order of the file names."""
     folder = SPLITS[split] + "/"
     pixels, labels = [], []
-    with ZipFile(corpus("face/fer2013.zip")) as archive:
+    with ZipFile(corpus_file("face/fer2013.zip")) as archive:
         names = sorted(name for name in archive.namelist() if name.startswith(folder))
         for name in names:
             if not name.endswith(".jpg"):

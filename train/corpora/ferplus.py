@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora import corpus_file
 from gscon_live.train.corpora.fer2013 import NAMES, SPLITS
 
 _VOTES = {
@@ -58,7 +58,7 @@ def load(split: str) -> VotedFaces:
         InputError: the file is not there.
     """
     pixels, votes, others, labels = [], [], [], []
-    with ZipFile(corpus("face/ferplus.zip")) as archive:
+    with ZipFile(corpus_file("face/ferplus.zip")) as archive:
         rows = DictReader(StringIO(archive.read("labels.csv").decode()))
         for row in sorted(rows, key=lambda row: row["name"]):
             if row["split"] != SPLITS[split]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.csv_rows import rows
 from gscon_live.train.corpora.schema import SPLITS
-from gscon_live.train.corpora.sheet import rows
 
 #: The split names of the file, and ours.
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
@@ -28,7 +28,7 @@ def load() -> dict[str, tuple[Sentence, ...]]:
     Raises:
         InputError: the file is not there, or something in it is wrong.
     """
-    path = corpus("text/goemotions_ekman.csv.gz")
+    path = corpus_file("text/goemotions_ekman.csv.gz")
     by_split: dict[str, list[Sentence]] = {split: [] for split in SPLITS}
     for row in rows(path, ("split", "text", "emotions")):
         names = row.words("emotions").split("|")

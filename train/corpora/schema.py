@@ -46,3 +46,7 @@ class Table:
     name: str
     labels: tuple[str, ...]
     splits: dict[str, tuple[Dialogue, ...]]
+
+    def utterances(self, split: str) -> list[tuple[Utterance, ...]]:
+        """The utterances of each dialogue of a split."""
+        return [dialogue.utterances for dialogue in self.splits[split]]

@@ -1,4 +1,4 @@
-"""A safe reader for pickles from others: it executes nothing that they name.
+"""A safe reader of untrusted pickles: it executes nothing that they name.
 
 A pickle is a program: `pickle.load` runs whatever it names. This reader returns plain containers,
 numbers, text and numpy arrays of them, rebuilt by the functions below under the names that pickles
@@ -155,7 +155,7 @@ _CONTAINERS: dict[str, Callable[..., Any]] = {
 
 
 def _no_bytes() -> bytes:
-    """How older protocols write empty bytes; with a length it would be a way to fill memory."""
+    """Empty bytes, as older protocols write them. A length is refused: it could fill the memory."""
     return b""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus, voices
+from gscon_live.train.corpora import corpus_file, ravdess_emodb
 from gscon_live.train.corpora.flac import samples
 
 Gender = Literal["women", "men"]
@@ -47,7 +47,7 @@ Clips = Iterator[tuple[VoiceClip, NDArray[np.float32]]]
 
 
 def _ravdess() -> Clips:
-    for clip, sound in voices.load():
+    for clip, sound in ravdess_emodb.load():
         if clip.actor.startswith("ravdess"):
             # Actors with even numbers are women.
             gender: Gender = "men" if int(clip.actor[-2:]) % 2 else "women"
@@ -55,14 +55,14 @@ def _ravdess() -> Clips:
 
 
 def _emodb() -> Clips:
-    for clip, sound in voices.load():
+    for clip, sound in ravdess_emodb.load():
         if clip.actor.startswith("emodb"):
             gender: Gender = "women" if clip.actor in _EMODB_WOMEN else "men"
             yield VoiceClip(clip.name, clip.actor, gender, clip.emotion), sound
 
 
 def _nemo() -> Clips:
-    with ZipFile(corpus("voice/nemo_16k.zip")) as archive:
+    with ZipFile(corpus_file("voice/nemo_16k.zip")) as archive:
         rows = DictReader(StringIO(archive.read("data.tsv").decode()), delimiter="\t")
         for row in sorted(rows, key=lambda row: row["file"]):
             gender: Gender = "women" if row["gender"] == "female" else "men"
@@ -72,7 +72,7 @@ def _nemo() -> Clips:
 
 
 def _urdu() -> Clips:
-    with ZipFile(corpus("voice/urdu_16k.zip")) as archive:
+    with ZipFile(corpus_file("voice/urdu_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             emotion, speaker, *_ = name.split("_")
             gender: Gender = "women" if speaker.startswith("SF") else "men"

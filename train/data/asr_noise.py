@@ -22,7 +22,7 @@ REPLACED, LEFT_OUT = 0.65, 0.2
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
-class Mishearing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Simulated recognition of training dialogues.
 
     A share `errors` of them has recognition errors, with a word error probability between `least`
@@ -47,7 +47,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("’", "'"))
 
 
-class Recogniser:
+class SimulatedAsr:
     """A simulated speech recogniser with the vocabulary of some texts.
 
     Args:
@@ -66,7 +66,7 @@ class Recogniser:
             self._sounds[sound[:1]].append((sound, word))
         self._known: dict[str, list[str]] = {}
 
-    def mishear(self, text: str, rate: float, draw: Random) -> str:
+    def recognise(self, text: str, rate: float, draw: Random) -> str:
         """A text without punctuation, each word wrong with the probability `rate`; at least one
         word remains. A text without words stays unchanged."""
         recognised: list[str] = []
@@ -101,15 +101,15 @@ class Recogniser:
         return self._known[word]
 
 
-def disturbed(
-    texts: list[str], speakers: list[int], how: Mishearing, recogniser: Recogniser, draw: Random
+def with_asr_noise(
+    texts: list[str], speakers: list[int], noise: AsrNoise, recogniser: SimulatedAsr, draw: Random
 ) -> tuple[list[str], list[int]]:
     """The texts and speakers of a dialogue after simulated recognition."""
-    if draw.random() < how.errors:
-        rate = draw.uniform(how.least, how.most)
-        texts = [recogniser.mishear(text, rate, draw) for text in texts]
-    elif draw.random() < how.plain:
+    if draw.random() < noise.errors:
+        rate = draw.uniform(noise.least, noise.most)
+        texts = [recogniser.recognise(text, rate, draw) for text in texts]
+    elif draw.random() < noise.plain:
         texts = [plain(text) for text in texts]
-    if draw.random() < how.merged:
+    if draw.random() < noise.merged:
         speakers = [0] * len(speakers)
     return texts, speakers

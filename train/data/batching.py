@@ -36,7 +36,7 @@ class Batch:
     def _at(self, places: Any) -> "Batch":
         """Every tensor at an index of its first dimensions."""
         soft = None if self.soft is None else self.soft[places]
-        conversations = self.conversations.each(itemgetter(places))
+        conversations = self.conversations.map_tensors(itemgetter(places))
         return Batch(conversations, self.labels[places], self.last, soft)
 
     def and_alone(self, share: float, random: torch.Generator) -> "Batch":
@@ -49,9 +49,9 @@ class Batch:
         rows = torch.cat([torch.arange(count), repeated])
         mask = torch.ones(len(rows), 1, modalities, dtype=torch.bool)
         mask[count:] = torch.arange(modalities) == alone
-        longer = self._at(rows)
-        present = longer.conversations.present & mask
-        return replace(longer, conversations=replace(longer.conversations, present=present))
+        extended = self._at(rows)
+        present = extended.conversations.present & mask
+        return replace(extended, conversations=replace(extended.conversations, present=present))
 
     def split(self, parts: int) -> list["Batch"]:
         """Splits into at most `parts` batches, each trimmed to its longest conversation."""
@@ -86,9 +86,9 @@ class Dialogues:
         self.lengths = torch.tensor([len(dialogue.labels) for dialogue in dialogues])
 
     def take(self, rows: Sequence[int]) -> Batch:
-        taken = [self._dialogues[row] for row in rows]
-        conversations, labels = batch(taken)
-        soft = [dialogue.soft for dialogue in taken if dialogue.soft is not None]
+        dialogues = [self._dialogues[row] for row in rows]
+        conversations, labels = batch(dialogues)
+        soft = [dialogue.soft for dialogue in dialogues if dialogue.soft is not None]
         return Batch(
             conversations, labels, False, pad_sequence(soft, batch_first=True) if soft else None
         )
@@ -110,7 +110,7 @@ class Windows:
             conversation, dialogue_labels = batch([dialogue])
             labelled = dialogue_labels[0] >= 0
             ending = windows(replace(conversation, features={"place": places}), context)
-            endings.append(ending.each(itemgetter(labelled)))
+            endings.append(ending.map_tensors(itemgetter(labelled)))
             labels.append(dialogue_labels[0][labelled])
             if dialogue.soft is not None:
                 soft.append(dialogue.soft[labelled])

@@ -84,8 +84,8 @@ def _frames(sound: NDArray[np.float32], stream: AudioStream) -> Iterator[av.Audi
         resampled.pts = None
         fifo.write(resampled)
     size = context.frame_size or _FRAME
-    passed = 0
+    position = 0
     while (frame := fifo.read(size) or fifo.read(size, partial=True)) is not None:
-        frame.pts = passed
-        passed += frame.samples
+        frame.pts = position
+        position += frame.samples
         yield frame

@@ -22,7 +22,7 @@ from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Conversations
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
-from gscon_live.train.corpora.meld import Turn
+from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
 
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -60,14 +60,14 @@ class ComposedSplit:
     """
 
     text: Tensor
-    dialogues: list[list[Turn]]
+    dialogues: Sequence[Sequence[Utterance]]
     voices: Bank
     faces: Bank
 
     @property
     def emotions(self) -> Tensor:
         """The emotions of all utterances, in order, int64 [n]."""
-        return torch.tensor([turn.emotion for turns in self.dialogues for turn in turns])
+        return torch.tensor([turn.label for turns in self.dialogues for turn in turns])
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Composition:
                 {m: rows[place] for m, rows in features.items()},
                 presence,
                 torch.tensor(speakers_by_appearance([turn.speaker for turn in turns])),
-                torch.tensor([turn.emotion for turn in turns]),
+                torch.tensor([turn.label for turn in turns]),
             )
             for place, (turns, presence) in enumerate(
                 zip(split.dialogues, torch.split(present, lengths), strict=True)
@@ -143,7 +143,7 @@ def compose(
         habits = {m: {name: _habit(agreement[m], random) for name in cast} for m in agreement}
         for turn in turns:
             voice, face = (
-                _shown(turn.emotion, agreement[m], habits[m][turn.speaker], random)
+                _expression(turn.label, agreement[m], habits[m][turn.speaker], random)
                 for m in ("audio", "visual")
             )
             voice_rows.append(_draw(clips, (cast[turn.speaker], voice), random))
@@ -191,7 +191,7 @@ def _habit(agreement: Agreement, random: np.random.Generator) -> int | None:
     return int(random.integers(len(EMOTIONS))) if random.random() < agreement.habit else None
 
 
-def _shown(
+def _expression(
     emotion: int, agreement: Agreement, habit: int | None, random: np.random.Generator
 ) -> int:
     if habit is not None:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
-from gscon_live.train.corpora import corpus, fer2013, voices
+from gscon_live.train.corpora import corpus_file, fer2013, ravdess_emodb
 from gscon_live.train.data import cache
 from gscon_live.train.progress import Report
 
@@ -38,7 +38,7 @@ class Bank:
 
 
 def text_vectors(
-    identity: str, load: Callable[[], TextEncoder], texts: Sequence[str], report: Report
+    identity: str, load: Callable[[], SentenceEncoder], texts: Sequence[str], report: Report
 ) -> NDArray[np.float32]:
     """Features of texts, float32 [n, dim], by the encoder of that identity; it is loaded where they
     are not in the cache. Every text must have words."""
@@ -65,13 +65,13 @@ def voice_bank(
     def make() -> dict[str, NDArray[np.generic]]:
         random = np.random.default_rng(7)
         rows, emotions, actors = [], [], []
-        for index, (clip, sound) in enumerate(voices.load()):
-            versions = [sound, *(_disturbed(sound, random) for _ in range(VARIANTS - 1))]
+        for index, (clip, sound) in enumerate(ravdess_emodb.load()):
+            versions = [sound, *(_augmented_voice(sound, random) for _ in range(VARIANTS - 1))]
             without_actor = without.get(clip.actor, encoder)
             rows.append(np.stack([without_actor.encode(version) for version in versions]))
             emotions.append(clip.emotion)
             actors.append(clip.actor)
-            report(index + 1, voices.COUNT, "voices")
+            report(index + 1, ravdess_emodb.COUNT, "voices")
         return {
             "vectors": np.stack(rows),
             "emotions": np.asarray(emotions, np.int64),
@@ -81,7 +81,9 @@ def voice_bank(
     others = [f"{actor} {without[actor].identity}" for actor in sorted(without)]
     key = "\n".join([encoder.identity, *others, str(VARIANTS), *voice_sources()])
     features = cached("voices", key, make)
-    in_split = np.asarray([voices.split_of(str(actor)) == split for actor in features["owners"]])
+    in_split = np.asarray(
+        [ravdess_emodb.split_of(str(actor)) == split for actor in features["owners"]]
+    )
     return Bank(
         np.asarray(features["vectors"][in_split], np.float32),
         np.asarray(features["emotions"][in_split], np.int64),
@@ -101,18 +103,16 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         faces = fer2013.load("test" if split == "test" else "validation")
         rows = []
         for index, face in enumerate(faces.pixels):
-            versions = [
-                encoder.pool(
-                    encoder.encode(np.stack([disturbed_face(face, how, random) for how in moves]))
-                )
-                for moves in _strengths()
-            ]
+            versions = []
+            for strengths in _strengths():
+                pictures = [augmented_face(face, strength, random) for strength in strengths]
+                versions.append(encoder.pool(encoder.encode(np.stack(pictures))))
             rows.append(np.stack(versions))
             report(index + 1, len(faces.labels), "faces")
         return {"vectors": np.stack(rows), "emotions": faces.labels}
 
     official = "test" if split == "test" else "validation"
-    source = fingerprint(corpus("face/fer2013.zip"))
+    source = fingerprint(corpus_file("face/fer2013.zip"))
     key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
     features = cached("faces", key, make)
     in_split = np.ones(len(features["emotions"]), bool)
@@ -132,7 +132,7 @@ def _strengths() -> list[list[float]]:
     return [[0.0] + [0.5] * (FRAMES - 1), *([1.0] * FRAMES for _ in range(VARIANTS - 1))]
 
 
-def disturbed_face(
+def augmented_face(
     face: NDArray[np.uint8], strength: float, random: np.random.Generator
 ) -> NDArray[np.uint8]:
     """A face uint8 [48, 48] with random rotation, scale, shift, blur, light and noise, as of a
@@ -140,15 +140,17 @@ def disturbed_face(
     angle, size = random.normal(0, 6) * strength, 1 + random.normal(0, 0.05) * strength
     matrix = np.asarray(cv2.getRotationMatrix2D((24, 24), angle, size), np.float64)
     matrix[:, 2] += random.normal(0, 1.5, 2) * strength
-    moved = cv2.warpAffine(face, matrix, (48, 48), borderMode=cv2.BORDER_REPLICATE)
+    augmented = cv2.warpAffine(face, matrix, (48, 48), borderMode=cv2.BORDER_REPLICATE)
     if random.random() < 0.5 * strength:
-        moved = cv2.GaussianBlur(moved, (3, 3), random.uniform(0.3, 1.0))
-    light = moved.astype(np.float32) * (1 + random.normal(0, 0.15) * strength)
+        augmented = cv2.GaussianBlur(augmented, (3, 3), random.uniform(0.3, 1.0))
+    light = augmented.astype(np.float32) * (1 + random.normal(0, 0.15) * strength)
     noise = random.normal(0, 3 * strength, face.shape) + random.normal(0, 10) * strength
     return np.asarray(np.clip(light + noise, 0, 255), np.uint8)
 
 
-def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+def _augmented_voice(
+    sound: NDArray[np.float32], random: np.random.Generator
+) -> NDArray[np.float32]:
     """A clip with random equalisation, noise and bounds, as of another microphone and room."""
     start, end = (random.random(2) * 0.1 * len(sound)).astype(int)
     cut = sound[start : len(sound) - end]
@@ -170,7 +172,9 @@ def _disturbed(sound: NDArray[np.float32], random: np.random.Generator) -> NDArr
 def voice_sources() -> list[str]:
     """The identities of the voice corpora, for cache keys. Raises `InputError` where they are
     missing."""
-    return [fingerprint(corpus(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")]
+    return [
+        fingerprint(corpus_file(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")
+    ]
 
 
 def fingerprint(path: Path) -> str:

@@ -10,19 +10,19 @@ from gscon_live.train.engine.losses import Terms
 
 
 @dataclass(frozen=True)
-class Part:
+class RowsPart:
     """A part of a step: rows int64 [n] of the training data, and the number of rows in the step."""
 
     rows: Tensor
     step: int
 
 
-def split(rows: Tensor, parts: int) -> Sequence[Part]:
+def split(rows: Tensor, parts: int) -> Sequence[RowsPart]:
     """A step's rows in at most so many parts."""
-    return [Part(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
+    return [RowsPart(part, len(rows)) for part in rows.tensor_split(parts) if len(part)]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, part: Part) -> Terms:
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, part: RowsPart) -> Terms:
     """The cross-entropy of a part as its share of the step's mean.
 
     Args:

@@ -11,13 +11,17 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from gscon_live.model.encoders.speaker.speaker_clustering import DIRECTIONS, Speakers, SpeakerSpace
-from gscon_live.model.encoders.voice.spectrogram import sound
+from gscon_live.model.encoders.speaker.speaker_clustering import (
+    DIRECTIONS,
+    SpeakerClustering,
+    SpeakerSpace,
+)
+from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.train.corpora import librispeech, voices
-from gscon_live.train.install import save_encoder
+from gscon_live.train.corpora import librispeech, ravdess_emodb
 from gscon_live.train.progress import Display, Report
+from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.trainables import Trainable
 
 Vectors = NDArray[np.float32]
@@ -84,7 +88,7 @@ class SpeakerTrainable(Trainable[SpeakerRecipe]):
 
 def fit(recipe: SpeakerRecipe, report: Report) -> SpeakerResult:
     """Fits the space and evaluates it. Raises `InputError` where a corpus is missing."""
-    actors, readers = _acted(report), _read(report)
+    actors, readers = _actor_utterances(report), _reader_utterances(report)
     names = np.unique(actors.speakers)
     parts = [list(names[first :: recipe.folds]) for first in range(recipe.folds)]
     spaces = [
@@ -146,9 +150,9 @@ def converse(
     """Simulates a conversation of `count` speakers with `utterances` each, in random order. Returns
     the share of time assigned to a wrong speaker, and the number of speakers found."""
     speakers = random.choice(np.unique(spoken.speakers), count, replace=False)
-    rows = np.concatenate([_some(spoken, name, utterances, random) for name in speakers])
+    rows = np.concatenate([_sample_rows(spoken, name, utterances, random) for name in speakers])
     random.shuffle(rows)
-    listener = Speakers(8, space)
+    listener = SpeakerClustering(8, space)
     assigned = [listener.final(spoken.statistics[row]) for row in rows]
     return confusion(assigned, spoken.speakers[rows], spoken.seconds[rows]), len(set(assigned))
 
@@ -162,11 +166,11 @@ def confusion(
     shared = np.zeros((len(names), len(people)))
     for name, person, time in zip(assigned, speakers, seconds, strict=True):
         shared[names.index(name), people.index(person)] += time
-    right = shared[linear_sum_assignment(-shared)].sum()
-    return float(1 - right / shared.sum())
+    correct = shared[linear_sum_assignment(-shared)].sum()
+    return float(1 - correct / shared.sum())
 
 
-def _some(
+def _sample_rows(
     spoken: Utterances, speaker: str, utterances: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Random rows of a speaker, without replacement; fewer if there are not as many."""
@@ -174,23 +178,23 @@ def _some(
     return random.permutation(rows)[:utterances]
 
 
-def _acted(report: Report) -> Utterances:
-    recordings = ((clip.actor, sound) for clip, sound in voices.load())
-    return _spoken(recordings, voices.COUNT, "voices of actors", report)
+def _actor_utterances(report: Report) -> Utterances:
+    recordings = ((clip.actor, sound) for clip, sound in ravdess_emodb.load())
+    return _utterances(recordings, ravdess_emodb.COUNT, "voices of actors", report)
 
 
-def _read(report: Report) -> Utterances:
-    return _spoken(librispeech.load(), librispeech.COUNT, "voices of readers", report)
+def _reader_utterances(report: Report) -> Utterances:
+    return _utterances(librispeech.load(), librispeech.COUNT, "voices of readers", report)
 
 
-def _spoken(
+def _utterances(
     recordings: Iterable[tuple[str, Vectors]], count: int, line: str, report: Report
 ) -> Utterances:
     """The statistics of recordings and their speakers."""
     statistics, rows, names, seconds = VoiceStatistics(), [], [], []
     for name, samples in recordings:
         with torch.inference_mode():
-            rows.append(statistics(sound(samples)).numpy())
+            rows.append(statistics(power_spectrogram(samples)).numpy())
         names.append(name)
         seconds.append(len(samples) / SAMPLE_RATE)
         report(len(rows), count, line)

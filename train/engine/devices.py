@@ -15,7 +15,9 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Accelerator = Literal["auto", "cpu", "cuda"]
 
 
-def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true") -> Fabric:
+def launch_fabric(
+    accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true"
+) -> Fabric:
     """The devices to train on. Under `torchrun`, every process has one device.
 
     Raises:
@@ -32,22 +34,22 @@ def fabric(accelerator: str = "auto", devices: int = 1, precision: Precision = "
         raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
     if precision == "16-mixed" and not cuda:
         raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
-    on = Fabric(
+    fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
         num_nodes=nodes,
         precision=precision,
     )
-    on.launch()
-    return on
+    fabric.launch()
+    return fabric
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Sets the number of torch's threads within a block."""
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)

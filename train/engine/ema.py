@@ -18,17 +18,17 @@ class WeightAverage:
         network: the network in training.
         decay: the decay per step, from 0, below 1; about 1 / (1 - decay) steps are averaged. 0: no
             average, and the weights stay unchanged.
-        begun: the average so far, where a training is resumed.
+        resumed: the average so far, where a training is resumed.
     """
 
-    def __init__(self, network: nn.Module, decay: float, begun: Mapping[str, Tensor]) -> None:
+    def __init__(self, network: nn.Module, decay: float, resumed: Mapping[str, Tensor]) -> None:
         state = network.state_dict() if decay else {}
         self._weights = {name: value for name, value in state.items() if value.is_floating_point()}
         self._decay = decay
         self._average = {name: value.detach().clone() for name, value in self._weights.items()}
-        if begun:
+        if resumed:
             for name, value in self._average.items():
-                value.copy_(begun[name])
+                value.copy_(resumed[name])
 
     def update(self, steps: int) -> None:
         """Updates the average after `steps` steps in all; the decay is smaller in early ones."""

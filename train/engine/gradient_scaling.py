@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-#: What is scaled: the gradients, before clipping; or the update of the parameters in a step, weight
-#: decay included.
+#: Whether factors scale the gradients, before clipping, or the parameters' update in a step, with
+#: weight decay.
 Scaled = Literal["gradient", "update"]
 
 
@@ -23,13 +23,13 @@ class Scaling:
 
     `factors` belong to parameters and can be broadcast to their shapes. With `noisy`, factors are
     single numbers, and Gaussian noise is added to the gradients after clipping. Its standard
-    deviation is that of the gradient's own elements, scaled or (`loud`) unscaled. `figures` go into
-    the training's history.
+    deviation is that of the elements of the scaled gradient, or with `unscaled_noise` of the
+    unscaled one. `figures` go into the training's history.
     """
 
     factors: list[tuple[nn.Parameter, Tensor]]
     noisy: bool = False
-    loud: bool = False
+    unscaled_noise: bool = False
     figures: dict[str, float] = field(default_factory=dict)
 
     def step(
@@ -39,8 +39,8 @@ class Scaling:
         and scales the update, as `scaled` says."""
         self.scale(scaled)
         clip()
-        self.disturb()
-        with self.updating(scaled):
+        self.add_noise()
+        with self.scaled_update(scaled):
             optimiser.step()
 
     def scale(self, scaled: Scaled) -> None:
@@ -50,7 +50,7 @@ class Scaling:
                 if parameter.grad is not None:
                     parameter.grad.mul_(factor)
 
-    def disturb(self) -> None:
+    def add_noise(self) -> None:
         """Adds the noise. A scaled update scales its noise too, so that the noise of the weights is
         the same in both cases for plain gradient descent."""
         for parameter, factor in self.factors if self.noisy else ():
@@ -58,17 +58,17 @@ class Scaling:
             if grad is None or grad.numel() < 2:
                 continue
             # The unscaled deviation is larger by 1 / factor, before scaling and after it.
-            deviation = grad.std() / factor if self.loud else grad.std()
+            deviation = grad.std() / factor if self.unscaled_noise else grad.std()
             grad.add_(torch.randn_like(grad) * deviation)
 
     @contextmanager
-    def updating(self, scaled: Scaled) -> Iterator[None]:
+    def scaled_update(self, scaled: Scaled) -> Iterator[None]:
         """Scales the update of an optimiser step made within, where `scaled` is `update`."""
         if scaled == "gradient":
             yield
             return
-        before = [parameter.detach().clone() for parameter, _ in self.factors]
+        previous = [parameter.detach().clone() for parameter, _ in self.factors]
         yield
         with torch.no_grad():
-            for (parameter, factor), old in zip(self.factors, before, strict=True):
+            for (parameter, factor), old in zip(self.factors, previous, strict=True):
                 parameter.copy_(torch.lerp(old, parameter, factor.expand_as(parameter)))

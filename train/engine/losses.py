@@ -42,7 +42,7 @@ class Targets:
         """The targets of the cross-entropies: soft labels, or labels."""
         return self.labels if self.soft is None else self.soft
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Targets":
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Targets":
         """The targets with `change` applied to every tensor."""
         soft = None if self.soft is None else change(self.soft)
         return Targets(change(self.rows), change(self.labels), change(self.present), soft)
@@ -54,7 +54,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Mass:
+class StepTotals:
     """The denominators of a step's sums over utterances: the weight of all labels, the weight of
     the labels with each modality, [M], and the number of labels, `count`. `parts` is the number of
     batches in the step."""
@@ -98,14 +98,14 @@ class Terms:
         return Terms(torch.stack(added).sum(), parts, self.cosines)
 
 
-def mass(targets: Sequence[Targets], weighting: Weighting) -> Mass:
-    """The denominators of a step of these batches."""
+def step_totals(targets: Sequence[Targets], weighting: Weighting) -> StepTotals:
+    """The denominators of a step with these batches."""
     present = torch.cat([batch.present for batch in targets]).cpu()
     weight = torch.ones(len(present))
     if weighting.classes is not None:
         weight = torch.cat([batch.weight(weighting.classes) for batch in targets]).cpu()
     labels, *modality = torch.cat([weight[:, None], weight[:, None] * present], 1).sum(0).tolist()
-    return Mass(labels, tuple(modality), len(weight), len(targets))
+    return StepTotals(labels, tuple(modality), len(weight), len(targets))
 
 
 def network_losses(
@@ -113,7 +113,7 @@ def network_losses(
     answers: Answers,
     targets: Targets,
     weighting: Weighting,
-    step: Mass,
+    step: StepTotals,
 ) -> dict[str, Tensor]:
     """The losses of a network on a batch, by name, in float32.
 
@@ -125,7 +125,7 @@ def network_losses(
         answers: the network's, [B, N, ...].
         targets: at least one utterance, all on the device of the answers.
         weighting: label smoothing and class weights.
-        step: the denominators of the step, see `mass`.
+        step: the denominators of the step, see `step_totals`.
 
     Returns:
         Scalars: `final`; `auxiliary`, `common` and `direct` where there are such heads; each

@@ -14,7 +14,7 @@ class RunningMeans:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._measured: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._steps = 0
 
     def add(self, terms: Terms) -> None:
@@ -23,36 +23,36 @@ class RunningMeans:
         losses |= {f"loss_{name}": value for name, value in terms.parts.items()}
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0) + value
-        self.measured({f"cosine_{name}": value for name, value in terms.cosines.items()})
+        self.add_figures({f"cosine_{name}": value for name, value in terms.cosines.items()})
 
-    def measured(self, figures: Mapping[str, Tensor | float]) -> None:
+    def add_figures(self, figures: Mapping[str, Tensor | float]) -> None:
         """Adds figures that are not measured in every step."""
         for name, value in figures.items():
             self._sums[name] = torch.as_tensor(self._sums.get(name, 0) + value)
-            self._measured[name] = self._measured.get(name, 0) + 1
+            self._counts[name] = self._counts.get(name, 0) + 1
 
-    def stepped(self) -> None:
+    def count_step(self) -> None:
         """Counts a completed step."""
         self._steps += 1
 
     def now(self) -> dict[str, float]:
         """The means so far on this device."""
         return {
-            name: float(value) / self._measured.get(name, self._steps)
+            name: float(value) / self._counts.get(name, self._steps)
             for name, value in self._sums.items()
         }
 
-    def over(self, on: Fabric) -> dict[str, float]:
+    def across_devices(self, fabric: Fabric) -> dict[str, float]:
         """The means over all devices: losses are summed, cosines are averaged."""
-        if on.world_size == 1:
+        if fabric.world_size == 1:
             return self.now()
-        by_device: list[dict[str, float]] = [{} for _ in range(on.world_size)]
+        by_device: list[dict[str, float]] = [{} for _ in range(fabric.world_size)]
         torch.distributed.all_gather_object(by_device, self.now())
         gathered: dict[str, list[float]] = {}
         for means in by_device:
             for name, value in means.items():
                 gathered.setdefault(name, []).append(value)
         return {
-            name: sum(values) / (len(values) if name in self._measured else 1)
+            name: sum(values) / (len(values) if name in self._counts else 1)
             for name, values in gathered.items()
         }

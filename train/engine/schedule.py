@@ -8,8 +8,8 @@ Anneal = Literal["cosine", "linear"]
 
 
 def one_cycle(progress: float, warm_up: float, anneal: Anneal = "cosine") -> float:
-    """The learning rate as a share of the highest: from 1/25 up to 1, then down to 0 (Smith and
-    Topin 2019, Super-convergence).
+    """The learning rate as a share of the peak: from 1/25 up to 1, then down to 0 (Smith and Topin
+    2019, Super-convergence).
 
     Args:
         progress: the share of all steps that are done, 0 to 1.

@@ -31,10 +31,10 @@ Keep = Literal["best", "last"]
 
 #: Interval in steps at which the cosines between the modalities' gradients are measured where no
 #: loss needs them anyway.
-_MEASURE = 8
+_COSINE_EVERY = 8
 
-#: The figure of an epoch that selects: higher is better. Where the last epoch is kept, its number.
-SELECTS = "selection"
+#: Key of the score that selects the epoch; higher is better. With `keep=last`: the epoch's number.
+SELECTION_SCORE = "selection"
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Plan:
     seed: int
     #: Passes over the training data.
     epochs: int
-    #: Peak learning rate of the parameters without one of their own (`Task.groups`).
+    #: Peak learning rate; `Task.groups` may set others.
     learning_rate: float
-    #: Weight decay of the same parameters.
+    #: Weight decay; `Task.groups` may set others.
     weight_decay: float
-    #: The share of all steps in which the rate rises, see `train.engine.schedule`.
+    #: Share of all steps with a rising learning rate, see `train.engine.schedule`.
     warm_up: float = 0.15
     #: Shape of the schedule.
     anneal: Anneal = "cosine"
@@ -67,7 +67,7 @@ class Plan:
     average: float = 0.0
     #: The epoch whose weights are kept: the best by score, or the last.
     keep: Keep = "best"
-    #: What a step's factors scale, see `train.engine.gradient_scaling`.
+    #: Whether gradients or updates are scaled, see `train.engine.gradient_scaling`.
     scaled: Scaled = "gradient"
 
 
@@ -119,7 +119,7 @@ class Task(ABC, Generic[P]):
         """Prepares an epoch; returns the number of its steps, at least 1.
 
         Args:
-            epoch: its number, from 0.
+            epoch: the number of the epoch, from 0.
             random: the generator of the epoch's batches; `epoch` gets the same one.
         """
         return self.steps
@@ -140,7 +140,7 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def scores(self) -> dict[str, float]:
-        """Scores of the current network, among them `SELECTS`."""
+        """Scores of the current network, among them `SELECTION_SCORE`."""
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """The parameters with their learning rates and weight decay; by default the plan's."""
@@ -163,7 +163,7 @@ class Watch(Protocol):
 def train(
     task: Task[P],
     plan: Plan,
-    on: Fabric,
+    fabric: Fabric,
     state: State | None = None,
     watch: Watch | None = None,
 ) -> State:
@@ -173,29 +173,29 @@ def train(
         InputError: the state is that of another network.
         Failure: the losses are not finite.
     """
-    network = on.to_device(task.learner)
+    network = fabric.to_device(task.learner)
     groups = task.groups(plan)
     plain = _optimiser(groups, plan)
-    optimiser = on.setup_optimizers(plain)
+    optimiser = fabric.setup_optimizers(plain)
     state = state or State()
     if state.precision:
-        on.strategy.precision.load_state_dict(state.precision)
+        fabric.strategy.precision.load_state_dict(state.precision)
     if state.epoch:
         _restore(state, network, plain)
     average = WeightAverage(network, plan.average, state.average)
     peaks = [group.learning_rate for group in groups]
     while state.epoch < plan.epochs and not exhausted(state, plan):
         began = time.monotonic()
-        means = _epoch(task, plan, on, state.epoch, optimiser, peaks, average, watch)
+        means = _epoch(task, plan, fabric, state.epoch, optimiser, peaks, average, watch)
         seconds = time.monotonic() - began
         weights = copied(network)
         with average.in_place():
             scores = task.scores()
             if plan.keep == "last":
-                scores[SELECTS] = float(state.epoch + 1)
-            figures = on.broadcast({**means, **scores, "seconds": seconds})
+                scores[SELECTION_SCORE] = float(state.epoch + 1)
+            figures = fabric.broadcast({**means, **scores, "seconds": seconds})
             scored = copied(network) if plan.average else weights
-        state = _next(state, figures, weights, scored, plain, on)
+        state = _next(state, figures, weights, scored, plain, fabric)
         if watch is not None:
             watch.epoch(state)
     return state
@@ -223,7 +223,7 @@ def exhausted(state: State, plan: Plan) -> bool:
 def _epoch(
     task: Task[P],
     plan: Plan,
-    on: Fabric,
+    fabric: Fabric,
     number: int,
     optimiser: Any,
     peaks: Sequence[float],
@@ -232,37 +232,39 @@ def _epoch(
 ) -> dict[str, float]:
     """Runs an epoch; returns the mean of every term over its steps."""
     # Batches are drawn with random numbers that all devices share, dropout and SSC with others.
-    order = torch.Generator().manual_seed(_mixed(plan.seed, number, 0))
-    torch.manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
-    generator = torch.Generator().manual_seed(_mixed(plan.seed, number, 1 + on.global_rank))
+    order = torch.Generator().manual_seed(_hashed_seed(plan.seed, number, 0))
+    torch.manual_seed(_hashed_seed(plan.seed, number, 1 + fabric.global_rank))
+    generator = torch.Generator().manual_seed(
+        _hashed_seed(plan.seed, number, 1 + fabric.global_rank)
+    )
     network, means = task.learner, RunningMeans()
     network.train()
     clip = partial(
-        on.clip_gradients, network, optimiser, max_norm=plan.clip, error_if_nonfinite=False
+        fabric.clip_gradients, network, optimiser, max_norm=plan.clip, error_if_nonfinite=False
     )
     # Each epoch has the same share of the schedule, however many steps it has.
     count = task.begin(number, order)
     total = plan.epochs * count
-    for place, parts in enumerate(task.epoch(order, plan.accumulate * on.world_size)):
+    for place, parts in enumerate(task.epoch(order, plan.accumulate * fabric.world_size)):
         step = number * count + place
         rate = one_cycle(step / total, plan.warm_up, plan.anneal)
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
             group["lr"] = peak * rate
-        measure = place % _MEASURE == 0
-        for part in parts[on.global_rank :: on.world_size]:
+        measure = place % _COSINE_EVERY == 0
+        for part in parts[fabric.global_rank :: fabric.world_size]:
             terms = task.loss(part, generator, measure)
-            on.backward(terms.total)
+            fabric.backward(terms.total)
             means.add(terms)
-        _add_up(on, network)
+        _sum_gradients(fabric, network)
         scaling = task.scaling(number)
         scaling.step(optimiser, plan.scaled, clip)
-        means.measured(scaling.figures)
+        means.add_figures(scaling.figures)
         optimiser.zero_grad(set_to_none=True)
         average.update(step + 1)
-        means.stepped()
+        means.count_step()
         if watch is not None:
             watch.step(step + 1, total, means.now)
-    figures = means.over(on)
+    figures = means.across_devices(fabric)
     if not math.isfinite(figures["loss"]):
         raise Failure(
             f"epoch {number + 1}: the loss is {figures['loss']}; give a smaller learning_rate"
@@ -270,9 +272,9 @@ def _epoch(
     return figures
 
 
-def _add_up(on: Fabric, network: nn.Module) -> None:
+def _sum_gradients(fabric: Fabric, network: nn.Module) -> None:
     """Sums the gradients over all devices."""
-    if on.world_size == 1:
+    if fabric.world_size == 1:
         return
     for parameter in network.parameters():
         if parameter.grad is None:
@@ -286,12 +288,12 @@ def _next(
     weights: dict[str, Tensor],
     scored: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
-    on: Fabric,
+    fabric: Fabric,
 ) -> State:
     """The state after another epoch, with the figures of the `scored` weights."""
     epoch = state.epoch + 1
-    best_score = max((past[SELECTS] for past in state.history), default=-math.inf)
-    better = figures[SELECTS] > best_score
+    best_score = max((past[SELECTION_SCORE] for past in state.history), default=-math.inf)
+    better = figures[SELECTION_SCORE] > best_score
     return State(
         epoch=epoch,
         best_epoch=epoch if better else state.best_epoch,
@@ -305,7 +307,7 @@ def _next(
             for name, value in values.items()
             if value is not None
         },
-        precision=on.strategy.precision.state_dict(),
+        precision=fabric.strategy.precision.state_dict(),
     )
 
 
@@ -329,7 +331,7 @@ def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer)
         ) from error
 
 
-def _mixed(*numbers: int) -> int:
+def _hashed_seed(*numbers: int) -> int:
     """A seed from several numbers, by hashing."""
     text = " ".join(map(str, numbers))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -20,23 +20,23 @@ from rich.text import Text
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
-from gscon_live.train.evaluate import find, show
+from gscon_live.train.evaluate import find_model, print_table
 from gscon_live.train.leaderboard import run_list as lists
 from gscon_live.train.leaderboard.board import Board, board
 from gscon_live.train.leaderboard.board_view import (
     COLUMNS,
-    CROSSED,
-    PAIRED,
-    PAIRS,
+    COMPARISON_COLUMNS,
+    COMPARISON_NOTE,
+    CROSS_TABLE_NOTE,
     REMARKS,
     cells,
-    crossed,
+    comparison_cells,
+    cross_table_text,
     markdown,
     page,
-    pair_cells,
 )
 from gscon_live.train.leaderboard.published import published
-from gscon_live.train.leaderboard.run_list import Planned
+from gscon_live.train.leaderboard.run_list import PlannedRun
 from gscon_live.train.networks.evaluate_run import (
     Material,
     conversation_material,
@@ -54,13 +54,13 @@ gscon-live leaderboard runs/* --json
 gscon-live leaderboard iemocap --fit --jobs 2     a list of runs, trained where they are not
 """
 
-#: What is printed of all rows, and of the runs: a terminal is too narrow for everything at once.
-_PROTOCOL = ("model", *COLUMNS[COLUMNS.index("context") : COLUMNS.index("accuracy") + 1])
-_MEASURED = ("model", "network", "balance", *COLUMNS[COLUMNS.index("macro F1") :])
+#: The columns of the table of all rows, and of that of the runs: a terminal is too narrow for all.
+_PROTOCOL_COLUMNS = ("model", *COLUMNS[COLUMNS.index("context") : COLUMNS.index("accuracy") + 1])
+_RUN_COLUMNS = ("model", "network", "balance", *COLUMNS[COLUMNS.index("macro F1") :])
 
 
 def main(words: Sequence[str], material: Material = conversation_material) -> None:
-    """The command; see the module. `material` gives the features of a run not yet evaluated."""
+    """Runs the command. `material` gives the features of a run that is not yet evaluated."""
     arguments = parser(
         "gscon-live leaderboard",
         "One table of runs of train.fit on conversations, beside published figures and what is "
@@ -75,84 +75,85 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     arguments.add_argument("--html", type=Path, metavar="OUT.html", help="also write a page")
     arguments.add_argument("--markdown", type=Path, metavar="OUT.md", help="also write Markdown")
     arguments.add_argument("--json", action="store_true", help="machine-readable")
-    given = arguments.parse_args(words)
+    options = arguments.parse_args(words)
     torch.set_num_threads(1)
-    if given.jobs < 1:
-        raise InputError(f"--jobs {given.jobs}: expected 1 or more")
-    folders, listed = _runs(given.runs)
-    if given.fit and not listed:
+    if options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs}: expected 1 or more")
+    folders, planned = _runs_and_lists(options.runs)
+    if options.fit and not planned:
         raise InputError("--fit is for the runs of a list; give one, or leave --fit out")
-    unfinished = [one for one in listed if not one.finished]
-    if unfinished and not given.fit:
+    untrained = [entry for entry in planned if not entry.finished]
+    if untrained and not options.fit:
         raise InputError(
-            f"run {unfinished[0].folder}: not trained, as {len(unfinished)} of {len(listed)} on "
+            f"run {untrained[0].folder}: not trained, as {len(untrained)} of {len(planned)} on "
             "the list; add --fit"
         )
-    for out in (given.html, given.markdown):
+    for out in (options.html, options.markdown):
         if out:
             writable(out)
     names = [folder.resolve().name for folder in folders]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"two runs are named {twice[0]!r}; rename the folder of one")
-    to_come = {one.folder for one in unfinished}
+    if duplicates := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"two runs are named {duplicates[0]!r}; rename the folder of one")
+    untrained_folders = {entry.folder for entry in untrained}
     for folder in folders:
-        if folder not in to_come:
+        if folder not in untrained_folders:
             finished(folder)
-    if unfinished:
+    if untrained:
         terminate_like_interrupt()
     with progress() as display:
-        lists.fit(unfinished, given.jobs, display.report)
+        lists.fit(untrained, options.jobs, display.report)
         evaluations = [of_run(folder, display.report, material) for folder in folders]
-    made = board(evaluations, published())
-    if given.html:
-        write_output(given.html, page(made, evaluations).encode())
-    if given.markdown:
-        write_output(given.markdown, markdown(made).encode())
-    if given.json:
-        sys.stdout.buffer.write(msgspec.json.encode(made) + b"\n")
+    leaderboard = board(evaluations, published())
+    if options.html:
+        write_output(options.html, page(leaderboard, evaluations).encode())
+    if options.markdown:
+        write_output(options.markdown, markdown(leaderboard).encode())
+    if options.json:
+        sys.stdout.buffer.write(msgspec.json.encode(leaderboard) + b"\n")
     else:
-        _print(made)
+        _print_tables(leaderboard)
 
 
-def _runs(names: Sequence[str]) -> tuple[list[Path], list[Planned]]:
-    """The folders of all runs that are asked for, each once, and what lists say of them."""
+def _runs_and_lists(names: Sequence[str]) -> tuple[list[Path], list[PlannedRun]]:
+    """The folders of all requested runs without duplicates, and the runs of all requested lists."""
     folders: dict[Path, None] = {}
-    listed: list[Planned] = []
+    planned: list[PlannedRun] = []
     for name in names:
-        made = lists.read(name) if lists.is_list(name) else []
-        listed += made
-        folders.update(dict.fromkeys([one.folder for one in made] or [_folder(name)]))
-    return list(folders), listed
+        entries = lists.read(name) if lists.is_list(name) else []
+        planned += entries
+        folders.update(dict.fromkeys([entry.folder for entry in entries] or [_run_folder(name)]))
+    return list(folders), planned
 
 
-def _folder(name: str) -> Path:
-    place = find(name)
-    if isinstance(place, Path) and place.is_dir():
-        if is_run(place):
-            return place
+def _run_folder(name: str) -> Path:
+    """The folder of a run by name or path. Raises `InputError` where it is none."""
+    target = find_model(name)
+    if isinstance(target, Path) and target.is_dir():
+        if is_run(target):
+            return target
         raise InputError(
-            f"{place}: no run on conversations (its recipe.json is missing or of another kind); "
+            f"{target}: no run on conversations (its recipe.json is missing or of another kind); "
             "give the folder of such a run of train.fit"
         )
     raise InputError(f"{name}: a checkpoint; give the folder of the run that it is from")
 
 
-def _print(made: Board) -> None:
+def _print_tables(leaderboard: Board) -> None:
     console = Console()
-    for corpus in dict.fromkeys(row.corpus for row in made.rows):
-        rows = [row for row in made.rows if row.corpus == corpus]
-        show(_table(corpus, _PROTOCOL, COLUMNS, [cells(row) for row in rows]))
-        mine = [cells(row) for row in rows if row.origin == "run"]
-        show(_table(f"{corpus}: runs", _MEASURED, COLUMNS, mine))
-    for table in map(crossed, made.crossings):
-        lines = [line.cells for line in table.lines]
-        show(_table(table.title, table.columns, table.columns, lines))
-    if made.crossings:
-        console.print(CROSSED)
-    if made.comparisons:
-        pairs = [pair_cells(pair) for pair in made.comparisons]
-        show(_table("Ablations", PAIRS, PAIRS, pairs))
-        console.print(PAIRED)
+    for corpus in dict.fromkeys(row.corpus for row in leaderboard.rows):
+        rows = [row for row in leaderboard.rows if row.corpus == corpus]
+        print_table(_table(corpus, _PROTOCOL_COLUMNS, COLUMNS, [cells(row) for row in rows]))
+        run_rows = [cells(row) for row in rows if row.origin == "run"]
+        print_table(_table(f"{corpus}: runs", _RUN_COLUMNS, COLUMNS, run_rows))
+    for table in map(cross_table_text, leaderboard.crossings):
+        text_rows = [row.cells for row in table.rows]
+        print_table(_table(table.title, table.columns, table.columns, text_rows))
+    if leaderboard.crossings:
+        console.print(CROSS_TABLE_NOTE)
+    if leaderboard.comparisons:
+        pairs = [comparison_cells(pair) for pair in leaderboard.comparisons]
+        print_table(_table("Ablations", COMPARISON_COLUMNS, COMPARISON_COLUMNS, pairs))
+        console.print(COMPARISON_NOTE)
     for remark in REMARKS:
         console.print(f"- {remark}")
 
@@ -160,13 +161,13 @@ def _print(made: Board) -> None:
 def _table(
     title: str, shown: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> Table:
-    """A table of those of the columns that are shown."""
+    """A table of the columns in `shown`."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in shown:
         table.add_column(textwrap.fill(name, 14))
     for row in rows:
-        said = dict(zip(columns, row, strict=True))
-        table.add_row(*(Text(said[name]) for name in shown))
+        by_column = dict(zip(columns, row, strict=True))
+        table.add_row(*(Text(by_column[name]) for name in shown))
     return table
 
 

@@ -1,7 +1,7 @@
-"""The leaderboard's content: runs beside published figures, networks by what balances them, and
-paired comparisons.
+"""The content of the leaderboard: runs beside published figures, cross tables of networks and
+balancing methods, and paired comparisons.
 
-All figures are from 0 to 1 and of the test split.
+All figures are from 0 to 1 and of the test split, unless a field says otherwise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,22 @@ from typing import Literal
 
 import msgspec
 
-from gscon_live.model.checkpoint import presence
-from gscon_live.train.leaderboard.comparisons import Comparison, balance, comparisons
-from gscon_live.train.leaderboard.grid import Crossing, crossings
+from gscon_live.model.checkpoint import modality_set_name
+from gscon_live.train.leaderboard.comparisons import Comparison, balance_name, comparisons
+from gscon_live.train.leaderboard.grid import CrossTable, cross_tables
 from gscon_live.train.leaderboard.published import Published, Selection
-from gscon_live.train.scoring.figures import Evaluation, Spread, spread
+from gscon_live.train.scoring.evaluation import Evaluation, Spread, spread
 from gscon_live.train.scoring.significance import Interval
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One model on one corpus, as trained, with all its modalities; None for what is unknown.
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on a corpus, as trained, with all its modalities; None where a value is unknown.
 
-    `network` and `balance` say what was trained, and with which consistency losses and plug-ins;
-    `answer_ms` is the processor time of one answer, see `train.scoring.figures.Evaluation`. `alone`
-    is the weighted F1 by the modality that is there, all others missing, where there are several.
-    `validation` is the weighted F1 on the split of selection; `best_on_test` that of the best epoch
-    on test, which is not to be compared with anything.
+    `balance` names the consistency losses and plug-ins that `network` was trained with. `answer_ms`
+    is the processor time of an answer, see `train.scoring.evaluation.Evaluation`. `alone` is the
+    weighted F1 with a single modality, by modality; empty for a unimodal model. `validation` is the
+    weighted F1 on the split of selection. `best_on_test` is that of the best epoch on test; it is
+    not comparable with any other figure.
     """
 
     model: str
@@ -52,68 +52,69 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Board(msgspec.Struct, frozen=True):
-    """All rows, those of the runs first, all comparisons, and networks by what balances them."""
+    """All rows, those of the runs first; all comparisons; and the cross tables (`crossings`)."""
 
-    rows: list[Row]
+    rows: list[ModelRow]
     comparisons: list[Comparison]
-    crossings: list[Crossing]
+    crossings: list[CrossTable]
 
 
-def board(evaluations: Sequence[Evaluation], others: Iterable[Published]) -> Board:
-    """The leaderboard of some runs; of the published figures those on the same corpora.
+def board(evaluations: Sequence[Evaluation], published: Iterable[Published]) -> Board:
+    """The leaderboard of runs, and of the published figures on the same corpora.
 
-    Runs are in the order of their validation scores, not of test.
+    Runs are ordered by their scores on validation, not on test.
     """
-    ordered = sorted(evaluations, key=lambda one: -one.validation.weighted_f1.mean)
-    corpora = {one.corpus for one in ordered}
-    told = [
-        _published(one, corpus) for one in others for corpus in sorted(corpora & one.scores.keys())
+    ordered = sorted(evaluations, key=lambda evaluation: -evaluation.validation.weighted_f1.mean)
+    corpora = {evaluation.corpus for evaluation in ordered}
+    published_rows = [
+        _published_row(model, corpus)
+        for model in published
+        for corpus in sorted(corpora & model.scores.keys())
     ]
-    rows = [_row(one) for one in ordered] + told
-    return Board(rows, comparisons(ordered), crossings(evaluations))
+    rows = [_run_row(evaluation) for evaluation in ordered] + published_rows
+    return Board(rows, comparisons(ordered), cross_tables(evaluations))
 
 
-def _row(made: Evaluation) -> Row:
-    test, best = made.test, made.best_on_test
-    return Row(
-        model=made.run,
-        corpus=made.corpus,
+def _run_row(evaluation: Evaluation) -> ModelRow:
+    test, best, seconds = evaluation.test, evaluation.best_on_test, evaluation.training_seconds
+    return ModelRow(
+        model=evaluation.run,
+        corpus=evaluation.corpus,
         origin="run",
-        context=made.seen,
-        modalities=presence(made.modalities),
+        context=evaluation.context_description,
+        modalities=modality_set_name(evaluation.modalities),
         selection="validation",
-        seeds=len(made.seeds),
+        seeds=len(evaluation.seeds),
         weighted_f1=spread(test.weighted_f1),
         interval=test.interval,
         accuracy=spread(test.accuracy),
         macro_f1=spread(test.macro_f1),
         ece=spread(test.ece),
-        alone=made.alone,
-        validation=spread(made.validation.weighted_f1),
+        alone=evaluation.unimodal,
+        validation=spread(evaluation.validation.weighted_f1),
         best_on_test=spread(best.weighted_f1) if best else None,
-        network=made.network,
-        balance=balance(made),
-        parameters=made.parameters,
-        answer_ms=made.answer_ms,
-        training_seconds=spread(made.training_seconds) if made.training_seconds else None,
-        source=f"measured {made.created}, {made.machine}",
-        note=f"{made.network}, {made.test.utterances} utterances in {made.test.dialogues} "
-        "dialogues",
+        network=evaluation.network,
+        balance=balance_name(evaluation),
+        parameters=evaluation.parameters,
+        answer_ms=evaluation.answer_ms,
+        training_seconds=spread(seconds) if seconds else None,
+        source=f"measured {evaluation.created}, {evaluation.machine}",
+        note=f"{evaluation.network}, {test.utterances} utterances in {test.dialogues} dialogues",
     )
 
 
-def _published(told: Published, corpus: str) -> Row:
-    score = told.scores[corpus]
-    return Row(
-        model=told.model,
+def _published_row(model: Published, corpus: str) -> ModelRow:
+    score = model.scores[corpus]
+    return ModelRow(
+        model=model.model,
         corpus=corpus,
         origin="published",
-        context=told.context,
-        modalities=told.modalities,
-        selection=told.selection,
-        seeds=told.seeds,
+        context=model.context,
+        modalities=model.modalities,
+        selection=model.selection,
+        seeds=model.seeds,
         weighted_f1=Spread(score.weighted_f1 / 100, None if score.sd is None else score.sd / 100),
         accuracy=None if score.accuracy is None else Spread(score.accuracy / 100),
-        source=told.source,
-        note=told.note,
+        source=model.source,
+        note=model.note,
     )

@@ -1,4 +1,4 @@
-"""The leaderboard in words: cells of tables, Markdown, and one self-contained HTML page."""
+"""The leaderboard as text: cells of tables, Markdown, and a self-contained HTML page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from gscon_live.common.templates import rendered
 from gscon_live.train.leaderboard import plots
-from gscon_live.train.leaderboard.board import Board, Row
+from gscon_live.train.leaderboard.board import Board, ModelRow
 from gscon_live.train.leaderboard.comparisons import Comparison
-from gscon_live.train.leaderboard.grid import Crossing
-from gscon_live.train.scoring.figures import Evaluation, Spread
+from gscon_live.train.leaderboard.grid import CrossTable
+from gscon_live.train.scoring.evaluation import Evaluation, Spread
 
-#: The columns of the table of models, and of that of ablations.
+#: The columns of the table of models.
 COLUMNS = (
     "model",
     "network",
@@ -33,7 +33,8 @@ COLUMNS = (
     "answer",
     "training",
 )
-PAIRS = (
+#: The columns of the table of ablations.
+COMPARISON_COLUMNS = (
     "corpus",
     "from",
     "to",
@@ -47,7 +48,7 @@ PAIRS = (
     "q",
 )
 
-#: What a reader has to know, whatever the form.
+#: Notes for the reader, in all formats.
 REMARKS = (
     "Figures are in percent, on test, as trained, with all modalities of the model: mean ± "
     "standard deviation over seeds. The 95 % interval is over dialogues, drawn with replacement.",
@@ -63,7 +64,7 @@ REMARKS = (
     "is the median processor time of the next answer, on one thread; with full context, that of a "
     "dialogue over its utterances.",
 )
-PAIRED = (
+COMPARISON_NOTE = (
     "Runs of one recipe but for what balances the modalities, where the second only adds to it; "
     "and GSCon against other networks, each as it was published; over the seeds that both have. p "
     "is two-sided: of the paired t test over seeds, which says nothing of other test sets, and of "
@@ -71,7 +72,7 @@ PAIRED = (
     "comparisons: of all that are called different at q up to 0.05, 5 % are expected not to be "
     "(Benjamini & Hochberg)."
 )
-CROSSED = (
+CROSS_TABLE_NOTE = (
     "Weighted F1 on test of networks by the consistency losses and plug-ins that they were trained "
     "with, of runs that have all else in common. Where several differ in settings alone, all are "
     "in one cell. The last column is the mean difference from the same networks without any, and "
@@ -79,20 +80,20 @@ CROSSED = (
 )
 
 
-class Line(NamedTuple):
-    """A line of a table; `css` names its styles on the page, if it has any."""
+class TableRow(NamedTuple):
+    """A row of a table; `css` has the names of its styles on the page."""
 
     cells: tuple[str, ...]
     css: str = ""
 
 
-class Corpus(NamedTuple):
-    """The page's part on one corpus; `unplotted` runs are in its tables alone, since no more can be
-    told apart by colour."""
+class CorpusSection(NamedTuple):
+    """The section of the page on a corpus. `unplotted` is the number of runs that are in the tables
+    but not in the plots, which have `plots.COLOURS` colours."""
 
     name: str
-    rows: list[Row]
-    table: list[Line]
+    rows: list[ModelRow]
+    table: list[TableRow]
     bars: plots.Bars
     contexts: plots.Chart
     modalities: plots.Chart
@@ -100,16 +101,16 @@ class Corpus(NamedTuple):
     unplotted: int
 
 
-class Table(NamedTuple):
-    """A table on the page, or elsewhere."""
+class TextTable(NamedTuple):
+    """A table as text."""
 
     title: str
     columns: tuple[str, ...]
-    lines: list[Line]
+    rows: list[TableRow]
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row in words, in the order of `COLUMNS`; a dash for what is unknown."""
+def cells(row: ModelRow) -> tuple[str, ...]:
+    """A row as text, in the order of `COLUMNS`; a dash for unknown values."""
     return (
         row.model,
         row.network or "–",
@@ -124,7 +125,7 @@ def cells(row: Row) -> tuple[str, ...]:
         _percent(row.accuracy),
         _percent(row.macro_f1),
         _percent(row.ece),
-        ", ".join(f"{m} {_percent(one)}" for m, one in row.alone.items()) or "–",
+        ", ".join(f"{m} {_percent(spread)}" for m, spread in row.alone.items()) or "–",
         _percent(row.validation),
         _percent(row.best_on_test),
         "–" if row.parameters is None else f"{row.parameters:,}",
@@ -133,8 +134,8 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def pair_cells(pair: Comparison) -> tuple[str, ...]:
-    """A comparison in words, in the order of `PAIRS`."""
+def comparison_cells(pair: Comparison) -> tuple[str, ...]:
+    """A comparison as text, in the order of `COMPARISON_COLUMNS`."""
     seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
     sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
     return (
@@ -152,71 +153,81 @@ def pair_cells(pair: Comparison) -> tuple[str, ...]:
     )
 
 
-def crossed(one: Crossing) -> Table:
-    """A crossing in words, a column for each network."""
-    lines = []
-    for balance, gain, *row in zip(one.balances, one.gains, *one.cells, strict=True):
-        told = (" / ".join(map(_percent, cell)) or "–" for cell in row)
-        lines.append(Line((balance, *told, _percent(gain, "+"))))
-    title = f"{one.corpus}, {one.context}: {one.modalities.replace('+', ' and ')}"
-    return Table(title, ("balance", *one.networks, "mean gain"), lines)
+def cross_table_text(table: CrossTable) -> TextTable:
+    """A cross table as text, with a column for each network."""
+    rows = []
+    for balance, gain, *cells in zip(table.balances, table.gains, *table.cells, strict=True):
+        texts = (" / ".join(map(_percent, cell)) or "–" for cell in cells)
+        rows.append(TableRow((balance, *texts, _percent(gain, "+"))))
+    title = f"{table.corpus}, {table.context}: {table.modalities.replace('+', ' and ')}"
+    return TextTable(title, ("balance", *table.networks, "mean gain"), rows)
 
 
-def markdown(made: Board) -> str:
+def markdown(leaderboard: Board) -> str:
     """The leaderboard in Markdown."""
-    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in made.rows])]
+    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in leaderboard.rows])]
     lines += ["", *(f"- {remark}" for remark in REMARKS), "", "## Sources", ""]
     lines += dict.fromkeys(
-        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "") for row in made.rows
+        f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "")
+        for row in leaderboard.rows
     )
-    if made.crossings:
-        lines += ["", "## Networks by what balances them", "", CROSSED]
-    for table in map(crossed, made.crossings):
-        rows = [line.cells for line in table.lines]
+    if leaderboard.crossings:
+        lines += ["", "## Networks by what balances them", "", CROSS_TABLE_NOTE]
+    for table in map(cross_table_text, leaderboard.crossings):
+        rows = [row.cells for row in table.rows]
         lines += ["", f"### {table.title}", "", *_markdown(table.columns, rows)]
-    if made.comparisons:
-        pairs = [pair_cells(pair) for pair in made.comparisons]
-        lines += ["", "## Ablations", "", *_markdown(PAIRS, pairs), "", PAIRED]
+    if leaderboard.comparisons:
+        pairs = [comparison_cells(pair) for pair in leaderboard.comparisons]
+        lines += [
+            "",
+            "## Ablations",
+            "",
+            *_markdown(COMPARISON_COLUMNS, pairs),
+            "",
+            COMPARISON_NOTE,
+        ]
     return "\n".join(lines) + "\n"
 
 
-def page(made: Board, evaluations: Sequence[Evaluation]) -> str:
-    """The leaderboard as one page that needs no network. All that comes from outside is escaped."""
+def page(leaderboard: Board, evaluations: Sequence[Evaluation]) -> str:
+    """The leaderboard as an HTML page that loads nothing. All text of the data is escaped."""
     corpora = []
-    for name in dict.fromkeys(one.corpus for one in evaluations):
-        rows = [row for row in made.rows if row.corpus == name]
+    for name in dict.fromkeys(evaluation.corpus for evaluation in evaluations):
+        rows = [row for row in leaderboard.rows if row.corpus == name]
         order = [row.model for row in rows]
-        mine = sorted(
-            (one for one in evaluations if one.corpus == name), key=lambda one: order.index(one.run)
-        )
-        plotted = mine[: plots.COLOURS]
+        runs = [evaluation for evaluation in evaluations if evaluation.corpus == name]
+        runs.sort(key=lambda evaluation: order.index(evaluation.run))
+        plotted = runs[: plots.COLOURS]
         corpora.append(
-            Corpus(
+            CorpusSection(
                 name,
                 rows,
-                [Line(_less_corpus(cells(row)), f"{row.origin} {row.selection}") for row in rows],
+                [
+                    TableRow(_without_corpus(cells(row)), f"{row.origin} {row.selection}")
+                    for row in rows
+                ],
                 plots.bars([row for row in rows if row.selection != "none"]),
                 plots.by_context(plotted),
                 plots.by_modalities(plotted),
-                [plots.reliability(one) for one in plotted],
-                len(mine) - len(plotted),
+                [plots.reliability(evaluation) for evaluation in plotted],
+                len(runs) - len(plotted),
             )
         )
     return rendered(
         Path(__file__).with_name("leaderboard.html.j2"),
         corpora=corpora,
-        columns=_less_corpus(COLUMNS),
-        crossings=[crossed(one) for one in made.crossings],
-        crossed=CROSSED,
-        comparisons=[Line(pair_cells(pair)) for pair in made.comparisons],
-        pairs=PAIRS,
+        columns=_without_corpus(COLUMNS),
+        crossings=[cross_table_text(table) for table in leaderboard.crossings],
+        crossed=CROSS_TABLE_NOTE,
+        comparisons=[TableRow(comparison_cells(pair)) for pair in leaderboard.comparisons],
+        pairs=COMPARISON_COLUMNS,
         remarks=REMARKS,
-        paired=PAIRED,
+        paired=COMPARISON_NOTE,
     )
 
 
-def _less_corpus(line: Sequence[str]) -> tuple[str, ...]:
-    """The cells of a row but for its corpus."""
+def _without_corpus(line: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a row without that of the corpus."""
     return tuple(cell for name, cell in zip(COLUMNS, line, strict=True) if name != "corpus")
 
 

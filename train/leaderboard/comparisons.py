@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but what balances the modalities, or in nothing but the network."""
+"""Paired comparisons of runs that differ only in modality balancing, or only in the network."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -10,40 +10,40 @@ from numpy.typing import NDArray
 
 from gscon_live.train.balance import PUBLISHED
 from gscon_live.train.balance.old_settings import modern
-from gscon_live.train.scoring.figures import Evaluation
+from gscon_live.train.scoring.evaluation import Evaluation
 from gscon_live.train.scoring.significance import (
-    Difference,
-    PairedTest,
+    PairedBootstrap,
+    PairedTTest,
     System,
-    by_dialogue,
-    false_discoveries,
-    paired_over_dialogues,
-    paired_over_seeds,
+    confusions_by_dialogue,
+    false_discovery_rates,
+    paired_bootstrap,
+    paired_t_test,
     system,
 )
 
 #: Fields of a recipe that a network is published with.
 _PUBLISHED_WITH = ("plugins", "scaled")
-#: Those in which the two runs of an ablation may differ.
-ABLATED = (*_PUBLISHED_WITH, "alone")
-#: Plug-ins of which more is told than that they are there: how much they weigh.
-_WEIGHED = ("gdc", "ssc")
-_WEIGHTS = (*_WEIGHED, "alone")
-_OF_NO_ACCOUNT = ("name", "seeds", "first_seed", "ship")
-#: Further ones in which two networks may differ that are compared as they were published.
-NETWORK = ("model", "options")
-#: The word for a run that nothing balances.
-NONE = "none"
+#: Fields in which the two runs of an ablation may differ.
+ABLATION_FIELDS = (*_PUBLISHED_WITH, "alone")
+#: Plug-ins whose weight is also compared.
+_WEIGHTED_PLUGINS = ("gdc", "ssc")
+_WEIGHT_NAMES = (*_WEIGHTED_PLUGINS, "alone")
+#: Fields that make no difference to a comparison.
+_IGNORED = ("name", "seeds", "first_seed", "ship")
+#: Further fields in which two networks may differ that are compared as they were published.
+NETWORK_FIELDS = ("model", "options")
+#: The name of the balance of a run without balancing.
+NO_BALANCE = "none"
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Two runs that differ in nothing but what balances the modalities (the second has all that
-    the first has, and more), or in nothing but the network, each as it was published: weighted F1
-    of the second minus the first, over seeds that both have and over dialogues.
+    """Weighted F1 of a second run minus a first, over the seeds that both have and over dialogues.
 
-    `q` is the share of false ones to expect among all comparisons of the board that are called
-    different if this one is, by the larger p of the two: a difference that another seed or other
-    dialogues might undo counts as none. None where there is no p over seeds.
+    The runs differ only in balancing (the second has all losses and plug-ins of the first, and
+    more), or only in the network, each as it was published. `q` is the q value of the larger of the
+    two p, among all comparisons of the leaderboard (see `false_discovery_rates`); None where there
+    is no p over seeds.
     """
 
     corpus: str
@@ -51,47 +51,53 @@ class Comparison(msgspec.Struct, frozen=True):
     second: str
     changed: str
     seeds: list[int]
-    over_seeds: PairedTest
-    over_dialogues: Difference
+    over_seeds: PairedTTest
+    over_dialogues: PairedBootstrap
     q: float | None = None
 
 
 def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
-    """All pairs of runs of one recipe in which the second only adds to what balances the first;
-    and GSCon against every other network of one recipe, each as it was published."""
+    """All pairs of runs with the same recipe in which the second extends the balancing of the
+    first; and GSCon against every other network with the same recipe, each as it was published."""
     pairs, systems = [], _Systems()
-    for group in alike(evaluations, ABLATED):
-        group.sort(key=lambda one: (len(_added(one)), sum(_weights(one)), _weights(one)))
+    for group in comparable_groups(evaluations, ABLATION_FIELDS):
+        group.sort(key=_balance_order)
         for first, second in combinations(group, 2):
-            if _less(first, second):
-                pairs.append(_compared(first, second, _changed(first, second), systems))
-    for group in alike(evaluations, (*_PUBLISHED_WITH, *NETWORK)):
-        published = {one.network: one for one in group if _as_published(one)}
-        if ours := published.pop("gscon", None):
-            for name, one in sorted(published.items()):
-                pairs.append(_compared(ours, one, f"gscon → {name}", systems))
+            if _extends(first, second):
+                pairs.append(_compare(first, second, _difference_text(first, second), systems))
+    for group in comparable_groups(evaluations, (*_PUBLISHED_WITH, *NETWORK_FIELDS)):
+        as_published = {
+            evaluation.network: evaluation for evaluation in group if _as_published(evaluation)
+        }
+        if gscon := as_published.pop("gscon", None):
+            for name, evaluation in sorted(as_published.items()):
+                pairs.append(_compare(gscon, evaluation, f"gscon → {name}", systems))
     return _with_q([pair for pair in pairs if pair is not None])
 
 
-def balance(evaluation: Evaluation) -> str:
-    """The consistency losses and plug-ins of a run, in words; `alone` where some dialogues came
-    once more with one modality alone."""
+def balance_name(evaluation: Evaluation) -> str:
+    """The consistency losses and plug-ins of a run as text; `alone` where dialogues were also
+    trained with a single modality."""
     updates = " (updates)" if evaluation.recipe.get("scaled") == "update" else ""
-    return " + ".join(_added(evaluation)) + updates or NONE
+    return " + ".join(_balance_names(evaluation)) + updates or NO_BALANCE
 
 
-def alike(evaluations: Sequence[Evaluation], differ: Sequence[str]) -> list[list[Evaluation]]:
-    """Runs that have everything in common but these fields of their recipes."""
+def comparable_groups(
+    evaluations: Sequence[Evaluation], differ: Sequence[str]
+) -> list[list[Evaluation]]:
+    """Groups of runs on the same data whose recipes differ at most in the fields `differ`."""
     groups: dict[bytes, list[Evaluation]] = {}
-    for one in evaluations:
-        ignored = (*differ, *_OF_NO_ACCOUNT)
+    for evaluation in evaluations:
+        ignored = (*differ, *_IGNORED)
         common: Mapping[str, Any] = {
-            "recipe": {key: value for key, value in _recipe(one).items() if key not in ignored},
-            "corpus": one.corpus,
-            "labels": one.answers.labels,
+            "recipe": {
+                field: value for field, value in _recipe(evaluation).items() if field not in ignored
+            },
+            "corpus": evaluation.corpus,
+            "labels": evaluation.answers.labels,
         }
         key = msgspec.json.encode(common, order="deterministic")
-        groups.setdefault(key, []).append(one)
+        groups.setdefault(key, []).append(evaluation)
     return list(groups.values())
 
 
@@ -101,106 +107,117 @@ def _recipe(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _weights(evaluation: Evaluation) -> tuple[float, ...]:
-    """The weights of GDC and SSC, 0 where they are not, and the share of dialogues that came once
-    more with one modality alone."""
+    """The weights of GDC and SSC (0 where they are absent), and the share of dialogues that were
+    also trained with a single modality."""
     recipe = _recipe(evaluation)
     plugins = recipe.get("plugins") or {}
-    weights = [plugins.get(name, {}).get("weight", 0) for name in _WEIGHED]
+    weights = [plugins.get(name, {}).get("weight", 0) for name in _WEIGHTED_PLUGINS]
     return tuple(float(weight or 0) for weight in (*weights, recipe.get("alone")))
 
 
-def _plugins(evaluation: Evaluation) -> dict[str, Any]:
-    """The plug-ins of a run with their settings but for the weights that are told; and with what
-    is scaled, where they may scale it."""
+def _plugin_settings(evaluation: Evaluation) -> dict[str, Any]:
+    """The plug-ins of a run with their settings, without the weights that `_weights` gives; for
+    other plug-ins also whether gradients or updates are scaled."""
     recipe = _recipe(evaluation)
     scaled = recipe.get("scaled", "gradient")
     return {
-        name: {**values, "weight": None} if name in _WEIGHED else (scaled, values)
+        name: {**values, "weight": None} if name in _WEIGHTED_PLUGINS else (scaled, values)
         for name, values in (recipe.get("plugins") or {}).items()
     }
 
 
-def _others(evaluation: Evaluation) -> list[str]:
-    """The plug-ins of which nothing is told but that they are there."""
-    return [name for name in _plugins(evaluation) if name not in _WEIGHED]
+def _unweighted_plugins(evaluation: Evaluation) -> list[str]:
+    """The plug-ins of a run whose weights are not compared."""
+    return [name for name in _plugin_settings(evaluation) if name not in _WEIGHTED_PLUGINS]
 
 
-def _added(evaluation: Evaluation) -> list[str]:
-    """All that balances a run, by name."""
-    weighed = zip(_WEIGHTS, _weights(evaluation), strict=True)
-    return [*(name for name, weight in weighed if weight), *_others(evaluation)]
+def _balance_names(evaluation: Evaluation) -> list[str]:
+    """The names of all losses and plug-ins that balance a run."""
+    weights = zip(_WEIGHT_NAMES, _weights(evaluation), strict=True)
+    return [*(name for name, weight in weights if weight), *_unweighted_plugins(evaluation)]
 
 
-def _less(first: Evaluation, second: Evaluation) -> bool:
-    """Whether the second run has all that balances the first, and more."""
-    mine, theirs = _plugins(first), _plugins(second)
-    lighter = all(a <= b for a, b in zip(_weights(first), _weights(second), strict=True))
-    within = all(theirs.get(name) == value for name, value in mine.items())
-    return lighter and within and (mine, _weights(first)) != (theirs, _weights(second))
+def _balance_order(evaluation: Evaluation) -> tuple[int, float, tuple[float, ...]]:
+    """Sorts runs by how many losses and plug-ins they have, then by weights."""
+    weights = _weights(evaluation)
+    return len(_balance_names(evaluation)), sum(weights), weights
+
+
+def _extends(first: Evaluation, second: Evaluation) -> bool:
+    """Whether the second run has all losses and plug-ins of the first, and more."""
+    first_plugins, second_plugins = _plugin_settings(first), _plugin_settings(second)
+    first_weights, second_weights = _weights(first), _weights(second)
+    heavier = all(a <= b for a, b in zip(first_weights, second_weights, strict=True))
+    superset = all(second_plugins.get(name) == value for name, value in first_plugins.items())
+    differs = (first_plugins, first_weights) != (second_plugins, second_weights)
+    return heavier and superset and differs
 
 
 def _as_published(evaluation: Evaluation) -> bool:
-    """Whether nothing else balances a run than what its network was published with; but for
-    modalities alone, which all networks may see."""
-    own = {*PUBLISHED.get(evaluation.network, ())}
+    """Whether a run has the losses and plug-ins that its network was published with. Training with
+    single modalities (`alone`) does not count: any network may have it."""
+    published = {*PUBLISHED.get(evaluation.network, ())}
     scales_gradients = evaluation.recipe.get("scaled", "gradient") == "gradient"
-    return scales_gradients and {*_added(evaluation)} - {"alone"} == own
+    return scales_gradients and {*_balance_names(evaluation)} - {"alone"} == published
 
 
-def _changed(first: Evaluation, second: Evaluation) -> str:
-    """What the second run has more, in words."""
+def _difference_text(first: Evaluation, second: Evaluation) -> str:
+    """What the second run has in addition, as text."""
     changed = [
         f"{name} {before:g} → {after:g}"
-        for name, before, after in zip(_WEIGHTS, _weights(first), _weights(second), strict=True)
+        for name, before, after in zip(
+            _WEIGHT_NAMES, _weights(first), _weights(second), strict=True
+        )
         if before != after
     ]
     updates = " (updates)" if second.recipe.get("scaled") == "update" else ""
-    changed += [f"+ {name}{updates}" for name in _others(second) if name not in _plugins(first)]
+    present = _plugin_settings(first)
+    changed += [f"+ {name}{updates}" for name in _unweighted_plugins(second) if name not in present]
     return ", ".join(changed)
 
 
 class _Systems:
-    """The runs as systems, each resampled once for the many comparisons that it is in."""
+    """Runs with the bootstrap values of their scores, which many comparisons share."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str, tuple[int, ...]], System] = {}
+        self._systems: dict[tuple[str, str, tuple[int, ...]], System] = {}
 
     def of(self, evaluation: Evaluation, seeds: Sequence[int]) -> System:
-        """A run with these of its seeds."""
+        """The system of a run with the given seeds."""
         key = evaluation.corpus, evaluation.run, tuple(seeds)
-        if key not in self._made:
-            self._made[key] = system(_confusions(evaluation, seeds))
-        return self._made[key]
+        if key not in self._systems:
+            self._systems[key] = system(_confusions(evaluation, seeds))
+        return self._systems[key]
 
 
-def _compared(
+def _compare(
     first: Evaluation, second: Evaluation, changed: str, systems: _Systems
 ) -> Comparison | None:
-    """None where no seed is in both."""
+    """The comparison of two runs; None where they have no seed in common."""
     seeds = [seed for seed in first.seeds if seed in second.seeds]
     if not seeds:
         return None
     values = [
-        [one.test.weighted_f1.values[one.seeds.index(seed)] for seed in seeds]
-        for one in (first, second)
+        [run.test.weighted_f1.values[run.seeds.index(seed)] for seed in seeds]
+        for run in (first, second)
     ]
-    before, after = (systems.of(one, seeds) for one in (first, second))
+    before, after = (systems.of(run, seeds) for run in (first, second))
     return Comparison(
         corpus=first.corpus,
         first=first.run,
         second=second.run,
         changed=changed,
         seeds=seeds,
-        over_seeds=paired_over_seeds(*values),
-        over_dialogues=paired_over_dialogues(before, after),
+        over_seeds=paired_t_test(*values),
+        over_dialogues=paired_bootstrap(before, after),
     )
 
 
 def _confusions(evaluation: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64]]:
-    labels = [np.asarray(one) for one in evaluation.answers.labels]
+    labels = [np.asarray(dialogue) for dialogue in evaluation.answers.labels]
     return [
-        by_dialogue(
-            [np.asarray(one) for one in evaluation.answers.by_seed[str(seed)]],
+        confusions_by_dialogue(
+            [np.asarray(dialogue) for dialogue in evaluation.answers.by_seed[str(seed)]],
             labels,
             len(evaluation.labels),
         )
@@ -208,14 +225,14 @@ def _confusions(evaluation: Evaluation, seeds: Sequence[int]) -> list[NDArray[np
     ]
 
 
-def _with_q(made: Sequence[Comparison]) -> list[Comparison]:
-    """The same, corrected for their number."""
-    p = [
-        None if one.over_seeds.p is None else max(one.over_seeds.p, one.over_dialogues.p)
-        for one in made
+def _with_q(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with their q values."""
+    p_values = [
+        None if pair.over_seeds.p is None else max(pair.over_seeds.p, pair.over_dialogues.p)
+        for pair in comparisons
     ]
-    found = iter(false_discoveries([one for one in p if one is not None]))
+    q_values = iter(false_discovery_rates([p for p in p_values if p is not None]))
     return [
-        one if mine is None else msgspec.structs.replace(one, q=next(found))
-        for one, mine in zip(made, p, strict=True)
+        pair if p is None else msgspec.structs.replace(pair, q=next(q_values))
+        for pair, p in zip(comparisons, p_values, strict=True)
     ]

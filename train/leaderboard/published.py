@@ -1,4 +1,4 @@
-"""What others have reported, with what is known of how it came about: `published.yaml`."""
+"""Published figures, and what is known of their protocols: `published.yaml`."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ _FILE = Path(__file__).with_name("published.yaml")
 
 
 class PublishedScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Figures on one corpus' test set, in percent."""
+    """Figures on the test set of a corpus, in percent."""
 
     weighted_f1: float
     sd: float | None = None
@@ -19,7 +19,7 @@ class PublishedScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A published model; the head of `published.yaml` says what the fields mean."""
+    """A published model; the comment in `published.yaml` explains the fields."""
 
     model: str
     selection: Selection
@@ -32,7 +32,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def published() -> list[Published]:
-    """All that is in the file, by selection: on validation first, on test last."""
-    found = msgspec.yaml.decode(_FILE.read_bytes(), type=list[Published])
+    """All published models, sorted by `selection`: validation, unknown, test, none."""
+    models = msgspec.yaml.decode(_FILE.read_bytes(), type=list[Published])
     order = ("validation", "unknown", "test", "none")
-    return sorted(found, key=lambda one: order.index(one.selection))
+    return sorted(models, key=lambda model: order.index(model.selection))

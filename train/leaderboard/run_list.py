@@ -1,7 +1,7 @@
-"""Lists of runs: what a leaderboard is made of, and the trainings behind it.
+"""Lists of runs: the runs of a leaderboard, and how they are trained.
 
-A list is a YAML file whose `runs` are the words that `train.fit` would be given, one run each; its
-`grids` are runs of every network with everything that balances.
+A list is a YAML file. Each of its `runs` has the arguments of `train.fit` for a run; its `grids`
+are runs of several networks with several balancing methods.
 """
 
 import shlex
@@ -21,21 +21,21 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.configs import loader
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.networks.evaluate_run import finished
-from gscon_live.train.networks.recipe import CHANGES_NOTHING, ConversationRecipe, text_seed
+from gscon_live.train.networks.recipe import NO_EFFECT_ON_A_SEED, ConversationRecipe, text_seed
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import recipe, seeds
-from gscon_live.train.runs.run_folder import RUNS, Run
+from gscon_live.train.runs.run_folder import RUNS, RunFolder
 
-#: Where the lists lie that ship with the project.
+#: The folder of the lists that ship, in `configs`.
 FOLDER = "leaderboard"
 
 
 class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Runs of every one of some networks with each of some balances.
+    """Runs of all combinations of networks and balances.
 
-    All are words for `train.fit`: those of `every` run, of `networks` by `model`, of `balances` by
-    a name, and of single `cells` by both (`mmgcn fagm`), later words going before. A run is named
-    after the grid's `name`, the network and the balance.
+    All values are arguments of `train.fit`: `every` for all runs, `networks` by `model`, `balances`
+    by name, and `cells` for single combinations (`mmgcn fagm`). Of two values for a setting the
+    later one counts. A run is named after the grid's `name`, the network and the balance.
     """
 
     name: str
@@ -46,62 +46,63 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def runs(self) -> list[str]:
-        """The runs, each as its words. Raises `InputError` where a cell is not in the grid."""
-        places = {
-            f"{network} {balance}": f"{self.every} model={network} {words} {further}"
-            for network, words in self.networks.items()
-            for balance, further in self.balances.items()
+        """The arguments of each run. Raises `InputError` where a cell is not in the grid."""
+        combinations = {
+            f"{network} {balance}": f"{self.every} model={network} {options} {balance_options}"
+            for network, options in self.networks.items()
+            for balance, balance_options in self.balances.items()
         }
-        if unknown := self.cells.keys() - places.keys():
+        if unknown := self.cells.keys() - combinations.keys():
             raise InputError(
                 f"grid {self.name!r}: there is no cell {min(unknown)!r}; give a network and a "
                 "balance"
             )
         return [
-            f"{words} {self.cells.get(place, '')} name={self.name}-{place.replace(' ', '-')}"
-            for place, words in places.items()
+            f"{options} {self.cells.get(cell, '')} name={self.name}-{cell.replace(' ', '-')}"
+            for cell, options in combinations.items()
         ]
 
 
 class RunList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file: for each run its recipe and overrides, for example `meld model=mlp seeds=5`, and
-    grids of runs."""
+    """The content of the file: recipe and overrides of each run, for example
+    `meld model=mlp seeds=5`, and grids of runs."""
 
     runs: tuple[str, ...] = ()
     grids: tuple[Grid, ...] = ()
 
     @property
-    def every(self) -> list[str]:
-        """All runs, those of grids last."""
-        return [*self.runs, *(one for grid in self.grids for one in grid.runs)]
+    def all_runs(self) -> list[str]:
+        """The arguments of all runs, those of grids last."""
+        return [*self.runs, *(run for grid in self.grids for run in grid.runs)]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A call of `train.fit` or another command: its words, what it makes, and what comes after."""
+    """A call of a command: its arguments, a description of its result, its module, and the job that
+    follows."""
 
-    words: tuple[str, ...]
-    makes: str
-    command: str = "gscon_live.train.fit"
-    then: "Job | None" = None
+    arguments: tuple[str, ...]
+    result: str
+    module: str = "gscon_live.train.fit"
+    next: "Job | None" = None
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A run of a list: the words for `train.fit`, and the recipe that they make."""
+class PlannedRun:
+    """A run of a list: the arguments of `train.fit`, and the recipe that they give."""
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     recipe: ConversationRecipe
 
     @property
     def folder(self) -> Path:
-        """Where the run lies, or will lie."""
+        """The folder of the run, which may not exist yet."""
         return RUNS / str(self.recipe.name)
 
     @property
     def finished(self) -> bool:
         """Whether all seeds are trained. Raises `InputError` where the folder holds another run."""
-        Run(self.folder).refuse_other(self.recipe, CHANGES_NOTHING)
+        RunFolder(self.folder).refuse_other(self.recipe, NO_EFFECT_ON_A_SEED)
         try:
             return finished(self.folder).keys() >= {*seeds(self.recipe)}
         except InputError:
@@ -109,90 +110,88 @@ class Planned:
 
 
 def is_list(name: str) -> bool:
-    """Whether a word of the command line names a list: one that ships, or a YAML file."""
+    """Whether an argument names a list: one that ships, or a YAML file."""
     return name in loader.names(FOLDER) or name.endswith(".yaml")
 
 
-def read(name_or_path: str) -> list[Planned]:
+def read(name_or_path: str) -> list[PlannedRun]:
     """The runs of a list, in its order.
 
     Raises:
-        InputError: the list, or one of the recipes in it, is wrong, or two runs have one name.
+        InputError: the list or a recipe in it is wrong, or two runs have the same name.
     """
     path = loader.find(name_or_path, FOLDER)
-    made: dict[str, Planned] = {}
-    for line in loader.convert(loader.read(path), RunList, str(path)).every:
-        words = _words(line, path)
-        chosen = recipe(words[0], words[1:])
-        if not isinstance(chosen, ConversationRecipe):
-            raise InputError(f"list {path}: {line!r} is of kind {chosen.kind}; give conversations")
-        name = str(chosen.name)
-        if name in made:
+    by_name: dict[str, PlannedRun] = {}
+    for line in loader.convert(loader.read(path), RunList, str(path)).all_runs:
+        arguments = _split_arguments(line, path)
+        run_recipe = recipe(arguments[0], arguments[1:])
+        if not isinstance(run_recipe, ConversationRecipe):
+            raise InputError(
+                f"list {path}: {line!r} is of kind {run_recipe.kind}; give conversations"
+            )
+        name = str(run_recipe.name)
+        if name in by_name:
             raise InputError(f"list {path}: two runs are named {name!r}; give one another name=...")
-        made[name] = Planned(tuple(words), chosen)
-    if not made:
+        by_name[name] = PlannedRun(tuple(arguments), run_recipe)
+    if not by_name:
         raise InputError(f"list {path}: no runs in it; add some")
-    return list(made.values())
+    return list(by_name.values())
 
 
-def fit(planned: Sequence[Planned], jobs: int, report: Report) -> None:
-    """Trains and evaluates runs, so many at a time, each in a process of its own: first their text
-    encoders.
+def fit(planned: Sequence[PlannedRun], jobs: int, report: Report) -> None:
+    """Trains and evaluates runs after their text encoders, `jobs` at a time, each in a process.
 
-    A run that was interrupted is continued. `report` is told (done, in all, what).
+    Interrupted runs are resumed. `report` receives (done, total, text).
 
     Raises:
-        InputError, Failure: as the training that did not succeed said; the others are stopped.
+        InputError, Failure: the error of the training that failed; the others are stopped.
     """
     waiting = text_encoders(planned)
-    waiting += [_job(one) for one in planned]
-    total, running = (
-        len(waiting) + len(planned),
-        dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]](),
-    )
-    done = 0
+    waiting += [_training_job(run) for run in planned]
+    running: dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+    done, total = 0, len(waiting) + len(planned)
     with ExitStack() as stack:
         stack.callback(lambda: _stop([process for process, _ in running.values()]))
         while waiting or running:
             while waiting and len(running) < jobs:
-                one = waiting.pop(0)
-                said: IO[bytes] = stack.enter_context(TemporaryFile())
-                words = [sys.executable, "-m", one.command, *one.words]
-                running[one] = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said), said
-            names = ", ".join(one.makes for one in running)
-            report(done, total, f"making {names}")
+                job = waiting.pop(0)
+                stderr: IO[bytes] = stack.enter_context(TemporaryFile())
+                command = [sys.executable, "-m", job.module, *job.arguments]
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+                running[job] = process, stderr
+            report(done, total, f"making {', '.join(job.result for job in running)}")
             time.sleep(0.2)
-            for one, (process, said) in list(running.items()):
+            for job, (process, stderr) in list(running.items()):
                 if process.poll() is not None:
-                    del running[one]
-                    _require(one, process.returncode, said)
+                    del running[job]
+                    _raise_failure(job, process.returncode, stderr)
                     done += 1
-                    if one.then is not None:
-                        waiting.insert(0, one.then)
+                    if job.next is not None:
+                        waiting.insert(0, job.next)
 
 
-def text_encoders(planned: Sequence[Planned]) -> list[Job]:
-    """The text encoders that runs take and that are not trained yet, those that others start from
-    before these."""
+def text_encoders(planned: Sequence[PlannedRun]) -> list[Job]:
+    """The trainings of all text encoders that the runs need and that are missing; an encoder comes
+    after the one that it starts from."""
     steps: list[dict[tuple[str, int], None]] = []
 
     def add(name: str, seed: int) -> int:
-        """Puts an encoder after the one that it starts from; gives its place."""
-        made = text_cache.recipe(name)
-        place = 0 if made.start is None else add(made.start, 1) + 1
-        steps.extend({} for _ in range(place + 1 - len(steps)))
-        if not text_cache.is_trained(made, seed):
-            steps[place][name, seed] = None
-        return place
+        """Adds an encoder to the step after that of the encoder it starts from; gives its step."""
+        encoder = text_cache.recipe(name)
+        step = 0 if encoder.start is None else add(encoder.start, 1) + 1
+        steps.extend({} for _ in range(step + 1 - len(steps)))
+        if not text_cache.is_trained(encoder, seed):
+            steps[step][name, seed] = None
+        return step
 
-    taken = {
-        (one.text, text_seed(one, seed)): None
-        for one in (run.recipe for run in planned)
-        if one.features is None and one.text != "frozen"
-        for seed in seeds(one)
+    needed = {
+        (run_recipe.text, text_seed(run_recipe, seed)): None
+        for run_recipe in (run.recipe for run in planned)
+        if run_recipe.features is None and run_recipe.text != "frozen"
+        for seed in seeds(run_recipe)
     }
-    # Each once, since asking for one reads the corpora that it is learned from.
-    for name, seed in taken:
+    # No encoder is looked up twice: a look-up reads the corpora that it is trained on.
+    for name, seed in needed:
         add(name, seed)
     return [
         Job((name, f"first_seed={seed}", "seeds=1"), f"text encoder {name}, seed {seed}")
@@ -201,31 +200,34 @@ def text_encoders(planned: Sequence[Planned]) -> list[Job]:
     ]
 
 
-def _job(one: Planned) -> Job:
-    """The training of a run, and its evaluation."""
-    name = f"run {one.recipe.name}"
-    scores = Job((str(one.folder), "--json"), f"the scores of {name}", "gscon_live.train.evaluate")
-    return Job(one.words, name, then=scores)
+def _training_job(run: PlannedRun) -> Job:
+    """The training of a run, followed by its evaluation."""
+    name = f"run {run.recipe.name}"
+    evaluation = Job(
+        (str(run.folder), "--json"), f"the scores of {name}", "gscon_live.train.evaluate"
+    )
+    return Job(run.arguments, name, next=evaluation)
 
 
-def _words(line: str, path: Path) -> list[str]:
+def _split_arguments(line: str, path: Path) -> list[str]:
+    """The arguments of a run, split as in a shell."""
     try:
-        words = shlex.split(line)
+        arguments = shlex.split(line)
     except ValueError as error:
         raise InputError(f"list {path}: {line!r}: {error}; mend the quotes") from error
-    if not words:
+    if not arguments:
         raise InputError(f"list {path}: an empty run; give a recipe")
-    return words
+    return arguments
 
 
-def _require(one: Job, code: int, said: IO[bytes]) -> None:
-    """Raises what a training ended with, if it did not succeed."""
+def _raise_failure(job: Job, code: int, stderr: IO[bytes]) -> None:
+    """Raises the error that a job ended with, if it failed."""
     if code == 0:
         return
-    said.seek(0)
-    lines = said.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
     kind = InputError if code == 2 else Failure
-    raise kind(f"{one.makes}: {lines[-1].removeprefix('error: ')}")
+    raise kind(f"{job.result}: {lines[-1].removeprefix('error: ')}")
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -1,4 +1,4 @@
-"""What the checkpoint of a training on conversations says about itself."""
+"""Checkpoints of trainings on conversations: calibration, scores and card."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -51,12 +51,12 @@ def save(
     """Calibrates a trained network on validation, scores it, and writes weights and card.
 
     Args:
-        network: with the weights of the best epoch.
-        state: the end of its training.
-        recipe: what it was trained by.
-        corpus: what it was trained on.
-        seed: the seed of the training.
-        stem: where to write, without a suffix.
+        network: the network, with the weights of the kept epoch.
+        state: the last state of its training.
+        recipe: the recipe of its training.
+        corpus: the corpus of its training.
+        seed: the seed of its training.
+        stem: the path of the files without suffix.
     """
     calibration = calibrate(network, corpus.splits["validation"])
     measured = measure(network, corpus, ("as_trained",))
@@ -69,7 +69,7 @@ def save(
     }
     best = state.history[state.best_epoch - 1]
     last = recipe.keep == "last"
-    kept = _last(state) if last else _best(state, best)
+    epoch_note = _last(state) if last else _best(state, best)
     card = Card(
         name=str(recipe.name),
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
@@ -80,7 +80,7 @@ def save(
         by_presence=calibration.by_presence,
         shifts=calibration.shifts,
         prior=calibration.prior,
-        temperatures=calibration.own,
+        temperatures=calibration.unimodal,
         data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"
         f"{_labels(recipe)}",
         split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "
@@ -90,7 +90,7 @@ def save(
         scores={**scores["test"], "validation": scores["validation"]},
         notes=[
             *_NOTES,
-            f"{kept}: weighted F1 {best['validation_weighted_f1']:.4f}.",
+            f"{epoch_note}: weighted F1 {best['validation_weighted_f1']:.4f}.",
         ],
         recipe=msgspec.to_builtins(recipe),
         **provenance(),
@@ -103,7 +103,7 @@ def _last(state: State) -> str:
 
 
 def _best(state: State, epoch: Mapping[str, float]) -> str:
-    """Which epoch was the best, and by what, where it is not weighted F1 alone."""
+    """The sentence on the best epoch, with the criterion where it is not weighted F1 alone."""
     alone = any(name.startswith("validation_weighted_f1_") for name in epoch)
     by = ", by the mean of all modalities and of each alone" if alone else ""
     ran = f"Epoch {state.best_epoch} of the {state.epoch} that were run"
@@ -111,7 +111,7 @@ def _best(state: State, epoch: Mapping[str, float]) -> str:
 
 
 def _labels(recipe: ConversationRecipe) -> str:
-    """What was learned, where it is not the corpus' labels alone."""
+    """The sentence on soft labels; empty without."""
     if not recipe.distillation:
         return ""
     return (
@@ -121,16 +121,16 @@ def _labels(recipe: ConversationRecipe) -> str:
 
 
 def _features(recipe: ConversationRecipe) -> str:
-    """Where the features came from."""
+    """The sentences on the origin of the features."""
     if recipe.features is not None:
         return f"The features are those of the file {Path(recipe.features).name}."
-    said = "The words are the corpus' transcripts, prosody was measured on its recordings. "
+    text = "The words are the corpus' transcripts, prosody was measured on its recordings. "
     if recipe.text == "frozen":
-        return said + "The words' encoder is a general one, not trained on conversations."
+        return text + "The words' encoder is a general one, not trained on conversations."
     chain, encoder = [], text_cache.recipe(recipe.text)
     while True:
         chain.append(f"{encoder.name} (training splits of {', '.join(encoder.corpora)})")
         if encoder.start is None:
-            said += f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
-            return said + (_DIRECT if recipe.direct else "")
+            text += f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
+            return text + (_DIRECT if recipe.direct else "")
         encoder = text_cache.recipe(encoder.start)

@@ -1,4 +1,4 @@
-"""The evaluation of a run: all its seeds, measured anew from their checkpoints and features.
+"""Evaluation of a run: scores of all its seeds, computed from their checkpoints and features.
 
 The result is `evaluation.json` in the run's folder.
 """
@@ -14,18 +14,19 @@ import msgspec
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.model import checkpoint
-from gscon_live.model.checkpoint import Checkpoint, presence
+from gscon_live.model.checkpoint import Checkpoint, modality_set_name
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
-from gscon_live.train.scoring import agreement, figures
+from gscon_live.train.scoring import agreement
 from gscon_live.train.scoring.agreement import Structures
-from gscon_live.train.scoring.figures import (
+from gscon_live.train.scoring.evaluation import (
     FORMAT,
     Answers,
     BestOnTest,
     Evaluation,
     Figure,
+    agreement_over_seeds,
     figure,
     over_seeds,
 )
@@ -34,21 +35,21 @@ from gscon_live.train.scoring.measure import CONTEXTS, Context, Measurements, an
 #: SSC's defaults, the same for all runs so that their structures can be compared.
 _ROWS, _TAU = 32, 0.07
 
-#: Gives the features of a run, by its recipe and one of its seeds.
+#: Returns the features of a run, from its recipe and one of its seeds.
 Material = Callable[[Mapping[str, Any], int, Report], FeaturedCorpus]
 
 
 def conversation_material(recipe: Mapping[str, Any], seed: int, report: Report) -> FeaturedCorpus:
     """The features for the networks of a run of kind `conversation`."""
-    # Brings the text encoders along, which a run that is already evaluated does not need.
+    # Imports the text encoders, which a run that is already evaluated does not need.
     from gscon_live.train.networks import recipe as conversation
 
-    read = msgspec.convert(recipe, conversation.ConversationRecipe)
-    return conversation.material(read, seed, report)
+    settings = msgspec.convert(recipe, conversation.ConversationRecipe)
+    return conversation.material(settings, seed, report)
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run that can be measured anew: of kind `conversation`."""
+    """Whether a folder is a run of kind `conversation`, which can be evaluated."""
     return (folder / "recipe.json").is_file() and _recipe(folder).get("kind") == "conversation"
 
 
@@ -58,19 +59,23 @@ def evaluate(
     material: Material = conversation_material,
     contexts: Sequence[Context] = CONTEXTS,
 ) -> Evaluation:
-    """Measures all seeds of a run and writes `evaluation.json` into its folder.
+    """Evaluates all seeds of a run and writes `evaluation.json` into its folder.
 
-    `report` is told (done, in all, what) as it goes on; `contexts` begin with `as_trained`.
+    Args:
+        folder: the run's folder.
+        report: takes (done, total, what).
+        material: returns the features.
+        contexts: the contexts to score in, `as_trained` first.
 
     Raises:
-        InputError: the run is unfinished, or its checkpoints are for other features or labels than
-            the corpus has; an evaluation from before stays as it was.
+        InputError: the run is unfinished, or the corpus has other features or labels than its
+            checkpoints. An earlier `evaluation.json` is kept.
     """
     recipe, weights = _recipe(folder), finished(folder)
-    # All that may be wrong is read before anything is measured.
+    # All files are read first, so that errors come before the long computation.
     best_on_test, training_seconds = _best_on_test(weights), _training_seconds(weights)
     loaded = {seed: checkpoint.load(path) for seed, path in weights.items()}
-    cosines = [agreement.cosines(_kept(path.parent)) for path in weights.values()]
+    cosines = [agreement.cosines(_kept_epoch(path.parent)) for path in weights.values()]
     measured: dict[int, Measurements] = {}
     structures: list[Structures] = []
     labels: list[list[int]] = []
@@ -84,7 +89,7 @@ def evaluate(
         shared = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
         structures += [shared] if shared else []
     card, a = loaded[min(loaded)].card, loaded[min(loaded)].card.architecture
-    everything = presence(a.modalities)
+    everything = modality_set_name(a.modalities)
     evaluation = Evaluation(
         run=folder.resolve().name,
         corpus=corpus.name,
@@ -101,13 +106,15 @@ def evaluate(
         splits=_figures(list(measured.values())),
         best_on_test=best_on_test,
         training_seconds=training_seconds,
-        agreement=figures.agreement(structures, cosines),
+        agreement=agreement_over_seeds(structures, cosines),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
             {
-                str(seed): [rows.tolist() for rows in one["test"]["as_trained"][everything].answers]
-                for seed, one in measured.items()
+                str(seed): [
+                    rows.tolist() for rows in measurements["test"]["as_trained"][everything].answers
+                ]
+                for seed, measurements in measured.items()
             },
         ),
         **provenance(),
@@ -117,43 +124,43 @@ def evaluate(
 
 
 def of_run(folder: Path, report: Report, material: Material = conversation_material) -> Evaluation:
-    """The evaluation of a run: as it was written, or made now where there is none that belongs to
-    the checkpoints. Raises `InputError` as `evaluate` does."""
+    """The evaluation of a run: the stored one if it belongs to the checkpoints, otherwise a new
+    one. Raises `InputError` as `evaluate` does."""
     weights = finished(folder)
     try:
-        kept = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
+        stored = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
     except (OSError, msgspec.DecodeError):
         return evaluate(folder, report, material)
-    if kept.format == FORMAT and kept.checkpoints == _digests(weights):
-        return kept
+    if stored.format == FORMAT and stored.checkpoints == _digests(weights):
+        return stored
     return evaluate(folder, report, material)
 
 
 def finished(folder: Path) -> dict[int, Path]:
-    """The weights of a run by seed.
+    """The paths of a run's weights by seed.
 
     Raises:
-        InputError: there is no such run, or one of its seeds is unfinished.
+        InputError: the run is missing, or one of its seeds is unfinished.
     """
     # Needs the extra `train`, which the card of a checkpoint does not.
-    from gscon_live.train.runs.run_folder import Run
+    from gscon_live.train.runs.run_folder import RunFolder
 
     recipe = _recipe(folder)
     first, count = recipe.get("first_seed", 1), recipe.get("seeds")
     if not isinstance(first, int) or not isinstance(count, int) or count < 1:
         raise InputError(f"run {folder}: its recipe.json does not say which seeds; train it again")
-    folders = {seed: Run(folder).seed(seed) for seed in range(first, first + count)}
-    missing = [str(seed) for seed, one in folders.items() if not one.finished]
+    folders = {seed: RunFolder(folder).seed(seed) for seed in range(first, first + count)}
+    missing = [str(seed) for seed, training in folders.items() if not training.finished]
     if missing:
         raise InputError(
             f"run {folder}: unfinished, no checkpoint of seed {', '.join(missing)}; "
             "finish it with gscon-live fit"
         )
-    return {seed: one.folder / "model.safetensors" for seed, one in folders.items()}
+    return {seed: training.folder / "model.safetensors" for seed, training in folders.items()}
 
 
 def writable(path: Path) -> None:
-    """Refuses a place for a file that cannot be one, with `InputError`."""
+    """Raises `InputError` for an output path that cannot be written."""
     if not path.parent.is_dir() or path.is_dir():
         raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
 
@@ -170,15 +177,15 @@ def _recipe(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}; train the run again") from error
 
 
-def _require(path: Path, found: Checkpoint, corpus: FeaturedCorpus) -> None:
-    """Refuses features or labels other than those that a checkpoint was trained with."""
-    card = found.card
+def _require(path: Path, loaded: Checkpoint, corpus: FeaturedCorpus) -> None:
+    """Raises `InputError` where a checkpoint was trained with other features or labels."""
+    card = loaded.card
     if tuple(card.emotions) != corpus.labels:
         raise InputError(
             f"checkpoint {path}: made for the labels {', '.join(card.emotions)}; corpus "
             f"{corpus.name} has {', '.join(corpus.labels)}; train the run again"
         )
-    if found.model.modalities != corpus.modalities or card.dims != corpus.dims:
+    if loaded.model.modalities != corpus.modalities or card.dims != corpus.dims:
         raise InputError(
             f"checkpoint {path}: made for features of lengths {_lengths(card.dims)}; those of "
             f"corpus {corpus.name} are {_lengths(corpus.dims)}; train the run again"
@@ -199,7 +206,9 @@ def _figures(measured: Sequence[Measurements]) -> dict[str, dict[str, dict[str, 
     return {
         split: {
             context: {
-                subset: over_seeds([one[split][context][subset] for one in measured])
+                subset: over_seeds(
+                    [measurements[split][context][subset] for measurements in measured]
+                )
                 for subset in by_subset
             }
             for context, by_subset in by_context.items()
@@ -216,35 +225,35 @@ def _digests(weights: Mapping[int, Path]) -> dict[str, str]:
 
 def _best_on_test(weights: Mapping[int, Path]) -> BestOnTest | None:
     best = [_history(path.parent, "test_weighted_f1") for path in weights.values()]
-    return BestOnTest(figure([max(one) for one in best])) if all(best) else None
+    return BestOnTest(figure([max(epochs) for epochs in best])) if all(best) else None
 
 
-def _kept(folder: Path) -> dict[str, float]:
-    """The figures of the epoch whose weights were kept; none where there is no history."""
+def _kept_epoch(folder: Path) -> dict[str, float]:
+    """The figures of the epoch whose weights were kept; empty without a history."""
     # Needs the extra `train`, as above.
-    from gscon_live.train.engine.trainer import SELECTS
+    from gscon_live.train.engine.trainer import SELECTION_SCORE
 
     epochs = _epochs(folder)
     numbers = [
-        {name: one for name, one in epoch.items() if isinstance(one, float | int)}
+        {name: value for name, value in epoch.items() if isinstance(value, float | int)}
         for epoch in epochs
     ]
-    return max(numbers, key=lambda one: one.get(SELECTS, 0.0), default={})
+    return max(numbers, key=lambda epoch: epoch.get(SELECTION_SCORE, 0.0), default={})
 
 
 def _training_seconds(weights: Mapping[int, Path]) -> Figure | None:
     spent = [_history(path.parent, "seconds") for path in weights.values()]
-    return figure([sum(one) for one in spent]) if all(spent) else None
+    return figure([sum(epochs) for epochs in spent]) if all(spent) else None
 
 
 def _history(folder: Path, name: str) -> list[float]:
-    """One figure of all epochs of a training; empty where it was not kept."""
+    """A figure of all epochs of a training; empty where it was not recorded."""
     epochs = _epochs(folder)
-    return [float(one[name]) for one in epochs if isinstance(one.get(name), float | int)]
+    return [float(epoch[name]) for epoch in epochs if isinstance(epoch.get(name), float | int)]
 
 
 def _epochs(folder: Path) -> list[dict[str, Any]]:
-    """The history of a training; empty where it was not kept."""
+    """The history of a training; empty where there is none."""
     path = folder / "history.jsonl"
     if not path.is_file():
         return []

@@ -10,7 +10,7 @@ from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Mode, options
 from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
-from gscon_live.train.corpora import pickles
+from gscon_live.train.corpora import feature_pickles
 from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.encoders.text import corpus_features
@@ -29,19 +29,19 @@ Modality = Literal["text", "audio", "visual"]
 
 
 class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What recipes of networks on real and on composed conversations have in common."""
+    """The common fields of recipes of networks on real and on composed conversations."""
 
     #: The run's name: results go to `runs/<name>/`.
     name: str | None = None
     #: The network, one of `model.networks.network.NETWORKS`.
     model: str = "gscon"
-    #: What GSCon and Ada2I follow each modality with, see `model.networks.layers`.
+    #: The sequence encoder of each modality in GSCon and Ada2I, see `model.networks.layers`.
     encoder: Encoder = "recurrent"
     #: The network's own settings, see its module.
     options: dict[str, float | int | str | bool] = {}
     #: Balancing plug-ins and their settings, see `train.balance`; None: as published.
     plugins: dict[str, dict[str, float | int | str | bool]] | None = None
-    #: What plug-ins scale that scale gradients, see `train.engine.gradient_scaling`.
+    #: Whether plug-ins scale the gradient or the update, see `train.engine.gradient_scaling`.
     scaled: Scaled = "gradient"
     #: Deprecated: the weight of GDC; write `plugins.gdc.weight`.
     gdc: AtLeast0 | None = None
@@ -51,57 +51,57 @@ class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: Positive | None = None
     #: Deprecated: write `plugins.ssc.tau`.
     tau: Above0 | None = None
-    #: Trainings, each with another seed.
+    #: Number of trainings, each with another seed.
     seeds: Positive = 1
-    #: Epochs of a training.
+    #: Passes over the training data.
     epochs: Positive = 40
-    #: Epochs without a better score that end a training; None: all epochs are run.
+    #: Early stopping: epochs without a better score; None: all epochs are run.
     patience: Positive | None = None
     #: Which epoch's weights are kept: the `best` on validation, or the `last`.
     keep: Keep = "best"
     #: Dialogues, or windows, in a step; None: 8 dialogues or 128 windows.
     batch: Positive | None = None
-    #: In so many parts each device takes a step, so that it needs less memory.
+    #: Gradient accumulation: parts of a step on a device; more parts need less memory.
     accumulate: Positive = 1
-    #: The highest learning rate, of one cycle.
+    #: Peak learning rate, see `train.engine.schedule`.
     learning_rate: Above0 = 1e-3
-    #: AdamW's decay of the weights.
+    #: Weight decay of AdamW.
     weight_decay: AtLeast0 = 0.03
-    #: The share of all steps in which the rate rises.
+    #: Share of all steps with a rising learning rate (warm-up).
     warm_up: Share = 0.15
-    #: Gradients are cut to this norm.
+    #: Gradients are clipped to this norm.
     clip: Above0 = 1.0
-    #: The decay, in a step, of the weights' moving average, which is what is kept; 0: none.
+    #: Decay per step of the moving average of the weights, which is scored and kept; 0: none.
     average: Share = 0.0
-    #: How much of each label goes to all classes alike.
+    #: Label smoothing.
     label_smoothing: Share = 0.0
-    #: The power of the inverse frequency that weighs the classes: 0 not at all, 1 all equally.
+    #: Class weights: the power of the inverse frequency, from 0 (no weights) to 1.
     balance: UpTo1 = 0.0
-    #: How often modalities are missing in training.
+    #: Probabilities that modalities are missing in training.
     absence: Absence = Absence()
-    #: The share of a step's conversations that comes once more, with a single modality.
+    #: Share of a step's conversations that are repeated with a single modality.
     alone: UpTo1 = 0.0
-    #: The width of the network.
+    #: Width of the network.
     width: Positive = 64
-    #: Its layers of attention.
+    #: Number of attention layers.
     layers: Positive = 1
-    #: Its heads of attention.
+    #: Number of attention heads.
     heads: Positive = 4
-    #: The share of values that are dropped in training.
+    #: Dropout.
     dropout: Share = 0.3
-    #: How exactly is calculated, as Lightning Fabric names it.
+    #: Numerical precision, by the names of Lightning Fabric.
     precision: Precision = "32-true"
-    #: What is calculated on.
+    #: `auto` takes a GPU where available.
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    #: Devices that train together.
+    #: Number of devices that train together.
     devices: Positive = 1
-    #: Threads of the CPU.
+    #: Number of CPU threads.
     threads: Positive = 1
-    #: Whether the result becomes one of the weights that ship.
+    #: Install the network among `model/weights`.
     ship: bool = False
 
     def architecture(self, dims: dict[str, int], classes: int) -> Architecture:
-        """The network for features of these lengths and so many classes."""
+        """The architecture for features of these lengths and this number of classes."""
         return Architecture(
             dims=dims,
             classes=classes,
@@ -117,90 +117,89 @@ class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
-    """How a network is trained on a corpus of real conversations."""
+    """The training of a network on a corpus of real conversations."""
 
     kind: Literal["conversation"] = "conversation"
     #: The corpus: `iemocap`, `meld` or `emorynlp`.
     corpus: str = "iemocap"
-    #: Words are encoded by the sentence encoder as it is (`frozen`), or by this recipe's encoder.
+    #: The text encoder: the sentence encoder as it is (`frozen`), or the encoder of this recipe.
     text: str = "frozen"
-    #: Text encoders are trained with the seeds 1 to this, and taken in turn.
+    #: Number of text encoders, with the seeds from 1, that trainings take in turn.
     text_seeds: Positive = 5
-    #: A file of the literature's features to take instead, see `train.corpora.pickles`.
+    #: A file of published features to train on instead, see `train.corpora.feature_pickles`.
     features: str | None = None
-    #: Whether a head beside the network reads the text encoder's vectors; None: where there are.
+    #: Whether a direct head reads the text encoder's vectors; None: where there is an encoder.
     direct: bool | None = None
-    #: What an utterance may use: all of the dialogue, its past, or a window (`buffer`).
+    #: The context of an utterance: all of the dialogue, its past, or a window (`buffer`).
     context: Mode = "causal"
-    #: Utterances in the window, the current one included.
+    #: Length of the window in utterances, with the current one.
     window: Positive = 8
-    #: Utterances over which a layer of attention looks back (`causal`).
+    #: Utterances over which an attention layer looks back (`causal`).
     memory: Positive = 128
-    #: The first seed; the others follow it.
+    #: The first seed; the others follow in steps of one.
     first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
-    #: The modalities that are used; None: all.
+    #: The modalities to train on; None: all.
     modalities: tuple[Modality, ...] | None = None
-    #: Epochs without a better score that end a training; None: all epochs are run.
+    #: Early stopping: epochs without a better score; None: all epochs are run.
     patience: Positive | None = 10
-    #: How much of each label goes to all classes alike.
+    #: Label smoothing.
     label_smoothing: Share = 0.05
-    #: The share of each label that other networks tell, see `train.networks.soft_labels`.
+    #: Share of out-of-fold probabilities in soft labels, see `train.networks.soft_labels`.
     distillation: Share = 0.0
-    #: How often modalities are missing in training.
+    #: Probabilities that modalities are missing in training.
     absence: Absence = Absence(window=0.1, utterance=0.05, speakers=0.0)
-    #: Speakers that the network tells apart.
+    #: Maximum number of speakers that the network distinguishes.
     speakers: Positive = 4
-    #: Whether the test split is scored after each epoch, for the log only.
+    #: Also score the test split after each epoch, for the log only.
     log_test: bool = True
 
     def architecture(self, dims: dict[str, int], classes: int) -> Architecture:
-        """The network for features of these lengths and so many classes."""
+        """The architecture for features of these lengths and this number of classes."""
         return msgspec.structs.replace(
             NetworkRecipe.architecture(self, dims, classes),
             mode=self.context,
             context=self.window,
             memory=self.memory,
             speakers=self.speakers,
-            # The encoder in context is the sentence encoder, trained further: each half a vector.
+            # Sentence encoder and text encoder have vectors of the same length, concatenated.
             direct=dims["text"] // 2 if self.direct else 0,
         )
 
 
 R = TypeVar("R", bound=NetworkRecipe)
 
-#: Fields by which the training of one seed is not changed.
-CHANGES_NOTHING = ("seeds", "first_seed", "ship")
+#: Fields without effect on the training of a single seed.
+NO_EFFECT_ON_A_SEED = ("seeds", "first_seed", "ship")
 
 
 def balanced(recipe: R, modalities: int) -> R:
-    """The recipe with its options, and with the plug-ins that it means, all their settings told.
+    """The recipe with all options of the network and all settings of its plug-ins.
 
     Args:
         recipe: any.
-        modalities: how many are trained.
+        modalities: the number of modalities in training.
 
     Raises:
-        InputError: there is no such network or plug-in, or values do not go together.
+        InputError: the network or a plug-in is unknown, or values do not go together.
     """
     chosen_options = options(recipe.model, recipe.options)
     published = balance.published(recipe.model, modalities)
     old = {name: getattr(recipe, name) for name in old_settings.NAMES}
     chosen = old_settings.translated(old, recipe.plugins, published)
     chosen = published if chosen is None else chosen
-    training = balance.Training(modalities, recipe.devices, recipe.epochs, recipe.scaled)
+    training = balance.TrainingSetup(modalities, recipe.devices, recipe.epochs, recipe.scaled)
     balance.check(chosen, training)
     return msgspec.structs.replace(
         recipe,
         options=chosen_options,
-        plugins=balance.settled(chosen),
+        plugins=balance.with_defaults(chosen),
         **dict.fromkeys(old_settings.NAMES),
     )
 
 
 def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
-    """The recipe with every value that was left open: plug-ins are those that the network was
-    published with, and none where only one modality was asked for; a step is 8 dialogues or 128
-    windows.
+    """The recipe with defaults for all open values: the published plug-ins of the network, none
+    with a single modality; 8 dialogues or 128 windows in a step.
 
     Raises:
         InputError: values that do not go together.
@@ -222,27 +221,27 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
 
 
 def _in_context(recipe: ConversationRecipe) -> bool:
-    """Whether there are vectors of a text encoder, for a direct head."""
+    """Whether the text features are those of a text encoder, for a direct head."""
     words = recipe.modalities is None or "text" in recipe.modalities
     return words and recipe.text != "frozen" and recipe.features is None
 
 
 def text_seed(recipe: ConversationRecipe, seed: int) -> int:
-    """The seed of the text encoder that a seed's training takes."""
+    """The seed of the text encoder for the training of a seed."""
     return 1 + (seed - 1) % recipe.text_seeds
 
 
 def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:
-    """The features that a seed is trained on.
+    """The features for the training of a seed.
 
     Raises:
-        InputError: the corpus is not there, or something in it cannot be trained on.
+        InputError: the corpus is missing, or `check` refuses it.
     """
     if recipe.features is not None:
-        corpus = pickles.load(Path(recipe.features), recipe.corpus)
+        corpus = feature_pickles.load(Path(recipe.features), recipe.corpus)
     else:
-        taken = text_seed(recipe, seed)
-        corpus = corpus_features.featured(recipe.corpus, recipe.text, taken, report)
+        encoder_seed = text_seed(recipe, seed)
+        corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)
         if recipe.direct:
             frozen = corpus_features.featured(recipe.corpus, "frozen", seed, report)
             corpus = corpus_features.beside(frozen, corpus)
@@ -253,8 +252,8 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
 
 
 def check(corpus: FeaturedCorpus) -> None:
-    """Refuses what cannot be trained on, with `InputError`: an empty split, a dialogue without a
-    label, labels unknown, features that are not finite."""
+    """Raises `InputError` for a corpus that cannot be trained on: an empty split, a dialogue
+    without labels, unknown labels, or features that are not finite."""
     for split in ("train", "validation", "test"):
         dialogues = corpus.splits.get(split, ())
         if not dialogues:
@@ -277,12 +276,12 @@ def check(corpus: FeaturedCorpus) -> None:
 
 
 def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architecture:
-    """The network that a recipe asks for."""
+    """The architecture of a recipe's network."""
     return recipe.architecture(corpus.dims, len(corpus.labels))
 
 
 def plan(recipe: NetworkRecipe, seed: int) -> Plan:
-    """The recipe's part that the training loop follows."""
+    """The settings of the training loop."""
     return Plan(
         seed=seed,
         epochs=recipe.epochs,

@@ -1,9 +1,9 @@
-"""Soft labels: what networks say of dialogues that they have not learned.
+"""Soft labels: out-of-fold probabilities of teacher networks, mixed into the training labels.
 
-Which emotion an utterance carries is often open, and its label is one answer. A network that is
-told for half of it what others think, which were trained on the rest of the corpus, learns which
-emotions are near (Hinton et al. 2015, Distilling the Knowledge in a Neural Network); and since
-these others have never seen the label, they are not sure of what nobody could know.
+The emotion of an utterance is often ambiguous, and its label is one of several possible answers.
+From the probabilities of teachers a network learns which emotions are similar (Hinton et al. 2015,
+Distilling the Knowledge in a Neural Network). The teachers of a fold were trained on the other
+folds. So they have not seen its labels and are not overconfident.
 """
 
 import hashlib
@@ -30,73 +30,79 @@ from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.measure import predict
 
-#: Changes when the same recipe would give other soft labels.
+#: Version of the cache: changes when the same recipe gives other soft labels.
 _VERSION = 1
 
-#: In so many parts are the training dialogues left out. Dialogues that follow each other in a
-#: corpus were often recorded together, so they are in one part.
-PARTS = 4
+#: Number of folds of the training dialogues. Consecutive dialogues of a corpus were often recorded
+#: together, so they share a fold.
+FOLDS = 4
 
 
-def softened(
-    recipe: ConversationRecipe, corpus: FeaturedCorpus, seed: int, on: Fabric, report: Report
+def with_soft_labels(
+    recipe: ConversationRecipe, corpus: FeaturedCorpus, seed: int, fabric: Fabric, report: Report
 ) -> FeaturedCorpus:
-    """A corpus whose training dialogues have soft labels: `distillation` of what networks say that
-    were trained without them, the rest the label.
+    """The corpus with soft labels on its training dialogues: the share `distillation` of each
+    comes from the teachers' probabilities, the rest from the label.
 
-    These networks are GSCon without the consistency losses on the sentence encoder's vectors,
-    otherwise as the recipe says, so that trainings which differ in nothing else learn the same.
-    Their answers are kept in the user's cache.
+    Teachers are GSCon without consistency losses, on the sentence encoder's vectors; their other
+    settings are the recipe's. So runs that differ only in network or text encoder have the same
+    soft labels. The probabilities are kept in the user's cache.
 
     Args:
-        recipe: `resolved`.
-        corpus: its features, which these networks need not read.
-        seed: of the training; as for text encoders, those of these networks are 1 to `text_seeds`.
-        on: the devices.
-        report: told (done, in all, what).
+        recipe: is resolved.
+        corpus: the features of the training; teachers may read others.
+        seed: the seed of the training; as for text encoders, teachers have the seeds 1 to
+            `text_seeds` in turn.
+        fabric: the devices.
+        report: takes (done, total, what).
 
     Raises:
         InputError: there is a single training dialogue.
     """
-    answers = _left_out(recipe, text_seed(recipe, seed), on, report)
+    teacher_probabilities = _out_of_fold(recipe, text_seed(recipe, seed), fabric, report)
     width = len(corpus.labels)
     mixed = [
-        replace(dialogue, soft=_mix(one_hot(dialogue.labels, width), said, recipe.distillation))
-        for dialogue, said in zip(corpus.splits["train"], answers, strict=True)
+        replace(
+            dialogue, soft=_mix(one_hot(dialogue.labels, width), probabilities, recipe.distillation)
+        )
+        for dialogue, probabilities in zip(
+            corpus.splits["train"], teacher_probabilities, strict=True
+        )
     ]
     return replace(corpus, splits={**corpus.splits, "train": tuple(mixed)})
 
 
-def _mix(labels: Tensor, said: Tensor, share: float) -> Tensor:
-    """Labels as probabilities [N, C], and as much as `share` of what others say in their place;
-    where there is no label, nothing."""
-    return torch.lerp(labels, said, share) * labels.any(1, keepdim=True)
+def _mix(labels: Tensor, probabilities: Tensor, share: float) -> Tensor:
+    """One-hot labels [N, C] mixed with the `share` of probabilities [N, C]; zero where there is no
+    label."""
+    return torch.lerp(labels, probabilities, share) * labels.any(1, keepdim=True)
 
 
-def _left_out(recipe: ConversationRecipe, seed: int, on: Fabric, report: Report) -> list[Tensor]:
-    """The probabilities [N, C] that networks give for each training dialogue which were trained
-    without it."""
-    teacher = _network(recipe)
-    with on.rank_zero_first():
-        read = material(teacher, seed, report)
-    count = len(read.splits["train"])
+def _out_of_fold(
+    recipe: ConversationRecipe, seed: int, fabric: Fabric, report: Report
+) -> list[Tensor]:
+    """The out-of-fold probabilities [N, C] of each training dialogue."""
+    teacher = _teacher(recipe)
+    with fabric.rank_zero_first():
+        corpus = material(teacher, seed, report)
+    count = len(corpus.splits["train"])
     if count < 2:
         raise InputError(
-            f"corpus {read.name}: soft labels are told by networks that learned the other training "
-            "dialogues, and there are none; give distillation=0"
+            f"corpus {corpus.name}: soft labels need at least two training dialogues; "
+            "give distillation=0"
         )
-    parts = torch.arange(count).tensor_split(min(PARTS, count))
-    key, kept = _key(teacher, read, seed), cache.folder("soft-labels")
-    answers: list[Tensor] = []
-    for number, part in enumerate(parts):
-        report(number, len(parts), f"soft labels, seed {seed}, part {number + 1} of {len(parts)}")
-        path = kept / f"{read.name}-{seed}-{number}-{key}.safetensors"
-        answers += _answered(teacher, read, part.tolist(), seed, on, path)
-    return answers
+    folds = torch.arange(count).tensor_split(min(FOLDS, count))
+    key, folder = _key(teacher, corpus, seed), cache.folder("soft-labels")
+    probabilities: list[Tensor] = []
+    for number, fold in enumerate(folds):
+        report(number, len(folds), f"soft labels, seed {seed}, fold {number + 1} of {len(folds)}")
+        path = folder / f"{corpus.name}-{seed}-{number}-{key}.safetensors"
+        probabilities += _fold_probabilities(teacher, corpus, fold.tolist(), seed, fabric, path)
+    return probabilities
 
 
-def _network(recipe: ConversationRecipe) -> ConversationRecipe:
-    """The recipe of the networks that answer."""
+def _teacher(recipe: ConversationRecipe) -> ConversationRecipe:
+    """The recipe of the teachers."""
     return msgspec.structs.replace(
         recipe,
         name="soft-labels",
@@ -114,41 +120,41 @@ def _network(recipe: ConversationRecipe) -> ConversationRecipe:
     )
 
 
-def _answered(
+def _fold_probabilities(
     teacher: ConversationRecipe,
     corpus: FeaturedCorpus,
-    part: Sequence[int],
+    fold: Sequence[int],
     seed: int,
-    on: Fabric,
+    fabric: Fabric,
     path: Path,
 ) -> list[Tensor]:
-    """The probabilities [N, C] of each training dialogue of a part, by a network that was trained
-    on the others; from the cache where they are there."""
-    every = corpus.splits["train"]
-    asked = [every[place] for place in part]
+    """The probabilities [N, C] of each training dialogue of a fold, by a teacher that was trained
+    on the other folds, or from the cache."""
+    dialogues = corpus.splits["train"]
+    held_out = [dialogues[place] for place in fold]
     with ExitStack() as stack:
-        # Of several trainings that need the same answers, the first makes them.
-        if on.is_global_zero:
+        # Of several processes that need the same probabilities, the first computes them.
+        if fabric.is_global_zero:
             stack.enter_context(FileLock(path.with_suffix(".lock")))
-        if not on.broadcast(path.is_file()):
-            rest = tuple(other for place, other in enumerate(every) if place not in {*part})
-            split = {**corpus.splits, "train": rest}
-            task = ConversationTask(teacher, replace(corpus, splits=split), seed, on)
-            state = train(task, plan(teacher, seed), on)
+        if not fabric.broadcast(path.is_file()):
+            others = tuple(other for place, other in enumerate(dialogues) if place not in {*fold})
+            splits = {**corpus.splits, "train": others}
+            task = ConversationTask(teacher, replace(corpus, splits=splits), seed, fabric)
+            state = train(task, plan(teacher, seed), fabric)
             task.learner.load_state_dict(state.best)
-            if on.is_global_zero:
-                logits = map(torch.from_numpy, predict(task.network, asked).final)
-                answers = {str(place): rows.softmax(-1) for place, rows in enumerate(logits)}
+            if fabric.is_global_zero:
+                logits = map(torch.from_numpy, predict(task.network, held_out).final)
+                probabilities = {str(place): rows.softmax(-1) for place, rows in enumerate(logits)}
                 with replacing(path) as unfinished:
-                    save_file(answers, unfinished)
-    on.barrier()
+                    save_file(probabilities, unfinished)
+    fabric.barrier()
     with cache.reading(path):
-        answers = load_file(path)
-    return [answers[str(place)] for place in range(len(asked))]
+        probabilities = load_file(path)
+    return [probabilities[str(place)] for place in range(len(held_out))]
 
 
 def _key(teacher: ConversationRecipe, corpus: FeaturedCorpus, seed: int) -> str:
-    """What the answers depend on."""
+    """The cache key: a hash of all that the probabilities depend on."""
     digest = hashlib.sha256(f"{_VERSION} {seed}\n".encode() + msgspec.json.encode(teacher))
     for split in ("train", "validation"):
         for dialogue in corpus.splits[split]:

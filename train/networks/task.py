@@ -15,31 +15,38 @@ from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.data.batching import Batch, Source, shuffled, source
 from gscon_live.train.data.composed import with_absences
 from gscon_live.train.engine.gradient_scaling import Scaling
-from gscon_live.train.engine.losses import Mass, Targets, Terms, Weighting, mass, network_losses
+from gscon_live.train.engine.losses import (
+    StepTotals,
+    Targets,
+    Terms,
+    Weighting,
+    network_losses,
+    step_totals,
+)
 from gscon_live.train.engine.trainer import Task
 from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe
-from gscon_live.train.scoring.epoch_scores import EpochScores, WeightedF1
+from gscon_live.train.scoring.epoch_scores import EpochScorer, WeightedF1Scorer
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a step: conversations, which of their utterances count, and the step's mass."""
+class ConversationPart:
+    """A part of a step: conversations, their labelled utterances, and the totals of the step."""
 
     batch: Batch
     targets: Targets
-    step: Mass
+    step: StepTotals
 
 
-class ConversationTask(Task[Part]):
+class ConversationTask(Task[ConversationPart]):
     """A network in training on a corpus; see `train.engine.trainer.Task`.
 
     Args:
         recipe: is resolved.
-        corpus: its training dialogues may be others in each epoch.
-        seed: the network's first weights follow from it.
-        on: the devices.
-        judge: scores the network after each epoch; None: by weighted F1, and where modalities come
-            alone in training, by that of each alone, too.
+        corpus: its training dialogues may differ between epochs.
+        seed: the seed of the initial weights.
+        fabric: the devices.
+        epoch_scores: scores the network after each epoch; None: by weighted F1. Where training has
+            conversations with a single modality, also by weighted F1 of each modality alone.
 
     Raises:
         InputError: the corpus lacks what the recipe needs.
@@ -50,78 +57,84 @@ class ConversationTask(Task[Part]):
         recipe: NetworkRecipe,
         corpus: FeaturedCorpus,
         seed: int,
-        on: Fabric,
-        judge: EpochScores | None = None,
+        fabric: Fabric,
+        epoch_scores: EpochScorer | None = None,
     ) -> None:
-        self._recipe, self._corpus, self._on = recipe, corpus, on
+        self._recipe, self._corpus, self._fabric = recipe, corpus, fabric
         chosen = recipe.plugins or {}
-        training = balance.Training(
-            len(corpus.modalities), on.world_size, recipe.epochs, recipe.scaled
+        training = balance.TrainingSetup(
+            len(corpus.modalities), fabric.world_size, recipe.epochs, recipe.scaled
         )
         balance.check(chosen, training)
         torch.manual_seed(seed)
         self.network: Network = build(recipe.architecture(corpus.dims, len(corpus.labels)))
         standardise(self.network, corpus)
         self._plugins = balance.plugins(chosen, self.network)
-        #: All that is trained: the network, and plug-ins with parameters.
-        self.learner = _beside(self.network, self._plugins)
+        #: All trained modules: the network, and plug-ins with parameters.
+        self.learner = _learner(self.network, self._plugins)
         self._scales = any(plugin.SCALES for plugin in self._plugins)
         self._step: list[StepContext] = []
         self._dialogues = corpus.splits["train"]
-        self._source = self._sourced(self._dialogues)
+        self._source = self._source_of(self._dialogues)
         #: Optimiser steps in an epoch.
-        self.steps = -(-len(self._source.lengths) // self._size)
+        self.steps = -(-len(self._source.lengths) // self._batch_size)
         weights = class_weights(corpus, recipe.balance)
-        self._weighting = Weighting(recipe.label_smoothing, on.to_device(weights))
-        self._judge = judge or self._weighted_f1()
+        self._weighting = Weighting(recipe.label_smoothing, fabric.to_device(weights))
+        self._scores = epoch_scores or self._weighted_f1()
 
-    def _weighted_f1(self) -> WeightedF1:
+    def _weighted_f1(self) -> WeightedF1Scorer:
         recipe, splits = self._recipe, ["validation"]
         if isinstance(recipe, ConversationRecipe) and recipe.log_test:
             splits.append("test")
         architecture = self.network.architecture
-        return WeightedF1(self._corpus, architecture, self._on, splits, alone=self._alone > 0)
+        return WeightedF1Scorer(
+            self._corpus, architecture, self._fabric, splits, alone=self._single_modality_share > 0
+        )
 
     @property
-    def _alone(self) -> float:
-        """The share that comes once more; none where a modality is alone anyway."""
+    def _single_modality_share(self) -> float:
+        """The share of conversations that is repeated with a single modality; 0 for a network of
+        one modality."""
         return self._recipe.alone if len(self.network.modalities) > 1 else 0.0
 
     @property
-    def _size(self) -> int:
+    def _batch_size(self) -> int:
         return self._recipe.batch or 1
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[list[Part]]:
-        """The steps of an epoch, each in at most so many parts."""
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[list[ConversationPart]]:
+        """The steps of an epoch, each in at most `parts` parts."""
         dialogues = self._corpus.epoch(random)
         if dialogues is not self._dialogues:
-            self._dialogues, self._source = dialogues, self._sourced(dialogues)
-        for rows in shuffled(self._source.lengths, self._size, random):
+            self._dialogues, self._source = dialogues, self._source_of(dialogues)
+        for rows in shuffled(self._source.lengths, self._batch_size, random):
             yield self._parts(self._source.take(rows), random, parts)
 
-    def _sourced(self, dialogues: Sequence[FeaturedDialogue]) -> Source:
+    def _source_of(self, dialogues: Sequence[FeaturedDialogue]) -> Source:
         a = self.network.architecture
         return source(dialogues, a.mode, a.context)
 
-    def _parts(self, whole: Batch, random: torch.Generator, parts: int) -> list[Part]:
-        """A batch as a step takes it: with absences, with some once more by one modality alone, and
-        in at most so many parts."""
-        absent = with_absences(whole.conversations, self._recipe.absence, random)
-        whole = replace(whole, conversations=absent)
-        if self._alone:
-            whole = whole.and_alone(self._alone, random)
-        batches = whole.split(parts)
-        targets = [batch.targets for batch in batches]
-        step = mass(targets, self._weighting)
-        return [Part(batch, mine, step) for batch, mine in zip(batches, targets, strict=True)]
+    def _parts(self, batch: Batch, random: torch.Generator, parts: int) -> list[ConversationPart]:
+        """The parts of a step: the batch with absences, and some of its conversations again with a
+        single modality, in at most `parts` parts."""
+        absent = with_absences(batch.conversations, self._recipe.absence, random)
+        batch = replace(batch, conversations=absent)
+        if self._single_modality_share:
+            batch = batch.and_alone(self._single_modality_share, random)
+        parts_of_batch = batch.split(parts)
+        targets = [part.targets for part in parts_of_batch]
+        step = step_totals(targets, self._weighting)
+        return [
+            ConversationPart(part, part_targets, step)
+            for part, part_targets in zip(parts_of_batch, targets, strict=True)
+        ]
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+    def loss(self, part: ConversationPart, random: torch.Generator, measure: bool) -> Terms:
         """The objective of a part, as its share of the step."""
-        here = self._on.to_device
-        conversations = part.batch.conversations.each(here)
-        with self._on.autocast():
+        to_device = self._fabric.to_device
+        conversations = part.batch.conversations.map_tensors(to_device)
+        with self._fabric.autocast():
             answers = self.network(conversations, part.batch.last)
-        targets = part.targets.each(here)
+        targets = part.targets.map_tensors(to_device)
         losses = network_losses(
             self.network.modalities, answers, targets, self._weighting, part.step
         )
@@ -133,18 +146,18 @@ class ConversationTask(Task[Part]):
         return balance.objective(context, self._plugins, random, measure)
 
     def scaling(self, epoch: int) -> Scaling:
-        """What the gradients of a step are scaled by, by what its parts showed."""
+        """The scaling of the step's gradients by a plug-in, from the contexts of its parts."""
         step, self._step = self._step, []
         return balance.scaling(self._plugins, step, epoch)
 
     def scores(self) -> dict[str, float]:
-        """Scores of the network as it is."""
+        """Scores of the current network."""
         self.network.eval()
-        return self._judge(self.network)
+        return self._scores(self.network)
 
 
-def _beside(network: Network, plugins: Sequence[Plugin]) -> nn.Module:
-    """A network and, where plug-ins learn too, these."""
+def _learner(network: Network, plugins: Sequence[Plugin]) -> nn.Module:
+    """The network, and plug-ins with parameters."""
     learning = [plugin for plugin in plugins if any(True for _ in plugin.parameters())]
     if not learning:
         return network
@@ -152,8 +165,8 @@ def _beside(network: Network, plugins: Sequence[Plugin]) -> nn.Module:
 
 
 def standardise(network: Network, corpus: FeaturedCorpus) -> None:
-    """Gives a network the mean and deviation of the features that a corpus trains with. Raises
-    `InputError` where there are none of a modality."""
+    """Sets the network's standardisation to the mean and deviation of the training features.
+    Raises `InputError` where a modality has no features."""
     for m in network.modalities:
         rows = corpus.training_features(m)
         if not len(rows):
@@ -163,7 +176,7 @@ def standardise(network: Network, corpus: FeaturedCorpus) -> None:
 
 
 def class_weights(corpus: FeaturedCorpus, balance: float) -> Tensor:
-    """The weight of each label, float32 [C]: a power of its inverse frequency, 1 on average."""
+    """The class weights, float32 [C]: a power of the inverse frequency, 1 on average."""
     count = corpus.label_counts.clamp(min=1)
     weight = (count.sum() / count) ** balance
     return weight / weight.mean()

@@ -28,29 +28,29 @@ def train_in(
     figure: str | None = "validation_weighted_f1",
     log: bool = True,
 ) -> State:
-    """Trains to the end, from the state in the folder where there is one, and loads the kept
-    weights into the task's network.
+    """Trains to the last epoch, resuming from the state in the folder if it has one, and loads the
+    kept weights into the task's network.
 
     Args:
-        folder: takes the state and history of each epoch; the state stays until
+        folder: gets the state and history of each epoch; the state remains until
             `TrainingFolder.finish`.
-        task: newly created.
-        plan: the same as when the training began.
+        task: has not been trained yet.
+        plan: the same as at the start of the training.
         on: the devices.
         display: where progress is shown.
-        title: what is trained, for the display.
-        figure: the score of an epoch to show; None: none.
+        title: the name of the training on the display.
+        figure: the score of an epoch to show; None shows no score.
         log: also write a TensorBoard log.
 
     Raises:
-        InputError: the state is damaged, or that of another network.
+        InputError: the state is damaged, or belongs to another network.
         Failure: the losses are not finite.
     """
     state = folder.read() or State(precision=on.strategy.precision.state_dict())
     watch = None
     if on.is_global_zero:
-        board = folder.board(state.epoch) if log else None
-        watch = _Follower(title, plan.epochs, folder, display, state.epoch, figure, board)
+        writer = folder.tensorboard(state.epoch) if log else None
+        watch = _TrainingMonitor(title, plan.epochs, folder, display, state.epoch, figure, writer)
     try:
         state = train(task, plan, on, state, watch)
     except InputError as error:
@@ -62,7 +62,7 @@ def train_in(
     return state
 
 
-class _Follower:
+class _TrainingMonitor:
     """Saves every epoch and shows progress; see `train.engine.trainer.Watch`."""
 
     def __init__(
@@ -73,10 +73,10 @@ class _Follower:
         display: Display,
         done: int,
         figure: str | None,
-        board: "SummaryWriter | None",
+        writer: "SummaryWriter | None",
     ) -> None:
         self._title, self._epochs, self._folder, self._display = title, epochs, folder, display
-        self._figure, self._board = figure, board
+        self._figure, self._writer = figure, writer
         self._line = f"{title}: epoch {done} of {epochs}"
         self._shown = time.monotonic()
         self._steps = (0, 1)
@@ -84,17 +84,17 @@ class _Follower:
     def step(self, done: int, total: int, means: Callable[[], dict[str, float]]) -> None:
         self._steps = (done, total)
         self._display.report(min(done, total), total, self._line)
-        # Reading the losses waits for the device, so it is done at most twice a second.
+        # Reading the losses waits for the device, so they are read at most twice a second.
         if self._display.shows and time.monotonic() - self._shown > 0.5:
             self._shown = time.monotonic()
             self._display.live(f"{self._line.partition(', loss')[0]}, now {_shortened(means())}")
 
     def epoch(self, state: State) -> None:
         figures = state.history[-1]
-        if self._board is not None:
+        if self._writer is not None:
             for name, value in figures.items():
-                self._board.add_scalar(name.replace("_", "/", 1), value, state.epoch)
-            self._board.flush()
+                self._writer.add_scalar(name.replace("_", "/", 1), value, state.epoch)
+            self._writer.flush()
         self._folder.write(state)
         parts = [f"{self._title}: epoch {state.epoch} of {self._epochs}"]
         if self._figure is not None:
@@ -108,12 +108,12 @@ class _Follower:
 
     def close(self) -> None:
         """Closes the log."""
-        if self._board is not None:
-            self._board.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _shortened(figures: dict[str, float]) -> str:
-    """The main losses and cosines in a short text."""
+    """The main losses and cosines as a short text."""
     shown = ("loss", "loss_final", "loss_ssc", "loss_gdc")
     return ", ".join(
         f"{name.removeprefix('loss_').replace('_', ' ')} {value:.3f}"

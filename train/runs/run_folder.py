@@ -1,8 +1,8 @@
 """Folders of runs: `runs/<name>/` with `recipe.json`, and a folder for each seed.
 
-During a training its folder holds `state.safetensors`, from which it resumes (a single file, so
-that it is complete or missing), and `history.jsonl`. When it is finished, weights and card replace
-the state; those of a network on conversations are `model.safetensors`.
+During a training its folder holds `history.jsonl` and `state.safetensors`, from which it resumes (a
+single file, so that it is complete or missing). A finished training has weights and a card instead
+of the state; for a network on conversations these are `model.safetensors` and `model.json`.
 """
 
 import shutil
@@ -20,7 +20,7 @@ from safetensors.torch import save
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
 from gscon_live.train.balance.old_settings import modern
-from gscon_live.train.engine.trainer import SELECTS, State
+from gscon_live.train.engine.trainer import SELECTION_SCORE, State
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -30,7 +30,7 @@ RUNS = Path("runs")
 
 R = TypeVar("R", bound=msgspec.Struct)
 
-#: The first parts of the names of a state's tensors.
+#: The prefixes of the names of a state's tensors.
 _TENSORS = ("network", "average", "best", "optimiser")
 
 
@@ -39,7 +39,7 @@ class TrainingFolder:
 
     Args:
         folder: its path; created where missing.
-        results: the files of a finished training; None: `model` with its cards.
+        results: the files of a finished training; None: weights and cards of `model`.
     """
 
     def __init__(self, folder: Path, results: Sequence[Path] | None = None) -> None:
@@ -70,7 +70,7 @@ class TrainingFolder:
                 for key in file.keys():  # noqa: SIM118 - it is no dictionary
                     part, _, name = key.partition("/")
                     tensors[part][name] = file.get_tensor(key)
-            # Written only once where the last epoch is the best.
+            # Without `best`, the last epoch is the best.
             tensors["best"] = tensors["best"] or tensors["average"] or tensors["network"]
             return State(**notes, **tensors)
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -91,8 +91,8 @@ class TrainingFolder:
         names = ("epoch", "best_epoch", "history", "precision")
         notes = msgspec.json.encode({name: getattr(state, name) for name in names})
         lines = [msgspec.json.encode(epoch) + b"\n" for epoch in state.history]
-        # The history first: an epoch that is only in the history is run again, but one that is only
-        # in the state is not.
+        # The history is written first: an epoch that is only in the history is trained again, but
+        # one that is only in the state is not.
         write_whole(self.folder / "history.jsonl", b"".join(lines))
         write_whole(self._state, save(tensors, metadata={"state": notes.decode()}))
 
@@ -104,14 +104,14 @@ class TrainingFolder:
         """Deletes the folder; the trained weights are elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def board(self, epoch: int) -> "SummaryWriter":
+    def tensorboard(self, epoch: int) -> "SummaryWriter":
         """The TensorBoard log, continued after `epoch`."""
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(str(self.folder / "tensorboard"), purge_step=epoch + 1)
 
 
-class Run:
+class RunFolder:
     """The folder of a run."""
 
     def __init__(self, folder: Path) -> None:
@@ -128,7 +128,7 @@ class Run:
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Locks the run against other processes.
 
         Raises:
@@ -144,12 +144,12 @@ class Run:
             ) from None
 
     def best(self) -> Path:
-        """The weights of the finished seed with the best weighted F1 on validation."""
+        """The weights of the seed with the best weighted F1 on validation, of the finished ones."""
         by_folder = {}
         for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"))):
             if folder.finished:
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
-                epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTS))
+                epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTION_SCORE))
                 by_folder[folder] = epoch["validation_weighted_f1"]
         return max(by_folder, key=lambda folder: by_folder[folder]).model.with_suffix(
             ".safetensors"
@@ -160,7 +160,7 @@ class Run:
 
         Args:
             recipe: the current recipe.
-            changes_nothing: fields that do not affect the training of a seed.
+            changes_nothing: the names of fields that do not affect the training of a seed.
 
         Raises:
             InputError: the folder holds another run.

@@ -1,1 +1,1 @@
-"""What a model is worth: metrics, calibration, significance."""
+"""Scores of networks: metrics, calibration, significance."""

@@ -1,4 +1,4 @@
-"""What the encoders that ship are worth by themselves, by their cards."""
+"""The scores of the encoders that ship, by their cards."""
 
 from pathlib import Path
 from typing import Any
@@ -8,39 +8,41 @@ import msgspec
 from gscon_live.common.errors import InputError
 from gscon_live.model.shipped_weights import FOLDER
 
-#: Scores of an encoder by the material that they are on: figure, then value.
+#: Scores by encoder and test material, then by figure.
 EncoderScores = dict[str, dict[str, float]]
 
 _FIGURES = ("accuracy", "macro_f1", "balanced_accuracy", "ece")
 
 
 def encoder_scores(folder: Path = FOLDER) -> EncoderScores:
-    """The scores of the face encoder, the voice encoder and what tells speakers apart.
+    """The scores of the face encoder, the voice encoder and the speaker encoder.
 
     Raises:
         InputError: a card is missing or damaged.
     """
-    face, voice, speaker = (_card(folder / f"{name}.json") for name in ("face", "voice", "speaker"))
-    found = {"face: FER2013 PrivateTest": _of(face["test"])}
-    for name, one in voice["folds"].items():
-        found[f"voice: RAVDESS, eight emotions, six folds, {name}"] = _of(one)
-    for name, one in voice.get("by_gender", {}).items():
-        found[f"voice: RAVDESS, eight emotions, six folds, {name}"] = _of(one)
+    face, voice, speaker = (
+        _read_card(folder / f"{name}.json") for name in ("face", "voice", "speaker")
+    )
+    scores = {"face: FER2013 PrivateTest": _main_figures(face["test"])}
+    for name, fold in voice["folds"].items():
+        scores[f"voice: RAVDESS, eight emotions, six folds, {name}"] = _main_figures(fold)
+    for name, gender in voice.get("by_gender", {}).items():
+        scores[f"voice: RAVDESS, eight emotions, six folds, {name}"] = _main_figures(gender)
     materials = {"read": "LibriSpeech", "acted": "actors, by folds"}
     for name, by_count in speaker["confusion"].items():
-        for count, one in by_count.items():
-            found[f"speakers: {materials[name]}, {count} of them"] = {
-                "confusion": one["confusion"],
-                "speakers": one["speakers"],
+        for count, figures in by_count.items():
+            scores[f"speakers: {materials[name]}, {count} of them"] = {
+                "confusion": figures["confusion"],
+                "speakers": figures["speakers"],
             }
-    return found
+    return scores
 
 
-def _of(scores: dict[str, Any]) -> dict[str, float]:
+def _main_figures(scores: dict[str, Any]) -> dict[str, float]:
     return {name: float(scores[name]) for name in _FIGURES}
 
 
-def _card(path: Path) -> dict[str, Any]:
+def _read_card(path: Path) -> dict[str, Any]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError) as error:

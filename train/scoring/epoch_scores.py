@@ -1,4 +1,4 @@
-"""Scores after each epoch of a training, by which the epoch that is kept is selected."""
+"""Scores after each epoch of a training; the best epoch is selected by them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,42 +11,42 @@ from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.data.batching import Batch, ordered, source
 from gscon_live.train.engine.losses import Targets
-from gscon_live.train.engine.trainer import SELECTS
+from gscon_live.train.engine.trainer import SELECTION_SCORE
 from gscon_live.train.scoring.metrics import confusion_matrix, weighted_f1
 
 
-class EpochScores(Protocol):
-    """Gives the scores of a network in evaluation mode, among them `validation_weighted_f1` and
-    `SELECTS`."""
+class EpochScorer(Protocol):
+    """Scores a network in evaluation mode: figures by name, with `validation_weighted_f1` and
+    `SELECTION_SCORE` among them."""
 
     def __call__(self, network: Network) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """What is scored: conversations on the device, and the utterances that have a label."""
+class ScoredBatch:
+    """A batch of conversations on the device, and its labelled utterances."""
 
     batch: Batch
     targets: Targets
 
-    def only(self, place: int) -> "HeldOut":
-        """The same with the modality at that place alone."""
+    def only(self, index: int) -> "ScoredBatch":
+        """The same batch with a single modality; all others are masked."""
         conversations = self.batch.conversations
-        alone = torch.zeros_like(conversations.present)
-        alone[..., place] = conversations.present[..., place]
-        conversations = replace(conversations, present=alone)
+        present = torch.zeros_like(conversations.present)
+        present[..., index] = conversations.present[..., index]
+        conversations = replace(conversations, present=present)
         return replace(self, batch=replace(self.batch, conversations=conversations))
 
 
-class WeightedF1:
-    """Weighted F1 of splits of a corpus, as trained; see `EpochScores`.
+class WeightedF1Scorer:
+    """Weighted F1 on splits of a corpus, as trained; an `EpochScorer`.
 
     Args:
-        corpus: what is scored.
+        corpus: its splits are scored.
         architecture: the network's.
         on: the devices.
-        splits: `validation`, which selects, and others for the log.
-        alone: each modality alone is scored, too, and has a say in the selection.
+        splits: `validation`, by which the epoch is selected, and others for the log.
+        alone: also scores each modality alone; selection is by the mean of all these scores.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class WeightedF1:
     ) -> None:
         self._classes, self._alone = len(corpus.labels), alone
         self._splits = {
-            split: _held_out(corpus.splits[split], architecture, on) for split in splits
+            split: _scored_batches(corpus.splits[split], architecture, on) for split in splits
         }
 
     def __call__(self, network: Network) -> dict[str, float]:
@@ -67,35 +67,38 @@ class WeightedF1:
             f"{split}_weighted_f1": self._weighted_f1(network, batches)
             for split, batches in self._splits.items()
         }
-        selects = [scores["validation_weighted_f1"]]
-        for place, m in enumerate(network.modalities if self._alone else ()):
-            alone = [batch.only(place) for batch in self._splits["validation"]]
-            scores[f"validation_weighted_f1_{m}"] = self._weighted_f1(network, alone)
-            selects.append(scores[f"validation_weighted_f1_{m}"])
-        return {**scores, SELECTS: sum(selects) / len(selects)}
+        selection = [scores["validation_weighted_f1"]]
+        for index, m in enumerate(network.modalities if self._alone else ()):
+            unimodal = [batch.only(index) for batch in self._splits["validation"]]
+            scores[f"validation_weighted_f1_{m}"] = self._weighted_f1(network, unimodal)
+            selection.append(scores[f"validation_weighted_f1_{m}"])
+        return {**scores, SELECTION_SCORE: sum(selection) / len(selection)}
 
-    def _weighted_f1(self, network: Network, batches: Sequence[HeldOut]) -> float:
+    def _weighted_f1(self, network: Network, batches: Sequence[ScoredBatch]) -> float:
         answers, labels = [], []
         with torch.inference_mode():
-            for held_out in batches:
-                answered = network(held_out.batch.conversations, held_out.batch.last)
-                logits = answered.final.flatten(0, 1)
-                answers.append(logits.argmax(-1).cpu()[held_out.targets.rows])
-                labels.append(held_out.targets.labels)
-        counts = confusion_matrix(
+            for scored in batches:
+                outputs = network(scored.batch.conversations, scored.batch.last)
+                logits = outputs.final.flatten(0, 1)
+                answers.append(logits.argmax(-1).cpu()[scored.targets.rows])
+                labels.append(scored.targets.labels)
+        confusion = confusion_matrix(
             torch.cat(answers).numpy(), torch.cat(labels).numpy(), self._classes
         )
-        return float(weighted_f1(counts))
+        return float(weighted_f1(confusion))
 
 
-def _held_out(
+def _scored_batches(
     dialogues: Sequence[FeaturedDialogue], architecture: Architecture, on: Fabric
-) -> list[HeldOut]:
-    """Dialogues as they are scored."""
-    whole = source(dialogues, architecture.mode, architecture.context)
+) -> list[ScoredBatch]:
+    """Dialogues as batches on the device."""
+    data = source(dialogues, architecture.mode, architecture.context)
     size = 1024 if architecture.mode == "buffer" else 32
-    batches = [whole.take(rows) for rows in ordered(whole.lengths, size)]
+    batches = [data.take(rows) for rows in ordered(data.lengths, size)]
     return [
-        HeldOut(replace(batch, conversations=batch.conversations.each(on.to_device)), batch.targets)
+        ScoredBatch(
+            replace(batch, conversations=batch.conversations.map_tensors(on.to_device)),
+            batch.targets,
+        )
         for batch in batches
     ]

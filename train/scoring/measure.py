@@ -1,7 +1,7 @@
-"""What a trained network is worth on a corpus: one way to measure for all networks.
+"""Measures a trained network on a corpus, in the same way for all networks.
 
-Answers come in several contexts and with several sets of modalities. Temperatures are fitted on
-validation, for each of these by itself; nothing is fitted or chosen on test. Utterances without a
+Networks answer in several contexts and with several sets of modalities. For each combination a
+temperature is fitted on validation; nothing is fitted or selected on test. Utterances without a
 label are context only.
 """
 
@@ -18,47 +18,48 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.model.checkpoint import presence
+from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.networks.network import Conversations, Network, windows
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, batch
 from gscon_live.train.scoring.calibration import (
     Calibration,
-    best_temperature,
+    fit_calibration,
+    fit_temperature,
     softmax,
-    temperatures,
 )
 from gscon_live.train.scoring.metrics import Bin, Scores, calibration_error, reliability, score
-from gscon_live.train.scoring.significance import by_dialogue
+from gscon_live.train.scoring.significance import confusions_by_dialogue
 
-#: What the network may see of the conversation: as much as in training; or, a number K, the window
-#: of the last K utterances and nothing before it, as if the conversation began there. Features that
-#: were themselves made in context keep theirs.
+#: The part of a conversation that the network sees: as in training, or a window of the last K
+#: utterances, as if the conversation began there. Features that an encoder computed in context
+#: keep their own context.
 Context = Literal["as_trained"] | int
 
 CONTEXTS: tuple[Context, ...] = ("as_trained", 1, 4, 8, 16)
 
 #: The splits that are measured.
-MEASURED = ("validation", "test")
+SPLITS = ("validation", "test")
 
 _DIALOGUES, _WINDOWS, _ANSWERS = 8, 1024, 400
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Logits float32 [N, classes] of every dialogue: the final ones, and each modality's own."""
+    """Logits of the dialogues, float32 [N, classes] each: the final ones, and by modality those of
+    the unimodal heads."""
 
     final: list[NDArray[np.float32]]
-    own: dict[str, list[NDArray[np.float32]]]
+    unimodal: dict[str, list[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One network on one split, in one context, with one set of modalities.
+class Measurement:
+    """A network's scores on a split, in a context, with a set of modalities.
 
-    `scores`, with its calibration error, are of probabilities at the `temperature` that was fitted
-    on validation; `uncalibrated_ece` is the error without it. `before` and `after` it are the
-    reliability diagrams. `answers` are the most probable classes of all utterances, [N] by
-    dialogue; `confusions` int64 [dialogues, classes, classes] count those that have a label.
+    `scores`, calibration error included, are those at the `temperature` that was fitted on
+    validation; `uncalibrated_ece` is the error without it. `before` and `after` are the reliability
+    diagrams without and with it. `answers` are the most probable classes of all utterances, [N] by
+    dialogue; `confusions` int64 [dialogues, classes, classes] count the labelled utterances.
     """
 
     scores: Scores
@@ -70,8 +71,8 @@ class Measured:
     confusions: NDArray[np.int64]
 
 
-#: By split, context (see `context_name`) and modalities (see `model.checkpoint.presence`).
-Measurements = dict[str, dict[str, dict[str, Measured]]]
+#: By split, context (`context_name`) and set of modalities (`model.checkpoint.modality_set_name`).
+Measurements = dict[str, dict[str, dict[str, Measurement]]]
 
 
 def context_name(context: Context) -> str:
@@ -80,12 +81,11 @@ def context_name(context: Context) -> str:
 
 
 def subsets(modalities: Sequence[str], nothing: bool = False) -> dict[str, tuple[str, ...]]:
-    """All sets of one or more modalities, by name, the largest first; and the empty one, where
-    `nothing` says so."""
+    """All non-empty sets of modalities by name, the largest first; `nothing` adds the empty set."""
     return {
-        presence(chosen): chosen
+        modality_set_name(subset): subset
         for size in range(len(modalities), -1 if nothing else 0, -1)
-        for chosen in combinations(modalities, size)
+        for subset in combinations(modalities, size)
     }
 
 
@@ -98,10 +98,10 @@ def predict(
     """The network's logits for all utterances of the dialogues, without dropout.
 
     Args:
-        network: it has the same modalities as the dialogues, and is left in evaluation mode.
-        dialogues: what to answer.
-        keep: the modalities that are there; all others are missing throughout. None keeps all.
-        context: what may be seen; a network trained in mode `buffer` sees, as trained, its window.
+        network: has the modalities of the dialogues; it is left in evaluation mode.
+        dialogues: have features for all utterances.
+        keep: the modalities that are kept; all others are masked. None keeps all.
+        context: what the network sees; `as_trained` is its window for a network of mode `buffer`.
     """
     network.eval()
     mode = network.architecture.mode
@@ -114,8 +114,8 @@ def predict(
     with torch.inference_mode():
         for start in range(0, len(dialogues), _DIALOGUES):
             group = dialogues[start : start + _DIALOGUES]
-            conversations = _without(batch(group)[0], network.modalities, kept)
-            conversations = conversations.each(lambda x: x.to(device))
+            conversations = _mask_modalities(batch(group)[0], network.modalities, kept)
+            conversations = conversations.map_tensors(lambda x: x.to(device))
             if size is None:
                 answers = network(conversations)
                 rows = conversations.valid
@@ -125,7 +125,7 @@ def predict(
                 logits = _through_windows(network, conversations, size)
             lengths = [len(dialogue.labels) for dialogue in group]
             for head, answered in logits.items():
-                store = predictions.final if head == "final" else predictions.own[head]
+                store = predictions.final if head == "final" else predictions.unimodal[head]
                 parts = torch.split(answered.float().cpu(), lengths)
                 store.extend(part.numpy() for part in parts)
     return predictions
@@ -140,28 +140,30 @@ def measure(
     """Measures a network on validation and test: as trained with all sets of modalities, in other
     contexts with all modalities.
 
-    `report` is told (done, in all) as it goes on.
+    `report` receives (done, total).
     """
-    measurements: Measurements = {split: {} for split in MEASURED}
-    every = subsets(network.modalities)
-    whole = presence(network.modalities)
-    chosen = {
-        context: every if context == "as_trained" else {whole: every[whole]} for context in contexts
+    measurements: Measurements = {split: {} for split in SPLITS}
+    all_subsets = subsets(network.modalities)
+    full_set = modality_set_name(network.modalities)
+    subsets_by_context = {
+        context: all_subsets if context == "as_trained" else {full_set: all_subsets[full_set]}
+        for context in contexts
     }
-    done, total = 0, sum(map(len, chosen.values()))
+    done, total = 0, sum(map(len, subsets_by_context.values()))
     for context in contexts:
-        name = context_name(context)
-        for split in MEASURED:
-            measurements[split][name] = {}
-        for subset, keep in chosen[context].items():
+        context_key = context_name(context)
+        for split in SPLITS:
+            measurements[split][context_key] = {}
+        for subset, keep in subsets_by_context[context].items():
             logits = {
                 split: predict(network, corpus.splits[split], keep, context).final
-                for split in MEASURED
+                for split in SPLITS
             }
-            fitted = labelled(logits["validation"], corpus.splits["validation"])
-            temperature = best_temperature(*fitted)
-            for split in MEASURED:
-                measurements[split][name][subset] = _measured(
+            temperature = fit_temperature(
+                *labelled(logits["validation"], corpus.splits["validation"])
+            )
+            for split in SPLITS:
+                measurements[split][context_key][subset] = _measurement(
                     logits[split], corpus.splits[split], temperature, corpus.labels
                 )
             done += 1
@@ -170,79 +172,84 @@ def measure(
 
 
 def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
-    """The median processor time in ms of an answer: see `train.scoring.figures.Evaluation`.
-    Dialogues are taken until some hundreds of utterances are answered."""
+    """The median processor time of an answer in ms: see `train.scoring.evaluation.Evaluation`.
+    Stops after some hundreds of utterances."""
     network.eval()
-    device, taken, count = next(network.parameters()).device, list[float](), 0
+    device, times, count = next(network.parameters()).device, list[float](), 0
     with torch.inference_mode():
         for dialogue in dialogues:
-            whole = batch([dialogue])[0].each(lambda x: x.to(device))
-            length = whole.valid.shape[1]
+            conversation = batch([dialogue])[0].map_tensors(lambda x: x.to(device))
+            length = conversation.valid.shape[1]
             if network.architecture.mode == "full":
                 start = time.thread_time()
-                network(whole)
-                taken.append((time.thread_time() - start) / length)
+                network(conversation)
+                times.append((time.thread_time() - start) / length)
             else:
                 state = network.start()
-                for place in range(length):
-                    turn = whole.each(itemgetter((slice(None), slice(place, place + 1))))
+                for position in range(length):
+                    turn = conversation.map_tensors(
+                        itemgetter((slice(None), slice(position, position + 1)))
+                    )
                     start = time.thread_time()
                     _, state = network.step(state, turn)
-                    taken.append(time.thread_time() - start)
+                    times.append(time.thread_time() - start)
             count += length
             if count >= _ANSWERS:
                 break
-    return 1000 * statistics.median(taken)
+    return 1000 * statistics.median(times)
 
 
 def calibrate(
     network: Network,
     dialogues: Sequence[FeaturedDialogue],
-    weight: Tensor | None = None,
-    rates: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    class_rates: Tensor | None = None,
 ) -> Calibration:
-    """The temperatures that a checkpoint's card states, fitted on (validation) dialogues as
-    trained: by the modalities that an utterance has, none included, and of the unimodal heads.
+    """The calibration that a checkpoint's card holds, fitted on (validation) dialogues as trained.
+
+    Final logits are calibrated by the set of modalities that an utterance has, the empty one
+    included; the unimodal heads by themselves.
 
     Args:
-        network: in evaluation.
-        dialogues: what is fitted on.
-        weight: of the classes in training, [C], of which as much is taken back as calibration
-            needs; None: all weighed the same.
-        rates: how frequent the classes are where answers will be given, [C]; None: as here.
+        network: is left in evaluation mode.
+        dialogues: have at least one label.
+        class_weights: of the loss in training, [C]; see `fit_prior_correction`. None: all equal.
+        class_rates: how frequent the classes are where the network will be used, [C]; None: as in
+            the dialogues.
     """
     logits: dict[str, dict[str, NDArray[np.float32]]] = {}
-    there, labels = {}, np.zeros(0, np.int64)
+    available, labels = {}, np.zeros(0, np.int64)
     for name, keep in subsets(network.modalities, nothing=True).items():
         predicted = predict(network, dialogues, keep)
-        heads = {"final": predicted.final, **predicted.own}
+        heads = {"final": predicted.final, **predicted.unimodal}
         logits[name] = {head: labelled(rows, dialogues)[0] for head, rows in heads.items()}
         labels = labelled(predicted.final, dialogues)[1]
-        there[name] = presences(network.modalities, dialogues, keep)
-    weights, frequencies = (
-        None if values is None else values.double().numpy() for values in (weight, rates)
+        available[name] = modality_set_names(network.modalities, dialogues, keep)
+    weights_array, rates_array = (
+        None if values is None else values.double().numpy()
+        for values in (class_weights, class_rates)
     )
-    return temperatures(logits, there, labels, weights, frequencies)
+    return fit_calibration(logits, available, labels, weights_array, rates_array)
 
 
-def presences(
+def modality_set_names(
     modalities: Sequence[str], dialogues: Sequence[FeaturedDialogue], keep: Sequence[str]
 ) -> list[str]:
-    """Which modalities each utterance that has a label really has where only some are kept, by the
-    names of `model.checkpoint.presence`; `modalities` are in the order of the masks."""
+    """The set of modalities that each labelled utterance has where only `keep` are kept, by name
+    (`model.checkpoint.modality_set_name`); `modalities` are in the order of the masks."""
     return [
-        presence(m for m, has in zip(modalities, row, strict=True) if has and m in keep)
+        modality_set_name(m for m, has in zip(modalities, row, strict=True) if has and m in keep)
         for dialogue in dialogues
         for row in dialogue.present[dialogue.labels >= 0].tolist()
     ]
 
 
-def _without(
+def _mask_modalities(
     conversations: Conversations, modalities: Sequence[str], keep: Sequence[str]
 ) -> Conversations:
     kept = torch.tensor([m in keep for m in modalities])
     return Conversations(
-        # Zero as well as marked, so that no network can use what it should not have.
+        # Set to zero as well as masked, so that no network can read them.
         {m: x if m in keep else torch.zeros_like(x) for m, x in conversations.features.items()},
         conversations.present & kept,
         conversations.speakers,
@@ -253,13 +260,13 @@ def _without(
 def _through_windows(
     network: Network, conversations: Conversations, size: int
 ) -> dict[str, Tensor]:
-    """Logits [utterances, classes] by head, each utterance answered at the end of its window."""
-    ending = windows(conversations, size)
+    """Logits [utterances, classes] by head: the answer at the end of each utterance's window."""
+    all_windows = windows(conversations, size)
     parts: list[dict[str, Tensor]] = []
     rows = conversations.valid.flatten().nonzero()[:, 0]
     for start in range(0, len(rows), _WINDOWS):
-        some = ending.each(itemgetter(rows[start : start + _WINDOWS]))
-        answers = network(some, last=network.architecture.mode != "full")
+        group = all_windows.map_tensors(itemgetter(rows[start : start + _WINDOWS]))
+        answers = network(group, last=network.architecture.mode != "full")
         heads = {"final": answers.final, **answers.specific}
         parts.append({head: logits[:, -1] for head, logits in heads.items()})
     return {head: torch.cat([part[head] for part in parts]) for head in parts[0]}
@@ -268,28 +275,28 @@ def _through_windows(
 def labelled(
     logits: Sequence[NDArray[np.float32]], dialogues: Sequence[FeaturedDialogue]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits [n, classes] and labels [n] of all utterances that have a label."""
+    """Logits [n, classes] and labels [n] of all labelled utterances."""
     labels = np.concatenate([dialogue.labels.numpy() for dialogue in dialogues])
     return np.concatenate(logits)[labels >= 0], labels[labels >= 0]
 
 
-def _measured(
+def _measurement(
     logits: list[NDArray[np.float32]],
     dialogues: Sequence[FeaturedDialogue],
     temperature: float,
     classes: Sequence[str],
-) -> Measured:
+) -> Measurement:
     rows, labels = labelled(logits, dialogues)
-    raw, tempered = softmax(rows), softmax(rows, temperature)
-    answers = [of_dialogue.argmax(1).astype(np.int64) for of_dialogue in logits]
-    return Measured(
-        scores=score(tempered, labels, classes),
-        uncalibrated_ece=calibration_error(raw, labels),
+    uncalibrated, calibrated = softmax(rows), softmax(rows, temperature)
+    answers = [dialogue.argmax(1).astype(np.int64) for dialogue in logits]
+    return Measurement(
+        scores=score(calibrated, labels, classes),
+        uncalibrated_ece=calibration_error(uncalibrated, labels),
         temperature=temperature,
-        before=reliability(raw, labels),
-        after=reliability(tempered, labels),
+        before=reliability(uncalibrated, labels),
+        after=reliability(calibrated, labels),
         answers=answers,
-        confusions=by_dialogue(
+        confusions=confusions_by_dialogue(
             answers, [dialogue.labels.numpy() for dialogue in dialogues], len(classes)
         ),
     )

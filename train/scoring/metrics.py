@@ -1,4 +1,4 @@
-"""What a classifier is worth: weighted F1, accuracy, macro F1, per class, calibration error."""
+"""Metrics of a classifier: weighted F1, accuracy, macro F1, per class, calibration error."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class ClassScore(msgspec.Struct, frozen=True):
-    """One class: precision, recall, F1, and how many rows have this label."""
+    """Scores of a class: precision, recall, F1, and how many examples have this label."""
 
     precision: float
     recall: float
@@ -17,11 +17,11 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 
 class Scores(msgspec.Struct, frozen=True):
-    """Scores of one classifier on one set; all but the counts from 0 to 1.
+    """Scores of a classifier on a set; all but the counts from 0 to 1.
 
     `macro_f1` and `balanced_accuracy` (mean recall) average over the classes that occur;
     `ece` is the expected calibration error of the most probable class in 15 equal bins.
-    `confusion` counts rows by label (first index) and answer (second).
+    `confusion` counts examples by label (first index) and answer (second).
     """
 
     weighted_f1: float
@@ -35,8 +35,8 @@ class Scores(msgspec.Struct, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """One bin of a reliability diagram: how many rows, their mean confidence and accuracy (0 where
-    there are none)."""
+    """A bin of a reliability diagram: number of answers, mean confidence, accuracy (0 in an empty
+    bin)."""
 
     count: int
     confidence: float
@@ -77,16 +77,16 @@ def score(
 def confusion_matrix(
     answers: NDArray[np.integer], labels: NDArray[np.integer], classes: int
 ) -> NDArray[np.int64]:
-    """Counts [classes, classes] of rows by label (first index) and answer (second)."""
+    """Counts [classes, classes] by label (first index) and answer (second)."""
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, answers), 1)
     return confusion
 
 
 def weighted_f1(confusion: NDArray[np.number]) -> NDArray[np.float64]:
-    """The F1 of every class, weighted by how often it is the label.
+    """The F1 of the classes, weighted by their number of labels, [...].
 
-    Of confusion matrices [..., classes, classes], each with at least one row; gives [...].
+    `confusion` are matrices [..., classes, classes], none of them empty.
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
     support, answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
@@ -97,13 +97,14 @@ def weighted_f1(confusion: NDArray[np.number]) -> NDArray[np.float64]:
 def reliability(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
 ) -> list[Bin]:
-    """How right the answers are by how sure they are, in equal bins of confidence from 0 to 1."""
-    confidence, right, place = _binned(probabilities, labels, bins)
-    count = np.bincount(place, minlength=bins)
-    sure, hits = np.bincount(place, confidence, bins), np.bincount(place, right, bins)
+    """The reliability diagram: accuracy by confidence, in equal bins of confidence from 0 to 1."""
+    confidence, correct, bin_index = _confidence_bins(probabilities, labels, bins)
+    counts = np.bincount(bin_index, minlength=bins)
+    confidences = np.bincount(bin_index, confidence, bins)
+    hits = np.bincount(bin_index, correct, bins)
     return [
-        Bin(int(n), float(s / max(n, 1)), float(h / max(n, 1)))
-        for n, s, h in zip(count, sure, hits, strict=True)
+        Bin(int(n), float(c / max(n, 1)), float(h / max(n, 1)))
+        for n, c, h in zip(counts, confidences, hits, strict=True)
     ]
 
 
@@ -111,20 +112,20 @@ def calibration_error(
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     bins: int = 15,
-    counts: NDArray[np.floating] | None = None,
+    sample_weights: NDArray[np.floating] | None = None,
 ) -> float:
-    """Expected calibration error: how far confidence is from accuracy, averaged over equal bins.
-    `counts` [n] is how much each answer counts; None: all the same."""
-    confidence, right, place = _binned(probabilities, labels, bins)
-    each = np.ones(len(labels)) if counts is None else counts
-    gaps = np.bincount(place, each * (right - confidence), bins)
-    return float(np.abs(gaps).sum() / each.sum())
+    """Expected calibration error (Guo et al. 2017): the mean distance between confidence and
+    accuracy over equal bins. `sample_weights` are [n]; None: all equal."""
+    confidence, correct, bin_index = _confidence_bins(probabilities, labels, bins)
+    weights = np.ones(len(labels)) if sample_weights is None else sample_weights
+    gaps = np.bincount(bin_index, weights * (correct - confidence), bins)
+    return float(np.abs(gaps).sum() / weights.sum())
 
 
-def _binned(
+def _confidence_bins(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Of each answer its confidence, 1 where it is right, and its bin of confidence."""
+    """Confidence of each answer, 1 where it is correct, and the index of its bin; [n] each."""
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
-    return confidence, right, np.minimum((confidence * bins).astype(int), bins - 1)
+    correct = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    return confidence, correct, np.minimum((confidence * bins).astype(int), bins - 1)

@@ -13,9 +13,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from gscon_live.model.checkpoint import Checkpoint, presence
+from gscon_live.model.checkpoint import Checkpoint, modality_set_name
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.recogniser import EmotionRecogniser
@@ -100,7 +100,7 @@ def compose(
         random: source of all draws.
         conversations: how many are composed.
     """
-    encoder = ConversationTextEncoder()
+    encoder = TextEncoder()
     lines = words.sentences()
     by_emotion = {EMOTIONS.index(kind): texts for kind, texts in lines.items() if kind in EMOTIONS}
     by_emotion[_NEUTRAL] = by_emotion[_NEUTRAL] + lines["facts"]
@@ -152,28 +152,32 @@ def composed_strangers(
     figures: dict[str, float] = {}
     spoken = [c for part in composed.values() for c in part.conversations]
     recogniser = EmotionRecogniser(checkpoint)
-    for name, given in _given(recogniser, spoken, report):
+    for name, predictions in _predictions(recogniser, spoken, report):
         for kind in KINDS:
             rows = np.array([turn.kind == kind for turn in every_turn])
             if kind == "disagreement":
-                confidence = given[rows].max(1)
+                confidence = predictions[rows].max(1)
                 figures[f"disagreement, {name}: mean confidence"] = float(confidence.mean())
                 figures[f"disagreement, {name}: unsure"] = float((confidence < UNSURE).mean())
                 continue
             labels = np.array([turn.label or 0 for turn in every_turn])
             table = sections.setdefault(f"composed: {kind}", {})
-            table[name] = stranger_scores(given[rows], labels[rows])
+            table[name] = stranger_scores(predictions[rows], labels[rows])
             if not name.endswith("encoder"):
                 at_flat = sections.setdefault(f"composed: {kind}, at a flat prior", {})
-                at_flat[name] = stranger_scores(at_prior(given[rows], prior, flat), labels[rows])
-            if name == presence(MODALITIES):
+                at_flat[name] = stranger_scores(
+                    at_prior(predictions[rows], prior, flat), labels[rows]
+                )
+            if name == modality_set_name(MODALITIES):
                 for other in CORPORA:
                     own = rows & (corpus == other)
-                    table[f"{name}, voices of {other}"] = stranger_scores(given[own], labels[own])
+                    table[f"{name}, voices of {other}"] = stranger_scores(
+                        predictions[own], labels[own]
+                    )
     return sections, figures
 
 
-def _given(
+def _predictions(
     recogniser: EmotionRecogniser, conversations: Sequence[Conversation], report: Report
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """The answers [n, 7] to all utterances: of each encoder by itself, and of the model by the
@@ -183,7 +187,10 @@ def _given(
         last = np.stack(vectors)[:, -len(EMOTIONS) :].astype(np.float64)
         yield f"{modality} encoder", last if modality == "visual" else np.exp(last)
     for number, kept in enumerate(SUBSETS):
-        yield presence(kept), answers(recogniser, [restricted(c, kept) for c in conversations])
+        yield (
+            modality_set_name(kept),
+            answers(recogniser, [restricted(c, kept) for c in conversations]),
+        )
         report(number + 1, len(SUBSETS), "composed strangers")
 
 
@@ -192,7 +199,7 @@ def _clips(voices: VoiceFeatures) -> dict[tuple[str, int], NDArray[np.int64]]:
     keys = {(str(s), int(e)) for s, e in zip(voices.speakers, voices.emotions, strict=True)}
     clips = {
         (speaker, emotion): np.flatnonzero(
-            voices.heard & (voices.speakers == speaker) & (voices.emotions == emotion)
+            voices.detected & (voices.speakers == speaker) & (voices.emotions == emotion)
         )
         for speaker, emotion in keys
     }

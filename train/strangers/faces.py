@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus, fer2013, ferplus
+from gscon_live.train.corpora import corpus_file, fer2013, ferplus
 from gscon_live.train.corpora.ferplus import VotedFaces
-from gscon_live.train.data.feature_banks import cached, disturbed_face, fingerprint
+from gscon_live.train.data.feature_banks import augmented_face, cached, fingerprint
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, stranger_scores
 
@@ -35,12 +35,12 @@ def face_features(
         random = np.random.default_rng(13)
         rows = []
         for number, face in enumerate(pixels):
-            shown = disturbed_face(face, 1.0, random) if disturbed else face
+            shown = augmented_face(face, 1.0, random) if disturbed else face
             rows.append(encoder.encode(shown[None])[0])
             report(number + 1, len(pixels), "faces")
         return {"features": np.stack(rows)}
 
-    source = f"{fingerprint(corpus('face/ferplus.zip'))} {len(pixels)}"
+    source = f"{fingerprint(corpus_file('face/ferplus.zip'))} {len(pixels)}"
     key = f"{_VERSION}\n{encoder.identity}\n{source}\n{disturbed}"
     return np.asarray(cached("strangers", key, make)["features"], np.float32)
 

@@ -1,7 +1,6 @@
 """All measurements on strangers, as `gscon-live evaluate strangers` prints them."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import msgspec
 
@@ -12,12 +11,9 @@ from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring.stranger_scores import StrangerScores
 from gscon_live.train.strangers.composed import CONVERSATIONS, composed_strangers
 from gscon_live.train.strangers.faces import face_strangers
+from gscon_live.train.strangers.parts import Part
 from gscon_live.train.strangers.voices import voice_strangers
 from gscon_live.train.strangers.words import word_strangers
-
-#: What is measured.
-Part = Literal["voice", "face", "words", "composed"]
-PARTS: tuple[Part, ...] = get_args(Part)
 
 #: What the figures are not.
 NOTES = (

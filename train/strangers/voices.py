@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.speaker_baseline import SpeakerBaseline
-from gscon_live.model.encoders.voice.voice_network import load
+from gscon_live.model.encoders.voice.voice_network import load_voice_network
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.speech.utterances import longest_utterance
 from gscon_live.model.speech.voice_activity import VoiceActivity
-from gscon_live.train.corpora import corpus, librispeech
+from gscon_live.train.corpora import corpus_file, librispeech
 from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import cached, fingerprint
@@ -33,13 +33,16 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class VoiceFeatures:
-    """A corpus by an encoder that never heard it: of its whole clips and of the longest utterance
-    that is cut out of each, features [n, dim]; which clips have one (`heard`), bool [n]; and
-    speakers, genders and emotions, [n]."""
+    """A corpus by an encoder that never heard it.
 
-    whole: NDArray[np.float32]
+    Features [n, dim] of the complete clips (`full`), and of the longest utterance that is cut out
+    of each (`cut`); in which clips there is one (`detected`), bool [n]; speakers, genders and
+    emotions, [n].
+    """
+
+    full: NDArray[np.float32]
     cut: NDArray[np.float32]
-    heard: NDArray[np.bool_]
+    detected: NDArray[np.bool_]
     speakers: NDArray[np.str_]
     genders: NDArray[np.str_]
     emotions: NDArray[np.int64]
@@ -54,7 +57,7 @@ def unmet_encoder(name: str, recipe: VoiceRecipe, report: Report) -> AudioEncode
     without = {clip.actor for clip in nets.material.clips if clip.actor.startswith(name)}
     path = nets.weights(sorted(without), f"voice encoder without {name}")
     with cache.reading(path):
-        return AudioEncoder(load(path))
+        return AudioEncoder(load_voice_network(path))
 
 
 def voice_features(name: str, encoder: AudioEncoder, report: Report) -> VoiceFeatures:
@@ -63,24 +66,25 @@ def voice_features(name: str, encoder: AudioEncoder, report: Report) -> VoiceFea
 
     def make() -> dict[str, NDArray[np.generic]]:
         detector = VoiceActivity()
-        whole, cut, heard, clips = [], [], [], []
+        full, cut, detected, clips = [], [], [], []
         for clip, sound in VOICE_CORPORA[name].read():
             utterance = longest_utterance(sound, detector)
-            whole.append(encoder.encode(sound))
-            cut.append(whole[-1] if utterance is None else encoder.encode(utterance))
-            heard.append(utterance is not None)
+            full.append(encoder.encode(sound))
+            cut.append(full[-1] if utterance is None else encoder.encode(utterance))
+            detected.append(utterance is not None)
             clips.append(clip)
             report(len(clips), VOICE_CORPORA[name].count, f"voices of {name}")
         return {
-            "whole": np.stack(whole),
+            "full": np.stack(full),
             "cut": np.stack(cut),
-            "heard": np.array(heard),
+            "detected": np.array(detected),
             "speakers": np.array([clip.speaker for clip in clips]),
             "genders": np.array([clip.gender for clip in clips]),
             "emotions": np.array([clip.emotion for clip in clips]),
         }
 
-    key = f"{_VERSION}\n{name}\n{encoder.identity}\n{fingerprint(corpus(VOICE_CORPORA[name].file))}"
+    source = fingerprint(corpus_file(VOICE_CORPORA[name].file))
+    key = f"{_VERSION}\n{name}\n{encoder.identity}\n{source}"
     return VoiceFeatures(**cached("strangers", key, make))  # type: ignore[arg-type]
 
 
@@ -106,7 +110,7 @@ def log_probabilities(features: NDArray[np.float32]) -> NDArray[np.float64]:
 def _scores(
     features: VoiceFeatures, population: NDArray[np.float64], prior: NDArray[np.float64]
 ) -> dict[str, StrangerScores]:
-    heard, labels = features.heard, features.emotions
+    detected, labels = features.detected, features.emotions
     cut = log_probabilities(features.cut)
     rates = np.bincount(labels, minlength=len(EMOTIONS)) / len(labels)
     flat = (rates > 0) / (rates > 0).sum()
@@ -118,25 +122,25 @@ def _scores(
     relative, before = _with_baseline(cut, features.speakers, shuffled, population)
     in_moods = _order(features.speakers, labels, moods=True)
     in_mood, mood_before = _with_baseline(cut, features.speakers, in_moods, population)
-    late, mood_late = heard & (before >= AFTER), heard & (mood_before >= AFTER)
+    late, mood_late = detected & (before >= AFTER), detected & (mood_before >= AFTER)
     sets = {
-        "whole clips": (np.ones(len(labels), bool), log_probabilities(features.whole)),
-        "as cut": (heard, cut),
-        "as cut, at the corpus' prior": (heard, moved(rates)),
-        "as cut, at a flat prior": (heard, moved(flat)),
+        "whole clips": (np.ones(len(labels), bool), log_probabilities(features.full)),
+        "as cut": (detected, cut),
+        "as cut, at the corpus' prior": (detected, moved(rates)),
+        "as cut, at a flat prior": (detected, moved(flat)),
         f"as cut, after {AFTER} utterances": (late, cut),
         f"running baseline, after {AFTER} utterances": (late, relative),
         f"running baseline in long moods, after {AFTER}": (mood_late, in_mood),
-        "as cut, women": (heard & (features.genders == "women"), cut),
-        "as cut, men": (heard & (features.genders == "men"), cut),
+        "as cut, women": (detected & (features.genders == "women"), cut),
+        "as cut, men": (detected & (features.genders == "men"), cut),
     }
     scores = {
         name: stranger_scores(np.exp(answers[rows]), labels[rows], among_labels=True)
         for name, (rows, answers) in sets.items()
         if rows.any()
     }
-    if heard.any():
-        scores["as cut, all seven"] = stranger_scores(np.exp(cut[heard]), labels[heard])
+    if detected.any():
+        scores["as cut, all seven"] = stranger_scores(np.exp(cut[detected]), labels[detected])
     return scores
 
 
@@ -199,7 +203,8 @@ def _readers(report: Report) -> StrangerScores:
             report(number + 1, librispeech.COUNT, "readers")
         return {"cut": np.stack(rows)}
 
-    key = f"{_VERSION}\n{encoder.identity}\n{fingerprint(corpus(librispeech.FILE))}"
-    answers = np.exp(log_probabilities(cached("strangers", key, make)["cut"]))
+    key = f"{_VERSION}\n{encoder.identity}\n{fingerprint(corpus_file(librispeech.FILE))}"
+    features = np.asarray(cached("strangers", key, make)["cut"], np.float32)
+    answers = np.exp(log_probabilities(features))
     neutral = np.full(len(answers), EMOTIONS.index("neutral"))
     return stranger_scores(answers, neutral)

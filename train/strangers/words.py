@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from gscon_live.model.checkpoint import Checkpoint
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser
-from gscon_live.train.corpora import meld
-from gscon_live.train.data.asr_noise import Recogniser, plain
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.data.asr_noise import SimulatedAsr, plain
 from gscon_live.train.data.feature_banks import cached
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.stranger_scores import StrangerScores, stranger_scores
@@ -60,7 +60,7 @@ class Words:
     """
 
     def __init__(self, checkpoint: Checkpoint, report: Report) -> None:
-        self.encoder = ConversationTextEncoder()
+        self.encoder = TextEncoder()
         self._recogniser = EmotionRecogniser(checkpoint)
         self._report = report
 
@@ -136,14 +136,14 @@ def _sets() -> dict[str, tuple[Texts, list[list[int]], NDArray[np.int64]]]:
     labels = [EMOTIONS.index(kind) for kind, texts in plain_ones.items() for _ in texts]
     texts = [[text] for texts in plain_ones.values() for text in texts]
     facts = [[text] for text in by_kind["facts"]]
-    dialogues = meld.load("test")
+    dialogues = load_table("meld").utterances("test")
     return {
         "plain sentences": (texts, [[0]] * len(texts), np.array(labels)),
         "facts": (facts, [[0]] * len(facts), np.full(len(facts), EMOTIONS.index("neutral"))),
         "MELD test": (
             [[turn.text for turn in turns] for turns in dialogues],
             [speakers_by_appearance([turn.speaker for turn in turns]) for turns in dialogues],
-            np.array([turn.emotion for turns in dialogues for turn in turns]),
+            np.array([turn.label for turns in dialogues for turn in turns]),
         ),
     }
 
@@ -153,11 +153,11 @@ def _changes(texts: Texts) -> dict[str, Texts]:
     changes: dict[str, Texts] = {"as written": texts}
     for name, change in MARKS.items():
         changes[name] = [[change(text) for text in lines] for lines in texts]
-    vocabulary = (turn.text for turns in meld.load("train") for turn in turns)
-    recogniser = Recogniser(vocabulary)
+    vocabulary = (turn.text for turns in load_table("meld").utterances("train") for turn in turns)
+    recogniser = SimulatedAsr(vocabulary)
     for rate in WRONG:
         draw = Random(f"strangers {rate}")
         changes[f"{rate:.0%} of words wrong"] = [
-            [recogniser.mishear(text, rate, draw) for text in lines] for lines in texts
+            [recogniser.recognise(text, rate, draw) for text in lines] for lines in texts
         ]
     return changes

@@ -14,8 +14,8 @@ from gscon_live.common.errors import InputError
 
 #: Frames wider than this are shrunk for the search; faces are found down to about 5 % of the width.
 SEARCH_WIDTH = 320
-#: Margin around a known face that is searched again, in sizes of the face.
-SURROUNDINGS = 0.5
+#: Margin around a known face that is searched again, as a multiple of its longer side.
+SEARCH_MARGIN = 0.5
 #: Lowest score at which YuNet reports a face.
 MIN_SCORE = 0.7
 
@@ -24,9 +24,10 @@ Frame = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Box:
-    """A face in pixels of the frame, and how sure the detector is (0 to 1; 1 where it cannot say).
+    """The bounding box of a face in pixels of the frame, and its score.
 
-    Always inside the frame, with width and height of at least one pixel.
+    Always inside the frame, with width and height of at least one pixel. The score is from 0 to 1;
+    detectors without a score give 1.
     """
 
     x: int
@@ -36,16 +37,16 @@ class Box:
     score: float
 
 
-def cached_model() -> Path:
-    """The path of the YuNet model when no file is given."""
+def cached_model_path() -> Path:
+    """Where the YuNet model is looked for when no file is given."""
     cache = platformdirs.user_cache_dir("gscon-live")
     return Path(cache) / "face_detection_yunet_2023mar.onnx"
 
 
-class _Finder(Protocol):
+class _Backend(Protocol):
     identity: str
 
-    def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]: ...
+    def detect(self, picture: Frame) -> list[tuple[float, float, float, float, float]]: ...
 
 
 class _YuNet:
@@ -60,7 +61,7 @@ class _YuNet:
                 "face_detection_yunet_2023mar.onnx"
             ) from error
 
-    def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
+    def detect(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
         self._net.setInputSize((picture.shape[1], picture.shape[0]))
         _, rows = self._net.detect(picture)
         # The binding returns None for no face, against its type stub.
@@ -75,12 +76,12 @@ class _Cascade:
         folder = Path(cv2.__file__).parent / "data"
         self._net = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_alt2.xml"))
 
-    def find(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
+    def detect(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
         grey = cv2.equalizeHist(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-        least = max(20, round(0.08 * min(grey.shape)))
+        min_side = max(20, round(0.08 * min(grey.shape)))
         # Six neighbours rather than the usual three: a missed face is found in the next frame, but
         # a false positive would be taken for a person.
-        squares = self._net.detectMultiScale(grey, 1.1, 6, minSize=(least, least))
+        squares = self._net.detectMultiScale(grey, 1.1, 6, minSize=(min_side, min_side))
         boxes = []
         for x, y, width, height in np.asarray(squares, float).reshape(-1, 4):
             # The cascade's squares are wider than the face; make them what YuNet would give.
@@ -89,20 +90,20 @@ class _Cascade:
 
 
 class FaceDetector:
-    """Finds faces with YuNet where its model file exists, otherwise with OpenCV's Haar cascade.
+    """Finds faces: with YuNet where its model file exists, else with OpenCV's Haar cascade.
 
     Args:
-        model_file: the YuNet model; None takes `cached_model()` where it exists.
+        model_file: the YuNet model; None takes `cached_model_path()` where it exists.
 
     Raises:
         InputError: the given file is missing or no such model.
     """
 
     def __init__(self, model_file: str | Path | None = None) -> None:
-        # With several threads the order of the cascade's candidates varies, and the boxes with it;
-        # and pictures this small are not searched faster.
+        # With several threads the order of the cascade's candidates varies, and the boxes with it.
+        # Pictures this small are not searched faster by more threads.
         cv2.setNumThreads(1)
-        self._finder: _Finder
+        self._backend: _Backend
         if model_file is not None:
             path = Path(model_file)
             if not path.is_file():
@@ -110,19 +111,19 @@ class FaceDetector:
                     f"face detector {path}: no such file; give OpenCV Zoo's "
                     "face_detection_yunet_2023mar.onnx, or leave it out"
                 )
-            self._finder = _YuNet(path)
-        elif cached_model().is_file():
-            self._finder = _YuNet(cached_model())
+            self._backend = _YuNet(path)
+        elif cached_model_path().is_file():
+            self._backend = _YuNet(cached_model_path())
         else:
-            self._finder = _Cascade()
+            self._backend = _Cascade()
         #: The detector and its version.
-        self.identity = self._finder.identity
+        self.identity = self._backend.identity
 
     def detect(self, frame: Frame, near: Sequence[Box] = ()) -> list[Box]:
         """The faces in a BGR frame uint8 [h, w, 3], largest first.
 
-        `near` are the faces of the previous frame. With them, only their surroundings are searched:
-        several times cheaper, but a new face elsewhere is not found.
+        `near` are the faces of the previous frame. With them, only the area around each is
+        searched: several times cheaper, but a new face elsewhere is not found.
         """
         height, width = frame.shape[:2]
         scale = min(1.0, SEARCH_WIDTH / width)
@@ -133,17 +134,17 @@ class FaceDetector:
         boxes: list[Box] = []
         for left, top, right, bottom in _regions(picture, near, scale):
             region = np.ascontiguousarray(picture[top:bottom, left:right])
-            for x, y, across, down, score in self._finder.find(region):
-                box = _inside(
+            for x, y, face_width, face_height, score in self._backend.detect(region):
+                box = _clipped(
                     (left + x) / scale,
                     (top + y) / scale,
-                    across / scale,
-                    down / scale,
+                    face_width / scale,
+                    face_height / scale,
                     score,
                     (width, height),
                 )
-                # Regions overlap where faces are close: the same face is found twice.
-                if not any(_same(box, known) for known in boxes):
+                # Regions overlap where faces are close, and the same face is then found twice.
+                if not any(_same_face(box, known) for known in boxes):
                     boxes.append(box)
         return sorted(boxes, key=lambda box: (-box.width * box.height, box.x, box.y))
 
@@ -155,28 +156,30 @@ def _regions(picture: Frame, near: Sequence[Box], scale: float) -> list[tuple[in
         return [(0, 0, width, height)]
     regions = []
     for box in near:
-        reach = SURROUNDINGS * max(box.width, box.height)
-        left = max(0, int((box.x - reach) * scale))
-        top = max(0, int((box.y - reach) * scale))
-        right = min(width, int((box.x + box.width + reach) * scale) + 1)
-        bottom = min(height, int((box.y + box.height + reach) * scale) + 1)
+        margin = SEARCH_MARGIN * max(box.width, box.height)
+        left = max(0, int((box.x - margin) * scale))
+        top = max(0, int((box.y - margin) * scale))
+        right = min(width, int((box.x + box.width + margin) * scale) + 1)
+        bottom = min(height, int((box.y + box.height + margin) * scale) + 1)
         regions.append((left, top, right, bottom))
     return regions
 
 
-def _inside(
-    x: float, y: float, across: float, down: float, score: float, size: tuple[int, int]
+def _clipped(
+    x: float, y: float, face_width: float, face_height: float, score: float, size: tuple[int, int]
 ) -> Box:
     """The box, rounded to pixels and clipped to the frame."""
     width, height = size
     left = min(max(round(x), 0), width - 1)
     top = min(max(round(y), 0), height - 1)
-    right = min(max(round(x + across), left + 1), width)
-    bottom = min(max(round(y + down), top + 1), height)
+    right = min(max(round(x + face_width), left + 1), width)
+    bottom = min(max(round(y + face_height), top + 1), height)
     return Box(left, top, right - left, bottom - top, min(max(score, 0.0), 1.0))
 
 
-def _same(first: Box, second: Box) -> bool:
-    across = abs(2 * first.x + first.width - 2 * second.x - second.width)
-    down = abs(2 * first.y + first.height - 2 * second.y - second.height)
-    return across < max(first.width, second.width) and down < max(first.height, second.height)
+def _same_face(first: Box, second: Box) -> bool:
+    distance_x = abs(2 * first.x + first.width - 2 * second.x - second.width)
+    distance_y = abs(2 * first.y + first.height - 2 * second.y - second.height)
+    return distance_x < max(first.width, second.width) and distance_y < max(
+        first.height, second.height
+    )

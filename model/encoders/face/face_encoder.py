@@ -1,4 +1,4 @@
-"""Visual features: a small convolutional network on 48x48 grey faces."""
+"""The face encoder: a small convolutional network on 48x48 grey faces."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from gscon_live.model.encoders.residual_block import Residual
+from gscon_live.model.encoders.residual_block import ResidualBlock
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.shipped_weights import FOLDER, load_weights
 
@@ -28,8 +28,8 @@ WEIGHTS = FOLDER / "face.safetensors"
 class FaceNet(nn.Module):
     """Residual network: grey faces [n, 1, 48, 48], values 0 to 1, to a representation and logits.
 
-    Each face is first standardised by its own mean and deviation, which removes lighting and
-    contrast.
+    Each face is first standardised by its own mean and standard deviation, which removes lighting
+    and contrast.
     """
 
     def __init__(self, dropout: float = 0.3) -> None:
@@ -38,12 +38,12 @@ class FaceNet(nn.Module):
             nn.Conv2d(1, 32, 3, 1, 1, bias=False),
             nn.BatchNorm2d(32),
             nn.ReLU(inplace=True),
-            Residual(32, 32, 2),
-            Residual(32, 32, 1),
-            Residual(32, 80, 2),
-            Residual(80, 80, 1),
-            Residual(80, 192, 2),
-            Residual(192, 192, 1),
+            ResidualBlock(32, 32, 2),
+            ResidualBlock(32, 32, 1),
+            ResidualBlock(32, 80, 2),
+            ResidualBlock(80, 80, 1),
+            ResidualBlock(80, 192, 2),
+            ResidualBlock(192, 192, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
@@ -61,8 +61,7 @@ class FaceNet(nn.Module):
 
 def flip_averaged(net: FaceNet, faces: Tensor) -> tuple[Tensor, Tensor]:
     """Representations [n, 64] and class probabilities [n, 7] of faces [n, 1, 48, 48], averaged over
-    each face and its mirror image (test-time augmentation). Both show the same emotion, and the
-    mean is a little more accurate than either."""
+    each face and its mirror image (test-time augmentation)."""
     mirrored = torch.cat([faces, faces.flip(-1)])
     embedded, logits = net(mirrored.contiguous(memory_format=torch.channels_last))
     return _halves(embedded), _halves(logits.softmax(-1))
@@ -75,12 +74,15 @@ def _halves(values: Tensor) -> Tensor:
 
 def _fused(net: FaceNet) -> FaceNet:
     """The network for inference: batch normalisations are fused into the convolutions."""
-    for part in [*net.modules()]:
-        if not isinstance(part, nn.Sequential):
+    for module in [*net.modules()]:
+        if not isinstance(module, nn.Sequential):
             continue
-        for place, (layer, following) in enumerate(pairwise([*part])):
+        for index, (layer, following) in enumerate(pairwise([*module])):
             if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
-                part[place], part[place + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
+                module[index], module[index + 1] = (
+                    fuse_conv_bn_eval(layer, following),
+                    nn.Identity(),
+                )
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
@@ -117,22 +119,22 @@ class FaceEncoder:
         x, y, w, h = box
         side = max(2, round(MARGIN * max(w, h)))
         left, top = round(x + (w - side) / 2), round(y + (h - side) / 2)
-        inside = frame[
+        region = frame[
             min(max(top, 0), height - 1) : max(min(top + side, height), 1),
             min(max(left, 0), width - 1) : max(min(left + side, width), 1),
         ]
-        grey = cv2.cvtColor(inside, cv2.COLOR_BGR2GRAY)
-        over = (
+        grey = cv2.cvtColor(region, cv2.COLOR_BGR2GRAY)
+        border = (
             max(-top, 0),
             max(top + side - height, 0),
             max(-left, 0),
             max(left + side - width, 0),
         )
-        if any(over):
-            grey = cv2.copyMakeBorder(grey, *over, cv2.BORDER_REPLICATE)
+        if any(border):
+            grey = cv2.copyMakeBorder(grey, *border, cv2.BORDER_REPLICATE)
         shrinking = min(grey.shape) >= SIZE
-        how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(grey, (SIZE, SIZE), interpolation=how), np.uint8)
+        interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(grey, (SIZE, SIZE), interpolation=interpolation), np.uint8)
 
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features of faces: uint8 [n, 48, 48] to float32 [n, dim]; n may be 0."""

@@ -1,10 +1,10 @@
-"""Text features in the context of the conversation: a sentence encoder that looks back.
+"""The context encoder: a BERT encoder that reads an utterance in its conversation.
 
-A BERT encoder reads a conversation as one row of tokens. A token attends to all of its own
-utterance and to earlier utterances within the window, never to a later one. Positions restart with
-every utterance. Speaker and distance enter as a learned attention bias, so that nothing depends on
-the length of the conversation. Later utterances do not change an utterance's states, so training
-encodes a conversation in one pass, and live each utterance costs only its own tokens.
+A conversation is one row of tokens. A token attends to all of its own utterance and to earlier
+utterances within the window, never to a later one. Positions restart with every utterance. Speaker
+and distance enter as a learned attention bias, so that nothing depends on the length of the
+conversation. Later utterances do not change earlier states. So training encodes a conversation in
+one pass, and a live utterance costs only its own tokens.
 """
 
 import hashlib
@@ -23,13 +23,16 @@ from torch.nn import functional
 from gscon_live.model.encoders.text.sentence_encoder import default_directory, load_encoder
 
 #: Attention bias of masked positions: far below any logit, so that their softmax is exactly zero.
-_NEVER = -1e4
+_MASKED = -1e4
 
 
 class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The context of an encoder. In every layer it attends to `window` utterances, the current one
-    included (six layers together reach 6 (window - 1) + 1). Distances of `reach` utterances and
-    more share a bias. Utterances are cut at `tokens` tokens, [CLS] and [SEP] included."""
+    """The context of an encoder.
+
+    Each layer attends to `window` utterances, the current one included; six layers together reach
+    6 (window - 1) + 1. Distances of `reach` utterances and more share a bias. Utterances are cut at
+    `tokens` tokens, [CLS] and [SEP] included.
+    """
 
     window: int = 12
     reach: int = 8
@@ -37,8 +40,11 @@ class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tokens(NamedTuple):
-    """Conversations as rows of tokens: `ids`, `positions` (within the utterance) and `utterance`
-    (its number in the row; -1 on padding), all int64 [B, T]; `speakers` int64 [B, U]."""
+    """Conversations as rows of tokens.
+
+    `ids`, `positions` (within the utterance) and `utterance` (its number in the row; -1 on padding)
+    are int64 [B, T]. `speakers` is int64 [B, U].
+    """
 
     ids: Tensor
     positions: Tensor
@@ -47,12 +53,16 @@ class Tokens(NamedTuple):
 
 
 def pack(rows: Sequence[tuple[Sequence[Sequence[int]], Sequence[int]]]) -> Tokens:
-    """Conversations as `Tokens`; each has the token ids of its utterances and their speakers."""
-    longest = max(sum(map(len, utterances)) for utterances, _ in rows)
-    most = max(len(utterances) for utterances, _ in rows)
-    ids, positions = torch.zeros(2, len(rows), longest, dtype=torch.int64)
-    utterance = torch.full((len(rows), longest), -1)
-    speakers = torch.full((len(rows), most), -1)
+    """Pads conversations to one batch.
+
+    Args:
+        rows: for each conversation, the token ids of its utterances and their speakers.
+    """
+    token_count = max(sum(map(len, utterances)) for utterances, _ in rows)
+    utterance_count = max(len(utterances) for utterances, _ in rows)
+    ids, positions = torch.zeros(2, len(rows), token_count, dtype=torch.int64)
+    utterance = torch.full((len(rows), token_count), -1)
+    speakers = torch.full((len(rows), utterance_count), -1)
     for row, (utterances, numbers) in enumerate(rows):
         ends = np.cumsum([0, *map(len, utterances)])
         for number, (start, end) in enumerate(pairwise(ends.tolist())):
@@ -64,9 +74,12 @@ def pack(rows: Sequence[tuple[Sequence[Sequence[int]], Sequence[int]]]) -> Token
 
 
 @dataclass(frozen=True)
-class Past:
-    """The memory of an encoder: keys and values [heads, tokens, dim of a head] of every layer, and
-    the lengths and speakers of their utterances."""
+class ContextState:
+    """What the encoder remembers of a conversation.
+
+    `keys` and `values` [heads, tokens, dim of a head] are those of each layer; `lengths` (in
+    tokens) and `speakers` are those of their utterances.
+    """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
@@ -74,7 +87,7 @@ class Past:
     speakers: tuple[int, ...] = ()
 
 
-class ContextTextModel(nn.Module):
+class ContextEncoder(nn.Module):
     """BERT's embeddings and layers with past-only attention.
 
     Args:
@@ -93,7 +106,7 @@ class ContextTextModel(nn.Module):
         self.dim = int(bert.config.hidden_size)
         self.embeddings = bert.embeddings
         self.layers = nn.ModuleList(layers or bert.encoder.layer)
-        # At first an utterance is read almost alone, as in the training of the sentence encoder.
+        # Before training, an utterance is read almost alone, as the sentence encoder was trained.
         bias = torch.zeros(len(self.layers), self.heads, 2, settings.reach + 1)
         bias[..., 1:] = -2.0
         #: Added to the attention logits: [layer, head, same speaker, utterances apart].
@@ -104,75 +117,82 @@ class ContextTextModel(nn.Module):
         count = tokens.speakers.shape[1]
         # Padding is an utterance of its own, to which no other attends.
         utterance = torch.where(tokens.utterance < 0, count, tokens.utterance)
-        belongs = functional.one_hot(utterance, count + 1).to(self.bias.dtype)
+        membership = functional.one_hot(utterance, count + 1).to(self.bias.dtype)
         speakers = functional.pad(tokens.speakers, (0, 1), value=-1)
-        number = torch.arange(count + 1, device=utterance.device)
-        apart = number[:, None] - number
-        visible = (apart >= 0) & (apart < self.settings.window)
-        visible[-1] = apart[-1] == 0
-        never = torch.zeros(visible.shape, device=utterance.device).masked_fill(~visible, _NEVER)
-        state = self.embeddings(input_ids=tokens.ids, position_ids=tokens.positions)
+        numbers = torch.arange(count + 1, device=utterance.device)
+        distance = numbers[:, None] - numbers
+        visible = (distance >= 0) & (distance < self.settings.window)
+        visible[-1] = distance[-1] == 0
+        mask = torch.zeros(visible.shape, device=utterance.device).masked_fill(~visible, _MASKED)
+        hidden = self.embeddings(input_ids=tokens.ids, position_ids=tokens.positions)
         for layer, table in zip(self.layers, self.bias, strict=True):
-            by_utterance = self._bias(table, apart, speakers[:, :, None] == speakers[:, None])
-            spread = belongs[:, None] @ (by_utterance + never) @ belongs[:, None].mT
-            query, key, value = self._split(layer, state)
-            state = self._rest(layer, state, query, key, value, spread)
-        belongs = belongs[..., :count]
-        lengths = belongs.sum(1).clamp(min=1)[..., None]
-        mean: Tensor = belongs.mT @ state / lengths
+            by_utterance = self._bias(table, distance, speakers[:, :, None] == speakers[:, None])
+            bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT
+            query, key, value = self._split(layer, hidden)
+            hidden = self._finish_layer(layer, hidden, query, key, value, bias)
+        membership = membership[..., :count]
+        lengths = membership.sum(1).clamp(min=1)[..., None]
+        mean: Tensor = membership.mT @ hidden / lengths
         return mean
 
-    def start(self) -> Past:
-        """The memory of a conversation that has not begun."""
-        nothing = torch.zeros(self.heads, 0, self.dim // self.heads)
-        return Past((nothing,) * len(self.layers), (nothing,) * len(self.layers))
+    def start(self) -> ContextState:
+        """The state before the first utterance."""
+        empty = torch.zeros(self.heads, 0, self.dim // self.heads)
+        return ContextState((empty,) * len(self.layers), (empty,) * len(self.layers))
 
-    def step(self, past: Past, ids: Sequence[int], speaker: int) -> tuple[Tensor, Past]:
-        """The vector [dim] of the next utterance, and the memory after it: the same as `forward`
-        for the whole conversation, for the cost of one utterance."""
-        lengths, speakers = [*past.lengths, len(ids)], [*past.speakers, speaker]
-        apart = torch.arange(len(lengths)).flip(0)
-        same = torch.tensor(speakers) == speaker
+    def step(
+        self, state: ContextState, ids: Sequence[int], speaker: int
+    ) -> tuple[Tensor, ContextState]:
+        """The vector [dim] of the next utterance, and the state after it.
+
+        The vector is that of `forward` for the whole conversation, for the cost of one utterance.
+        """
+        lengths, speakers = [*state.lengths, len(ids)], [*state.speakers, speaker]
+        distance = torch.arange(len(lengths)).flip(0)
+        same_speaker = torch.tensor(speakers) == speaker
         repeats = torch.tensor(lengths)
-        row = torch.tensor([list(ids)])
-        state = self.embeddings(input_ids=row, position_ids=torch.arange(len(ids))[None])
-        remembered = lengths[-(self.settings.window - 1) :] if self.settings.window > 1 else []
+        input_ids = torch.tensor([list(ids)])
+        hidden = self.embeddings(input_ids=input_ids, position_ids=torch.arange(len(ids))[None])
+        kept_lengths = lengths[-(self.settings.window - 1) :] if self.settings.window > 1 else []
         keys, values = [], []
-        for place, (layer, table) in enumerate(zip(self.layers, self.bias, strict=True)):
-            query, key, value = self._split(layer, state)
-            key = torch.cat([past.keys[place][None], key], 2)
-            value = torch.cat([past.values[place][None], value], 2)
-            bias = self._bias(table, apart, same).repeat_interleave(repeats, -1)[None, :, None]
-            state = self._rest(layer, state, query, key, value, bias)
-            first = key.shape[2] - sum(remembered)
+        for index, (layer, table) in enumerate(zip(self.layers, self.bias, strict=True)):
+            query, key, value = self._split(layer, hidden)
+            key = torch.cat([state.keys[index][None], key], 2)
+            value = torch.cat([state.values[index][None], value], 2)
+            by_utterance = self._bias(table, distance, same_speaker)
+            bias = by_utterance.repeat_interleave(repeats, -1)[None, :, None]
+            hidden = self._finish_layer(layer, hidden, query, key, value, bias)
+            first = key.shape[2] - sum(kept_lengths)
             keys.append(key[0, :, first:])
             values.append(value[0, :, first:])
-        after = Past(
+        new_state = ContextState(
             tuple(keys),
             tuple(values),
-            tuple(remembered),
-            tuple(speakers[len(speakers) - len(remembered) :]),
+            tuple(kept_lengths),
+            tuple(speakers[len(speakers) - len(kept_lengths) :]),
         )
-        return state[0].mean(0), after
+        return hidden[0].mean(0), new_state
 
-    def _bias(self, table: Tensor, apart: Tensor, same: Tensor) -> Tensor:
-        """The bias between utterances: [..., heads, queries, keys] or [heads, keys]."""
-        place = same * table.shape[2] + apart.clamp(0, self.settings.reach)
-        values = functional.embedding(place, table.flatten(1).mT)
-        return values.movedim(-1, -3) if same.dim() > 1 else values.mT
+    def _bias(self, table: Tensor, distance: Tensor, same_speaker: Tensor) -> Tensor:
+        """The attention bias between utterances, [..., heads, queries, keys] or [heads, keys]."""
+        index = same_speaker * table.shape[2] + distance.clamp(0, self.settings.reach)
+        values = functional.embedding(index, table.flatten(1).mT)
+        return values.movedim(-1, -3) if same_speaker.dim() > 1 else values.mT
 
-    def _split(self, layer: Any, state: Tensor) -> list[Tensor]:
+    def _split(self, layer: Any, hidden: Tensor) -> list[Tensor]:
         attention = layer.attention.self
-        parts = (attention.query(state), attention.key(state), attention.value(state))
-        return [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts]
+        projections = (attention.query(hidden), attention.key(hidden), attention.value(hidden))
+        return [
+            projection.unflatten(-1, (self.heads, -1)).transpose(1, 2) for projection in projections
+        ]
 
-    def _rest(
-        self, layer: Any, state: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor
+    def _finish_layer(
+        self, layer: Any, hidden: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor
     ) -> Tensor:
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        state = layer.attention.output(mixed.transpose(1, 2).flatten(2), state)
-        out: Tensor = layer.output(layer.intermediate(state), state)
-        return out
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        hidden = layer.attention.output(attended.transpose(1, 2).flatten(2), hidden)
+        output: Tensor = layer.output(layer.intermediate(hidden), hidden)
+        return output
 
 
 def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
@@ -186,8 +206,8 @@ def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
     )
 
 
-class Tokenise:
-    """Texts to token ids, cut at `tokens`."""
+class Tokeniser:
+    """Turns texts into token ids, cut at `tokens` tokens."""
 
     def __init__(self, tokeniser: Any, tokens: int) -> None:
         self._tokeniser, self._tokens = tokeniser, tokens
@@ -199,17 +219,24 @@ class Tokenise:
         return ids
 
 
-def fresh(settings: ContextSettings, directory: Path | None = None) -> ContextTextModel:
-    """An encoder before its training in context: from the project's sentence encoder, or from the
-    `transformers` BERT in a directory. Raises `InputError` where there is none."""
+def fresh(settings: ContextSettings, directory: Path | None = None) -> ContextEncoder:
+    """A context encoder before its training.
+
+    Args:
+        settings: the context.
+        directory: a `transformers` BERT to start from; None takes the project's sentence encoder.
+
+    Raises:
+        InputError: the directory holds no such model.
+    """
     _, bert = load_encoder(directory or default_directory())
-    return ContextTextModel(bert, settings).requires_grad_(True)
+    return ContextEncoder(bert, settings).requires_grad_(True)
 
 
-def tokeniser(settings: ContextSettings, directory: Path | None = None) -> Tokenise:
+def tokeniser(settings: ContextSettings, directory: Path | None = None) -> Tokeniser:
     """The tokeniser that belongs to `fresh`."""
     loaded, _ = load_encoder(directory or default_directory())
-    return Tokenise(loaded, settings.tokens)
+    return Tokeniser(loaded, settings.tokens)
 
 
 def digest(model: nn.Module) -> str:

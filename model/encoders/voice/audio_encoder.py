@@ -1,17 +1,19 @@
-"""Audio features: how an utterance sounds, whatever its words and its level."""
+"""Audio features of an utterance: acoustic statistics, and the voice network's emotions."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gscon_live.model.encoders.voice.spectrogram import sound
-from gscon_live.model.encoders.voice.voice_network import Spectrogram, VoiceNet, load
+from gscon_live.model.encoders.voice.spectrogram import MelSpectrogram, power_spectrogram
+from gscon_live.model.encoders.voice.voice_network import VoiceNet, load_voice_network
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 
 
 class AudioEncoder:
-    """Statistics of an utterance's frames (see `model.encoders.voice.voice_statistics`), followed
-    by the log-probabilities of the seven emotions by a network trained on acted voices.
+    """Encodes the sound of an utterance, whatever its level.
+
+    The vector has the acoustic statistics (see `model.encoders.voice.voice_statistics`), then the
+    log-probabilities of the seven emotions by a network trained on acted voices.
 
     A constant gain does not change the features.
 
@@ -23,8 +25,8 @@ class AudioEncoder:
     """
 
     def __init__(self, net: tuple[VoiceNet, str] | None = None) -> None:
-        self._net, version = net or load()
-        self._statistics, self._bands = VoiceStatistics(), Spectrogram()
+        self._net, version = net or load_voice_network()
+        self._statistics, self._mel = VoiceStatistics(), MelSpectrogram()
         #: The encoder and its version; another version gives other features.
         self.identity = f"{VoiceStatistics.identity}|{version}"
         #: Length of the feature vector.
@@ -37,8 +39,8 @@ class AudioEncoder:
             samples: mono float32 [n], n > 0, at 16 kHz.
         """
         with torch.inference_mode():
-            spectrum = sound(samples)
-            log_probabilities = self._net.log_probabilities(self._bands(spectrum))
+            spectrogram = power_spectrogram(samples)
+            log_probabilities = self._net.log_probabilities(self._mel(spectrogram))
             return np.asarray(
-                torch.cat([self._statistics(spectrum), log_probabilities]), np.float32
+                torch.cat([self._statistics(spectrogram), log_probabilities]), np.float32
             )

@@ -1,42 +1,24 @@
-"""The voice: a small convolutional network on the spectrogram of an utterance."""
+"""The voice network: a small convolutional network on the mel spectrogram of an utterance."""
 
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from gscon_live.model.encoders.residual_block import Residual
-from gscon_live.model.encoders.voice.spectrogram import Sound
-from gscon_live.model.labels import EMOTIONS, SAMPLE_RATE
+from gscon_live.model.encoders.residual_block import ResidualBlock
+from gscon_live.model.encoders.voice.spectrogram import MELS
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.shipped_weights import FOLDER, load_weights
-from gscon_live.model.torchaudio_import import torchaudio
 
-#: Mel bands of the spectrogram, and the 10 ms frames that a column averages.
-MELS, FRAMES = 64, 2
-#: Lowest and highest frequency of the bands in Hz.
-EDGES = (50.0, 7800.0)
 #: Added to the power before the logarithm, so that silence stays finite.
 SILENT = 1e-5
 
 WEIGHTS = FOLDER / "voice.safetensors"
 
 
-class Spectrogram:
-    """Sounds to power in mel bands."""
-
-    def __init__(self) -> None:
-        self._mel = torchaudio.transforms.MelScale(MELS, SAMPLE_RATE, *EDGES, 257)
-
-    def __call__(self, sound: Sound) -> Tensor:
-        """Power in mel bands, float32 [64, columns], a column every 20 ms."""
-        power = self._mel(sound.power)[None]
-        return functional.avg_pool1d(power, FRAMES, FRAMES, ceil_mode=True)[0]
-
-
 class VoiceNet(nn.Module):
-    """Spectrogram of an utterance to logits.
+    """Mel spectrogram of an utterance to logits.
 
     The columns' representations are pooled by attention to their mean and deviation (Okabe et al.
     2018, Attentive Statistics Pooling for Deep Speaker Embedding).
@@ -56,7 +38,7 @@ class VoiceNet(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.body = nn.Sequential(
-            *(Residual(inside, outside, 2) for inside, outside in pairwise(widths))
+            *(ResidualBlock(inside, outside, 2) for inside, outside in pairwise(widths))
         )
         self.columns = nn.Sequential(
             nn.Conv1d(widths[-1] * MELS // 16, 128, 1, bias=False), nn.BatchNorm1d(128), nn.ReLU()
@@ -83,8 +65,8 @@ class VoiceNet(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Logits [n, classes] of spectrograms [n, 64, columns], as `log_mel` gives them."""
-        picture = log_mel[:, None].contiguous(memory_format=torch.channels_last)
-        columns = self.columns(self.body(self.stem(picture)).flatten(1, 2))
+        image = log_mel[:, None].contiguous(memory_format=torch.channels_last)
+        columns = self.columns(self.body(self.stem(image)).flatten(1, 2))
         weights = self.attend(columns).softmax(-1)
         mean = (weights * columns).sum(-1)
         variance = (weights * columns.square()).sum(-1) - mean.square()
@@ -93,7 +75,9 @@ class VoiceNet(nn.Module):
         return logits
 
 
-def load(weights: Path | None = None, classes: int = len(EMOTIONS)) -> tuple[VoiceNet, str]:
+def load_voice_network(
+    weights: Path | None = None, classes: int = len(EMOTIONS)
+) -> tuple[VoiceNet, str]:
     """A network in evaluation mode, and its identity.
 
     Args:

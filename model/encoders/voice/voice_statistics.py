@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gscon_live.model.encoders.voice.spectrogram import HOP, WINDOW, Sound
+from gscon_live.model.encoders.voice.spectrogram import HOP, WINDOW, PowerSpectrogram
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.model.torchaudio_import import torchaudio
 
@@ -20,8 +20,10 @@ _MELS, _CEPSTRA = 40, 20
 
 
 class VoiceStatistics:
-    """Sounds to vectors, without learned weights. Level and duration are left out: both depend more
-    on microphones and corpora than on emotions."""
+    """Turns spectrograms into vectors, without learned weights.
+
+    Level and duration are left out: both depend more on microphones and corpora than on emotions.
+    """
 
     #: What is computed, and its version; changes with every change of the vectors.
     identity = "voice-statistics/1"
@@ -31,18 +33,18 @@ class VoiceStatistics:
         self._cosine = torchaudio.functional.create_dct(_CEPSTRA, _MELS, "ortho")
         self._frequency = torch.linspace(0, SAMPLE_RATE / 2, 257)
 
-    def __call__(self, sound: Sound) -> Tensor:
+    def __call__(self, spectrogram: PowerSpectrogram) -> Tensor:
         """The statistics, float32 [114], all finite."""
-        power = sound.power.T
+        power = spectrogram.power.T
         energy = 10 * torch.log10(power.sum(1) + 1e-9)
         speech = energy >= energy.max() - QUIET
-        log_mel = torch.log(self._mel(sound.power).T + 1e-6)
+        log_mel = torch.log(self._mel(spectrogram.power).T + 1e-6)
         cepstra = log_mel @ self._cosine
         parts = [
             _spectral(cepstra, speech),
             _shape(power, self._frequency, speech),
             _dynamics(energy, speech),
-            _melody(sound.samples, speech),
+            _melody(spectrogram.samples, speech),
         ]
         return torch.cat(parts).nan_to_num(0.0, 0.0, 0.0)
 
@@ -104,9 +106,9 @@ def _dynamics(energy: Tensor, speech: Tensor) -> Tensor:
     )
 
 
-def _melody(sound: Tensor, speech: Tensor) -> Tensor:
+def _melody(samples: Tensor, speech: Tensor) -> Tensor:
     """Pitch in semitones, how it moves, how much is voiced and how purely. Zeros where unvoiced."""
-    pitch, periodicity = _pitch(sound)
+    pitch, periodicity = _pitch(samples)
     count = min(len(pitch), len(speech))
     pitch, periodicity, spoken = pitch[:count], periodicity[:count], speech[:count]
     voiced = spoken & (periodicity > VOICED)
@@ -132,10 +134,10 @@ def _melody(sound: Tensor, speech: Tensor) -> Tensor:
     )
 
 
-def _pitch(sound: Tensor) -> tuple[Tensor, Tensor]:
+def _pitch(samples: Tensor) -> tuple[Tensor, Tensor]:
     """Pitch in Hz and periodicity (0 to 1) of 40 ms windows, by normalised autocorrelation."""
     width = 640
-    padded = torch.nn.functional.pad(sound, (0, width - WINDOW))
+    padded = torch.nn.functional.pad(samples, (0, width - WINDOW))
     frames = padded.unfold(0, width, HOP)
     frames = (frames - frames.mean(1, keepdim=True)) * torch.hann_window(width)
     window = torch.hann_window(width)

@@ -1,1 +1,1 @@
-"""Networks that GSCon is compared with."""
+"""Baselines: published and simple networks that GSCon is compared with."""

@@ -1,4 +1,4 @@
-"""What the baselines have in common: modalities projected one by one, and read together then."""
+"""The common base class of the baselines: each modality is projected, then all are fused."""
 
 from abc import abstractmethod
 from typing import Any
@@ -10,9 +10,11 @@ from gscon_live.model.networks.network import Answers, Architecture, Conversatio
 
 
 class Baseline(Network):
-    """Projects each modality's features (`encoded`), with a learned vector for missing ones. On
-    each projection is a linear head of the modality's own; what the baseline is known for reads
-    all projections and gives the final answer."""
+    """Projects each modality's features, with a learned vector for missing ones.
+
+    Each projection has a linear head. The method itself reads all projections and gives the final
+    logits. The projections are `encoded` of the outputs.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -21,20 +23,21 @@ class Baseline(Network):
         self.specific = nn.ModuleDict({m: nn.Linear(a.width, a.classes) for m in self.modalities})
 
     def _groups(self) -> dict[str, list[nn.Parameter]]:
-        """A projection each, nothing shared, what reads all, the unimodal heads."""
+        """`enc.<modality>` is the projection, `heads` are the unimodal heads, `shared` is empty,
+        and `fusion` is the rest."""
         parts = {f"enc.{m}": list(self.encode[m].parameters()) for m in self.modalities}
         parts |= {"shared": [], "heads": list(self.specific.parameters())}
-        return {**parts, "fusion": self._rest(parts.values())}
+        return {**parts, "fusion": self._remaining_parameters(parts.values())}
 
     @abstractmethod
     def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
-        """What the final answer is read from, and that answer."""
+        """The input of the classifier's last layer, and the final logits."""
 
     @abstractmethod
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
     ) -> tuple[Fused, Any]:
-        """The same of one more utterance, and the memory with it."""
+        """The same for the next utterance, and the memory after it."""
 
     def _answer(self, batch: Conversations, last: bool) -> Answers:
         encoded = self._encode(batch)
@@ -48,8 +51,8 @@ class Baseline(Network):
 
     def _encode(self, batch: Conversations) -> dict[str, Tensor]:
         return {
-            m: self.encode[m](batch.features[m], batch.present[..., place])
-            for place, m in enumerate(self.modalities)
+            m: self.encode[m](batch.features[m], batch.present[..., index])
+            for index, m in enumerate(self.modalities)
         }
 
     def _answers(self, fused: Fused, encoded: dict[str, Tensor]) -> Answers:

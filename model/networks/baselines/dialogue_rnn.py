@@ -1,8 +1,8 @@
-"""DialogueRNN: three recurrent networks follow the conversation, its speakers and their emotions.
+"""DialogueRNN: three GRUs for the conversation, its speakers and their emotions.
 
 Majumder et al., DialogueRNN: An Attentive RNN for Emotion Detection in Conversations, AAAI 2019.
-Of the paper's variants, mode `full` is BiDialogueRNN and the others are DialogueRNN: listeners
-keep their states, and there is no attention over emotions.
+Mode `full` is the paper's BiDialogueRNN, the other modes are its DialogueRNN. Listeners' states are
+not updated, and there is no attention over emotion states.
 """
 
 from dataclasses import dataclass
@@ -17,33 +17,32 @@ from gscon_live.model.networks.network import Architecture, Conversations
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Of B conversations: the global state, the speakers' and that of the emotion, and the global
-    states of up to `memory - 1` utterances before, the last one last.
+class DialogueRNNMemory:
+    """The states of B conversations, and the global states of past utterances, latest last.
 
-    `world` [B, d], `parties` [B, speakers, d], `emotion` [B, d], `past` [B, n, d], `there` bool
-    [B, n], which of the past there were.
+    `global_state` [B, d], `speaker_states` [B, speakers, d], `emotion_state` [B, d]; `past_states`
+    [B, n, d], n up to `memory - 1`; `past_mask` bool [B, n], which of the past utterances exist.
     """
 
-    world: Tensor
-    parties: Tensor
-    emotion: Tensor
-    past: Tensor
-    there: Tensor
+    global_state: Tensor
+    speaker_states: Tensor
+    emotion_state: Tensor
+    past_states: Tensor
+    past_mask: Tensor
 
 
 class DialogueRNN(Baseline):
-    """The projections side by side are the utterance; the classifier reads the emotion's state.
+    """An utterance is its projections side by side; the classifier reads the emotion state.
 
-    In mode `causal`, attention looks back `memory` utterances; the states go back to the beginning
-    of the conversation. `layers` and `heads` do not matter.
+    In mode `causal`, attention looks back `memory` utterances; the states depend on the whole past.
+    `layers` and `heads` are ignored.
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         a = architecture
         directions = 2 if a.mode == "full" else 1
-        self.directions = nn.ModuleList([Direction(a) for _ in range(directions)])
+        self.directions = nn.ModuleList([DialogueRNNDirection(a) for _ in range(directions)])
         self.drop = nn.Dropout(a.dropout)
         self.final = nn.Sequential(
             nn.Linear(directions * a.width, a.width),
@@ -54,97 +53,118 @@ class DialogueRNN(Baseline):
 
     def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
         utterances = torch.cat(list(encoded.values()), -1)
-        emotions = self.directions[0](utterances, batch.speakers, batch.valid)
+        emotion_states = self.directions[0](utterances, batch.speakers, batch.valid)
         if self.architecture.mode == "full":
-            turned = (x.flip(1) for x in (utterances, batch.speakers, batch.valid))
-            emotions = torch.cat([emotions, self.directions[1](*turned).flip(1)], -1)
-        return self._classify(emotions)
+            reversed_inputs = (x.flip(1) for x in (utterances, batch.speakers, batch.valid))
+            emotion_states = torch.cat(
+                [emotion_states, self.directions[1](*reversed_inputs).flip(1)], -1
+            )
+        return self._classify(emotion_states)
 
-    def _start(self) -> Memory:
-        return self._forwards.start(1, self.architecture.memory - 1)
+    def _start(self) -> DialogueRNNMemory:
+        return self._forward_direction.start(1, self.architecture.memory - 1)
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Fused, Memory]:
+    ) -> tuple[Fused, DialogueRNNMemory]:
         utterance = torch.cat(list(encoded.values()), -1)[:, 0]
-        now = self._forwards.step(memory, utterance, turn.speakers[:, 0], turn.valid[:, 0])
-        return self._classify(now.emotion[:, None]), now
+        new_memory = self._forward_direction.step(
+            memory, utterance, turn.speakers[:, 0], turn.valid[:, 0]
+        )
+        return self._classify(new_memory.emotion_state[:, None]), new_memory
 
     @property
-    def _forwards(self) -> "Direction":
+    def _forward_direction(self) -> "DialogueRNNDirection":
         first = self.directions[0]
-        assert isinstance(first, Direction)
+        assert isinstance(first, DialogueRNNDirection)
         return first
 
-    def _classify(self, emotions: Tensor) -> Fused:
-        return classified(self.final, self.drop(emotions))
+    def _classify(self, emotion_states: Tensor) -> Fused:
+        return classified(self.final, self.drop(emotion_states))
 
 
-class Direction(nn.Module):
-    """The three recurrent networks in one direction."""
+class DialogueRNNDirection(nn.Module):
+    """The three GRUs in one direction."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        utterance = len(a.modalities) * a.width
+        input_dim = len(a.modalities) * a.width
         self.speakers = a.speakers
-        self.longest = a.memory - 1 if a.mode == "causal" else None
+        self.max_past = a.memory - 1 if a.mode == "causal" else None
         self.drop = nn.Dropout(a.dropout)
-        self.attend = nn.Linear(utterance, a.width, bias=False)
-        self.global_gru = nn.GRUCell(utterance + a.width, a.width)
-        self.party_gru = nn.GRUCell(utterance + a.width, a.width)
+        self.attend = nn.Linear(input_dim, a.width, bias=False)
+        self.global_gru = nn.GRUCell(input_dim + a.width, a.width)
+        self.party_gru = nn.GRUCell(input_dim + a.width, a.width)
         self.emotion_gru = nn.GRUCell(a.width, a.width)
 
     def forward(self, utterances: Tensor, speakers: Tensor, valid: Tensor) -> Tensor:
-        """The emotion's states [B, N, d]; `utterances` [B, N, M * d]."""
-        memory, emotions = self.start(len(valid), 0), []
+        """The emotion states [B, N, d] of utterances [B, N, M * d]."""
+        memory, emotion_states = self.start(len(valid), 0), []
         utterances = self.drop(utterances)
-        for u, speaker, there in zip(
+        for utterance, speaker, is_valid in zip(
             utterances.unbind(1), speakers.unbind(1), valid.unbind(1), strict=True
         ):
-            memory = self.step(memory, u, speaker, there)
-            emotions.append(memory.emotion)
-        return torch.stack(emotions, 1)
+            memory = self.step(memory, utterance, speaker, is_valid)
+            emotion_states.append(memory.emotion_state)
+        return torch.stack(emotion_states, 1)
 
-    def start(self, batch: int, past: int) -> Memory:
-        """Conversations in which nothing has been said, with room for so many global states."""
-        like, width = self.emotion_gru.weight_hh, self.emotion_gru.hidden_size
-        state = like.new_zeros(batch, width)
-        return Memory(
-            state,
-            like.new_zeros(batch, self.speakers, width),
-            state,
-            like.new_zeros(batch, past, width),
-            torch.zeros(batch, past, dtype=torch.bool, device=like.device),
+    def start(self, batch: int, past: int) -> DialogueRNNMemory:
+        """The memory before the first utterance, with room for `past` global states."""
+        weight, width = self.emotion_gru.weight_hh, self.emotion_gru.hidden_size
+        zeros = weight.new_zeros(batch, width)
+        return DialogueRNNMemory(
+            zeros,
+            weight.new_zeros(batch, self.speakers, width),
+            zeros,
+            weight.new_zeros(batch, past, width),
+            torch.zeros(batch, past, dtype=torch.bool, device=weight.device),
         )
 
-    def step(self, memory: Memory, u: Tensor, speaker: Tensor, valid: Tensor) -> Memory:
-        """One more utterance `u` [B, M * d] of `speaker` int64 [B]; padding changes no state, and
-        what is read of it is zero, so that it says nothing to who looks at what modules read."""
-        real = valid[:, None]
-        before = memory.parties[torch.arange(len(speaker), device=speaker.device), speaker]
-        u, said = u * real, before * real
-        world = self.global_gru(torch.cat([u, said], -1), memory.world)
-        context = self._context(u, memory) * real
-        party = self.party_gru(torch.cat([u, context], -1), before)
-        emotion = self.emotion_gru(party * real, memory.emotion)
-        world = torch.where(real, world, memory.world)
-        speaks = torch.arange(self.speakers, device=speaker.device) == speaker[:, None]
-        past = torch.cat([memory.past, world[:, None]], 1)
-        there = torch.cat([memory.there, real], 1)
-        if self.longest is not None:
-            first = max(0, past.shape[1] - self.longest)
-            past, there = past[:, first:], there[:, first:]
-        return Memory(
-            world,
-            torch.where((speaks & real)[..., None], party[:, None], memory.parties),
-            torch.where(real, emotion, memory.emotion),
-            past,
-            there,
+    def step(
+        self, memory: DialogueRNNMemory, utterance: Tensor, speaker: Tensor, valid: Tensor
+    ) -> DialogueRNNMemory:
+        """The memory after one more utterance.
+
+        Padding changes no state, and all that the GRUs read of it is zero, so that hooks on their
+        inputs see nothing of it.
+
+        Args:
+            memory: the memory before the utterance.
+            utterance: [B, M * d].
+            speaker: int64 [B].
+            valid: bool [B], false on padding.
+        """
+        is_valid = valid[:, None]
+        old_state = memory.speaker_states[
+            torch.arange(len(speaker), device=speaker.device), speaker
+        ]
+        utterance, masked_state = utterance * is_valid, old_state * is_valid
+        global_state = self.global_gru(
+            torch.cat([utterance, masked_state], -1), memory.global_state
+        )
+        context = self._context(utterance, memory) * is_valid
+        new_state = self.party_gru(torch.cat([utterance, context], -1), old_state)
+        emotion_state = self.emotion_gru(new_state * is_valid, memory.emotion_state)
+        global_state = torch.where(is_valid, global_state, memory.global_state)
+        is_speaker = torch.arange(self.speakers, device=speaker.device) == speaker[:, None]
+        past_states = torch.cat([memory.past_states, global_state[:, None]], 1)
+        past_mask = torch.cat([memory.past_mask, is_valid], 1)
+        if self.max_past is not None:
+            first = max(0, past_states.shape[1] - self.max_past)
+            past_states, past_mask = past_states[:, first:], past_mask[:, first:]
+        return DialogueRNNMemory(
+            global_state,
+            torch.where(
+                (is_speaker & is_valid)[..., None], new_state[:, None], memory.speaker_states
+            ),
+            torch.where(is_valid, emotion_state, memory.emotion_state),
+            past_states,
+            past_mask,
         )
 
-    def _context(self, u: Tensor, memory: Memory) -> Tensor:
-        """The past global states [B, d] as far as the utterance asks for them; 0 at the start."""
-        scores = torch.einsum("bd,bnd->bn", self.attend(u), memory.past)
+    def _context(self, utterance: Tensor, memory: DialogueRNNMemory) -> Tensor:
+        """Attention from the utterance to the past global states, [B, d]; 0 at the start."""
+        scores = torch.einsum("bd,bnd->bn", self.attend(utterance), memory.past_states)
         # Not minus infinity: a softmax over nothing would be NaN.
-        scores = scores.masked_fill(~memory.there, torch.finfo(scores.dtype).min)
-        return torch.einsum("bn,bnd->bd", scores.softmax(-1) * memory.there, memory.past)
+        scores = scores.masked_fill(~memory.past_mask, torch.finfo(scores.dtype).min)
+        return torch.einsum("bn,bnd->bd", scores.softmax(-1) * memory.past_mask, memory.past_states)

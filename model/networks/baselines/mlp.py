@@ -1,7 +1,6 @@
 """The baseline without context: a multilayer perceptron on the features of one utterance.
 
-What a network of conversations gains over it is what it gains from context, unless the features
-have seen the context themselves.
+What other networks gain over it, they gain from the context, unless the features already have it.
 """
 
 from itertools import pairwise
@@ -18,7 +17,7 @@ from gscon_live.model.networks.network import Architecture, Conversations
 class MLP(Baseline):
     """The projections side by side, then `layers` hidden layers: the same in every mode.
 
-    It does not read the speakers: a number by order of appearance tells of the utterances before.
+    It does not read the speakers: their numbers, by appearance, depend on earlier utterances.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -26,8 +25,8 @@ class MLP(Baseline):
         a = architecture
         widths = [len(self.modalities) * a.width, *[a.width] * a.layers]
         self.hidden = nn.Sequential()
-        for inside, outside in pairwise(widths):
-            self.hidden.extend([nn.Linear(inside, outside), nn.ReLU(), nn.Dropout(a.dropout)])
+        for input_dim, output_dim in pairwise(widths):
+            self.hidden.extend([nn.Linear(input_dim, output_dim), nn.ReLU(), nn.Dropout(a.dropout)])
         self.final = nn.Linear(a.width, a.classes)
 
     @property

@@ -1,10 +1,10 @@
 """MMGCN: a deep graph convolution over the utterances and modalities of a conversation.
 
 Hu et al., MMGCN: Multimodal Fusion via Deep Graph Convolution Network for Emotion Recognition in
-Conversation, ACL 2021. Each utterance is one node for each modality. Nodes of one modality are
-joined, and those of one utterance; joins weigh 1 - arccos(cosine) / pi; the layers are those of
-GCNII (Chen et al. 2020). In modes `causal` and `buffer` an utterance is joined with those before
-it. The paper's recurrent encoder of words is left out: what context there is comes from the graph.
+Conversation, ACL 2021. Each utterance has one node for each modality. Edges join the nodes of a
+modality, and the nodes of an utterance; their weight is 1 - arccos(cosine) / pi. The layers are
+those of GCNII (Chen et al. 2020). In modes `causal` and `buffer` an utterance has edges to earlier
+utterances only. The paper's recurrent text encoder is left out: all context comes from the graph.
 
 Shapes: B conversations, N utterances, M modalities, d width.
 """
@@ -23,19 +23,22 @@ from gscon_live.model.networks.layers.blocks import Fused, classified, speaker_v
 from gscon_live.model.networks.network import Architecture, Conversations
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`alpha` is how much of the first state each layer keeps, and log(`theta` / number + 1) how
-    much its own map counts; the paper's code has 0.1 and 0.5."""
+class MMGCNOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of GCNII: `alpha` is the share of the initial state in each layer's input, and
+    log(`theta` / number of the layer + 1) the weight of its linear map. The paper's code has 0.1
+    and 0.5."""
 
     alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
     theta: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.5
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Of the last `memory - 1` utterances: their nodes' states before each layer
-    [layers, M, memory - 1, d], their `degrees` [M, memory - 1], and `valid` bool [memory - 1],
-    which there were."""
+class MMGCNMemory:
+    """What is remembered of the last `memory - 1` utterances.
+
+    `states` [layers, M, memory - 1, d] are their nodes before each layer, `degrees`
+    [M, memory - 1] those of their nodes; `valid` bool [memory - 1] tells which utterances exist.
+    """
 
     states: Tensor
     degrees: Tensor
@@ -43,11 +46,11 @@ class Memory:
 
 
 class MMGCN(Baseline):
-    """Projections with the speaker's vector are the nodes; the classifier reads each modality's
-    node as it was and as the last layer leaves it. `heads` do not matter."""
+    """The nodes are the projections plus the speaker's vector. The classifier reads each modality's
+    node before the first and after the last layer. `heads` is ignored."""
 
-    OPTIONS = Options
-    options: Options
+    OPTIONS = MMGCNOptions
+    options: MMGCNOptions
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -64,55 +67,57 @@ class MMGCN(Baseline):
 
     @property
     def receptive_field(self) -> int | None:
-        """In mode `causal`, `memory - 1` before for each layer, and as many once more for the
-        degrees of those that the first one reads."""
+        """In mode `causal`, `memory - 1` past utterances for each layer, and once more for the
+        degrees of the first layer's neighbours."""
         a = self.architecture
         if a.mode != "causal":
             return super().receptive_field
         return (a.layers + 1) * (a.memory - 1) + 1
 
     def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
-        first = self._nodes(encoded, batch)
-        seen = visible(self.architecture, batch.valid)
-        within = _weights(first, first) * seen
-        across = _weights_of_one(first)
+        nodes = self._nodes(encoded, batch)
+        mask = visible(self.architecture, batch.valid)
+        within = _edge_weights(nodes, nodes) * mask
+        across = _edge_weights_of_utterance(nodes)
         degree = within.sum(-1) + across.sum(-1) - 1
         scale = degree.rsqrt()
         within = within * scale[..., :, None] * scale[..., None, :]
-        state = first
+        state = nodes
         for number in range(len(self.layers)):
-            mixed = within @ state + _others(across, scale, state)
-            state = self._layer(number, mixed, first)
-        return self._classify(first, state)
+            mixed = within @ state + _from_other_modalities(across, scale, state)
+            state = self._layer(number, mixed, nodes)
+        return self._classify(nodes, state)
 
-    def _start(self) -> Memory:
-        a, like = self.architecture, self.speaker.weight
-        count, before = len(self.modalities), a.memory - 1
-        return Memory(
-            like.new_zeros(a.layers, count, before, a.width),
-            like.new_ones(count, before),
-            torch.zeros(before, dtype=torch.bool, device=like.device),
+    def _start(self) -> MMGCNMemory:
+        a, weight = self.architecture, self.speaker.weight
+        count, past = len(self.modalities), a.memory - 1
+        return MMGCNMemory(
+            weight.new_zeros(a.layers, count, past, a.width),
+            weight.new_ones(count, past),
+            torch.zeros(past, dtype=torch.bool, device=weight.device),
         )
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Fused, Memory]:
-        first = self._nodes(encoded, turn)  # [M, 1, 1, d]
+    ) -> tuple[Fused, MMGCNMemory]:
+        nodes = self._nodes(encoded, turn)  # [M, 1, 1, d]
         valid = torch.cat([memory.valid, turn.valid[0]])
-        told = torch.cat([memory.states[0], first[:, 0]], 1)[:, None]
-        within = _weights(first, told) * valid  # [M, 1, 1, memory]
-        across = _weights_of_one(first)
+        neighbours = torch.cat([memory.states[0], nodes[:, 0]], 1)[:, None]
+        within = _edge_weights(nodes, neighbours) * valid  # [M, 1, 1, memory]
+        across = _edge_weights_of_utterance(nodes)
         degree = within.sum(-1) + across.sum(-1) - 1  # [M, 1, 1]
         scale = degree.rsqrt()
         degrees = torch.cat([memory.degrees, degree[:, 0]], 1)
         within = within * scale[..., None] * degrees.rsqrt()[:, None, None]
-        state, rows = first, []
+        state, layer_states = nodes, []
         for number in range(len(self.layers)):
-            known = torch.cat([memory.states[number], state[:, 0]], 1)
-            rows.append(known[:, 1:])
-            mixed = within @ known[:, None] + _others(across, scale, state)
-            state = self._layer(number, mixed, first)
-        return self._classify(first, state), Memory(torch.stack(rows), degrees[:, 1:], valid[1:])
+            states = torch.cat([memory.states[number], state[:, 0]], 1)
+            layer_states.append(states[:, 1:])
+            mixed = within @ states[:, None] + _from_other_modalities(across, scale, state)
+            state = self._layer(number, mixed, nodes)
+        return self._classify(nodes, state), MMGCNMemory(
+            torch.stack(layer_states), degrees[:, 1:], valid[1:]
+        )
 
     def _nodes(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
         """The nodes [M, B, N, d], zero on padding."""
@@ -120,39 +125,40 @@ class MMGCN(Baseline):
         nodes = torch.stack([self.drop(x.relu() + speaker) for x in encoded.values()])
         return nodes * batch.valid[..., None]
 
-    def _layer(self, number: int, mixed: Tensor, first: Tensor) -> Tensor:
+    def _layer(self, number: int, messages: Tensor, nodes: Tensor) -> Tensor:
         alpha = self.options.alpha
         beta = math.log(self.options.theta / (number + 1) + 1)
-        kept = (1 - alpha) * self.drop(mixed) + alpha * first
-        made: Tensor = (beta * self.layers[number](kept) + (1 - beta) * kept).relu()
-        return made
+        residual = (1 - alpha) * self.drop(messages) + alpha * nodes
+        output: Tensor = (beta * self.layers[number](residual) + (1 - beta) * residual).relu()
+        return output
 
-    def _classify(self, first: Tensor, state: Tensor) -> Fused:
-        nodes = torch.cat([*first, *state], -1)
-        return classified(self.final, self.drop(nodes))
-
-
-def _weights(nodes: Tensor, others: Tensor) -> Tensor:
-    """How much nodes [..., n, d] and others [..., k, d] are joined, [..., n, k]."""
-    units, told = functional.normalize(nodes, dim=-1), functional.normalize(others, dim=-1)
-    return _joined(units @ told.mT)
+    def _classify(self, nodes: Tensor, state: Tensor) -> Fused:
+        features = torch.cat([*nodes, *state], -1)
+        return classified(self.final, self.drop(features))
 
 
-def _weights_of_one(nodes: Tensor) -> Tensor:
-    """How much the nodes [M, B, N, d] of one utterance are joined, [M, B, N, M]; 1 with itself."""
+def _edge_weights(nodes: Tensor, neighbours: Tensor) -> Tensor:
+    """Weights of the edges between nodes [..., n, d] and neighbours [..., k, d], [..., n, k]."""
+    first, second = functional.normalize(nodes, dim=-1), functional.normalize(neighbours, dim=-1)
+    return _edge_weight(first @ second.mT)
+
+
+def _edge_weights_of_utterance(nodes: Tensor) -> Tensor:
+    """Weights of the edges between the nodes [M, B, N, d] of an utterance, [M, B, N, M]; 1 to
+    itself."""
     units = functional.normalize(nodes, dim=-1)
     cosines = torch.einsum("mbnd,obnd->mbno", units, units)
-    itself = torch.eye(len(nodes), dtype=torch.bool, device=nodes.device)[:, None, None]
-    return _joined(cosines).masked_fill(itself, 1)
+    diagonal = torch.eye(len(nodes), dtype=torch.bool, device=nodes.device)[:, None, None]
+    return _edge_weight(cosines).masked_fill(diagonal, 1)
 
 
-def _joined(cosines: Tensor) -> Tensor:
-    # The derivative of arccos has no end at -1 and 1.
+def _edge_weight(cosines: Tensor) -> Tensor:
+    # The derivative of arccos is infinite at -1 and 1.
     return 1 - torch.acos(cosines.clamp(-1 + 1e-5, 1 - 1e-5)) / math.pi
 
 
-def _others(across: Tensor, scale: Tensor, state: Tensor) -> Tensor:
-    """What the other modalities' nodes of an utterance add, [M, B, N, d]."""
-    itself = torch.eye(len(state), dtype=torch.bool, device=state.device)[:, None, None]
-    weights = across.masked_fill(itself, 0) * scale[..., None]
+def _from_other_modalities(across: Tensor, scale: Tensor, state: Tensor) -> Tensor:
+    """The sum over an utterance's nodes of the other modalities, weighted, [M, B, N, d]."""
+    diagonal = torch.eye(len(state), dtype=torch.bool, device=state.device)[:, None, None]
+    weights = across.masked_fill(diagonal, 0) * scale[..., None]
     return torch.einsum("mbno,obnd->mbnd", weights, scale[..., None] * state)

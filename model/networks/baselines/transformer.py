@@ -1,4 +1,4 @@
-"""The plain baseline with context: one transformer over the utterances, modalities added up."""
+"""A plain baseline with context: one transformer over the utterances, with summed modalities."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,54 +8,63 @@ from torch import Tensor, nn
 
 from gscon_live.model.networks.baselines.baseline import Baseline
 from gscon_live.model.networks.layers import incremental
-from gscon_live.model.networks.layers.blocks import Fused, Stack, speaker_vectors, visible
+from gscon_live.model.networks.layers.blocks import (
+    Fused,
+    TransformerStack,
+    speaker_vectors,
+    visible,
+)
 from gscon_live.model.networks.network import Architecture, Conversations
 
 
 @dataclass(frozen=True)
-class Memory:
-    """`valid` bool [memory - 1], which of the last utterances there were; `past` of the stack."""
+class TransformerMemory:
+    """`valid` bool [memory - 1], which of the last utterances exist; the `past` of the stack."""
 
     valid: Tensor
     past: incremental.Past
 
 
 class Transformer(Baseline):
-    """Projections and the speaker's vector are added; a pre-norm transformer with learned biases
-    for distances reads the conversation (Vaswani et al. 2017, Xiong et al. 2020, and the biases as
-    in Raffel et al. 2020); a linear layer answers."""
+    """A pre-norm transformer on the sum of the projections and the speaker's vector.
+
+    Attention has learned biases for distances (Vaswani et al. 2017, Xiong et al. 2020, and for the
+    biases Raffel et al. 2020). A linear layer gives the logits.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
         a = architecture
         self.speaker = speaker_vectors(a)
         self.drop = nn.Dropout(a.dropout)
-        self.stack = Stack(a)
+        self.stack = TransformerStack(a)
         self.final = nn.Linear(a.width, a.classes)
 
     @property
     def receptive_field(self) -> int | None:
-        """In mode `causal`, `memory - 1` before for each layer."""
+        """In mode `causal`, `memory - 1` past utterances for each layer."""
         a = self.architecture
         return a.layers * (a.memory - 1) + 1 if a.mode == "causal" else super().receptive_field
 
     def _fuse(self, encoded: dict[str, Tensor], batch: Conversations) -> Fused:
-        state = self._enter(encoded, batch) * batch.valid[..., None]
+        state = self._input_states(encoded, batch) * batch.valid[..., None]
         state = self.stack(state, visible(self.architecture, batch.valid))
         return Fused(state, self.final(state))
 
-    def _start(self) -> Memory:
-        nothing = torch.zeros(self.architecture.memory - 1, dtype=torch.bool)
-        return Memory(nothing.to(self.final.weight.device), incremental.start([self.stack]))
+    def _start(self) -> TransformerMemory:
+        none_valid = torch.zeros(self.architecture.memory - 1, dtype=torch.bool)
+        return TransformerMemory(
+            none_valid.to(self.final.weight.device), incremental.start([self.stack])
+        )
 
     def _fuse_next(
         self, memory: Any, encoded: dict[str, Tensor], turn: Conversations
-    ) -> tuple[Fused, Memory]:
+    ) -> tuple[Fused, TransformerMemory]:
         valid = torch.cat([memory.valid, turn.valid[0]])
-        state, past = incremental.step(self._enter(encoded, turn), memory.past, valid)
-        return Fused(state, self.final(state)), Memory(valid[1:], past)
+        state, past = incremental.step(self._input_states(encoded, turn), memory.past, valid)
+        return Fused(state, self.final(state)), TransformerMemory(valid[1:], past)
 
-    def _enter(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
-        together = torch.stack(list(encoded.values())).sum(0)
-        entered: Tensor = self.drop(together + self.speaker(batch.speakers))
+    def _input_states(self, encoded: dict[str, Tensor], batch: Conversations) -> Tensor:
+        summed = torch.stack(list(encoded.values())).sum(0)
+        entered: Tensor = self.drop(summed + self.speaker(batch.speakers))
         return entered

@@ -1,1 +1,1 @@
-"""What the networks are built from."""
+"""Layers and parts that the networks are built of."""

@@ -1,4 +1,4 @@
-"""What networks are made of: projections of features, transformer layers over utterances, heads.
+"""Parts of networks: projections of features, transformer layers over utterances, heads.
 
 Shapes: B conversations, N utterances, d width, h heads of attention.
 """
@@ -13,7 +13,8 @@ from gscon_live.model.networks.architecture import Architecture
 
 
 class Standardise(nn.Module):
-    """Feature normalisation with the training set's mean and deviation, part of the checkpoint."""
+    """Standardises features by the training set's mean and deviation, which are part of the
+    checkpoint."""
 
     mean: Tensor
     deviation: Tensor
@@ -24,12 +25,12 @@ class Standardise(nn.Module):
         self.register_buffer("deviation", torch.ones(dim))
 
     def forward(self, features: Tensor) -> Tensor:
-        # A microphone unlike those of the corpora gives values far outside; they shall not shout.
+        # Clipped: an unfamiliar microphone gives extreme values, which must not dominate.
         return ((features - self.mean) / self.deviation).clamp(-4, 4)
 
 
 class Projection(nn.Module):
-    """Features [B, N, dim] to [B, N, d], with a learned vector in place of missing ones."""
+    """Projects features [B, N, dim] to [B, N, d]; a learned vector replaces missing ones."""
 
     def __init__(self, a: Architecture, dim: int) -> None:
         super().__init__()
@@ -42,30 +43,30 @@ class Projection(nn.Module):
         return torch.where(present[..., None], projected, self.absence)
 
 
-def attended(query: Tensor, rows: Tensor, distance: Tensor, seen: Tensor) -> Tensor:
-    """Attention over utterances with a learned bias for each distance.
+def attend(query: Tensor, rows: Tensor, bias_table: Tensor, mask: Tensor) -> Tensor:
+    """Multi-head attention over utterances with a learned bias for each distance.
 
     Args:
         query: [B, Q, d], of the last Q of the K utterances.
         rows: keys and values side by side, [B, K, 2 d].
-        distance: the biases, [h, 2 reach + 1]: from `reach` before to `reach` after.
-        seen: which utterances [key] each [query] may use, bool [B, Q, K].
+        bias_table: biases [h, 2 reach + 1], from `reach` utterances before to `reach` after.
+        mask: which utterances [key] each [query] may attend to, bool [B, Q, K].
 
     Returns:
         [B, Q, d].
     """
-    (batch, asked, width), count, heads = query.shape, rows.shape[1], len(distance)
+    (batch, query_count, width), count, heads = query.shape, rows.shape[1], len(bias_table)
     key, value = rows.view(batch, count, 2, heads, -1).permute(2, 0, 3, 1, 4)
-    reach, place = distance.shape[1] // 2, torch.arange(count, device=query.device)
-    apart = (place[count - asked :, None] - place).clamp(-reach, reach) + reach
-    bias = distance[:, apart].masked_fill(~seen[:, None], float("-inf"))
-    split = query.view(batch, asked, heads, -1).transpose(1, 2)
-    mixed = functional.scaled_dot_product_attention(split, key, value, attn_mask=bias)
-    return mixed.transpose(1, 2).reshape(batch, asked, width)
+    reach, position = bias_table.shape[1] // 2, torch.arange(count, device=query.device)
+    distance_index = (position[count - query_count :, None] - position).clamp(-reach, reach) + reach
+    bias = bias_table[:, distance_index].masked_fill(~mask[:, None], float("-inf"))
+    queries = query.view(batch, query_count, heads, -1).transpose(1, 2)
+    output = functional.scaled_dot_product_attention(queries, key, value, attn_mask=bias)
+    return output.transpose(1, 2).reshape(batch, query_count, width)
 
 
 def feed_forward(a: Architecture) -> nn.Sequential:
-    """The part of a transformer's layer that takes each utterance by itself."""
+    """The feed-forward part of a transformer layer, for each utterance on its own."""
     return nn.Sequential(
         nn.Linear(a.width, 4 * a.width),
         nn.ReLU(),
@@ -74,7 +75,7 @@ def feed_forward(a: Architecture) -> nn.Sequential:
     )
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """A pre-norm transformer layer whose attention has a learned bias for each distance."""
 
     def __init__(self, a: Architecture) -> None:
@@ -86,106 +87,107 @@ class Layer(nn.Module):
         self.feed = feed_forward(a)
         self.drop = nn.Dropout(a.dropout)
 
-    def forward(self, state: Tensor, seen: Tensor) -> Tensor:
+    def forward(self, state: Tensor, mask: Tensor) -> Tensor:
         query, rows = self.query_key_value(self.norm_attention(state)).split(
             [state.shape[-1], 2 * state.shape[-1]], -1
         )
-        mixed = attended(query, rows, self.distance, seen)
-        state = state + self.drop(self.out(mixed))
-        fed: Tensor = self.drop(self.feed(self.norm_feed(state)))
-        return state + fed
+        attended = attend(query, rows, self.distance, mask)
+        state = state + self.drop(self.out(attended))
+        update: Tensor = self.drop(self.feed(self.norm_feed(state)))
+        return state + update
 
 
-class Stack(nn.Module):
-    """Transformer layers over the utterances of a conversation, and a norm.
-    `model.networks.layers.incremental` has the same for one utterance after the other."""
+class TransformerStack(nn.Module):
+    """Transformer layers over the utterances of a conversation, and a final layer norm.
+    `model.networks.layers.incremental` computes the same one utterance at a time."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.memory, self.reach = a.memory, a.reach
-        self.layers = nn.ModuleList([Layer(a) for _ in range(a.layers)])
+        self.layers = nn.ModuleList([TransformerLayer(a) for _ in range(a.layers)])
         self.norm = nn.LayerNorm(a.width)
 
-    def forward(self, state: Tensor, seen: Tensor) -> Tensor:
-        """Of [B, N, d]; `seen` [B, N, N] tells which utterances [key] each [query] may use, see
-        `visible`."""
+    def forward(self, state: Tensor, mask: Tensor) -> Tensor:
+        """States [B, N, d] to [B, N, d]; for `mask` bool [B, N, N] see `visible`."""
         for layer in self.layers:
-            state = layer(state, seen)
+            state = layer(state, mask)
         normed: Tensor = self.norm(state)
         return normed
 
     @property
-    def each(self) -> list[Layer]:
-        """The layers."""
-        return cast(list[Layer], list(self.layers))
+    def transformer_layers(self) -> list[TransformerLayer]:
+        """The layers, typed."""
+        return cast(list[TransformerLayer], list(self.layers))
 
 
 def visible(a: Architecture, valid: Tensor) -> Tensor:
-    """Which utterances [key] each utterance [query] may use, bool [B, N, N]: in mode `full` all,
-    in `buffer` itself and all before, in `causal` itself and the `memory - 1` before."""
+    """The attention mask, bool [B, N, N]: which utterances [key] each utterance [query] may attend
+    to. In mode `full` all; in `buffer` itself and all earlier ones; in `causal` itself and the
+    `memory - 1` earlier ones."""
     count = valid.shape[1]
-    seen = valid[:, None, :].expand(-1, count, -1)
-    every = torch.ones(count, count, dtype=torch.bool, device=valid.device)
+    mask = valid[:, None, :].expand(-1, count, -1)
+    all_pairs = torch.ones(count, count, dtype=torch.bool, device=valid.device)
     if a.mode != "full":
-        seen = seen & every.tril()
+        mask = mask & all_pairs.tril()
     if a.mode == "causal":
-        seen = seen & every.triu(1 - a.memory)
+        mask = mask & all_pairs.triu(1 - a.memory)
     # Padding attends to itself: a softmax over nothing would be NaN.
-    return seen | torch.eye(count, dtype=torch.bool, device=valid.device)
+    return mask | torch.eye(count, dtype=torch.bool, device=valid.device)
 
 
 def speaker_vectors(a: Architecture) -> nn.Embedding:
     """A learned vector [d] for each speaker."""
-    made = nn.Embedding(a.speakers, a.width)
-    nn.init.normal_(made.weight, std=0.1)
-    return made
+    embedding = nn.Embedding(a.speakers, a.width)
+    nn.init.normal_(embedding.weight, std=0.1)
+    return embedding
 
 
 class DirectHead(nn.Module):
-    """Answers from the text features that were made for it, beside all other modalities' features,
-    by themselves: such vectors already know the conversation. They also know the training labels:
-    so half of them are dropped.
+    """A classifier on the text encoder's features in context and the other modalities' features.
+
+    It reads each utterance on its own, since these text features already have the context. The text
+    encoder was trained on the same labels, so the dropout rate is at least one half.
     """
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
         self.count = a.direct
         dropout = max(a.dropout, 0.5)
-        inside = a.direct + sum(dim for m, dim in a.dims.items() if m != "text")
+        input_dim = a.direct + sum(dim for m, dim in a.dims.items() if m != "text")
         self.layers = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(inside, 4 * a.width),
+            nn.Linear(input_dim, 4 * a.width),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(4 * a.width, a.classes),
         )
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """Logits [B, N, C]; of the features, standardised and zero where missing."""
-        own = features["text"][..., -self.count :]
+        """Logits [B, N, C] of features that are standardised, and zero where missing."""
+        text = features["text"][..., -self.count :]
         others = [x for m, x in features.items() if m != "text"]
-        logits: Tensor = self.layers(torch.cat([own, *others], -1))
+        logits: Tensor = self.layers(torch.cat([text, *others], -1))
         return logits
 
 
 class Fused(NamedTuple):
-    """What a classifier's last layer reads, [B, N, d], and its logits [B, N, C]."""
+    """The input of a classifier's last layer, [B, N, d], and its logits [B, N, C]."""
 
     state: Tensor
     logits: Tensor
 
 
-def classified(layers: nn.Sequential, given: Tensor) -> Fused:
-    """The last two outputs of a classifier's layers."""
+def classified(layers: nn.Sequential, hidden: Tensor) -> Fused:
+    """Applies a classifier: the input of its last layer, and the logits."""
     *inner, last = layers
     for layer in inner:
-        given = layer(given)
-    return Fused(given, last(given))
+        hidden = layer(hidden)
+    return Fused(hidden, last(hidden))
 
 
 class Projector(nn.Module):
     """A shared encoder for networks that have none: two layers, the same for all modalities, on
-    what is made of each. Each modality's own opinion also reads the mean of these common parts."""
+    each modality's representation. Each modality's head also reads the mean of the common parts."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
@@ -199,16 +201,16 @@ class Projector(nn.Module):
     def forward(
         self, encoded: dict[str, Tensor], specific: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The common parts [B, N, d], and the opinions [B, N, C] that also read them."""
+        """The common parts [B, N, d], and the modalities' logits [B, N, C] that also read them."""
         shared = {m: self.common(x) for m, x in encoded.items()}
         mean = torch.stack(list(shared.values())).mean(0)
         return shared, {m: x + self.heads[m](mean) for m, x in specific.items()}
 
 
-def head(inside: int, a: Architecture, squash: bool = False) -> nn.Sequential:
-    """Two linear layers and the logits; with `squash`, a sigmoid before the last."""
+def head(dim: int, a: Architecture, squash: bool = False) -> nn.Sequential:
+    """A classifier of three linear layers; with `squash`, a sigmoid before the last."""
     return nn.Sequential(
-        nn.Linear(inside, a.width),
+        nn.Linear(dim, a.width),
         nn.ReLU(),
         nn.Dropout(a.dropout),
         nn.Linear(a.width, a.width),

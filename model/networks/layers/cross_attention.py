@@ -1,5 +1,5 @@
-"""What networks have that let modalities ask each other: convolutions over the utterances, and
-attention of one modality to another, in whole conversations and one utterance after the other.
+"""Layers of cross-modal networks: convolutions over the utterances, and attention from one modality
+to another. Both run over whole conversations and one utterance at a time.
 
 Shapes: B conversations or windows, N utterances, d width.
 """
@@ -14,18 +14,18 @@ from torch.nn import functional
 
 from gscon_live.model.conversations import Conversations
 from gscon_live.model.networks.architecture import Architecture
-from gscon_live.model.networks.layers.blocks import attended
+from gscon_live.model.networks.layers.blocks import attend
 
 
 class ConvolutionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`kernel` is the size of the convolutions in utterances."""
+    """Options of a network with convolutions: `kernel` is their size in utterances."""
 
     kernel: Annotated[int, msgspec.Meta(ge=1)] = 3
 
 
 class Convolution(nn.Module):
-    """A convolution over the utterances: `size` of them, the current one last; in mode `full` in
-    the middle. What is not there has to be zero."""
+    """A convolution over `size` utterances, of which the current one is the last; in mode `full` it
+    is the middle one. Padding and missing utterances must be zero."""
 
     def __init__(
         self, a: Architecture, inside: int, outside: int, size: int, bias: bool = True
@@ -34,47 +34,54 @@ class Convolution(nn.Module):
         self.size, self.inside = size, inside
         before = (size - 1) // 2 if a.mode == "full" else size - 1
         self.around = (before, size - 1 - before)
-        # The same as a linear map of utterances side by side.
+        # A convolution is a linear map of neighbouring utterances side by side.
         self.together = nn.Linear(size * inside, outside, bias=bias)
 
-    def forward(self, given: Tensor) -> Tensor:
-        """Of [B, N, inside]: [B, N, outside]."""
-        return self._convolved(functional.pad(given, (0, 0, *self.around)))
+    def forward(self, states: Tensor) -> Tensor:
+        """States [B, N, inside] to [B, N, outside]."""
+        return self._convolve(functional.pad(states, (0, 0, *self.around)))
 
     def start(self) -> Tensor:
-        """The utterances before the first one, [1, size - 1, inside]."""
+        """The zero padding before the first utterance, [1, size - 1, inside]."""
         return self.together.weight.new_zeros(1, self.size - 1, self.inside)
 
-    def next(self, given: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the next utterance [1, 1, inside], and those before the one after it; not in mode
-        `full`."""
-        rows = torch.cat([before, given], 1)
-        return self._convolved(rows), rows[:, 1:]
+    def next(self, state: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """The output for the next utterance, [1, 1, outside], and the past of the one after it. Not
+        in mode `full`.
 
-    def _convolved(self, rows: Tensor) -> Tensor:
+        Args:
+            state: the utterance, [1, 1, inside].
+            past: the utterances before it, [1, size - 1, inside].
+        """
+        rows = torch.cat([past, state], 1)
+        return self._convolve(rows), rows[:, 1:]
+
+    def _convolve(self, rows: Tensor) -> Tensor:
         count = rows.shape[1] - self.size + 1
-        side = [rows[:, place : place + count] for place in range(self.size)]
-        made: Tensor = self.together(torch.cat(side, -1))
-        return made
+        shifted = [rows[:, offset : offset + count] for offset in range(self.size)]
+        output: Tensor = self.together(torch.cat(shifted, -1))
+        return output
 
 
-def spoken(
+def add_speakers(
     projected: Mapping[str, Tensor],
     absence: nn.ParameterDict,
-    speaker: Tensor,
+    speakers: Tensor,
     batch: Conversations,
 ) -> dict[str, Tensor]:
-    """The modalities' utterances [B, N, d] with their speakers' vectors, a learned vector in place
-    of a missing one. The modalities are in the order of the masks."""
+    """Adds the speakers' vectors to the modalities' utterances [B, N, d].
+
+    A learned vector replaces missing utterances. The modalities are in the order of the masks.
+    """
     return {
-        m: torch.where(batch.present[..., place, None], x, absence[m]) + speaker
-        for place, (m, x) in enumerate(projected.items())
+        m: torch.where(batch.present[..., index, None], x, absence[m]) + speakers
+        for index, (m, x) in enumerate(projected.items())
     }
 
 
 class CrossAttention(nn.Module):
-    """The utterances of one modality ask those of another, or their own, at every distance in its
-    own way."""
+    """Attention from the utterances of one modality to those of another, or to its own, with a
+    learned bias for each distance."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
@@ -84,23 +91,29 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(a.width, a.width)
         self.distance = nn.Parameter(torch.zeros(a.heads, 2 * a.reach + 1))
 
-    def forward(self, asking: Tensor, asked: Tensor, seen: Tensor) -> Tensor:
-        """Of `asking` [B, N, d] and `asked` [B, N, d]; for `seen` [B, N, N] see
+    def forward(self, queries: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+        """Attends from `queries` [B, N, d] to `source` [B, N, d]; for `mask` bool [B, N, N] see
         `model.networks.layers.blocks.visible`."""
-        return self._answered(asking, self.key_value(asked), seen)
+        return self._attend(queries, self.key_value(source), mask)
 
     def start(self) -> Tensor:
-        """Keys and values of the utterances before the first one, [1, memory - 1, 2 d]."""
+        """Zero keys and values before the first utterance, [1, memory - 1, 2 d]."""
         return self.distance.new_zeros(1, self.memory - 1, 2 * self.width)
 
     def next(
-        self, asking: Tensor, asked: Tensor, before: Tensor, seen: Tensor
+        self, queries: Tensor, source: Tensor, past: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of the next utterance, [1, 1, d] each, and the keys and values before the one after it;
-        `seen` bool [1, 1, memory] tells which of the last utterances there were."""
-        rows = torch.cat([before, self.key_value(asked)], 1)
-        return self._answered(asking, rows, seen), rows[:, 1:]
+        """The output for the next utterance, [1, 1, d], and the past of the one after it.
 
-    def _answered(self, asking: Tensor, rows: Tensor, seen: Tensor) -> Tensor:
-        made: Tensor = self.out(attended(self.query(asking), rows, self.distance, seen))
-        return made
+        Args:
+            queries: the utterance in the modality that attends, [1, 1, d].
+            source: the utterance in the other modality, [1, 1, d].
+            past: keys and values of the utterances before it, [1, memory - 1, 2 d].
+            mask: which of the last `memory` utterances exist, bool [1, 1, memory].
+        """
+        rows = torch.cat([past, self.key_value(source)], 1)
+        return self._attend(queries, rows, mask), rows[:, 1:]
+
+    def _attend(self, queries: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
+        output: Tensor = self.out(attend(self.query(queries), rows, self.distance, mask))
+        return output

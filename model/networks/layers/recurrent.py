@@ -1,10 +1,10 @@
-"""Recurrent networks that follow a conversation and the people in it.
+"""Recurrent networks over a conversation and its speakers.
 
 As in DialogueRNN (Majumder et al. 2019, DialogueRNN: An Attentive RNN for Emotion Detection in
-Conversations), each speaker has a state of their own, and the conversation has one; here these are
-two GRUs, the second of which reads what the first makes of each utterance.
+Conversations), each speaker has a state, and the conversation has one. Here these are two GRUs: the
+speaker GRU, and the conversation GRU on its outputs.
 
-Shapes: B conversations, N utterances, S speakers that are told apart, d width.
+Shapes: B conversations, N utterances, S speakers, d width.
 """
 
 from typing import NamedTuple
@@ -16,15 +16,14 @@ from gscon_live.model.networks.architecture import Architecture
 
 
 class RecurrentState(NamedTuple):
-    """What is remembered between utterances: the speakers' states [S, d] and the conversation's
-    [1, d]."""
+    """The states between utterances: of the speakers [S, d] and of the conversation [1, d]."""
 
     speakers: Tensor
     conversation: Tensor
 
 
-class Direction(nn.Module):
-    """The two GRUs, forwards."""
+class RecurrentDirection(nn.Module):
+    """The speaker GRU and the conversation GRU, in one direction."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
@@ -33,79 +32,95 @@ class Direction(nn.Module):
         self.conversation = nn.GRU(a.width, a.width, batch_first=True)
 
     def forward(self, state: Tensor, speakers: Tensor, valid: Tensor) -> Tensor:
-        """Of utterances [B, N, d] and their speakers int64 [B, N]; where not `valid`, nobody hears
-        anything."""
-        known = torch.arange(self.count, device=speakers.device)
-        mine = (speakers[..., None] == known) & valid[..., None]
-        heard = _apart(self.speaker, state, mine)
-        return _apart(self.conversation, heard, valid[..., None])
+        """Utterances [B, N, d] of `speakers` int64 [B, N] to [B, N, d]. Where not `valid`, no state
+        changes."""
+        numbers = torch.arange(self.count, device=speakers.device)
+        by_speaker = (speakers[..., None] == numbers) & valid[..., None]
+        after_speaker = _run_by_group(self.speaker, state, by_speaker)
+        return _run_by_group(self.conversation, after_speaker, valid[..., None])
 
     def start(self) -> RecurrentState:
-        """The states at the beginning of a conversation."""
-        like = next(self.parameters())
-        nothing = like.new_zeros(self.count, self.speaker.hidden_size)
-        return RecurrentState(nothing, nothing[:1])
+        """The states before the first utterance."""
+        parameter = next(self.parameters())
+        zeros = parameter.new_zeros(self.count, self.speaker.hidden_size)
+        return RecurrentState(zeros, zeros[:1])
 
     def next(
         self, state: Tensor, speaker: int, past: RecurrentState
     ) -> tuple[Tensor, RecurrentState]:
-        """The next utterance [1, 1, d], and the states after it."""
-        heard, mine = self.speaker(state, past.speakers[None, speaker, None])
-        output, conversation = self.conversation(heard, past.conversation[None])
+        """The output for the next utterance, [1, 1, d], and the states after it."""
+        after_speaker, speaker_state = self.speaker(state, past.speakers[None, speaker, None])
+        output, conversation = self.conversation(after_speaker, past.conversation[None])
         speakers = past.speakers.clone()
-        speakers[speaker] = mine[0, 0]
+        speakers[speaker] = speaker_state[0, 0]
         return output, RecurrentState(speakers, conversation[0])
 
 
 class Recurrent(nn.Module):
-    """Utterances [B, N, d] in the light of those before and, in mode `full`, of those after."""
+    """Encodes utterances in the context of earlier ones and, in mode `full`, of later ones."""
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.forwards = Direction(a)
-        self.backwards = Direction(a) if a.mode == "full" else None
+        self.forwards = RecurrentDirection(a)
+        self.backwards = RecurrentDirection(a) if a.mode == "full" else None
         self.join = nn.Linear(2 * a.width, a.width) if a.mode == "full" else nn.Identity()
         self.drop_made = nn.Dropout(a.dropout)
         self.norm = nn.LayerNorm(a.width)
 
     def forward(self, state: Tensor, speakers: Tensor, valid: Tensor) -> Tensor:
-        """Of the utterances, their speakers int64 [B, N], and which of them there are."""
+        """Utterances [B, N, d] of `speakers` int64 [B, N] to [B, N, d]; `valid` bool [B, N] is
+        false on padding."""
         output = self.forwards(state, speakers, valid)
         if self.backwards is not None:
-            turned = self.backwards(state.flip(1), speakers.flip(1), valid.flip(1))
-            output = self.join(torch.cat([output, turned.flip(1)], -1))
-        return self._finished(output)
+            reversed_output = self.backwards(state.flip(1), speakers.flip(1), valid.flip(1))
+            output = self.join(torch.cat([output, reversed_output.flip(1)], -1))
+        return self._finish(output)
 
     def next(
         self, state: Tensor, speaker: int, past: RecurrentState
     ) -> tuple[Tensor, RecurrentState]:
-        """The next utterance [1, 1, d]; not in mode `full`."""
+        """The output for the next utterance, [1, 1, d], and the states after it. Not in mode
+        `full`."""
         output, past = self.forwards.next(state, speaker, past)
-        return self._finished(output), past
+        return self._finish(output), past
 
-    def _finished(self, output: Tensor) -> Tensor:
+    def _finish(self, output: Tensor) -> Tensor:
         finished: Tensor = self.norm(self.drop_made(output))
         return finished
 
 
-def _apart(gru: nn.GRU, state: Tensor, mine: Tensor) -> Tensor:
-    """What a GRU makes of the utterances [B, N, d], each group of them by itself: `mine` bool
-    [B, N, groups] says who belongs to which, at most one; zero where none.
+def _run_by_group(gru: nn.GRU, state: Tensor, membership: Tensor) -> Tensor:
+    """Runs a GRU over the utterances [B, N, d] of each group on its own.
 
-    A group's utterances are moved to the front of a row. Rows are as many and as long as the
-    groups ask for while it learns; otherwise always B * groups and N, so that sums are made in the
-    same order whoever speaks later, and the answers before are equal to the bit.
+    A group's utterances become one sequence. In training there are as many sequences as groups with
+    utterances, of the longest group's length. In evaluation there are always B * groups of length
+    N: so the order of sums, and every bit of the outputs, is independent of later speakers.
+
+    Args:
+        gru: the network.
+        state: the utterances.
+        membership: bool [B, N, groups], which group an utterance belongs to, at most one.
+
+    Returns:
+        [B, N, d], zero where an utterance belongs to no group.
     """
-    batch, count, groups = mine.shape
-    row, at, group = mine.nonzero(as_tuple=True)
-    place, number, rows, length = mine.cumsum(1) - 1, row * groups + group, batch * groups, count
+    batch, count, groups = membership.shape
+    row, utterance, group = membership.nonzero(as_tuple=True)
+    position, sequence, sequence_count, length = (
+        membership.cumsum(1) - 1,
+        row * groups + group,
+        batch * groups,
+        count,
+    )
     if gru.training:
-        rows, length = int(mine.any(1).sum()), int(mine.sum(1).max())
-        number = torch.unique(number, return_inverse=True)[1]
-    to, source = number * length + place[row, at, group], row * count + at
+        sequence_count, length = int(membership.any(1).sum()), int(membership.sum(1).max())
+        sequence = torch.unique(sequence, return_inverse=True)[1]
+    target, source = sequence * length + position[row, utterance, group], row * count + utterance
     flat = state.flatten(0, 1)
-    gathered = state.new_zeros(rows * length, state.shape[-1]).index_copy(0, to, flat[source])
-    output, _ = gru(gathered.view(rows, length, -1))
-    # Under autocast a GPU's GRU answers in half precision.
-    back = output.flatten(0, 1)[to].to(flat.dtype)
-    return torch.zeros_like(flat).index_copy(0, source, back).view_as(state)
+    sequences = state.new_zeros(sequence_count * length, state.shape[-1]).index_copy(
+        0, target, flat[source]
+    )
+    output, _ = gru(sequences.view(sequence_count, length, -1))
+    # Under autocast a GRU on a GPU returns half precision.
+    flat_output = output.flatten(0, 1)[target].to(flat.dtype)
+    return torch.zeros_like(flat).index_copy(0, source, flat_output).view_as(state)

@@ -1,4 +1,4 @@
-"""One modality over the conversation: the encoders that GSCon has for each of its modalities.
+"""Sequence encoders: one modality's utterances in the context of the conversation.
 
 Shapes: B conversations, N utterances, M modalities, d width.
 """
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from gscon_live.model.conversations import Conversations
 from gscon_live.model.networks.architecture import Architecture
 from gscon_live.model.networks.layers import incremental
-from gscon_live.model.networks.layers.blocks import Stack, speaker_vectors
+from gscon_live.model.networks.layers.blocks import TransformerStack, speaker_vectors
 from gscon_live.model.networks.layers.recurrent import Recurrent, RecurrentState
 
 
 class ModalityEncoder(nn.Module, ABC):
-    """How utterances enter, and what is made of them in their conversation."""
+    """Base class: the input layers of a modality, and its encoder over the conversation."""
 
     project: nn.Linear
     absence: nn.Parameter
@@ -27,31 +27,34 @@ class ModalityEncoder(nn.Module, ABC):
     drop_features: nn.Dropout
     drop: nn.Dropout
 
-    def enter(self, batch: Conversations, modality: str, place: int) -> Tensor:
-        """The utterances [B, N, d]: projection or absence, and the speaker; zero on padding."""
+    def enter(self, batch: Conversations, modality: str, index: int) -> Tensor:
+        """The input layers: projected features, or the absence vector where missing, plus the
+        speaker's vector, [B, N, d]; zero on padding. `index` is the modality's in the masks."""
         projected = self.project(self.drop_features(batch.features[modality]))
-        state = torch.where(batch.present[..., place, None], projected, self.absence)
+        state = torch.where(batch.present[..., index, None], projected, self.absence)
         entered: Tensor = self.drop(state + self.speaker(batch.speakers))
         return entered * batch.valid[..., None]
 
     @abstractmethod
-    def over(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
-        """The utterances in their conversations, [B, N, d]; for `seen` [B, N, N] see `visible`."""
+    def encode(self, entered: Tensor, batch: Conversations, mask: Tensor) -> Tensor:
+        """Encodes utterances in their conversations, [B, N, d] to [B, N, d]; for `mask` bool
+        [B, N, N] see `visible`."""
 
     @classmethod
     @abstractmethod
     def start(cls, encoders: Sequence[Any]) -> Any:
-        """What encoders of this class, one for each modality, remember at the beginning."""
+        """The past of encoders of this class, one for each modality, before the first utterance."""
 
     @classmethod
     @abstractmethod
     def step(
         cls, encoders: Sequence[Any], entered: Tensor, turn: Conversations, past: Any
     ) -> tuple[Tensor, Any]:
-        """One more utterance, [M, 1, d], and the past with it. Not in mode `full`."""
+        """The outputs for the next utterance, [M, 1, d], and the past of the one after it. Not in
+        mode `full`."""
 
-    def _open(self, a: Architecture, dim: int) -> None:
-        """Makes what an utterance enters by; `dim` is the length of the modality's features."""
+    def _add_input_layers(self, a: Architecture, dim: int) -> None:
+        """Adds the input layers; `dim` is the length of the modality's features."""
         self.project = nn.Linear(dim, a.width)
         self.absence = nn.Parameter(torch.randn(a.width) * 0.1)
         self.speaker = speaker_vectors(a)
@@ -59,30 +62,30 @@ class ModalityEncoder(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
-class Attended:
-    """What transformers remember: which of the `memory - 1` utterances before there were, bool,
-    the last one last; and the `past` of them all."""
+class TransformerPast:
+    """The past of transformer encoders: `valid` bool [memory - 1], which of the last utterances
+    exist, the latest last; and the `past` of all stacks."""
 
     valid: Tensor
     past: incremental.Past
 
 
-class TransformerEncoder(Stack, ModalityEncoder):
-    """The paper's encoder. Position enters as the distance between two utterances, so that nothing
-    depends on how long the conversation has been."""
+class TransformerEncoder(TransformerStack, ModalityEncoder):
+    """A transformer, as in GSCon's paper. Positions enter as distances between utterances, so that
+    nothing depends on the length of the conversation."""
 
     def __init__(self, a: Architecture, dim: int) -> None:
         super().__init__(a)
-        self._open(a, dim)
+        self._add_input_layers(a, dim)
 
-    def over(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
-        return self(entered, seen)  # type: ignore[no-any-return]
+    def encode(self, entered: Tensor, batch: Conversations, mask: Tensor) -> Tensor:
+        return self(entered, mask)  # type: ignore[no-any-return]
 
     @classmethod
-    def start(cls, encoders: Sequence["TransformerEncoder"]) -> Attended:
+    def start(cls, encoders: Sequence["TransformerEncoder"]) -> TransformerPast:
         first = encoders[0]
-        nothing = torch.zeros(first.memory - 1, dtype=torch.bool, device=first.absence.device)
-        return Attended(nothing, incremental.start(encoders))
+        none_valid = torch.zeros(first.memory - 1, dtype=torch.bool, device=first.absence.device)
+        return TransformerPast(none_valid, incremental.start(encoders))
 
     @classmethod
     def step(
@@ -90,26 +93,26 @@ class TransformerEncoder(Stack, ModalityEncoder):
         encoders: Sequence["TransformerEncoder"],
         entered: Tensor,
         turn: Conversations,
-        past: Attended,
-    ) -> tuple[Tensor, Attended]:
+        past: TransformerPast,
+    ) -> tuple[Tensor, TransformerPast]:
         valid = torch.cat([past.valid, turn.valid[0]])
-        state, after = incremental.step(entered, past.past, valid)
-        return state, Attended(valid[1:], after)
+        state, stack_past = incremental.step(entered, past.past, valid)
+        return state, TransformerPast(valid[1:], stack_past)
 
 
 class RecurrentEncoder(Recurrent, ModalityEncoder):
-    """GRUs of the speakers and of the conversation, see `model.networks.layers.recurrent`."""
+    """GRUs over the speakers and the conversation, see `model.networks.layers.recurrent`."""
 
     def __init__(self, a: Architecture, dim: int) -> None:
         super().__init__(a)
-        self._open(a, dim)
+        self._add_input_layers(a, dim)
 
-    def over(self, entered: Tensor, batch: Conversations, seen: Tensor) -> Tensor:
+    def encode(self, entered: Tensor, batch: Conversations, mask: Tensor) -> Tensor:
         return self(entered, batch.speakers, batch.valid)  # type: ignore[no-any-return]
 
     @classmethod
     def start(cls, encoders: Sequence["RecurrentEncoder"]) -> tuple[RecurrentState, ...]:
-        return tuple(one.forwards.start() for one in encoders)
+        return tuple(encoder.forwards.start() for encoder in encoders)
 
     @classmethod
     def step(
@@ -120,14 +123,16 @@ class RecurrentEncoder(Recurrent, ModalityEncoder):
         past: tuple[RecurrentState, ...],
     ) -> tuple[Tensor, tuple[RecurrentState, ...]]:
         speaker, rows = int(turn.speakers), entered.unsqueeze(1)
-        made = [
-            one.next(row, speaker, told)
-            for one, row, told in zip(encoders, rows, past, strict=True)
+        outputs = [
+            encoder.next(row, speaker, encoder_past)
+            for encoder, row, encoder_past in zip(encoders, rows, past, strict=True)
         ]
-        return torch.cat([state for state, _ in made]), tuple(told for _, told in made)
+        return torch.cat([state for state, _ in outputs]), tuple(
+            encoder_past for _, encoder_past in outputs
+        )
 
 
-#: The encoders by name.
+#: The encoders by name, see `Architecture.encoder`.
 ENCODERS: dict[str, Callable[[Architecture, int], ModalityEncoder]] = {
     "transformer": TransformerEncoder,
     "recurrent": RecurrentEncoder,

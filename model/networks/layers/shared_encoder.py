@@ -1,4 +1,4 @@
-"""The shared encoder of GSCon: what the modalities have in common.
+"""The shared encoder of GSCon, which extracts the common part of the modalities.
 
 Shapes: M modalities, B conversations or windows, N utterances, d width.
 """
@@ -14,14 +14,14 @@ from gscon_live.model.networks.layers.shared_gradients import KernelGradients
 
 
 class SharedEncoder(nn.Module):
-    """The common part: two 7x7 convolutions over the map of utterances by features.
+    """Two 7x7 convolutions over the map of utterances by features.
 
-    The only parameters that the modalities share, 98 scalars (theta_c). Unless `both_sides`, the
-    map is padded on the side of the past: an utterance's common part depends on itself and the
-    twelve before it.
+    These are the only parameters that the modalities share, 98 scalars (theta_c). Unless
+    `both_sides`, the map is padded on the side of the past: an utterance's common part depends on
+    itself and the twelve utterances before it.
     """
 
-    #: How far back a common part reaches: six utterances for each convolution.
+    #: Number of past utterances that a common part depends on: six for each convolution.
     PAST = 12
 
     band: Tensor
@@ -36,69 +36,69 @@ class SharedEncoder(nn.Module):
 
     def forward(self, state: Tensor, valid: Tensor, last: bool = False) -> Tensor:
         """The common part [B, N, d] of one modality's `state` [B, N, d], zero where not `valid`
-        [B, N]; with `last`, only that of the last utterance, [B, 1, d]."""
-        return self.together([state], valid, last).each[0]
+        bool [B, N]; with `last`, of the last utterance alone, [B, 1, d]."""
+        return self.encode([state], valid, last).common[0]
 
-    def together(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> "Sharing":
-        """One pass over all modalities: a state [B, N, d] for each; otherwise like `forward`."""
+    def encode(self, states: Sequence[Tensor], valid: Tensor, last: bool = False) -> "Sharing":
+        """One pass over all modalities, given a state [B, N, d] of each; otherwise as `forward`."""
         if last and self.both_sides:
-            raise ValueError("with both sides in view, no place is last")
+            raise ValueError("in mode full, no position is the last")
         maps, rows = torch.stack(list(states)), self.rows
         if last:
-            # Of 13 rows the first convolution gives 7, and of those the second one gives 1.
-            seen = min(valid.shape[1], self.PAST + 1)
-            before = (self.PAST + 1 - seen, 0)
-            maps = functional.pad(maps[:, :, -seen:], (0, 0, *before))
-            valid, rows = functional.pad(valid[:, -seen:], before), (0, 0)
+            # The first convolution makes 7 rows of 13, and the second makes 1 of these.
+            count = min(valid.shape[1], self.PAST + 1)
+            padding = (self.PAST + 1 - count, 0)
+            maps = functional.pad(maps[:, :, -count:], (0, 0, *padding))
+            valid, rows = functional.pad(valid[:, -count:], padding), (0, 0)
         keep = valid[..., None].to(maps.dtype)
-        fewer = banded_conv.SIZE - 1 - sum(rows)
-        read = maps * keep
-        keep = keep[:, fewer:]
-        hidden = functional.relu(self._convolved(read, self.first, rows)) * keep
-        keep = keep[:, fewer:]
-        each = self._convolved(hidden, self.second, rows) * keep
-        return Sharing(each, self.second.weight, self.band, keep, (read, hidden), rows)
+        dropped = banded_conv.SIZE - 1 - sum(rows)
+        inputs = maps * keep
+        keep = keep[:, dropped:]
+        hidden = functional.relu(self._convolve(inputs, self.first, rows)) * keep
+        keep = keep[:, dropped:]
+        common = self._convolve(hidden, self.second, rows) * keep
+        return Sharing(common, self.second.weight, self.band, keep, (inputs, hidden), rows)
 
-    def _convolved(self, maps: Tensor, layer: nn.Conv2d, rows: tuple[int, int]) -> Tensor:
-        made = banded_conv.convolved(banded_conv.padded(maps, rows), layer.weight, self.band)
-        return banded_conv.plain(made, maps)
+    def _convolve(self, maps: Tensor, layer: nn.Conv2d, rows: tuple[int, int]) -> Tensor:
+        blocks = banded_conv.convolved(banded_conv.padded(maps, rows), layer.weight, self.band)
+        return banded_conv.plain(blocks, maps)
 
 
 class Sharing:
     """A pass of the shared encoder over the modalities of a batch.
 
-    `each` [M, B, N, d] are the modalities' common parts, and `mean` [B, N, d] is their mean.
+    `common` [M, B, N, d] are the modalities' common parts, and `mean` [B, N, d] is their mean.
 
     Args:
-        each: see there.
+        common: the common parts.
         kernel: the second kernel, [1, 1, 7, 7].
-        band: the encoder's, see `model.networks.layers.banded_conv`.
-        keep: 1 or 0, what of `mean` is not padding, [B, N, 1].
-        maps: what each of the two convolutions read, [M, B, R, d].
-        rows: how many rows of zeros either one put before and after.
+        band: see `model.networks.layers.banded_conv`.
+        keep: 0 where `mean` is padding, else 1, [B, N, 1].
+        maps: the inputs of the two convolutions, [M, B, R, d].
+        rows: number of zero rows that each convolution added before and after.
     """
 
     def __init__(
         self,
-        each: Tensor,
+        common: Tensor,
         kernel: Tensor,
         band: Tensor,
         keep: Tensor,
         maps: tuple[Tensor, Tensor],
         rows: tuple[int, int],
     ) -> None:
-        self.each, self.mean = each, each.mean(0)
+        self.common, self.mean = common, common.mean(0)
         self._kernel, self._band, self._keep = kernel, band, keep
         self._maps, self._rows = maps, rows
 
     def gradients(self, losses: Sequence[Tensor]) -> Tensor:
         """The gradients of losses with respect to the shared encoder's parameters, differentiable.
 
-        The same as `model.networks.consistency.shared_gradients`, for a fraction of the work: only
-        what lies between `mean` and a loss is differentiated twice by autograd.
+        The result is that of `model.networks.consistency_losses.shared_gradients`, for a fraction
+        of the work: autograd differentiates only what lies between `mean` and a loss twice.
 
         Args:
-            losses: scalars that use the shared encoder through `mean` and in no other way.
+            losses: scalars that depend on the shared encoder only through `mean`.
 
         Returns:
             [losses, 98], float32 or better: the first kernel, then the second, row by row. It can

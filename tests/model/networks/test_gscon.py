@@ -5,7 +5,7 @@ import torch
 from made_conversations import DIMS, conversations, everything
 
 from gscon_live.model.labels import MODALITIES
-from gscon_live.model.networks.consistency import gdc, ssc
+from gscon_live.model.networks.consistency_losses import gdc, ssc
 from gscon_live.model.networks.gscon import GSCon
 from gscon_live.model.networks.network import Architecture, Mode
 

@@ -63,13 +63,14 @@ def test_attention_to_another_modality_is_a_softmax_over_what_is_seen() -> None:
     for i in range(3):
         mixed = []
         for h in range(2):
-            mine = slice(2 * h, 2 * h + 2)
+            columns = slice(2 * h, 2 * h + 2)
             scores = [
-                query[i, mine] @ keys[j, mine] / math.sqrt(2) + ask.distance[h, min(i - j, 1) + 1]
+                query[i, columns] @ keys[j, columns] / math.sqrt(2)
+                + ask.distance[h, min(i - j, 1) + 1]
                 for j in range(i + 1)
             ]
             weights = torch.stack(scores).softmax(0)
-            mixed.append(sum(weights[j] * values[j, mine] for j in range(i + 1)))
+            mixed.append(sum(weights[j] * values[j, columns] for j in range(i + 1)))
         torch.testing.assert_close(found[0, i], ask.out(torch.cat(mixed)))
 
 
@@ -89,9 +90,9 @@ def test_ada2i_weighs_each_feature_by_the_product_of_cores(mode: Mode) -> None:
         ]
         for m, x in zip(MODALITIES, states, strict=True)
     }
-    sides, valid = layer.sides(states), torch.ones(1, count, dtype=torch.bool)
+    factors, valid = layer.factors(states), torch.ones(1, count, dtype=torch.bool)
     mean = _mean_of_all if mode == "full" else _mean_so_far
-    made, _ = layer(states, sides, mean(_cores(*sides), valid))
+    made, _ = layer(states, factors, mean(_cores(*factors), valid))
     for i in range(count):
         known = range(count) if mode == "full" else range(i + 1)
         for place, m in enumerate(MODALITIES):
@@ -170,7 +171,7 @@ def test_the_gaussian_of_cmath_is_the_mean_of_means_and_deviations() -> None:
     torch.testing.assert_close(answers.final, model.final(sum(means) / 3))
     deviation = sum(functional.softplus(model.deviation(x)) for x in answers.encoded.values()) / 3
     model.train()
-    drawn = model(batch.each(lambda x: x.repeat(4000, *[1] * (x.dim() - 1)))).fused
+    drawn = model(batch.map_tensors(lambda x: x.repeat(4000, *[1] * (x.dim() - 1)))).fused
     torch.testing.assert_close(drawn.mean(0), answers.fused[0], atol=0.08, rtol=0.0)
     torch.testing.assert_close(drawn.std(0), deviation[0], atol=0.0, rtol=0.08)
 
@@ -193,12 +194,12 @@ def test_what_others_say_enters_what_the_central_modality_of_cmath_makes_of_itse
     """Equations 9 to 14 for one central modality."""
     model = network("cmath")
     assert isinstance(model, CMATH)
-    layer = model._central("text")
+    layer = model._central_layer("text")
     states = {m: torch.randn(1, 4, 8, dtype=torch.float64) for m in MODALITIES}
     seen = torch.ones(1, 4, 4, dtype=torch.bool).tril()
-    found = layer(states, "text", lambda q, x, c, m: layer.asks(m)(q, x, seen))
+    found = layer(states, "text", lambda q, x, c, m: layer.attention(m)(q, x, seen))
     h = states["text"]
-    raw = {m: layer.asks(m)(h, x, seen) for m, x in states.items()}
+    raw = {m: layer.attention(m)(h, x, seen) for m, x in states.items()}
     branches = []
     for m in MODALITIES:
         told = raw[m] if m != "text" else raw["text"] + raw["audio"] + raw["visual"]
@@ -215,7 +216,9 @@ def test_the_decoupling_losses_of_dmd() -> None:
     assert isinstance(model, DMD)
     projected = {m: model.enter[m](batch.features[m]) for m in MODALITIES}
     shallow = model._shallow(projected, batch)
-    own = model._decoupled(shallow, {m: model.share(x) for m, x in shallow.items()}, batch.present)
+    own = model._decoupling_losses(
+        shallow, {m: model.share(x) for m, x in shallow.items()}, batch.present
+    )
     for i in range(6):
         lost = {"reconstruction": 0.0, "cycle": 0.0, "orthogonality": 0.0}
         for place, m in enumerate(MODALITIES):
@@ -320,10 +323,10 @@ def test_mmgcn_is_a_graph_convolution() -> None:
 def test_a_networks_own_losses_are_of_training_and_of_each_utterance(name: str) -> None:
     model, batch = network(name), talk(2, 5)
     assert model(batch).own == {}
-    assert all(one.shape == (2, 5) for one in model.train()(batch).own.values())
-    assert all(one.shape == (2, 1) for one in model(batch, last=True).own.values())
-    one = places(row(batch, 0), slice(1))
-    assert model.eval().step(model.start(), one)[0].own == {}
+    assert all(loss.shape == (2, 5) for loss in model.train()(batch).own.values())
+    assert all(loss.shape == (2, 1) for loss in model(batch, last=True).own.values())
+    turn = places(row(batch, 0), slice(1))
+    assert model.eval().step(model.start(), turn)[0].own == {}
 
 
 @every_mode

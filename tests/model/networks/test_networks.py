@@ -73,7 +73,7 @@ def network(
 
 
 with_context = pytest.mark.parametrize(
-    "name", [one for one in EVERY if network(one, "causal").receptive_field != 1]
+    "name", [name for name in EVERY if network(name, "causal").receptive_field != 1]
 )
 
 
@@ -96,17 +96,17 @@ def changed(batch: Conversations, index: int) -> Conversations:
     )
 
 
-def tensors(thing: Any) -> Iterator[Tensor]:
+def tensors(value: Any) -> Iterator[Tensor]:
     """All tensors in a state."""
-    if isinstance(thing, Tensor):
-        yield thing
-    elif isinstance(thing, dict):
-        yield from (x for one in thing.values() for x in tensors(one))
-    elif isinstance(thing, tuple):
-        yield from (x for one in thing for x in tensors(one))
-    elif dataclasses.is_dataclass(thing):
-        for field in dataclasses.fields(thing):
-            yield from tensors(getattr(thing, field.name))
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from (x for item in value.values() for x in tensors(item))
+    elif isinstance(value, tuple):
+        yield from (x for item in value for x in tensors(item))
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from tensors(getattr(value, field.name))
 
 
 @every_network
@@ -251,8 +251,8 @@ def test_a_network_may_have_any_modalities(name: str, mode: Mode) -> None:
         answers = network(name, mode, modalities=chosen)(conversations(2, 5, modalities=chosen))
         assert answers.final.shape == (2, 5, 7)
         assert list(answers.specific) == list(answers.encoded) == list(chosen)
-        assert all(one.shape == (2, 5, 7) for one in answers.specific.values())
-        assert all(one.shape == (2, 5, 8) for one in answers.encoded.values())
+        assert all(values.shape == (2, 5, 7) for values in answers.specific.values())
+        assert all(values.shape == (2, 5, 8) for values in answers.encoded.values())
 
 
 @every_network
@@ -303,8 +303,8 @@ def test_the_past_and_the_speakers_count(name: str, mode: Mode) -> None:
     model, batch = network(name, mode), conversations(1, 5, missing=0.0)
     answers = model(batch).final[:, -1]
     assert (model(places(batch, slice(1, None))).final[:, -1] - answers).abs().max() > 1e-4
-    one = dataclasses.replace(batch, speakers=torch.zeros_like(batch.speakers))
-    assert (model(one).final[:, -1] - answers).abs().max() > 1e-4
+    single_speaker = dataclasses.replace(batch, speakers=torch.zeros_like(batch.speakers))
+    assert (model(single_speaker).final[:, -1] - answers).abs().max() > 1e-4
 
 
 @with_context
@@ -330,21 +330,21 @@ def test_the_answer_is_the_mean_of_the_network_and_of_the_direct_head_on_its_own
 ) -> None:
     model, batch = network(name, mode, dropout=0), conversations(2, 6)
     own = model.train()(batch).final.softmax(-1)
-    found, words = model.eval()(batch), batch.present[..., :1]
-    assert found.direct is not None
-    mean = (own + found.direct.softmax(-1)) / 2
-    torch.testing.assert_close(found.final.softmax(-1), mean.where(words, own))
+    outputs, words = model.eval()(batch), batch.present[..., :1]
+    assert outputs.direct is not None
+    mean = (own + outputs.direct.softmax(-1)) / 2
+    torch.testing.assert_close(outputs.final.softmax(-1), mean.where(words, own))
     text = batch.features["text"].clone()
     text[..., model.architecture.read["text"] :] += 1
     other = model(with_features(batch, text=text))
-    assert torch.equal(found.specific["text"], other.specific["text"])
-    assert not torch.equal(found.direct, other.direct)
+    assert torch.equal(outputs.specific["text"], other.specific["text"])
+    assert not torch.equal(outputs.direct, other.direct)
 
 
 @every_network
 def test_in_full_mode_nothing_is_last_and_nothing_goes_on(name: str) -> None:
     model = network(name, "full")
-    with pytest.raises(ValueError, match="no place is last"):
+    with pytest.raises(ValueError, match="no position is the last"):
         model(conversations(1, 3), last=True)
     with pytest.raises(InputError, match="whole conversation") as caught:
         model.start()
@@ -374,7 +374,7 @@ def test_every_parameter_takes_part(name: str, mode: Mode) -> None:
     """In the answers, or in the network's own losses."""
     model = network(name, mode).train()
     answers = model(conversations(8, 6))
-    own = torch.stack([one.mean() for one in answers.own.values()] or [torch.zeros(())]).sum()
+    own = torch.stack([loss.mean() for loss in answers.own.values()] or [torch.zeros(())]).sum()
     torch.autograd.backward(everything(answers).square().mean() + own)
     idle = [key for key, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
     assert idle == []
@@ -448,18 +448,18 @@ def test_windows_hold_the_last_utterances_and_count_their_own_speakers(
         torch.tensor(speakers),
         torch.arange(7).expand(size) < length,
     )
-    made = windows(batch, context)
+    all_windows = windows(batch, context)
     for index, (names, number) in enumerate((s, n) for s in speakers for n in range(7)):
         seen = range(max(0, number - context + 1), number + 1)
         real = [place for place in seen if place < length]
         numbers = {name: i for i, name in enumerate(dict.fromkeys(names[p] for p in real))}
         gap = context - len(seen)
         conversation = index // 7
-        assert made.valid[index].tolist() == [False] * gap + [p < length for p in seen]
-        assert made.features["text"][index, gap:, 0].tolist() == [
+        assert all_windows.valid[index].tolist() == [False] * gap + [p < length for p in seen]
+        assert all_windows.features["text"][index, gap:, 0].tolist() == [
             7 * conversation + p for p in seen
         ]
-        assert made.speakers[index].tolist() == [0] * gap + [
+        assert all_windows.speakers[index].tolist() == [0] * gap + [
             numbers[names[p]] if p < length else 0 for p in seen
         ]
 

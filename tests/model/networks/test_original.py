@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gscon_live.model.labels import MODALITIES
-from gscon_live.model.networks.consistency import ssc
+from gscon_live.model.networks.consistency_losses import ssc
 
 Array = NDArray[np.float64]
 PAIRS = (("text", "visual"), ("text", "audio"), ("audio", "visual"))

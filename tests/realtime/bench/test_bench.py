@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from gscon_live.realtime.bench import media, whisper
+from gscon_live.realtime.bench import media, random_whisper
 from gscon_live.realtime.bench.__main__ import MEANING
 from gscon_live.realtime.listen.transcriber import Whisper
 from gscon_live.realtime.pipeline.settings import Transcription
@@ -52,7 +52,7 @@ def test_random_weights_load_as_a_whisper_model(
     folder = tmp_path_factory.getbasetemp() / "whisper-tiny-random"
     if not folder.exists():
         folder.mkdir()
-        whisper.make_tiny(folder)
+        random_whisper.make_tiny(folder)
     sound = np.random.default_rng(0).normal(0, 0.1, round(16_000 * seconds)).astype(np.float32)
     text, reason = Whisper(str(folder), Transcription(language="en"))(sound)
     # Nobody knows which words random weights write; the guards believe none of them.

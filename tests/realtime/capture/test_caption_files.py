@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from made_media import click, ffmpeg, make, only, replay
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.caption_text import parse
-from gscon_live.realtime.capture.captions import find, read_file
+from gscon_live.realtime.capture.caption_cues import parse
+from gscon_live.realtime.capture.caption_files import find, read_file
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, Mark
 
 WORD = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzäéßøñ'"), min_size=1, max_size=8).filter(
@@ -172,10 +172,10 @@ def test_an_unusable_caption_file_is_refused_by_name_and_ignored_where_nobody_as
 
 def test_a_sidecar_is_found_by_its_stem_and_the_plain_name_comes_first(tmp_path: Path) -> None:
     recording = make(tmp_path / "talk.wav", audio=[click(4)])
-    one = [(1000, 500, "english", None)]
-    (tmp_path / "talks.vtt").write_text(as_vtt(one))
+    cues = [(1000, 500, "english", None)]
+    (tmp_path / "talks.vtt").write_text(as_vtt(cues))
     assert not replay(recording, captions="auto")[0].has_captions
-    (tmp_path / "talk.en.srt").write_text(as_srt(one))
+    (tmp_path / "talk.en.srt").write_text(as_srt(cues))
     source, messages = replay(recording, captions="auto")
     assert source.captions_path == tmp_path / "talk.en.srt"
     assert only(messages, Cue) == [Cue(1.0, 1.5, "english", None)]

@@ -92,7 +92,7 @@ def test_what_is_played_is_heard_complete_and_at_its_time(microphone: VirtualMic
         give_up = time.monotonic() + 60
         while not enough([message for _, message in captured]):
             assert time.monotonic() < give_up, f"only {len(captured)} messages came"
-            captured.extend((time.monotonic() - t0, one) for one in source.read(0.2))
+            captured.extend((time.monotonic() - t0, message) for message in source.read(0.2))
 
     read(lambda m: bool(only(m, AudioChunk)))
     first_read = next(at for at, message in captured if isinstance(message, AudioChunk))

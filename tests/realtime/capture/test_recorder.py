@@ -125,7 +125,7 @@ def test_nothing_is_overwritten_and_a_restart_writes_a_second_part(tmp_path: Pat
     with pytest.raises(InputError, match=r"holds session\.mkv already"):
         Recorder(tmp_path, True, False, (64, 48))
     Recorder(tmp_path, True, False, (64, 48), part=2).close()
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["session-2.mkv", "session.mkv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["session-2.mkv", "session.mkv"]
     assert (tmp_path / "session.mkv").read_bytes() == before
 
 

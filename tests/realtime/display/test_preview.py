@@ -32,15 +32,15 @@ def face(track: int) -> messages.Faces:
 
 
 def spoken(track: int | None) -> schema.UtteranceEvent:
-    made = next(one for one in conversation(1) if isinstance(one, schema.UtteranceEvent))
+    made = next(event for event in conversation(1) if isinstance(event, schema.UtteranceEvent))
     visual = msgspec.structs.replace(made.modalities.visual, face=track)
     modalities = msgspec.structs.replace(made.modalities, visual=visual)
     return msgspec.structs.replace(made, modalities=modalities)
 
 
 def show(stage: preview.Preview, *taken: object) -> None:
-    for one in taken:
-        assert list(stage.process(one)) == []  # type: ignore[arg-type]
+    for event in taken:
+        assert list(stage.process(event)) == []  # type: ignore[arg-type]
 
 
 def test_a_picture_without_faces_is_shown_as_it_is(shown: list[np.ndarray]) -> None:

@@ -12,8 +12,9 @@ from made_events import any_event, conversation, utterances
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.realtime import report
+from gscon_live.realtime.display import report_page
+from gscon_live.realtime.display.report_data import page_data
 from gscon_live.realtime.display.report_timeline import scale_for
-from gscon_live.realtime.display.report_view import view
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, UtteranceEvent
 
@@ -63,7 +64,7 @@ def of_one_session(made: list[AnyEvent]) -> list[AnyEvent]:
 
 def test_every_utterance_stands_in_the_transcript_with_its_answer() -> None:
     made = list(conversation(seed=3))
-    page = Read(report.render(made, "conversation.mkv"))
+    page = Read(report_page.render(made, "conversation.mkv"))
     said = [event for event in made if isinstance(event, UtteranceEvent)]
     assert len(page.rows) == len(said)
     for row, event in zip(page.rows, said, strict=True):
@@ -78,7 +79,7 @@ def test_every_utterance_stands_in_the_transcript_with_its_answer() -> None:
 
 def test_the_summary_and_the_notices_say_what_happened() -> None:
     made = list(conversation())
-    facts = dict(view(made).facts)
+    facts = dict(page_data(made).facts)
     said = [event for event in made if isinstance(event, UtteranceEvent)]
     unsure = sum(event.emotion.abstained for event in said)
     assert facts["Utterances"] == "10"
@@ -86,7 +87,7 @@ def test_the_summary_and_the_notices_say_what_happened() -> None:
     assert facts["Abstained"] == f"{unsure} of 10"
     assert facts["Without face"] == "2 of 10"
     assert facts["Model"] == "live 1.0"
-    text = Read(report.render(made, "a")).text
+    text = Read(report_page.render(made, "a")).text
     assert "7 × frames lost, 0.70 s: the face stage fell behind" in text
     assert "watch restarted: no answer for 2 s" in text
     assert "no lie detector and no diagnosis" in text
@@ -95,7 +96,7 @@ def test_the_summary_and_the_notices_say_what_happened() -> None:
 @given(st.lists(any_event, max_size=6).map(of_one_session), st.text(max_size=20))
 @settings(max_examples=40, deadline=None)
 def test_nothing_in_the_events_reaches_the_page_as_markup(made: list[AnyEvent], title: str) -> None:
-    page = Read(report.render(made, title))
+    page = Read(report_page.render(made, title))
     assert page.tags.count("script") == 1
     assert not {"img", "iframe", "link", "object", "embed", "form", "base"} & set(page.tags)
     for name, value in page.attributes:
@@ -116,7 +117,7 @@ def test_hostile_words_names_and_reasons_are_shown_as_they_are() -> None:
         modalities=replace(event.modalities, text=gone),
         model=replace(event.model, name=HOSTILE),
     )
-    raw = report.render([hostile], HOSTILE)
+    raw = report_page.render([hostile], HOSTILE)
     page = Read(raw)
     assert page.tags.count("script") == raw.count("<script") == 1
     assert raw.count("</style>") == 1
@@ -125,7 +126,7 @@ def test_hostile_words_names_and_reasons_are_shown_as_they_are() -> None:
 
 
 def test_the_page_loads_nothing() -> None:
-    raw = report.render(conversation(), "a")
+    raw = report_page.render(conversation(), "a")
     assert "default-src 'none'" in raw
     for outside in ("http:", "https:", "url(", "@import", "src="):
         assert outside not in raw
@@ -133,28 +134,28 @@ def test_the_page_loads_nothing() -> None:
 
 @pytest.mark.parametrize("made", [[], list(conversation(0))], ids=["nothing", "silence"])
 def test_a_session_without_utterances_says_so(made: list[AnyEvent]) -> None:
-    page = Read(report.render(made, "silence"))
+    page = Read(report_page.render(made, "silence"))
     assert "No utterance was recognised" in page.text
     assert page.rows == []
 
 
 def test_a_session_that_was_cut_off_says_so() -> None:
     made = list(conversation())
-    assert "end was not recorded" in Read(report.render(made[:-1], "a")).text
+    assert "end was not recorded" in Read(report_page.render(made[:-1], "a")).text
     stopped = replace(made[-1], complete=False)
-    assert "stopped before its end" in Read(report.render([*made[:-1], stopped], "a")).text
+    assert "stopped before its end" in Read(report_page.render([*made[:-1], stopped], "a")).text
     begun = [e for e in made if not isinstance(e, UtteranceEvent) or e.utterance.id != 9]
-    assert "1 utterance(s) began" in Read(report.render(begun, "a")).text
+    assert "1 utterance(s) began" in Read(report_page.render(begun, "a")).text
 
 
 def test_of_several_sessions_the_first_is_shown_and_the_page_says_so() -> None:
-    page = Read(report.render([*conversation(2, 1), *conversation(3, 2)], "a"))
+    page = Read(report_page.render([*conversation(2, 1), *conversation(3, 2)], "a"))
     assert "hold 2 sessions" in page.text
     assert len(page.rows) == 2
 
 
 def test_an_hour_with_hundreds_of_utterances_fits_in_a_page() -> None:
-    raw = report.render(conversation(800), "long")
+    raw = report_page.render(conversation(800), "long")
     assert len(Read(raw).rows) == 800
     assert len(raw) < 4_000_000
     assert "The whole session at a glance" in raw
@@ -164,7 +165,7 @@ def test_an_hour_with_hundreds_of_utterances_fits_in_a_page() -> None:
 @settings(deadline=None)
 def test_blocks_lie_where_the_utterances_lie_in_time(made: list[UtteranceEvent]) -> None:
     ordered = sorted(of_one_session(list(made)), key=lambda e: (e.utterance.start, e.utterance.id))
-    page = view(ordered)
+    page = page_data(ordered)
     scale = scale_for(max(event.utterance.end for event in ordered))
     for row in page.rows:
         here = [e for e in ordered if row.kind == "modality" or e.utterance.speaker == row.name]
@@ -196,4 +197,4 @@ def test_the_command_turns_a_file_of_events_into_a_page(
 
 def test_a_missing_folder_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing"):
-        report.write_report(conversation(), tmp_path / "missing" / "a.html")
+        report_page.write_report(conversation(), tmp_path / "missing" / "a.html")

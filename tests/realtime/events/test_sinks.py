@@ -225,7 +225,9 @@ def test_a_sink_that_is_in_the_table_is_chosen_by_name_and_by_ending(
     for event in conversation(3):
         sink.write(event)
     sink.close()
-    assert (tmp_path / "session.labels").read_text().split() == [one.emotion.label for one in said]
+    assert (tmp_path / "session.labels").read_text().split() == [
+        event.emotion.label for event in said
+    ]
 
 
 def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:

@@ -1,4 +1,4 @@
-"""Every socket of the project gets its options in one place, by what it is for."""
+"""All sockets of the project get their options in one place, by their purpose."""
 
 from collections.abc import Iterator
 
@@ -14,20 +14,24 @@ PROFILES = {
 
 
 @pytest.fixture
-def socket() -> Iterator["zmq.Socket[bytes]"]:
+def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    made = context.socket(zmq.SUB)
-    yield made
+    yield context
     context.destroy(0)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES.keys())
-def test_a_socket_has_what_its_profile_says(profile: Profile, socket: "zmq.Socket[bytes]") -> None:
+def test_a_socket_has_what_its_profile_says(
+    profile: Profile, context: "zmq.Context[zmq.Socket[bytes]]"
+) -> None:
+    kind = zmq.XPUB if profile.verbose else zmq.ROUTER if profile.handover else zmq.SUB
+    socket = context.socket(kind)
     prepare(socket, profile, 7)
     assert (socket.sndhwm, socket.rcvhwm, socket.linger) == (7, 7, profile.linger)
     assert socket.reconnect_ivl == profile.reconnect < socket.reconnect_ivl_max
     assert socket.reconnect_ivl_max == profile.reconnect_max
     assert bool(socket.ipv6) is profile.ipv6
+    assert bool(socket.immediate) is profile.immediate
     assert bool(socket.heartbeat_ivl) is profile.heartbeat
     if profile.heartbeat:
         assert 0 < socket.heartbeat_ivl < socket.heartbeat_timeout == socket.heartbeat_ttl

@@ -86,7 +86,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 def take(subscriber: Subscriber, count: int) -> list[AnyEvent]:
     received = [subscriber.receive(timeout=20) for _ in range(count)]
     assert None not in received
-    return [one.event for one in received if one is not None]
+    return [item.event for item in received if item is not None]
 
 
 def test_after_ready_every_event_arrives_in_order(remote: Remote) -> None:
@@ -349,7 +349,9 @@ def test_the_ten_lines_of_the_documentation_receive_them_too(
     output, errors = _javascript(code, remote, node_modules, tmp_path)
     assert errors == ""
     said = [event for event in SESSION if isinstance(event, schema.UtteranceEvent)]
-    assert output.splitlines() == [f"{one.utterance.text} {one.emotion.label}" for one in said]
+    assert output.splitlines() == [
+        f"{event.utterance.text} {event.emotion.label}" for event in said
+    ]
 
 
 def _javascript(code: str, remote: Remote, node_modules: Path, folder: Path) -> tuple[str, str]:

@@ -45,7 +45,11 @@ def with_cues(cues: list[messages.Cue], chunks: list[messages.AudioChunk]) -> li
 
 
 def segments(made: Iterable[object], final: bool = True) -> list[messages.Segment]:
-    return [one for one in made if isinstance(one, messages.Segment) and one.final is final]
+    return [
+        message
+        for message in made
+        if isinstance(message, messages.Segment) and message.final is final
+    ]
 
 
 def positions(segment: messages.Segment) -> tuple[int, int]:
@@ -76,44 +80,44 @@ def test_every_caption_is_one_utterance_in_order_of_their_ends(
     waiting = sorted(cues, key=lambda cue: cue.start)
     made = run(with_cues(cues, sound(0, 6))) if has_audio else run([*waiting, *marks], None, False)
     final = segments(made)
-    assert [one.end for one in final] == sorted(cue.end for cue in cues)
-    assert sorted((one.start, one.end, one.text) for one in final) == sorted(
+    assert [segment.end for segment in final] == sorted(cue.end for cue in cues)
+    assert sorted((segment.start, segment.end, segment.text) for segment in final) == sorted(
         (cue.start, cue.end, cue.text) for cue in cues
     )
-    assert len({one.key for one in final}) == len(cues)
-    assert all(one.speaker == "Ada" for one in final)
-    started = [one for one in made if isinstance(one, messages.SpeechStarted)]
-    assert [one.key for one in started] == sorted(one.key for one in final)
-    assert [one.start for one in started] == sorted(cue.start for cue in cues)
-    for one in final:
-        begun = made.index(messages.SpeechStarted(one.key, one.start))
-        assert begun < made.index(one)
-        assert (one.audio is not None) is has_audio
+    assert len({segment.key for segment in final}) == len(cues)
+    assert all(segment.speaker == "Ada" for segment in final)
+    started = [message for message in made if isinstance(message, messages.SpeechStarted)]
+    assert [message.key for message in started] == sorted(segment.key for segment in final)
+    assert [message.start for message in started] == sorted(cue.start for cue in cues)
+    for segment in final:
+        begun = made.index(messages.SpeechStarted(segment.key, segment.start))
+        assert begun < made.index(segment)
+        assert (segment.audio is not None) is has_audio
 
 
 @law
 @given(cues)
 def test_nothing_starts_before_a_watermark_that_was_given_out(cues: list[messages.Cue]) -> None:
     mark = 0.0
-    for one in run(with_cues(cues, sound(0, 8))):
-        if isinstance(one, messages.Mark):
-            assert one.time >= mark
-            assert one.source == "segment"
-            mark = one.time
-        elif isinstance(one, messages.SpeechStarted | messages.Segment):
-            assert one.start >= mark
+    for message in run(with_cues(cues, sound(0, 8))):
+        if isinstance(message, messages.Mark):
+            assert message.time >= mark
+            assert message.source == "segment"
+            mark = message.time
+        elif isinstance(message, messages.SpeechStarted | messages.Segment):
+            assert message.start >= mark
 
 
 def test_watermarks_hold_where_the_sound_lags_behind_the_capture() -> None:
     first, *rest = sound(0, 3)
     given: list[object] = [first]
-    for one in rest:
+    for message in rest:
         # A little sound was lost, less than counts as a loss.
         given += [
-            messages.Mark(one.time + 0.2, "recording"),
-            messages.AudioChunk(one.time + 0.2, one.samples),
+            messages.Mark(message.time + 0.2, "recording"),
+            messages.AudioChunk(message.time + 0.2, message.samples),
         ]
-    marks = [one.time for one in run(given) if isinstance(one, messages.Mark)]
+    marks = [message.time for message in run(given) if isinstance(message, messages.Mark)]
     assert marks == sorted(marks)
     assert marks[-1] == pytest.approx(3.1, abs=0.1)
 
@@ -121,10 +125,10 @@ def test_watermarks_hold_where_the_sound_lags_behind_the_capture() -> None:
 @law
 @given(cues)
 def test_the_sound_is_that_between_the_bounds_with_a_pre_roll(cues: list[messages.Cue]) -> None:
-    for one in segments(run(with_cues(cues, sound(0, 12)))):
-        first, last = positions(one)
-        assert first == max(0, round((one.start - Segmentation().pre_roll) * SAMPLE_RATE))
-        assert last == round(one.end * SAMPLE_RATE) - 1
+    for segment in segments(run(with_cues(cues, sound(0, 12)))):
+        first, last = positions(segment)
+        assert first == max(0, round((segment.start - Segmentation().pre_roll) * SAMPLE_RATE))
+        assert last == round(segment.end * SAMPLE_RATE) - 1
 
 
 def test_overlapping_captions_each_have_their_whole_sound() -> None:
@@ -146,9 +150,9 @@ def test_overlapping_captions_each_have_their_whole_sound() -> None:
 def test_the_words_are_used_only_when_they_have_been_said() -> None:
     made = run(with_cues([messages.Cue(1.0, 7.5, "all of it", "Ada")], sound(0, 9)))
     provisional = segments(made, final=False)
-    assert [one.end for one in provisional] == pytest.approx([3.0, 5.0, 7.0])
-    assert {(one.text, one.speaker) for one in provisional} == {("", "Ada")}
-    assert [one.text for one in segments(made)] == ["all of it"]
+    assert [segment.end for segment in provisional] == pytest.approx([3.0, 5.0, 7.0])
+    assert {(segment.text, segment.speaker) for segment in provisional} == {("", "Ada")}
+    assert [segment.text for segment in segments(made)] == ["all of it"]
     none = run(
         with_cues([messages.Cue(1.0, 7.5, "all of it")], sound(0, 9)),
         Segmentation(provisional_every=0),
@@ -181,13 +185,13 @@ def test_of_a_caption_longer_than_the_memory_its_end_is_heard() -> None:
 def test_captions_that_reach_beyond_the_end_are_ended_by_it() -> None:
     cues = [messages.Cue(1.0, 30.0, "still talking"), messages.Cue(40.0, 41.0, "after the end")]
     final = segments(run(with_cues(cues, sound(0, 3))))
-    assert [one.text for one in final] == ["still talking", "after the end"]
+    assert [segment.text for segment in final] == ["still talking", "after the end"]
     assert positions(final[0])[1] == 3 * SAMPLE_RATE - 1
 
 
 def test_lost_sound_is_reported() -> None:
     made = run([*sound(0, 2), *sound(7, 2)])
-    (gap,) = (one for one in made if isinstance(one, messages.Dropped))
+    (gap,) = (message for message in made if isinstance(message, messages.Dropped))
     assert (gap.what, gap.time, gap.seconds) == ("audio", 2.0, 5.0)
 
 
@@ -204,5 +208,5 @@ def test_after_a_reset_everything_begins_anew() -> None:
     assert segmenter.gauges()["speaking"] is True
     segmenter.reset()
     assert segmenter.gauges()["speaking"] is False
-    made = [one for message in given for one in segmenter.process(message)]  # type: ignore[arg-type]
+    made = [output for message in given for output in segmenter.process(message)]  # type: ignore[arg-type]
     assert made + list(segmenter.flush()) == run(given)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscon_live.realtime.listen.hallucination_guards import (
-    INVENTED,
-    INVENTED_LOG_PROBABILITY,
+    HALLUCINATED,
+    HALLUCINATED_LOG_PROBABILITY,
     MAX_WORDS_PER_SECOND,
     Piece,
     believe,
@@ -45,12 +45,12 @@ def test_what_is_believed_keeps_to_the_limits(
     text, reason = believe(pieces, seconds, settings)
     assert bool(text) == (reason is None)
     within = [
-        one.text.strip()
-        for one in pieces
-        if (one.no_speech <= no_speech or one.log_probability >= log_probability)
-        and one.compression <= ratio
-        and any(letter.isalnum() for letter in one.text)
-        and ("Thank you" not in one.text or one.log_probability >= INVENTED_LOG_PROBABILITY)
+        piece.text.strip()
+        for piece in pieces
+        if (piece.no_speech <= no_speech or piece.log_probability >= log_probability)
+        and piece.compression <= ratio
+        and any(letter.isalnum() for letter in piece.text)
+        and ("Thank you" not in piece.text or piece.log_probability >= HALLUCINATED_LOG_PROBABILITY)
     ]
     words = " ".join(within).split()
     if len(words) > MAX_WORDS_PER_SECOND * max(seconds, 0.2):
@@ -63,7 +63,7 @@ def test_what_is_sure_is_believed_as_it_is_written() -> None:
     assert believe([piece(" Hello,"), piece(" world.")], 2.0, limits) == ("Hello, world.", None)
 
 
-@pytest.mark.parametrize("phrase", sorted(INVENTED))
+@pytest.mark.parametrize("phrase", sorted(HALLUCINATED))
 def test_a_phrase_of_silence_is_believed_only_when_sure(phrase: str) -> None:
     for written in (f" {phrase}.", phrase.upper() + "!", f"  {phrase} "):
         assert believe([piece(written)], 3.0, limits)[0] == written.strip()

@@ -46,7 +46,7 @@ def unbroken(sentence: Sentence) -> bool:
 @pytest.fixture(scope="module")
 def said() -> list[Sentence]:
     """Recordings of four actors whom the recogniser has never heard, in all eight emotions."""
-    return [one for one in held_out_sentences(range(1, 9), each=1) if unbroken(one)]
+    return [sentence for sentence in held_out_sentences(range(1, 9), each=1) if unbroken(sentence)]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def replayed(said: list[Sentence], tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("human")
     rng = np.random.default_rng(7)
     sound, placed = join(
-        [whole(one.samples) for one in said], [GAP] * (len(said) + 1), BACKGROUND, rng
+        [whole(sentence.samples) for sentence in said], [GAP] * (len(said) + 1), BACKGROUND, rng
     )
     write_wav(folder / "joined.wav", sound)
     line = f"--captions off --transcriber {TWO_SENTENCES} --events out.jsonl"
@@ -76,7 +76,7 @@ def replayed(said: list[Sentence], tmp_path_factory: pytest.TempPathFactory) -> 
     )
     assert done.returncode == 0, done.stderr
     every = [schema.decode(line) for line in (folder / "out.jsonl").read_bytes().splitlines()]
-    finals = [one for one in every if isinstance(one, schema.UtteranceEvent)]
+    finals = [event for event in every if isinstance(event, schema.UtteranceEvent)]
     return Replayed(placed, finals, every)
 
 
@@ -85,14 +85,16 @@ pytestmark = needs_ravdess
 
 def _over(place: Placed, finals: list[schema.UtteranceEvent]) -> list[schema.UtteranceEvent]:
     return [
-        one for one in finals if one.utterance.start < place.end and one.utterance.end > place.start
+        event
+        for event in finals
+        if event.utterance.start < place.end and event.utterance.end > place.start
     ]
 
 
 def test_the_recordings_are_many_and_balanced(said: list[Sentence]) -> None:
     assert len(said) >= 48
-    assert {one.actor for one in said} == {21, 22, 23, 24}
-    assert len({one.words for one in said}) == 2
+    assert {sentence.actor for sentence in said} == {21, 22, 23, 24}
+    assert len({sentence.words for sentence in said}) == 2
 
 
 def test_every_sentence_is_one_utterance(
@@ -108,21 +110,23 @@ def test_the_words_are_right(
     replayed: Replayed,
 ) -> None:
     placed, finals, _ = replayed
-    heard = [" ".join(one.utterance.text for one in _over(place, finals)) for place in placed]
-    rate = word_error_rate((one.words, text) for one, text in zip(said, heard, strict=True))
+    heard = [" ".join(event.utterance.text for event in _over(place, finals)) for place in placed]
+    rate = word_error_rate(
+        (sentence.words, text) for sentence, text in zip(said, heard, strict=True)
+    )
     assert rate <= 0.1
-    assert {one.words for one in said} <= set(heard)
-    assert all(one.utterance.text_source == "asr" for one in finals if one.utterance.text)
+    assert {sentence.words for sentence in said} <= set(heard)
+    assert all(event.utterance.text_source == "asr" for event in finals if event.utterance.text)
 
 
 def test_what_is_there_is_said_and_what_is_missing_has_a_reason(replayed: Replayed) -> None:
-    for one in replayed.finals:
+    for event in replayed.finals:
         text, audio, visual = (
-            one.modalities.text,
-            one.modalities.audio,
-            one.modalities.visual,
+            event.modalities.text,
+            event.modalities.audio,
+            event.modalities.visual,
         )
-        assert text.present == bool(one.utterance.text)
+        assert text.present == bool(event.utterance.text)
         assert text.present or text.reason
         assert audio.present
         assert not visual.present

@@ -43,7 +43,7 @@ def hear(recogniser: WhisperModel, samples: Samples, **options: object) -> str:
         condition_on_previous_text=False,
         **options,
     )
-    return " ".join(one.text.strip() for one in segments)
+    return " ".join(segment.text.strip() for segment in segments)
 
 
 @needs_ravdess
@@ -52,10 +52,12 @@ def test_it_recognises_actors_whom_it_has_never_heard(
     compute_type: str, sentences: list[Sentence]
 ) -> None:
     recogniser = load(compute_type)
-    found = [hear(recogniser, one.samples, temperature=0.0) for one in sentences]
+    found = [hear(recogniser, sentence.samples, temperature=0.0) for sentence in sentences]
     assert len(found) == 64
     assert (
-        word_error_rate((one.words, text) for one, text in zip(sentences, found, strict=True))
+        word_error_rate(
+            (sentence.words, text) for sentence, text in zip(sentences, found, strict=True)
+        )
         <= 0.1
     )
     # The two differ in two words of six: one answer for everything would still make 17 %.
@@ -67,7 +69,7 @@ def test_it_recognises_actors_whom_it_has_never_heard(
 def test_the_fallback_to_higher_temperatures_does_no_harm(
     recogniser: WhisperModel, sentences: list[Sentence]
 ) -> None:
-    pairs = [(one.words, hear(recogniser, one.samples)) for one in sentences[::3]]
+    pairs = [(sentence.words, hear(recogniser, sentence.samples)) for sentence in sentences[::3]]
     assert word_error_rate(pairs) <= 0.1
 
 
@@ -78,8 +80,11 @@ def test_loudness_matters_little(
 ) -> None:
     factor = np.float32(10 ** (gain / 20))
     pairs = [
-        (one.words, hear(recogniser, np.clip(one.samples * factor, -1, 1), temperature=0.0))
-        for one in sentences[::3]
+        (
+            sentence.words,
+            hear(recogniser, np.clip(sentence.samples * factor, -1, 1), temperature=0.0),
+        )
+        for sentence in sentences[::3]
     ]
     assert word_error_rate(pairs) <= 0.1
 

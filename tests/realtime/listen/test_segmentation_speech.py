@@ -35,19 +35,23 @@ def utterances(samples: Samples, block: int = 320) -> list[messages.Segment]:
             yield from segmenter.process(messages.AudioChunk(start / RATE, piece.tobytes()))
         yield from segmenter.flush()
 
-    return [one for one in answers() if isinstance(one, messages.Segment) and one.final]
+    return [
+        message for message in answers() if isinstance(message, messages.Segment) and message.final
+    ]
 
 
 def librispeech_phrases(per_speaker: int) -> list[Clip]:
     """Phrases of 1 to 8 s, the first few of every one of the ten speakers."""
-    return [one for reader in readers() for one in phrases_of(reader, per_speaker, LONGEST_PAUSE)]
+    return [
+        phrase for reader in readers() for phrase in phrases_of(reader, per_speaker, LONGEST_PAUSE)
+    ]
 
 
 def found_bounds(placed: list[Placed], made: list[messages.Segment]) -> list[Placed | None]:
     """For each phrase the bounds of the one utterance over it; None for none or several."""
     answers: list[Placed | None] = []
-    for one in placed:
-        over = [other for other in made if other.start < one.end and other.end > one.start]
+    for clip in placed:
+        over = [other for other in made if other.start < clip.end and other.end > clip.start]
         answers.append(Placed(over[0].start, over[0].end) if len(over) == 1 else None)
     return answers
 
@@ -61,15 +65,15 @@ def test_bounds_of_read_speech_are_found_within_a_quarter_second(background: flo
     sound, placed = join(clips, rng.uniform(1.0, 2.0, len(clips) + 1), background, rng)
     made = utterances(sound)
     right = 0
-    for one, other in zip(placed, found_bounds(placed, made), strict=True):
+    for phrase, other in zip(placed, found_bounds(placed, made), strict=True):
         if other is None:
             continue
-        right += abs(other.start - one.start) <= TOLERANCE
-        right += abs(other.end - one.end) <= TOLERANCE
+        right += abs(other.start - phrase.start) <= TOLERANCE
+        right += abs(other.end - phrase.end) <= TOLERANCE
     assert right >= 0.95 * 2 * len(placed)
     # Every utterance is somebody's speech.
-    for one in made:
-        assert any(one.start < other.end and one.end > other.start for other in placed)
+    for segment in made:
+        assert any(segment.start < other.end and segment.end > other.start for other in placed)
 
 
 Noise = Callable[[np.random.Generator, int], Samples]

@@ -74,7 +74,11 @@ def run(segmenter: Segmenter, given: Iterable[object], flush: bool = True) -> li
 
 
 def segments(made: Iterable[object], final: bool = True) -> list[messages.Segment]:
-    return [one for one in made if isinstance(one, messages.Segment) and one.final is final]
+    return [
+        message
+        for message in made
+        if isinstance(message, messages.Segment) and message.final is final
+    ]
 
 
 def heard(probabilities: Sequence[float], options: Segmentation | None = None) -> list[object]:
@@ -112,7 +116,7 @@ def test_how_the_sound_is_cut_into_chunks_changes_nothing(
 
     def answers(chunks: list[messages.AudioChunk]) -> list[object]:
         made = run(Segmenter(options, Scripted()), chunks)  # type: ignore[arg-type]
-        return [one for one in made if not isinstance(one, messages.Mark)]
+        return [message for message in made if not isinstance(message, messages.Mark)]
 
     whole = answers([chunk(0.0, samples)])
     assert answers(cut(samples, sizes)) == whole
@@ -137,16 +141,16 @@ def test_segments_are_in_order_apart_and_within_the_sound(
         cut(samples, [320] * (len(samples) // 320)),
     )
     final = segments(made)
-    for one in final:
-        assert 0 <= one.start <= one.end <= len(samples) / SAMPLE_RATE + ROUNDING
-        assert one.end - one.start <= options.max_utterance + WINDOW_SECONDS + ROUNDING
-        assert one.end - one.start >= options.min_utterance - WINDOW_SECONDS - ROUNDING
-        assert one.at >= one.end
+    for segment in final:
+        assert 0 <= segment.start <= segment.end <= len(samples) / SAMPLE_RATE + ROUNDING
+        assert segment.end - segment.start <= options.max_utterance + WINDOW_SECONDS + ROUNDING
+        assert segment.end - segment.start >= options.min_utterance - WINDOW_SECONDS - ROUNDING
+        assert segment.at >= segment.end
     for before, after in pairwise(final):
         assert before.end <= after.start
         assert before.key < after.key
     # No sound is in two utterances.
-    said = [np.frombuffer(one.audio or b"", np.float32) for one in final]
+    said = [np.frombuffer(segment.audio or b"", np.float32) for segment in final]
     assert sum(map(len, said)) <= len(samples)
 
 
@@ -157,15 +161,15 @@ def test_every_utterance_is_announced_once_and_ends_once(
 ) -> None:
     open_key: int | None = None
     started: dict[int, float] = {}
-    for one in heard(script, options):
-        if isinstance(one, messages.SpeechStarted):
+    for message in heard(script, options):
+        if isinstance(message, messages.SpeechStarted):
             assert open_key is None
-            assert one.key not in started
-            open_key, started[one.key] = one.key, one.start
-        elif isinstance(one, messages.Segment):
-            assert one.key == open_key
-            assert one.start == started[one.key]
-            open_key = None if one.final else open_key
+            assert message.key not in started
+            open_key, started[message.key] = message.key, message.start
+        elif isinstance(message, messages.Segment):
+            assert message.key == open_key
+            assert message.start == started[message.key]
+            open_key = None if message.final else open_key
     assert open_key is None
 
 
@@ -175,13 +179,13 @@ def test_nothing_starts_before_a_watermark_that_was_given_out(
     script: list[float], options: Segmentation
 ) -> None:
     mark = 0.0
-    for one in heard(script, options):
-        if isinstance(one, messages.Mark):
-            assert one.time >= mark
-            assert one.source == "segment"
-            mark = one.time
-        elif isinstance(one, messages.SpeechStarted | messages.Segment):
-            assert one.start >= mark
+    for message in heard(script, options):
+        if isinstance(message, messages.Mark):
+            assert message.time >= mark
+            assert message.source == "segment"
+            mark = message.time
+        elif isinstance(message, messages.SpeechStarted | messages.Segment):
+            assert message.start >= mark
 
 
 @law
@@ -192,13 +196,17 @@ def test_work_ahead_at_a_pause_is_the_final_segment_if_speech_does_not_go_on(
     assume(options.pause < options.hangover)
     made = heard([*script, *speech((0.6, 0.0))], options)
     ahead: messages.Segment | None = None
-    for one in made:
-        if not isinstance(one, messages.Segment):
+    for message in made:
+        if not isinstance(message, messages.Segment):
             continue
-        if one.final and ahead is not None and (one.key, one.end) == (ahead.key, ahead.end):
-            assert (one.start, one.audio) == (ahead.start, ahead.audio)
+        if (
+            message.final
+            and ahead is not None
+            and (message.key, message.end) == (ahead.key, ahead.end)
+        ):
+            assert (message.start, message.audio) == (ahead.start, ahead.audio)
         # A segment in the middle of speech ends where it was made, one at a pause before that.
-        ahead = None if one.final or one.at == one.end else one
+        ahead = None if message.final or message.at == message.end else message
 
 
 def test_a_pause_is_worked_on_ahead_before_the_end_is_sure() -> None:
@@ -219,18 +227,20 @@ def test_a_pause_is_worked_on_ahead_before_the_end_is_sure() -> None:
 def test_work_ahead_holds_while_the_timeline_follows_a_clock(parts_per_million: int) -> None:
     samples = sound(speech((0.5, 0.0), (3.0, 0.9), (1.0, 0.0)))
     chunks = [
-        messages.AudioChunk(one.time * (1 + parts_per_million * 1e-6), one.samples)
-        for one in cut(samples, [320] * (len(samples) // 320))
+        messages.AudioChunk(chunk.time * (1 + parts_per_million * 1e-6), chunk.samples)
+        for chunk in cut(samples, [320] * (len(samples) // 320))
     ]
     made = run(Segmenter(Segmentation(provisional_every=0), Scripted()), chunks)  # type: ignore[arg-type]
     (ahead,), (final,) = segments(made, final=False), segments(made)
     assert (ahead.start, ahead.end, ahead.audio) == (final.start, final.end, final.audio)
-    assert not [one for one in made if isinstance(one, messages.Dropped)]
+    assert not [message for message in made if isinstance(message, messages.Dropped)]
 
 
 def test_speech_that_goes_on_after_a_pause_is_one_utterance() -> None:
     made = heard(speech((0.5, 0.0), (1.0, 0.9), (0.3, 0.0), (1.0, 0.9), (1.0, 0.0)))
-    assert [one.end for one in segments(made, final=False)] == pytest.approx([1.5, 2.8], abs=0.05)
+    assert [segment.end for segment in segments(made, final=False)] == pytest.approx(
+        [1.5, 2.8], abs=0.05
+    )
     (final,) = segments(made)
     assert (final.start, final.end) == pytest.approx((0.5, 2.8), abs=0.05)
 
@@ -245,7 +255,7 @@ def test_shorter_utterances_than_the_least_never_appear(windows: int, least: flo
     length = windows * WINDOW_SECONDS
     assume(abs(length - least) > 1e-6)
     assert len(segments(made)) == (length > least)
-    assert any(isinstance(one, messages.SpeechStarted) for one in made) == (length > least)
+    assert any(isinstance(message, messages.SpeechStarted) for message in made) == (length > least)
 
 
 def test_the_threshold_starts_speech_and_a_lower_one_keeps_it() -> None:
@@ -277,7 +287,7 @@ def test_a_long_utterance_is_cut_where_the_voice_is_weakest() -> None:
 
 def test_provisional_segments_come_while_speech_goes_on() -> None:
     made = heard(speech((10.0, 0.9), (1.0, 0.0)))
-    times = [one.at for one in segments(made, final=False)]
+    times = [segment.at for segment in segments(made, final=False)]
     assert times == pytest.approx([2, 4, 6, 8, 10.16], abs=0.15)
     silent = heard(speech((10.0, 0.9), (1.0, 0.0)), Segmentation(provisional_every=0))
     assert len(segments(silent, final=False)) == 1
@@ -340,7 +350,7 @@ def test_lost_sound_ends_the_utterance_where_it_broke_off(lost: float) -> None:
     first, second = segments(made)
     assert (first.start, first.end) == pytest.approx((0.5, before), abs=0.04)
     assert second.start == pytest.approx(before + lost + 0.5, abs=0.04)
-    (gap,) = (one for one in made if isinstance(one, messages.Dropped))
+    (gap,) = (message for message in made if isinstance(message, messages.Dropped))
     assert (gap.what, gap.time, gap.seconds) == (
         "audio",
         pytest.approx(before, abs=0.002),
@@ -356,13 +366,13 @@ def test_a_clock_that_is_set_back_is_reported_and_speech_goes_on() -> None:
     samples = sound(speech((0.5, 0.0), (1.0, 0.9), (1.0, 0.0)))
     chunks = cut(samples, [320] * (len(samples) // 320))
     moved = [
-        messages.AudioChunk(one.time - (3600 if number >= 50 else 0) + 4000, one.samples)
-        for number, one in enumerate(chunks)
+        messages.AudioChunk(chunk.time - (3600 if number >= 50 else 0) + 4000, chunk.samples)
+        for number, chunk in enumerate(chunks)
     ]
     made = run(segmenter, moved)
     (final,) = segments(made)
     assert (final.start, final.end) == pytest.approx((4000.5, 4001.5), abs=0.05)
-    (gap,) = (one for one in made if isinstance(one, messages.Dropped))
+    (gap,) = (message for message in made if isinstance(message, messages.Dropped))
     assert (gap.count, gap.seconds) == (0, 0.0)
     assert "jumped back" in gap.reason
 
@@ -425,8 +435,8 @@ def conversation() -> tuple[Samples, list[messages.Cue]]:
     while read := source.read():
         given += read
     source.close()
-    raw = b"".join(one.samples for one in given if isinstance(one, messages.AudioChunk))
-    cues = [one for one in given if isinstance(one, messages.Cue)]
+    raw = b"".join(message.samples for message in given if isinstance(message, messages.AudioChunk))
+    cues = [message for message in given if isinstance(message, messages.Cue)]
     return np.frombuffer(raw, np.float32), cues
 
 
@@ -438,7 +448,10 @@ def test_every_utterance_of_the_conversation_is_found(
     assert len(cues) == 10
     quieter = samples * np.float32(10 ** (decibels / 20))
     final = segments(run(Segmenter(Segmentation()), cut(quieter, [320] * (len(samples) // 320))))
-    inside = [[one for one in final if cue.start < one.end and one.start < cue.end] for cue in cues]
+    inside = [
+        [segment for segment in final if cue.start < segment.end and segment.start < cue.end]
+        for cue in cues
+    ]
     # Somebody who stops for breath in a caption makes two utterances of it: none is left out.
     assert all(inside)
     assert sum(map(len, inside)) == len(final)
@@ -469,9 +482,9 @@ def test_noise_and_hum_are_no_speech(kind: str, decibels: int) -> None:
     )
     made = np.clip(made / np.std(made) * 10 ** (decibels / 20), -1, 1).astype(np.float32)
     heard = run(Segmenter(Segmentation()), cut(made, [1600] * (count // 1600)))
-    assert {type(one) for one in heard} == {messages.Mark}
+    assert {type(message) for message in heard} == {messages.Mark}
 
 
 def test_digital_silence_is_no_speech() -> None:
     made = run(Segmenter(Segmentation()), cut(np.zeros(20 * SAMPLE_RATE, np.float32), [1600] * 199))
-    assert {type(one) for one in made} == {messages.Mark}
+    assert {type(message) for message in made} == {messages.Mark}

@@ -8,8 +8,8 @@ import pytest
 from spoken import Samples, join, needs_librispeech, phrases_of, readers
 from test_segmentation_speech import LONGEST_PAUSE, utterances
 
-from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-from gscon_live.model.encoders.voice.spectrogram import sound
+from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.realtime.pipeline.settings import Settings
 
@@ -22,7 +22,7 @@ STATISTICS = VoiceStatistics()
 
 
 def heard(samples: Samples) -> np.ndarray:
-    return STATISTICS(sound(samples)).numpy()
+    return STATISTICS(power_spectrogram(samples)).numpy()
 
 
 def diarization_error(
@@ -62,10 +62,10 @@ def test_people_who_take_turns_are_told_apart(count: int) -> None:
         rng.shuffle(parts)  # type: ignore[arg-type]
         clips = [clip for clip, _ in parts]
         joined, placed = join(clips, rng.uniform(0.8, 1.5, len(clips) + 1), 0.0003, rng)
-        speakers, said = Speakers(MOST), []
-        for one in utterances(joined):
-            name = speakers.final(heard(np.frombuffer(one.audio or b"", "<f4")))
-            said.append((one.start, one.end, name))
+        speakers, said = SpeakerClustering(MOST), []
+        for phrase in utterances(joined):
+            name = speakers.final(heard(np.frombuffer(phrase.audio or b"", "<f4")))
+            said.append((phrase.start, phrase.end, name))
         truth = [(at.start, at.end, name) for at, (_, name) in zip(placed, parts, strict=True)]
         errors.append(diarization_error(truth, said))
     assert np.mean(errors) <= 0.15
@@ -75,7 +75,7 @@ def test_people_who_take_turns_are_told_apart(count: int) -> None:
 def test_an_hour_of_two_people_does_not_multiply_them() -> None:
     rng = np.random.default_rng(6)
     clips = [clip for name in readers()[:2] for clip in phrases_of(name, 10, LONGEST_PAUSE)]
-    speakers, counts = Speakers(64), []
+    speakers, counts = SpeakerClustering(64), []
     said = [
         heard(clip.samples + rng.normal(0, 0.001 * (1 + version), len(clip.samples)).astype("<f4"))
         for clip in clips

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
-from gscon_live.model.encoders.speaker.speaker_clustering import Speakers
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
@@ -78,7 +78,7 @@ class Parts:
         self.stage = Transcriber(self.whisper, self.text, self.audio, self.speakers)  # type: ignore[arg-type]
 
     def run(self, *given: object) -> list[object]:
-        return [one for message in given for one in self.stage.process(message)]  # type: ignore[arg-type]
+        return [output for message in given for output in self.stage.process(message)]  # type: ignore[arg-type]
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -103,16 +103,23 @@ def segment(final: bool = True, **values: object) -> messages.Segment:
     )
 
 
-def only(made: list[object]) -> messages.Utterance:
-    (one,) = made
-    assert isinstance(one, messages.Utterance)
-    return one
+def only(outputs: list[object]) -> messages.Utterance:
+    (utterance,) = outputs
+    assert isinstance(utterance, messages.Utterance)
+    return utterance
 
 
 def test_words_and_sound_become_features() -> None:
     parts = Parts()
-    one = only(parts.run(segment(speaker="Ada")))
-    assert (one.key, one.start, one.end, one.at, one.final, one.speaker) == (
+    utterance = only(parts.run(segment(speaker="Ada")))
+    assert (
+        utterance.key,
+        utterance.start,
+        utterance.end,
+        utterance.at,
+        utterance.final,
+        utterance.speaker,
+    ) == (
         7,
         1.0,
         2.0,
@@ -120,16 +127,20 @@ def test_words_and_sound_become_features() -> None:
         True,
         "Ada",
     )
-    assert (one.text, one.text_source, one.missing) == ("hello there", "asr", {})
-    assert one.text_features == one.audio_features == np.ones(2, np.float32).tobytes()
+    assert (utterance.text, utterance.text_source, utterance.missing) == ("hello there", "asr", {})
+    assert utterance.text_features == utterance.audio_features == np.ones(2, np.float32).tobytes()
     assert parts.whisper.given == parts.audio.given == [raw()]
     assert parts.text.given == ["hello there"]
 
 
 def test_words_of_captions_are_taken_as_they_are() -> None:
     parts = Parts()
-    one = only(parts.run(segment(text="Good morning.")))
-    assert (one.text, one.text_source, one.missing) == ("Good morning.", "captions", {})
+    utterance = only(parts.run(segment(text="Good morning.")))
+    assert (utterance.text, utterance.text_source, utterance.missing) == (
+        "Good morning.",
+        "captions",
+        {},
+    )
     assert parts.counts == (0, 1, 1)
 
 
@@ -145,28 +156,28 @@ def test_words_of_captions_are_taken_as_they_are() -> None:
     ],
 )
 def test_what_is_missing_has_a_reason(values: dict[str, object], missing: dict[str, str]) -> None:
-    one = only(Parts().run(segment(**values)))  # type: ignore[arg-type]
-    assert one.missing == missing
-    assert (one.text_features is None) == ("text" in missing)
-    assert (one.audio_features is None) == ("audio" in missing)
-    assert one.text_source == ("none" if "text" in missing else "captions")
+    utterance = only(Parts().run(segment(**values)))  # type: ignore[arg-type]
+    assert utterance.missing == missing
+    assert (utterance.text_features is None) == ("text" in missing)
+    assert (utterance.audio_features is None) == ("audio" in missing)
+    assert utterance.text_source == ("none" if "text" in missing else "captions")
 
 
 def test_without_a_transcriber_there_are_no_words() -> None:
     audio, text = Counting(), Counting()
     stage = Transcriber(None, text, audio, Turns())  # type: ignore[arg-type]
-    one = only(list(stage.process(segment())))
-    assert (one.text, one.text_source, one.text_features) == ("", "none", None)
-    assert one.missing == {"text": "no transcriber"}
+    utterance = only(list(stage.process(segment())))
+    assert (utterance.text, utterance.text_source, utterance.text_features) == ("", "none", None)
+    assert utterance.missing == {"text": "no transcriber"}
     assert text.given == []
     assert len(audio.given) == 1
 
 
 def test_words_that_are_not_believed_leave_their_reason() -> None:
-    one = only(Parts(("", "the recogniser repeated itself")).run(segment()))
-    assert (one.text, one.text_source, one.text_features) == ("", "none", None)
-    assert one.missing == {"text": "the recogniser repeated itself"}
-    assert one.audio_features is not None
+    utterance = only(Parts(("", "the recogniser repeated itself")).run(segment()))
+    assert (utterance.text, utterance.text_source, utterance.text_features) == ("", "none", None)
+    assert utterance.missing == {"text": "the recogniser repeated itself"}
+    assert utterance.audio_features is not None
 
 
 def test_work_ahead_is_not_done_again() -> None:
@@ -195,9 +206,9 @@ def test_work_ahead_is_thrown_away_when_it_was_for_something_else(
 ) -> None:
     parts = Parts()
     parts.run(segment(final=False))
-    one = only(parts.run(segment(**changed)))  # type: ignore[arg-type]
+    utterance = only(parts.run(segment(**changed)))  # type: ignore[arg-type]
     assert parts.counts[2] == 2
-    assert one.audio_features == np.full(2, 2, np.float32).tobytes()
+    assert utterance.audio_features == np.full(2, 2, np.float32).tobytes()
     assert parts.stage.gauges()["reused"] == 0
 
 
@@ -261,10 +272,14 @@ def test_working_ahead_changes_no_final_answer(script: list[tuple[int, int, bool
 
     def answers(chosen: Iterable[messages.Segment]) -> list[object]:
         stage = Transcriber(Spelling(), InContext(), Plain(), Turns())  # type: ignore[arg-type]
-        made = [one for message in chosen for one in stage.process(message)]
-        return [one for one in made if isinstance(one, messages.Utterance) and one.final]
+        outputs = [output for message in chosen for output in stage.process(message)]
+        return [
+            message
+            for message in outputs
+            if isinstance(message, messages.Utterance) and message.final
+        ]
 
-    assert answers(given) == answers(one for one in given if one.final)
+    assert answers(given) == answers(message for message in given if message.final)
 
 
 def test_what_is_no_segment_passes_in_order_except_the_end() -> None:
@@ -275,9 +290,9 @@ def test_what_is_no_segment_passes_in_order_except_the_end() -> None:
         messages.Restarted("segment"),
     ]
     parts = Parts()
-    made = parts.run(*others[:2], segment(), messages.End("segment", 3.0), *others[2:])
-    assert [one for one in made if not isinstance(one, messages.Utterance)] == others
-    assert isinstance(made[2], messages.Utterance)
+    outputs = parts.run(*others[:2], segment(), messages.End("segment", 3.0), *others[2:])
+    assert [message for message in outputs if not isinstance(message, messages.Utterance)] == others
+    assert isinstance(outputs[2], messages.Utterance)
     assert list(parts.stage.flush()) == []
 
 
@@ -297,8 +312,8 @@ def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
 def test_work_is_timed_by_the_clock_that_is_given() -> None:
     ticks = iter([10.0, 10.5, 10.75])
     stage = Transcriber(Counting(), Counting(), Counting(), Turns(), lambda: next(ticks))  # type: ignore[arg-type]
-    one = only(list(stage.process(segment())))
-    assert one.timing == messages.Timing(transcription=0.5, features=0.25)
+    utterance = only(list(stage.process(segment())))
+    assert utterance.timing == messages.Timing(transcription=0.5, features=0.25)
     assert stage.gauges()["busy"] == 0.75
     assert only(Parts().run(segment())).timing == messages.Timing()
 
@@ -317,24 +332,26 @@ def test_what_was_said_is_remembered_once_and_in_order() -> None:
 def test_who_is_named_keeps_the_name_and_others_are_told_apart_by_their_sound() -> None:
     parts = Parts()
     said = [segment(), segment(key=8, speaker="Ada"), segment(key=9), segment(key=10, audio=None)]
-    names = [one.speaker for one in parts.run(*said) if isinstance(one, messages.Utterance)]
+    names = [
+        message.speaker for message in parts.run(*said) if isinstance(message, messages.Utterance)
+    ]
     assert names == ["S1", "Ada", "S2", None]
 
 
 def test_the_real_encoders_make_features_of_their_lengths() -> None:
-    text, audio = ConversationTextEncoder(), AudioEncoder()
-    stage = Transcriber(None, text, audio, Speakers(4))
+    text, audio = TextEncoder(), AudioEncoder()
+    stage = Transcriber(None, text, audio, SpeakerClustering(4))
     noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype("<f4")
     given = segment(audio=noise.tobytes(), text="I am so happy!")
-    one = only(list(stage.process(given)))
+    utterance = only(list(stage.process(given)))
     text.reset()
-    assert one.missing == {}
-    assert one.text_features == text.final("I am so happy!", "S1").tobytes()
-    assert one.audio_features == audio.encode(noise).tobytes()
-    assert len(one.text_features) == text.dim * 4
-    assert len(one.audio_features) == audio.dim * 4
+    assert utterance.missing == {}
+    assert utterance.text_features == text.final("I am so happy!", "S1").tobytes()
+    assert utterance.audio_features == audio.encode(noise).tobytes()
+    assert len(utterance.text_features) == text.dim * 4
+    assert len(utterance.audio_features) == audio.dim * 4
     other = only(list(stage.process(segment(audio=noise.tobytes(), text="I am so sad."))))
-    assert other.text_features != one.text_features
+    assert other.text_features != utterance.text_features
 
 
 def test_a_directory_that_holds_no_model_is_the_users_error(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -104,7 +104,7 @@ def address() -> Iterator[str]:
 
 
 def ends(count: int) -> Callable[[list[Any]], bool]:
-    return lambda found: sum(isinstance(one, messages.End) for one in found) == count
+    return lambda found: sum(isinstance(message, messages.End) for message in found) == count
 
 
 def test_a_lossless_link_holds_up_its_sender_and_loses_nothing(address: str) -> None:
@@ -117,7 +117,7 @@ def test_a_lossless_link_holds_up_its_sender_and_loses_nothing(address: str) -> 
         assert held * bus_peer.SIZE < 2 * bus_peer.QUEUE + 2 * MEBIBYTE
         assert psutil.Process().memory_info().rss - before < bus_peer.QUEUE + 8 * MEBIBYTE
         found = receiver.take(ends(1))
-        assert [one.time for one in found[:-1]] == list(range(count))
+        assert [message.time for message in found[:-1]] == list(range(count))
     finally:
         receiver.close()
         peer.end()
@@ -136,7 +136,7 @@ def test_a_latest_link_never_holds_up_its_sender_and_counts_every_drop(address: 
     finally:
         receiver.close()
         peer.end()
-    times = [one.time for one in found[:-1]]
+    times = [message.time for message in found[:-1]]
     assert times == sorted(set(times))
     assert len(times) + peer.report["dropped"] + receiver.inbox.dropped == count
     assert peer.report["dropped"] > count / 2
@@ -151,13 +151,13 @@ def test_a_receiver_that_is_behind_gets_the_newest_picture_that_has_come(address
     socket = context.socket(zmq.PUSH)
     socket.connect(address)
     sent = [bus_peer.picture(1), messages.Mark(1.0, "x"), bus_peer.picture(2), bus_peer.picture(3)]
-    for one in sent:
-        socket.send(bus.encode(one))
+    for message in sent:
+        socket.send(bus.encode(message))
     found: list[Any] = []
     while not found or found[-1] != sent[-1]:
         inbox.socket.poll(1000)
         time.sleep(0.05)
-        found += [one for one in (inbox.receive() for _ in range(4)) if one is not None]
+        found += [message for message in (inbox.receive() for _ in range(4)) if message is not None]
     assert sent[1] in found
     assert len(found) + inbox.dropped == len(sent)
     socket.close(0)
@@ -175,10 +175,10 @@ def test_two_senders_keep_their_own_order(address: str) -> None:
         receiver.close()
         for peer in peers:
             peer.end()
-    times = [one.time for one in found if isinstance(one, messages.VideoFrame)]
+    times = [message.time for message in found if isinstance(message, messages.VideoFrame)]
     assert sorted(times) == sorted([*range(60), *range(60)])
     left = [iter(range(60)), iter(range(60))]
-    heads = [next(one) for one in left]
+    heads = [next(stream) for stream in left]
     for time_ in times:  # a merge of two ordered rows, which are equal here
         which = heads.index(time_)
         heads[which] = next(left[which], -1)
@@ -244,7 +244,7 @@ def test_links_carry_only_what_the_table_says(tmp_path: Path) -> None:
         got = set(Path(f"{source}.{stage}").read_text(encoding="utf-8").split())
         carried = tuple(kind for link in links if link.receiver == stage for kind in link.carries)
         sent = [*stubs.everything("x"), messages.End("x", 1.0)]
-        assert got == {type(one).__name__ for one in sent if isinstance(one, carried)}
+        assert got == {type(message).__name__ for message in sent if isinstance(message, carried)}
 
 
 messages_of_all_kinds = st.sampled_from(

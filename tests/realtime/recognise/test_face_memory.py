@@ -59,7 +59,9 @@ def test_of_several_the_one_that_is_largest_for_longest_is_used() -> None:
 
 def test_of_several_the_one_whose_mouth_moves_is_used() -> None:
     def used(*mouths: float) -> int | None:
-        faces = [face(number, 90 - number, mouth=one) for number, one in enumerate(mouths, 1)]
+        faces = [
+            face(number, 90 - number, mouth=movement) for number, movement in enumerate(mouths, 1)
+        ]
         return memory(*((float(second), faces) for second in range(8))).look(0, 9).face
 
     assert used(0.2, 6.0) == 2

@@ -50,7 +50,7 @@ def test_a_silent_face_is_not_answered_for(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = read(out)
     assert [
-        one for one in found if isinstance(one, schema.Provisional | schema.UtteranceEvent)
+        event for event in found if isinstance(event, schema.Provisional | schema.UtteranceEvent)
     ] == []
 
 
@@ -58,9 +58,11 @@ def test_a_silent_face_is_not_answered_for(tmp_path: Path) -> None:
 def test_the_label_of_neutral_speech_changes_no_oftener_than_smoothing_allows(
     tmp_path: Path,
 ) -> None:
-    said = [one for one in held_out_sentences(NEUTRAL, each=4) if one.actor == 22]
+    said = [sentence for sentence in held_out_sentences(NEUTRAL, each=4) if sentence.actor == 22]
     rng = np.random.default_rng(7)
-    sound, _ = join([whole(one.samples) for one in said], [1.2] * (len(said) + 1), 0.0003, rng)
+    sound, _ = join(
+        [whole(sentence.samples) for sentence in said], [1.2] * (len(said) + 1), 0.0003, rng
+    )
     write_wav(tmp_path / "neutral.wav", sound)
     changes = []
     for seconds in (0, 20):
@@ -68,9 +70,9 @@ def test_the_label_of_neutral_speech_changes_no_oftener_than_smoothing_allows(
         words = ["--transcriber", "off", "--events", out, f"recognition.smoothing={seconds}"]
         done = run("gscon_live.realtime.replay", tmp_path / "neutral.wav", *words)
         assert done.returncode == 0, done.stderr
-        labels = [one.emotion.label for one in utterances(read(out))]
+        labels = [event.emotion.label for event in utterances(read(out))]
         assert len(labels) >= len(said) - 1
-        changes.append(sum(one != other for one, other in pairwise(labels)))
+        changes.append(sum(label != other for label, other in pairwise(labels)))
     per_minute = 60 / (len(sound) / 16_000)
     assert changes[1] <= changes[0]
     assert changes[1] * per_minute <= 4

@@ -93,13 +93,13 @@ def faces(time: float, *tracks: int) -> messages.Faces:
 
 
 def run(stage: Fusion, given: Sequence[object], flush: bool = True) -> list[schema.AnyEvent]:
-    made = [event for message in given for event in stage.process(message)]  # type: ignore[arg-type]
-    return made + list(stage.flush()) if flush else made
+    events = [event for message in given for event in stage.process(message)]  # type: ignore[arg-type]
+    return events + list(stage.flush()) if flush else events
 
 
-def only(made: Sequence[schema.AnyEvent]) -> schema.UtteranceEvent:
-    (one,) = (event for event in made if isinstance(event, schema.UtteranceEvent))
-    return one
+def only(events: Sequence[schema.AnyEvent]) -> schema.UtteranceEvent:
+    (event,) = (event for event in events if isinstance(event, schema.UtteranceEvent))
+    return event
 
 
 # --- the law
@@ -149,15 +149,15 @@ def watching(draw: st.DrawFn) -> list[object]:
 
 
 def interleaved(
-    one: Sequence[object], other: Sequence[object], turns: Sequence[bool]
+    first: Sequence[object], other: Sequence[object], turns: Sequence[bool]
 ) -> list[object]:
     """The two sequences as one, each in its own order; `turns` says whose turn it is."""
-    left, right, made = list(one), list(other), list[object]()
+    left, right, merged = list(first), list(other), list[object]()
     for turn in turns:
         source = left if turn else right
         if source:
-            made.append(source.pop(0))
-    return made + left + right
+            merged.append(source.pop(0))
+    return merged + left + right
 
 
 @law
@@ -169,7 +169,7 @@ def test_the_order_in_which_words_and_faces_arrive_changes_nothing(
 
     def told(turns: Sequence[bool]) -> list[bytes]:
         stage = fusion(has_video=has_video)
-        return [schema.encode(one) for one in run(stage, interleaved(heard, watched, turns))]
+        return [schema.encode(event) for event in run(stage, interleaved(heard, watched, turns))]
 
     words_first = told([True] * len(heard))
     assert told([False] * len(watched)) == words_first
@@ -183,16 +183,18 @@ def test_nothing_seen_after_an_utterance_is_used_for_it(
     heard: list[object], watched: list[object], turns: list[bool]
 ) -> None:
     recogniser = Made()
-    made = run(fusion(recogniser), interleaved(heard, watched, turns))
-    answers = [one for one in made if isinstance(one, schema.UtteranceEvent | schema.Provisional)]
-    frames = [one for one in watched if isinstance(one, messages.Faces)]
+    events = run(fusion(recogniser), interleaved(heard, watched, turns))
+    answers = [
+        event for event in events if isinstance(event, schema.UtteranceEvent | schema.Provisional)
+    ]
+    frames = [message for message in watched if isinstance(message, messages.Faces)]
     assert len(answers) == len(recogniser.asked)
-    for (kind, features, _), one in zip(recogniser.asked, answers, strict=True):
-        assert (kind == "final") == isinstance(one, schema.UtteranceEvent)
-        begin, end = one.utterance.start, one.utterance.end
+    for (kind, features, _), event in zip(recogniser.asked, answers, strict=True):
+        assert (kind == "final") == isinstance(event, schema.UtteranceEvent)
+        begin, end = event.utterance.start, event.utterance.end
         inside = [frame for frame in frames if begin <= frame.time <= end]
         seen = {face.track for frame in inside for face in frame.faces}
-        visual = one.modalities.visual
+        visual = event.modalities.visual
         assert visual.present == bool(seen) == (features.visual is not None)
         if features.visual is None:
             assert visual.reason == ("no face in view" if inside else "no frames")
@@ -211,23 +213,27 @@ def test_nothing_seen_after_an_utterance_is_used_for_it(
 def test_ids_count_up_and_every_utterance_ends_once_or_is_reported(
     heard: list[object], watched: list[object], turns: list[bool], first: int
 ) -> None:
-    made = run(fusion(first_id=first), interleaved(heard, watched, turns))
-    started = [one.utterance for one in made if isinstance(one, schema.SpeechStarted)]
+    events = run(fusion(first_id=first), interleaved(heard, watched, turns))
+    started = [event.utterance for event in events if isinstance(event, schema.SpeechStarted)]
     assert started == list(range(first, first + len(started)))
-    final = [one.utterance.id for one in made if isinstance(one, schema.UtteranceEvent)]
+    final = [event.utterance.id for event in events if isinstance(event, schema.UtteranceEvent)]
     assert final == sorted(set(final))
-    gaps = [one for one in made if isinstance(one, schema.Gap) and one.what == "utterance"]
-    assert len(final) + sum(one.count for one in gaps) == len(started)
+    gaps = [
+        event for event in events if isinstance(event, schema.Gap) and event.what == "utterance"
+    ]
+    assert len(final) + sum(gap.count for gap in gaps) == len(started)
     known: set[int] = set()
-    for one in made:
-        if isinstance(one, schema.SpeechStarted):
-            known.add(one.utterance)
-        elif isinstance(one, schema.UtteranceEvent | schema.Provisional):
-            assert one.utterance.id in known
-            if isinstance(one, schema.UtteranceEvent):
-                known.remove(one.utterance.id)
-    lost = [one for one in (*heard, *watched) if isinstance(one, messages.Dropped)]
-    told = [one for one in made if isinstance(one, schema.Gap) and one.what != "utterance"]
+    for event in events:
+        if isinstance(event, schema.SpeechStarted):
+            known.add(event.utterance)
+        elif isinstance(event, schema.UtteranceEvent | schema.Provisional):
+            assert event.utterance.id in known
+            if isinstance(event, schema.UtteranceEvent):
+                known.remove(event.utterance.id)
+    lost = [message for message in (*heard, *watched) if isinstance(message, messages.Dropped)]
+    told = [
+        event for event in events if isinstance(event, schema.Gap) and event.what != "utterance"
+    ]
     assert len(told) == len(lost)
 
 
@@ -236,16 +242,20 @@ def test_ids_count_up_and_every_utterance_ends_once_or_is_reported(
 def test_an_answer_is_abstained_from_exactly_below_the_threshold(
     heard: list[object], watched: list[object], threshold: float
 ) -> None:
-    for one in run(fusion(abstain_below=threshold), [*heard, *watched]):
-        if isinstance(one, schema.UtteranceEvent | schema.Provisional):
-            emotion = one.emotion
+    for event in run(fusion(abstain_below=threshold), [*heard, *watched]):
+        if isinstance(event, schema.UtteranceEvent | schema.Provisional):
+            emotion = event.emotion
             assert emotion.abstained == (emotion.confidence < threshold)
             assert list(emotion.probabilities) == list(EMOTIONS)
             assert emotion.confidence == emotion.probabilities[emotion.label]
             assert emotion.confidence == max(emotion.probabilities.values())
             assert sum(emotion.probabilities.values()) == pytest.approx(1, abs=5e-4)
             assert all(value == round(value, 4) for value in emotion.probabilities.values())
-            for modality in (one.modalities.text, one.modalities.audio, one.modalities.visual):
+            for modality in (
+                event.modalities.text,
+                event.modalities.audio,
+                event.modalities.visual,
+            ):
                 assert modality.present == (modality.probabilities is not None)
                 assert modality.present == (modality.reason is None)
 
@@ -264,28 +274,28 @@ def test_an_utterance_waits_for_the_faces_up_to_its_end() -> None:
     stage = fusion()
     assert run(stage, [utterance(), faces(1.5, 4)], flush=False) == []
     assert run(stage, [faces(2.0, 4)], flush=False) == []
-    one = only(run(stage, [messages.Mark(2.1, "watch")], flush=False))
-    assert (one.modalities.visual.face, one.modalities.visual.faces) == (4, 1)
-    assert (one.session, one.seq, one.schema, one.model) == ("s", 0, schema.SCHEMA, MODEL)
+    event = only(run(stage, [messages.Mark(2.1, "watch")], flush=False))
+    assert (event.modalities.visual.face, event.modalities.visual.faces) == (4, 1)
+    assert (event.session, event.seq, event.schema, event.model) == ("s", 0, schema.SCHEMA, MODEL)
 
 
 def test_the_end_of_watching_ends_the_waiting_and_the_end_of_listening_does_not() -> None:
     stage = fusion()
     assert run(stage, [utterance(), messages.End("transcribe", 3.0)], flush=False) == []
-    one = only(run(stage, [faces(1.5, 4), messages.End("watch", 3.0)], flush=False))
-    assert one.modalities.visual.face == 4
+    event = only(run(stage, [faces(1.5, 4), messages.End("watch", 3.0)], flush=False))
+    assert event.modalities.visual.face == 4
 
 
 def test_without_video_nothing_waits() -> None:
-    one = only(run(fusion(has_video=False), [utterance()], flush=False))
-    assert one.modalities.visual == schema.Modality(present=False, reason="no video")
+    event = only(run(fusion(has_video=False), [utterance()], flush=False))
+    assert event.modalities.visual == schema.Modality(present=False, reason="no video")
 
 
 def test_a_camera_that_is_gone_is_not_waited_for_beyond_the_patience() -> None:
     stage = fusion(patience=1.0)
     assert run(stage, [utterance(), messages.Mark(2.9, "segment")], flush=False) == []
-    one = only(run(stage, [messages.Mark(3.1, "segment")], flush=False))
-    assert one.modalities.visual.reason == "no frames"
+    event = only(run(stage, [messages.Mark(3.1, "segment")], flush=False))
+    assert event.modalities.visual.reason == "no frames"
     waiting = run(stage, [utterance(2, 3.2, 4.0)], flush=False)
     assert waiting == []
     assert only(run(stage, [messages.End("transcribe", 4.5)], flush=False)).utterance.end == 4.0
@@ -295,8 +305,8 @@ def test_a_camera_that_is_gone_is_not_waited_for_beyond_the_patience() -> None:
 def test_what_is_missing_is_marked_with_its_reason(modality: str) -> None:
     recogniser = Made()
     given = utterance(**{f"{modality}_features": None, "missing": {modality: "nobody knows"}})
-    one = only(run(fusion(recogniser), [given]))
-    assert getattr(one.modalities, modality) == schema.Modality(
+    event = only(run(fusion(recogniser), [given]))
+    assert getattr(event.modalities, modality) == schema.Modality(
         present=False, reason="nobody knows"
     )
     assert getattr(recogniser.asked[0][1], modality) is None
@@ -321,13 +331,13 @@ def test_what_is_provisional_does_not_change_the_conversation() -> None:
         utterance(2, 3.0, 3.8, final=False),
         plain[1],
     ]
-    final = [one for one in run(fusion(), said) if isinstance(one, schema.UtteranceEvent)]
+    final = [event for event in run(fusion(), said) if isinstance(event, schema.UtteranceEvent)]
     assert final == run(fusion(), plain)
 
 
 def test_a_provisional_event_has_the_id_of_the_final_one() -> None:
-    made = run(fusion(), [utterance(7, final=False), utterance(7), utterance(8, 3.0, 4.0)])
-    assert [(type(one), one.utterance.id) for one in made] == [  # type: ignore[union-attr]
+    events = run(fusion(), [utterance(7, final=False), utterance(7), utterance(8, 3.0, 4.0)])
+    assert [(type(event), event.utterance.id) for event in events] == [  # type: ignore[union-attr]
         (schema.Provisional, 1),
         (schema.UtteranceEvent, 1),
         (schema.UtteranceEvent, 2),
@@ -335,18 +345,18 @@ def test_a_provisional_event_has_the_id_of_the_final_one() -> None:
 
 
 def test_words_can_be_kept_out_of_the_events() -> None:
-    one = only(run(fusion(with_text=False), [utterance(text="a secret", text_source="captions")]))
-    assert (one.utterance.text, one.utterance.text_source) == ("", "captions")
-    assert b"secret" not in schema.encode(one)
-    assert one.modalities.text.present
+    event = only(run(fusion(with_text=False), [utterance(text="a secret", text_source="captions")]))
+    assert (event.utterance.text, event.utterance.text_source) == ("", "captions")
+    assert b"secret" not in schema.encode(event)
+    assert event.modalities.text.present
     shown = only(run(fusion(), [utterance(text="no secret")]))
     assert shown.utterance.text == "no secret"
 
 
 def test_an_utterance_without_length_is_reported() -> None:
     recogniser = Made()
-    made = run(fusion(recogniser), [messages.SpeechStarted(1, 2.0), utterance(1, 2.0, 2.0)])
-    gap = made[-1]
+    events = run(fusion(recogniser), [messages.SpeechStarted(1, 2.0), utterance(1, 2.0, 2.0)])
+    gap = events[-1]
     assert isinstance(gap, schema.Gap)
     assert (gap.what, gap.count, gap.time) == ("utterance", 1, 2.0)
     assert recogniser.asked == []
@@ -363,7 +373,7 @@ def test_what_was_being_worked_on_when_a_stage_died_is_reported() -> None:
         messages.Restarted("transcribe"),
         messages.End("transcribe", 9.0),
     ]
-    (gap,) = (one for one in run(fusion(), given) if isinstance(one, schema.Gap))
+    (gap,) = (event for event in run(fusion(), given) if isinstance(event, schema.Gap))
     assert (gap.what, gap.count, gap.time) == ("utterance", 2, 3.5)
     assert "transcribe" in gap.reason
     assert schema.decode(schema.encode(gap)) == gap
@@ -371,15 +381,15 @@ def test_what_was_being_worked_on_when_a_stage_died_is_reported() -> None:
 
 def test_a_watch_that_was_restarted_loses_no_utterance() -> None:
     given = [messages.SpeechStarted(1, 1.0), messages.Restarted("watch"), utterance()]
-    made = run(fusion(), given)
-    assert [type(one) for one in made] == [schema.SpeechStarted, schema.UtteranceEvent]
+    events = run(fusion(), given)
+    assert [type(event) for event in events] == [schema.SpeechStarted, schema.UtteranceEvent]
 
 
 def test_lost_frames_are_reported_before_the_utterance_they_are_missing_in() -> None:
     lost = messages.Dropped(1.23456, "frames", 3, 0.40049, "the camera was gone")
-    gap, one = run(fusion(), [lost, utterance(), messages.End("watch", 3.0)])
+    gap, event = run(fusion(), [lost, utterance(), messages.End("watch", 3.0)])
     assert isinstance(gap, schema.Gap)
-    assert isinstance(one, schema.UtteranceEvent)
+    assert isinstance(event, schema.UtteranceEvent)
     assert (gap.what, gap.count, gap.time, gap.seconds) == ("frames", 3, 1.235, 0.4)
 
 
@@ -396,8 +406,8 @@ def test_latency_is_told_where_there_is_a_clock() -> None:
     ticks = iter([5.0, 5.25])
     stage = fusion(has_video=False, clock=lambda: next(ticks), media_clock=lambda: 2.75)
     timing = messages.Timing(transcription=0.1, features=0.02)
-    one = only(run(stage, [utterance(timing=timing)]))
-    assert one.latency == schema.Latency(
+    event = only(run(stage, [utterance(timing=timing)]))
+    assert event.latency == schema.Latency(
         end_of_speech_to_event=0.75,
         segmentation=0.5,
         transcription=0.1,
@@ -444,14 +454,14 @@ def test_the_real_model_answers_with_what_there_is() -> None:
         audio_features=None,
         missing={"text": "no transcriber", "audio": "silence"},
     )
-    made = run(stage, [*seen, whole, bare, messages.End("watch", 5.0)])
-    first, second = (one for one in made if isinstance(one, schema.UtteranceEvent))
+    events = run(stage, [*seen, whole, bare, messages.End("watch", 5.0)])
+    first, second = (event for event in events if isinstance(event, schema.UtteranceEvent))
     assert all(getattr(first.modalities, name).present for name in ("text", "audio", "visual"))
     assert [getattr(second.modalities, name).reason for name in ("text", "audio", "visual")] == [
         "no transcriber",
         "silence",
         "no frames",
     ]
-    for one in (first, second):
-        assert sum(one.emotion.probabilities.values()) == pytest.approx(1, abs=5e-4)
-        assert schema.decode(schema.encode(one)) == one
+    for event in (first, second):
+        assert sum(event.emotion.probabilities.values()) == pytest.approx(1, abs=5e-4)
+        assert schema.decode(schema.encode(event)) == event

@@ -23,7 +23,7 @@ answers = st.tuples(st.integers(0, 6), st.floats(0.2, 0.99), st.sampled_from("AB
 def changes(said: list[int], seconds: float) -> int:
     smooth = Smoothing(seconds)
     labels = [int(smooth(answer(b), "A", 3.0 * n, True).argmax()) for n, b in enumerate(said)]
-    return sum(one != other for one, other in pairwise(labels))
+    return sum(label != other for label, other in pairwise(labels))
 
 
 @given(given_=st.lists(answers, min_size=1, max_size=20), seconds=st.floats(0, 60))

@@ -106,9 +106,9 @@ def test_it_can_be_made_again_with_the_same_lines(
     names = sorted(path.name for path in first.iterdir())
     assert names == ["conversation.mkv", "conversation.vtt"]
     assert (first / names[1]).read_bytes() == (second / names[1]).read_bytes()
-    one, other = (_contents(folder / names[0]) for folder in (first, second))
-    assert one["audio"] == other["audio"]
-    assert one["subtitle"] == other["subtitle"]
+    expected, actual = (_contents(folder / names[0]) for folder in (first, second))
+    assert expected["audio"] == actual["audio"]
+    assert expected["subtitle"] == actual["subtitle"]
     pictures = [_pictures(folder / names[0]) for folder in (first, second)]
     assert pictures[0].shape == pictures[1].shape
     assert len(pictures[0]) > 50

@@ -53,15 +53,15 @@ class Kills:
         self._play.kill(service)
 
 
-def restarts(found: list[schema.AnyEvent]) -> dict[str, float]:
+def restarts(events: list[schema.AnyEvent]) -> dict[str, float]:
     """Seconds of media time from each failure to the restart, by stage, in order."""
     began: dict[str, float] = {}
     made: dict[str, float] = {}
-    for one in of(schema.Health, found):
-        if one.status == "failed":
-            began[one.stage] = one.time
-        elif one.status == "restarted":
-            made[one.stage] = one.time - began[one.stage]
+    for health in of(schema.Health, events):
+        if health.status == "failed":
+            began[health.stage] = health.time
+        elif health.status == "restarted":
+            made[health.stage] = health.time - began[health.stage]
     return made
 
 
@@ -84,8 +84,8 @@ def killed() -> tuple[Play, Kills]:
 @pytest.mark.alone
 def test_every_killed_stage_is_restarted_and_says_so(killed: tuple[Play, Kills]) -> None:
     play, kills = killed
-    health = of(schema.Health, play.found)
-    assert [(one.stage, one.status) for one in health] == [
+    health = of(schema.Health, play.events)
+    assert [(report.stage, report.status) for report in health] == [
         (stage, status)
         for stage in ("transcribe", "segment", "watch", "recognise")
         for status in ("failed", "restarted")
@@ -99,7 +99,7 @@ def test_every_killed_stage_is_restarted_and_says_so(killed: tuple[Play, Kills])
 @pytest.mark.alone
 def test_a_restarted_stage_is_ready_within_two_seconds(killed: tuple[Play, Kills]) -> None:
     # The median, since other work on the machine may hold up one of them.
-    took = restarts(killed[0].found)
+    took = restarts(killed[0].events)
     print("restarts:", {stage: round(seconds, 2) for stage, seconds in took.items()})
     assert len(took) == 4
     assert statistics.median(took.values()) < BACK
@@ -118,22 +118,22 @@ def test_no_other_stage_is_lost(killed: tuple[Play, Kills]) -> None:
 
 @pytest.mark.alone
 def test_what_was_being_worked_on_is_said_to_be_lost(killed: tuple[Play, Kills]) -> None:
-    lost = [one for one in of(schema.Gap, killed[0].found) if one.what == "utterance"]
-    assert any("transcribe failed" in one.reason for one in lost)
+    lost = [gap for gap in of(schema.Gap, killed[0].events) if gap.what == "utterance"]
+    assert any("transcribe failed" in gap.reason for gap in lost)
 
 
 @pytest.mark.alone
 def test_later_utterances_are_complete(killed: tuple[Play, Kills]) -> None:
-    found = {round(one.utterance.start, 1): one for one in utterances(killed[0].found)}
-    later = [found[start] for start in (27.2, 30.4, 34.5, 39.4)]
-    for one in later:
-        assert one.utterance.text
-        assert one.modalities.text.present
-        assert one.modalities.audio.present
-        assert one.latency is not None
-    assert [one.modalities.visual.present for one in later] == [False, False, True, True]
-    assert found[1.0].modalities.visual.present
-    between = [one for start, one in found.items() if 16 < start < 17]
+    by_start = {round(event.utterance.start, 1): event for event in utterances(killed[0].events)}
+    later = [by_start[start] for start in (27.2, 30.4, 34.5, 39.4)]
+    for event in later:
+        assert event.utterance.text
+        assert event.modalities.text.present
+        assert event.modalities.audio.present
+        assert event.latency is not None
+    assert [event.modalities.visual.present for event in later] == [False, False, True, True]
+    assert by_start[1.0].modalities.visual.present
+    between = [event for start, event in by_start.items() if 16 < start < 17]
     assert between[0].modalities.visual.present  # the watch is back
 
 
@@ -143,15 +143,15 @@ def test_a_stage_that_fails_again_and_again_is_given_up_where_it_can_be_missed(
     plan = plan_for(cut(tmp_path / "clip.mkv", 17.0), live=True, speed=1.0)
     play = Play(plan, services=built_by(watch="stubs:broken"))
     assert play.go()
-    watch = [one.status for one in of(schema.Health, play.found) if one.stage == "watch"]
+    watch = [health.status for health in of(schema.Health, play.events) if health.stage == "watch"]
     assert watch.count("failed") == 4
     assert watch[-1] == "lost"
-    said = utterances(play.found)
+    said = utterances(play.events)
     assert len(said) == 4
-    for one in said:
-        assert one.modalities.text.present
-        assert one.modalities.audio.present
-        assert not one.modalities.visual.present
+    for event in said:
+        assert event.modalities.text.present
+        assert event.modalities.audio.present
+        assert not event.modalities.visual.present
 
 
 def test_a_restarted_stage_does_not_wait_for_one_that_was_given_up(tmp_path: Path) -> None:
@@ -171,7 +171,9 @@ def test_a_restarted_stage_does_not_wait_for_one_that_was_given_up(tmp_path: Pat
     killed: list[float] = []
 
     def health() -> dict[tuple[str, str], float]:
-        return {(one.stage, one.status): one.time for one in of(schema.Health, play.found)}
+        return {
+            (health.stage, health.status): health.time for health in of(schema.Health, play.events)
+        }
 
     def kill() -> None:
         play.kill("transcribe")
@@ -185,7 +187,7 @@ def test_a_restarted_stage_does_not_wait_for_one_that_was_given_up(tmp_path: Pat
     assert play.go()
     back = health()["transcribe", "restarted"]
     assert health()["aside", "lost"] < back
-    assert [one for one in utterances(play.found) if one.utterance.start > back]
+    assert [event for event in utterances(play.events) if event.utterance.start > back]
 
 
 def test_a_stage_that_cannot_be_missed_ends_the_session_when_it_fails_again_and_again(
@@ -195,19 +197,19 @@ def test_a_stage_that_cannot_be_missed_ends_the_session_when_it_fails_again_and_
     play = Play(plan, services=built_by(segment="stubs:broken"))
     with pytest.raises(Failure, match=r"segment: failed 4 times in a minute .*broken for a test"):
         play.go()
-    check(play.found)
-    assert play.found[-1].complete is False  # type: ignore[union-attr]
+    check(play.events)
+    assert play.events[-1].complete is False  # type: ignore[union-attr]
 
 
 def test_utterance_numbers_stay_unique_when_two_stages_fail_during_one(tmp_path: Path) -> None:
     play = Play(plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0, has_video=False))
     play.at(2.0, lambda: play.kill("transcribe"))
     play.when(
-        lambda: any(one.utterance.end > 3.5 for one in utterances(play.found)),
+        lambda: any(event.utterance.end > 3.5 for event in utterances(play.events)),
         lambda: play.kill("recognise"),
     )
     assert play.go()
-    assert len(utterances(play.found)) == 2
+    assert len(utterances(play.events)) == 2
 
 
 def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
@@ -216,14 +218,14 @@ def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     )
     play = Play(plan, services=built_by(recording="stubs:jumping"))
     assert play.go()
-    found = utterances(play.found)
-    starts = [one.utterance.start for one in found]
+    events = utterances(play.events)
+    starts = [event.utterance.start for event in events]
     assert starts == sorted(starts)
-    assert all(one.utterance.end > one.utterance.start for one in found)
+    assert all(event.utterance.end > event.utterance.start for event in events)
     # Forward, the sound is missing; back, times go on from the samples.
     assert [round(start) for start in starts] == [1, 7, 11]
-    assert [one for one in of(schema.Gap, play.found) if one.what == "audio"]
-    assert any("jumped back" in one.reason for one in of(schema.Gap, play.found))
+    assert [gap for gap in of(schema.Gap, play.events) if gap.what == "audio"]
+    assert any("jumped back" in gap.reason for gap in of(schema.Gap, play.events))
 
 
 def test_a_subscriber_that_stalls_holds_nothing_up(tmp_path: Path) -> None:
@@ -241,9 +243,9 @@ def test_a_subscriber_that_stalls_holds_nothing_up(tmp_path: Path) -> None:
         play = Play(plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0))
         play.at(0.5, lambda: stalled.send_signal(signal.SIGSTOP))
         assert play.go(endpoint=endpoint)
-        said = utterances(play.found)
+        said = utterances(play.events)
         assert len(said) == 2
-        assert all(one.modalities.visual.present for one in said)
+        assert all(event.modalities.visual.present for event in said)
     finally:
         stalled.kill()
         stalled.communicate()
@@ -284,7 +286,7 @@ def disturbed(microphone: VirtualMicrophone) -> tuple[Play, Kills]:
 @pytest.mark.alone
 def test_capture_is_restarted_and_the_rest_stays(disturbed: tuple[Play, Kills]) -> None:
     play, kills = disturbed
-    took = restarts(play.found)
+    took = restarts(play.events)
     print("restarts:", {stage: round(seconds, 2) for stage, seconds in took.items()})
     assert list(took) == ["microphone", "camera"]
     assert min(took.values()) < BACK
@@ -295,22 +297,24 @@ def test_capture_is_restarted_and_the_rest_stays(disturbed: tuple[Play, Kills]) 
 @pytest.mark.alone
 def test_a_camera_that_was_away_is_said_and_faces_come_back(disturbed: tuple[Play, Kills]) -> None:
     play, _ = disturbed
-    gaps = [one for one in of(schema.Gap, play.found) if one.what == "frames"]
-    assert any("gone" in one.reason for one in gaps)
-    back = [one for one in gaps if "back after" in one.reason]
+    gaps = [gap for gap in of(schema.Gap, play.events) if gap.what == "frames"]
+    assert any("gone" in gap.reason for gap in gaps)
+    back = [gap for gap in gaps if "back after" in gap.reason]
     assert len(back) == 1
     assert 2.0 < back[0].seconds < 12.0
     assert back[0].count == pytest.approx(back[0].seconds * 10, abs=2)
-    later = [one for one in utterances(play.found) if one.utterance.start > back[0].time]
+    later = [event for event in utterances(play.events) if event.utterance.start > back[0].time]
     assert later
-    assert all(one.modalities.audio.present for one in later)
+    assert all(event.modalities.audio.present for event in later)
     assert later[-1].modalities.visual.present
 
 
 @pytest.mark.alone
 def test_utterances_go_on_after_the_microphone_failed(disturbed: tuple[Play, Kills]) -> None:
     play, _ = disturbed
-    failed = next(one for one in of(schema.Health, play.found) if one.stage == "microphone")
-    later = [one for one in utterances(play.found) if one.utterance.start > failed.time + 3]
+    failed = next(
+        health for health in of(schema.Health, play.events) if health.stage == "microphone"
+    )
+    later = [event for event in utterances(play.events) if event.utterance.start > failed.time + 3]
     # Utterances 2 to 6 of the sample begin after that.
     assert len(later) >= 4

@@ -40,7 +40,7 @@ def test_a_slow_stage_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
     plan = sessions.plan_for(recording, captions="off", live=True, speed=1.0)
     play = sessions.Play(plan, services=sessions.built_by(transcribe="stubs:sleepy"))
     assert play.go()
-    told = [(one.stage, one.status) for one in sessions.of(schema.Health, play.found)]
+    told = [(health.stage, health.status) for health in sessions.of(schema.Health, play.events)]
     assert ("transcribe", "behind") in told
     assert told.index(("transcribe", "behind")) < told.index(("transcribe", "recovered"))
-    assert len(sessions.utterances(play.found)) == 4
+    assert len(sessions.utterances(play.events)) == 4

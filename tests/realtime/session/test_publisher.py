@@ -76,14 +76,14 @@ def test_a_subscriber_that_comes_while_events_flow_misses_none_after_its_hello(
             greeted += publisher.serve()
             number += 1
             time.sleep(0.002)
-            assert all(one.poll() is None for one in subscribers)
-            greeted = max(greeted, sum(_has_line(one) for one in subscribers))
+            assert all(subscriber.poll() is None for subscriber in subscribers)
+            greeted = max(greeted, sum(_has_line(subscriber) for subscriber in subscribers))
         for _ in range(200):
             publisher.publish(stubs.gap(0))
             time.sleep(0.001)
         last = publisher.publish(end())
-        for one in subscribers:
-            output, _ = one.communicate(timeout=60)
+        for subscriber in subscribers:
+            output, _ = subscriber.communicate(timeout=60)
             first, got, newest, count, missed, final = map(int, output.split()[-6:])
             assert got <= first  # an event or two may come even before the hello's answer
             assert newest == final - 1 == last.seq - 1
@@ -116,11 +116,11 @@ def test_a_stalled_subscriber_slows_nobody_and_counts_what_it_missed(endpoint: s
         stalled.send_signal(signal.SIGCONT)
         time.sleep(0.5)
         outputs = []
-        for one in (stalled, awake):
-            while one.poll() is None:
+        for subscriber in (stalled, awake):
+            while subscriber.poll() is None:
                 publisher.publish(end())
                 time.sleep(0.05)
-            outputs.append([int(word) for word in one.communicate()[0].split()[-6:]])
+            outputs.append([int(word) for word in subscriber.communicate()[0].split()[-6:]])
     for first, got, _, count, missed, final in outputs:
         assert count + missed == final - min(first, got)
     assert outputs[0][4] > 0
@@ -223,20 +223,22 @@ def hosts() -> Iterator[tuple[str, str, str]]:
     need("ip")
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    one, two = (f"gscon{side}{os.getpid()}" for side in "ab")
+    near, far = (f"gscon{side}{os.getpid()}" for side in "ab")
     made = []
     try:
         try:
-            for name in (one, two):
+            for name in (near, far):
                 _ip("netns", "add", name)
                 made.append(name)
-            _ip("link", "add", "cable", "netns", one, "type", "veth", "peer", "cable", "netns", two)
-            for name, address in ((one, "10.91.7.1/24"), (two, "10.91.7.2/24")):
+            _ip(
+                "link", "add", "cable", "netns", near, "type", "veth", "peer", "cable", "netns", far
+            )
+            for name, address in ((near, "10.91.7.1/24"), (far, "10.91.7.2/24")):
                 _ip("-n", name, "addr", "add", address, "dev", "cable")
                 _ip("-n", name, "link", "set", "cable", "up")
         except subprocess.CalledProcessError as error:
             lack(f"network namespaces: {error.stderr.strip()}")
-        yield one, two, "10.91.7.1"
+        yield near, far, "10.91.7.1"
     finally:
         for name in made:
             _ip("netns", "del", name)
@@ -262,10 +264,10 @@ def test_between_hosts_only_who_holds_a_key_receives(
         assert publisher.stdout.readline() == "bound\n"
 
         def received(folder: str, seconds: str) -> dict[str, Any]:
-            one = peer(script, "receive", endpoint, folder, seconds,
+            receiver = peer(script, "receive", endpoint, folder, seconds,
                        before=("ip", "netns", "exec", there))  # fmt: skip
-            made: dict[str, Any] = json.loads(one.communicate(timeout=60)[0])
-            return made
+            report: dict[str, Any] = json.loads(receiver.communicate(timeout=60)[0])
+            return report
 
         assert received(str(tmp_path / "keys/for-robot"), "30") == {"got": 20, "error": ""}
         for folder in ("", str(stranger)):

@@ -26,12 +26,12 @@ def test_one_record_adds_a_stage_to_a_replay(tmp_path: Path) -> None:
     plain, with_count = Play(plan_for(clip)), Play(plan_for(clip), services=(*SERVICES, COUNT))
     assert plain.go()
     assert with_count.go()
-    said = [one.utterance.start for one in utterances(with_count.found)]
+    said = [event.utterance.start for event in utterances(with_count.events)]
     # It is slower than the answers, and yet it gets everything and comes to its end.
     assert [float(word) for word in Path(f"{clip}.count").read_text().split()] == said
     assert len(said) == 2
     assert Path(f"{clip}.closed").exists()
-    assert with_count.found == plain.found
+    assert with_count.events == plain.events
     assert set(with_count.last_pids) == {*plain.last_pids, "count"}
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline.control import Status
-from gscon_live.realtime.session.drops import EVERY, Drops
+from gscon_live.realtime.session.drops import INTERVAL, Drops
 from gscon_live.realtime.session.interrupts import interrupts
 
 
@@ -30,7 +30,7 @@ def test_every_drop_is_told_exactly_once(steps: list[tuple[int, int, bool]]) -> 
     for pid, more, later in steps:
         counts[pid] += more
         drops.report(status("camera", pid, watch=counts[pid]))
-        now += EVERY if later else 0.1
+        now += INTERVAL if later else 0.1
         told += sum(count for _, count in drops.due(now))
     told += sum(count for _, count in drops.due(now, last=True))
     assert told == sum(counts.values())
@@ -41,10 +41,10 @@ def test_drops_are_told_now_and_then_and_by_who_did_not_keep_up() -> None:
     drops = Drops()
     drops.report(status("camera", 1, watch=3, preview=2))
     drops.report(status("watch", 2, watch=4))
-    assert drops.due(EVERY) == [("preview", 2), ("watch", 7)]
+    assert drops.due(INTERVAL) == [("preview", 2), ("watch", 7)]
     drops.report(status("camera", 1, watch=5))
-    assert drops.due(EVERY + 1) == []
-    assert drops.due(2 * EVERY) == [("watch", 2)]
+    assert drops.due(INTERVAL + 1) == []
+    assert drops.due(2 * INTERVAL) == [("watch", 2)]
 
 
 def test_the_first_ctrl_c_asks_and_the_second_is_as_before() -> None:
@@ -85,13 +85,13 @@ def view() -> LiveView:
 
 
 def test_the_screen_shows_words_emotions_delay_and_the_past(view: LiveView) -> None:
-    said = [one for one in conversation(3) if isinstance(one, schema.UtteranceEvent)]
+    said = [event for event in conversation(3) if isinstance(event, schema.UtteranceEvent)]
     assert "say something" in screen(view)
-    for one in conversation(3):
-        view.write(one)
+    for event in conversation(3):
+        view.write(event)
     shown = screen(view)
-    for one in said:
-        assert one.utterance.text in shown
+    for event in said:
+        assert event.utterance.text in shown
     for name, value in said[-1].emotion.probabilities.items():
         assert name in shown
         assert f"{value:.0%}" in shown
@@ -133,13 +133,13 @@ def test_the_screen_counts_what_is_lost_and_says_what_failed(view: LiveView) -> 
 
 def test_the_screen_stays_bounded(view: LiveView) -> None:
     for _ in range(200):
-        for one in conversation(5):
-            view.write(one)
+        for event in conversation(5):
+            view.write(event)
     assert len(screen(view).splitlines()) < 40
 
 
 def test_words_cannot_command_the_terminal_or_be_taken_for_markup(view: LiveView) -> None:
-    made = next(one for one in conversation(1) if isinstance(one, schema.UtteranceEvent))
+    made = next(event for event in conversation(1) if isinstance(event, schema.UtteranceEvent))
     said = msgspec.structs.replace(made.utterance, text="[bold]all[/bold] \x1b[2J gone")
     view.write(msgspec.structs.replace(made, utterance=said))
     shown = screen(view)

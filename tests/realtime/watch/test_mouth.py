@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from gscon_live.realtime.recognise.face_memory import STILL
+from gscon_live.realtime.recognise.face_memory import MIN_MOVEMENT
 from gscon_live.realtime.watch.mouth import Mouths
 
 FACE = cv2.resize(
@@ -25,7 +25,7 @@ def opened(how_far: float) -> np.ndarray:
 
 def movement(frames: list[np.ndarray]) -> float:
     mouths = Mouths()
-    moved = [mouths.moved([1], one[None])[0] for one in frames]
+    moved = [mouths.moved([1], frame[None])[0] for frame in frames]
     assert moved[0] == 0
     return float(np.mean(moved[1:]))
 
@@ -38,9 +38,9 @@ def test_speech_moves_a_mouth_more_than_anything_else_does() -> None:
     )
     lit = movement([np.clip(FACE * (0.7 + 0.05 * n), 0, 255).astype(np.uint8) for n in range(12)])
     swaying = movement([np.roll(FACE, number % 3, 1) for number in range(12)])
-    assert talking > 2 * STILL
+    assert talking > 2 * MIN_MOVEMENT
     assert talking > 1.5 * max(noisy, lit, swaying)
-    assert max(noisy, lit) < STILL
+    assert max(noisy, lit) < MIN_MOVEMENT
 
 
 def test_each_face_is_compared_with_itself_and_only_with_the_frame_before() -> None:
@@ -48,8 +48,8 @@ def test_each_face_is_compared_with_itself_and_only_with_the_frame_before() -> N
     shut, wide = opened(0), opened(1)
     assert mouths.moved([1, 2], np.stack([shut, wide])) == [0, 0]
     assert mouths.moved([2, 1], np.stack([wide, shut])) == [0, 0]
-    one, other = mouths.moved([1, 2], np.stack([wide, wide]))
-    assert one > 0 == other
+    opening, still = mouths.moved([1, 2], np.stack([wide, wide]))
+    assert opening > 0 == still
     mouths.moved([2], wide[None])
     # Out of view in the frame before: nothing to compare with.
     assert mouths.moved([1], shut[None]) == [0]

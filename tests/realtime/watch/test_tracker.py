@@ -72,11 +72,11 @@ def test_the_order_in_which_faces_are_named_is_that_of_the_boxes(
 @law
 @given(boxes, boxes)
 def test_overlap_is_a_share_and_symmetric(ones: list[Box], others: list[Box]) -> None:
-    for one in ones:
-        assert overlap(one, one) == 1.0
+    for identity in ones:
+        assert overlap(identity, identity) == 1.0
         for other in others:
-            assert 0.0 <= overlap(one, other) <= 1.0
-            assert overlap(one, other) == overlap(other, one)
+            assert 0.0 <= overlap(identity, other) <= 1.0
+            assert overlap(identity, other) == overlap(other, identity)
 
 
 @pytest.mark.parametrize("speed", [20, 200, 450])

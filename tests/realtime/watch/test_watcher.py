@@ -14,7 +14,7 @@ from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Recording
 from gscon_live.realtime.sample.make import SCRIPT
-from gscon_live.realtime.watch.watcher import MAX_FACES, SEARCH_ALL_EVERY, Watcher
+from gscon_live.realtime.watch.watcher import FULL_SEARCH_INTERVAL, MAX_FACES, Watcher
 
 Frame = NDArray[np.uint8]
 
@@ -112,7 +112,7 @@ def test_who_comes_in_is_seen_soon_and_who_goes_is_missed_at_once() -> None:
         (2.0, []),
     ):
         room.there = there
-        for number in range(SEARCH_ALL_EVERY):
+        for number in range(FULL_SEARCH_INTERVAL):
             faces = seen(watcher, time + number / 100)
             known = [one for one in there if one != ben or time != 0.1 or len(faces) == 2]
             assert [one.box for one in faces] == [tuple(one) for one in known]

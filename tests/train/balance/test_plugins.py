@@ -16,10 +16,10 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import NETWORKS
 from gscon_live.train import balance
-from gscon_live.train.balance import PLUGINS, Training
+from gscon_live.train.balance import PLUGINS, TrainingSetup
 from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.gradient_scaling import Scaled, Scaling
 from gscon_live.train.engine.trainer import State, train
 from gscon_live.train.networks import composed_task
@@ -30,7 +30,7 @@ RECIPE = ConversationRecipe(
     epochs=2, batch=4, width=8, heads=2, window=4, patience=None, learning_rate=5e-3,
     absence=Absence(window=0.2, utterance=0.1, speakers=0.1),
 )  # fmt: skip
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 #: What each plug-in leaves in the history.
 TRACES = {
     "fagm": {"factor_text", "factor_audio", "factor_visual"},
@@ -43,7 +43,7 @@ TRACES = {
     "ssc": {"loss_ssc"},
 }
 #: What all plug-ins go together with.
-TRAINING = Training(modalities=3, devices=1, epochs=9, scaled="gradient")
+TRAINING = TrainingSetup(modalities=3, devices=1, epochs=9, scaled="gradient")
 
 
 def changed(**values: object) -> ConversationRecipe:
@@ -150,7 +150,7 @@ def test_plugins_that_learn_are_trained_and_are_no_part_of_the_checkpoint() -> N
     ],
 )
 def test_what_does_not_go_together_is_refused_with_the_reason(
-    chosen: balance.Chosen, values: dict[str, Any], mention: str
+    chosen: balance.PluginSettings, values: dict[str, Any], mention: str
 ) -> None:
     with pytest.raises(InputError, match=mention) as caught:
         balance.check(chosen, dataclasses.replace(TRAINING, **values))
@@ -180,11 +180,11 @@ class Recorded(Scaling):
     def scale(self, what: Scaled) -> None:
         self.said.append("scale")
 
-    def disturb(self) -> None:
+    def add_noise(self) -> None:
         self.said.append("disturb")
 
     @contextmanager
-    def updating(self, what: Scaled) -> Iterator[None]:
+    def scaled_update(self, what: Scaled) -> Iterator[None]:
         self.said.append("before the step")
         yield
         self.said.append("after the step")

@@ -32,13 +32,13 @@ from gscon_live.train.balance.strength import (
     OGMGESettings,
     Ratio,
     RatioSettings,
-    against_others,
-    against_weakest,
-    slowed,
+    coefficient,
+    ratios_to_others,
+    ratios_to_weakest,
     strengths,
 )
 from gscon_live.train.engine.gradient_scaling import Scaling
-from gscon_live.train.engine.losses import Targets, Weighting, mass, network_losses
+from gscon_live.train.engine.losses import Targets, Weighting, network_losses, step_totals
 
 DIMS = {"text": 5, "audio": 3, "visual": 4}
 CLASSES = 3
@@ -72,7 +72,7 @@ def context_of(
     there = conversations.present[:, answered].flatten(0, 1)[rows]
     targets = Targets(rows, labels, there)
     answers = net(conversations, last)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     losses = network_losses(net.modalities, answers, targets, Weighting(), step)
     return StepContext(net, conversations, last, answers, targets, step, losses)
 
@@ -129,7 +129,7 @@ def test_of_ten_endemic_neurons_fagm_slows_those_above_the_threshold(
 ) -> None:
     mine = torch.tensor([*range(10, 0, -1), 0, 0], dtype=torch.float64)
     other = torch.zeros(12, dtype=torch.float64)
-    found = fagm.penalties({"text": mine, "audio": other}, {"text": 0.25, "audio": 0.0}, beta)
+    found = fagm.column_factors({"text": mine, "audio": other}, {"text": 0.25, "audio": 0.0}, beta)
     assert found.tolist() == [0.75] * count + [1.0] * (12 - count)
 
 
@@ -139,7 +139,7 @@ def test_the_penalties_of_fagm_by_loops(seed: int, beta: float) -> None:
     random = torch.Generator().manual_seed(seed)
     sensitive = {m: torch.rand(9, generator=random, dtype=torch.float64) for m in MODALITIES}
     leads = dict(zip(MODALITIES, (0.3, 0.0, 0.2), strict=True))
-    found = fagm.penalties(sensitive, leads, beta)
+    found = fagm.column_factors(sensitive, leads, beta)
     wanted = [1.0] * 9
     for m in MODALITIES:
         endemic = [
@@ -157,15 +157,15 @@ def test_sensitivity_is_a_mean_over_tokens_and_calls_that_are_no_padding() -> No
     valid = torch.tensor([[True, True, False]])
     before = [torch.tensor([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]]), torch.tensor([[5.0, 5.0]])]
     after = [torch.tensor([[[0.0, 2.0], [5.0, 4.0], [0.0, 0.0]]]), torch.tensor([[5.0, 2.0]])]
-    found = fagm.sensitivity(fagm.differences(before, after, valid))
+    found = fagm.sensitivity(fagm.input_differences(before, after, valid))
     assert found.tolist() == pytest.approx([(1 + 2 + 0) / 3, (0 + 0 + 3) / 3])
-    assert fagm.differences([], [], valid) == []
+    assert fagm.input_differences([], [], valid) == []
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_fagm_tells_what_depends_on_one_modality_from_what_depends_on_several(name: str) -> None:
     net = network(name)
-    found = fagm.types(net)
+    found = fagm.module_types(net)
     groups = net.groups()
     kind = {}
     for m, parameters in found.specific.items():
@@ -218,7 +218,7 @@ def test_the_factors_of_fagm_are_those_of_erasing_each_modality_by_hand() -> Non
         assert made.figures[f"factor_{m}"] == pytest.approx(1 - leads[m], abs=1e-5)
         for p in net.groups()[f"enc.{m}"]:
             assert float(factors[id(p)]) == pytest.approx(1 - leads[m], abs=1e-5)
-    wanted = fagm.penalties(moved, leads, 0.5)
+    wanted = fagm.column_factors(moved, leads, 0.5)
     torch.testing.assert_close(factors[id(net.hidden[0].weight)], wanted, atol=1e-5, rtol=1e-4)
     assert id(net.hidden[0].bias) not in factors
     assert id(net.final.weight) not in factors
@@ -246,7 +246,7 @@ def test_what_depends_on_no_modality_is_left_alone_by_fagm() -> None:
     net.constant = nn.Linear(2, CLASSES)  # of nothing that was said
     read = net.final.forward
     net.final.forward = lambda x: read(x) + net.constant(x.new_ones(2))  # type: ignore[method-assign]
-    found = fagm.types(net)
+    found = fagm.module_types(net)
     assert net.constant not in found.general
     own = {id(p) for p in net.constant.parameters()}
     assert not own & {id(p) for parameters in found.specific.values() for p in parameters}
@@ -282,12 +282,12 @@ def test_fagm_makes_its_factors_anew_every_so_many_steps_of_an_epoch() -> None:
      (0.5, 0.42, 1.0)],
 )  # fmt: skip
 def test_the_coefficient_at_a_given_ratio(ratio: float, alpha: float, wanted: float) -> None:
-    assert slowed(ratio, alpha) == pytest.approx(wanted, abs=6e-4)
+    assert coefficient(ratio, alpha) == pytest.approx(wanted, abs=6e-4)
 
 
 def test_the_continuous_coefficient_begins_at_one() -> None:
-    assert slowed(1 + 1e-4, 0.42, continuous=True) == pytest.approx(1, abs=1e-4)
-    assert slowed(2.0, 0.42, continuous=True) == pytest.approx(1 - math.tanh(0.42))
+    assert coefficient(1 + 1e-4, 0.42, continuous=True) == pytest.approx(1, abs=1e-4)
+    assert coefficient(2.0, 0.42, continuous=True) == pytest.approx(1 - math.tanh(0.42))
 
 
 def test_strengths_are_mean_probabilities_of_the_label_where_the_modality_is() -> None:
@@ -306,12 +306,12 @@ def test_strengths_are_mean_probabilities_of_the_label_where_the_modality_is() -
 
 def test_ratios_of_strengths() -> None:
     strong = {"text": 0.6, "audio": 0.2, "visual": 0.4}
-    assert against_weakest(strong) == pytest.approx({"text": 3, "audio": 1, "visual": 2})
-    assert against_others(strong) == pytest.approx({"text": 2, "audio": 0.4, "visual": 1})
+    assert ratios_to_weakest(strong) == pytest.approx({"text": 3, "audio": 1, "visual": 2})
+    assert ratios_to_others(strong) == pytest.approx({"text": 2, "audio": 0.4, "visual": 1})
     two = {"audio": 0.6, "visual": 0.2}
-    assert against_others(two) == pytest.approx({"audio": 3, "visual": 1 / 3})
-    assert against_others({"text": 0.6}) == {"text": 1}
-    assert against_weakest({}) == {}
+    assert ratios_to_others(two) == pytest.approx({"audio": 3, "visual": 1 / 3})
+    assert ratios_to_others({"text": 0.6}) == {"text": 1}
+    assert ratios_to_weakest({}) == {}
 
 
 @pytest.mark.parametrize("name", ["ratio", "ogm_ge"])
@@ -321,10 +321,10 @@ def test_modulation_by_strength_scales_the_encoders_alone(name: str) -> None:
     strong = strengths([context], MODALITIES)
     if name == "ratio":
         made = Ratio(net, RatioSettings(alpha=0.3, start=0)).scaling([context], 0)
-        ratios: Mapping[str, float] = against_weakest(strong)
+        ratios: Mapping[str, float] = ratios_to_weakest(strong)
     else:
         made = OGMGE(net, OGMGESettings(alpha=0.3)).scaling([context], 0)
-        ratios = against_others(strong)
+        ratios = ratios_to_others(strong)
     assert made is not None
     factors = {id(p): float(one) for p, one in made.factors}
     groups = net.groups()
@@ -334,7 +334,7 @@ def test_modulation_by_strength_scales_the_encoders_alone(name: str) -> None:
             assert factors[id(p)] == pytest.approx(wanted, rel=1e-5)
     elsewhere = [*groups["shared"], *groups["fusion"], *groups["heads"]]
     assert not factors.keys() & {id(p) for p in elsewhere}
-    assert (made.noisy, made.loud) == (True, name == "ogm_ge")
+    assert (made.noisy, made.unscaled_noise) == (True, name == "ogm_ge")
 
 
 @pytest.mark.parametrize("stop", [False, True])
@@ -529,10 +529,10 @@ def test_the_noise_has_the_deviation_of_the_scaled_or_the_unscaled_gradient(
     parameter = nn.Parameter(torch.zeros(200, 200))
     gradient = torch.randn(200, 200)
     parameter.grad = gradient.clone()
-    made = Scaling([(parameter, torch.tensor(0.25))], noisy=True, loud=loud)
+    made = Scaling([(parameter, torch.tensor(0.25))], noisy=True, unscaled_noise=loud)
     made.scale(what)  # type: ignore[arg-type]
     scaled = gradient * (0.25 if what == "gradient" else 1.0)
-    made.disturb()
+    made.add_noise()
     reaches = 0.25 if what == "update" else 1.0
     assert float(reaches * (parameter.grad - scaled).std()) == pytest.approx(wanted, rel=0.02)
 
@@ -545,7 +545,7 @@ def test_a_plain_step_is_the_same_whether_gradient_or_update_is_scaled(loud: boo
         parameter = nn.Parameter(torch.zeros(6, 5, dtype=torch.float64))
         parameter.grad = torch.randn_like(parameter)
         factor = torch.tensor(0.3, dtype=torch.float64)
-        scaling = Scaling([(parameter, factor)], noisy=True, loud=loud)
+        scaling = Scaling([(parameter, factor)], noisy=True, unscaled_noise=loud)
         scaling.step(torch.optim.SGD([parameter], lr=0.1), what, lambda: None)  # type: ignore[arg-type]
         made.append(parameter.detach())
     torch.testing.assert_close(made[0], made[1])
@@ -555,7 +555,7 @@ def test_without_noise_nothing_is_drawn() -> None:
     parameter = nn.Parameter(torch.zeros(3))
     parameter.grad = torch.ones(3)
     before = torch.get_rng_state()
-    Scaling([(parameter, torch.tensor(0.5))]).disturb()
+    Scaling([(parameter, torch.tensor(0.5))]).add_noise()
     assert torch.equal(before, torch.get_rng_state())
     assert parameter.grad.tolist() == [1, 1, 1]
 

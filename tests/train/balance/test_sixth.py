@@ -10,7 +10,7 @@ import pytest
 from as_told import ROOT, shown
 from made_corpus import corpus
 
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask
@@ -30,7 +30,9 @@ def test_the_documented_network_and_plugin_are_trained_by_their_names(
                                heads=2, learning_rate=0.02)  # fmt: skip
     made = resolved(asked)
     history = train(
-        ConversationTask(made, corpus(), 1, fabric("cpu")), plan(made, 1), fabric("cpu")
+        ConversationTask(made, corpus(), 1, launch_fabric("cpu")),
+        plan(made, 1),
+        launch_fabric("cpu"),
     ).history
     assert history[-1]["loss_final"] < history[0]["loss_final"]
     assert 0 < history[-1]["loss_agree"] < 1

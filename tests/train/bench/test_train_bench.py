@@ -21,13 +21,13 @@ SMALL = Architecture(
 )
 
 
-def exact(one: cost.Training) -> cost.Training:
+def exact(training: cost.Training) -> cost.Training:
     """The same in double precision."""
-    one.network.double()
-    conversations = one.batch.conversations
+    training.network.double()
+    conversations = training.batch.conversations
     features = {m: x.double() for m, x in conversations.features.items()}
-    batch = replace(one.batch, conversations=replace(conversations, features=features))
-    return replace(one, batch=batch)
+    batch = replace(training.batch, conversations=replace(conversations, features=features))
+    return replace(training, batch=batch)
 
 
 def test_quick_json_has_every_figure_and_what_it_was_measured_on() -> None:
@@ -68,35 +68,38 @@ def test_gdc_sample_by_sample_is_the_same_loss_as_ours(mode: Mode, released: boo
     architecture = msgspec.structs.replace(SMALL, mode=mode)
     ours = exact(cost.training(architecture, 4, 3, seed=1))
     theirs = exact(cost.training(architecture, 4, 3, seed=1, released=released))
-    loss = ours.loss(cost.CONSISTENT)
-    other = theirs.loss(cost.STRUCTURE, one_by_one=True)
-    without = ours.loss(cost.STRUCTURE)
+    loss = ours.loss(cost.GDC_AND_SSC)
+    other = theirs.loss(cost.SSC_ONLY, per_sample=True)
+    without = ours.loss(cost.SSC_ONLY)
     assert loss.item() == pytest.approx(other.item(), abs=1e-6)
     assert abs(loss.item() - without.item()) > 0.01
-    for one, two in zip(
+    for gradient, other_gradient in zip(
         torch.autograd.grad(loss, list(ours.network.parameters())),
         torch.autograd.grad(other, list(theirs.network.parameters())),
         strict=True,
     ):
-        torch.testing.assert_close(one, two, atol=1e-6, rtol=0)
+        torch.testing.assert_close(gradient, other_gradient, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("both_sides", "last"), [(True, False), (False, False), (False, True)])
 def test_the_released_shared_encoder_gives_the_same(both_sides: bool, last: bool) -> None:
-    ours, theirs = SharedEncoder(both_sides).double(), cost.Released(both_sides).double()
+    ours, theirs = (
+        SharedEncoder(both_sides).double(),
+        cost.ReleasedSharedEncoder(both_sides).double(),
+    )
     theirs.load_state_dict(ours.state_dict())
     states = list(torch.randn(3, 2, 15, 10, dtype=torch.float64))
     valid = torch.arange(15) < torch.tensor([[15], [11]])
-    found = [encoder.together(states, valid, last) for encoder in (ours, theirs)]
-    torch.testing.assert_close(found[0].each, found[1].each, atol=1e-9, rtol=0)
+    outputs = [encoder.encode(states, valid, last) for encoder in (ours, theirs)]
+    torch.testing.assert_close(outputs[0].common, outputs[1].common, atol=1e-9, rtol=0)
 
 
 def test_steps_train() -> None:
-    one = cost.training(SMALL, 4, 3, seed=2)
-    before = one.loss(cost.PLAIN).item()
+    training = cost.training(SMALL, 4, 3, seed=2)
+    before = training.loss(cost.NO_PLUGINS).item()
     for _ in range(60):
-        one.step(cost.CONSISTENT)
-    assert one.loss(cost.PLAIN).item() < before - 0.5
+        training.step(cost.GDC_AND_SSC)
+    assert training.loss(cost.NO_PLUGINS).item() < before - 0.5
 
 
 @pytest.mark.parametrize("words", [["--quik"], ["--seed", "one"], ["more"]])

@@ -25,8 +25,9 @@ from hypothesis.extra import numpy as arrays
 from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import data_folder, erc, pickles, unpickle
+from gscon_live.train.corpora import data_folder, feature_pickles, unpickle
 from gscon_live.train.corpora.dataset import FeaturedCorpus, batch
+from gscon_live.train.corpora.iemocap_meld_emorynlp import _LAYOUTS, load_table
 
 Parts = dict[str, Any]
 
@@ -214,7 +215,7 @@ def test_a_command_that_meets_a_hostile_file_ends_with_2_and_one_line(
     path = written(tmp_path / "one.pkl", Calls(builtins.eval, "1"))
 
     def main(_: object) -> None:
-        pickles.load(path, "iemocap")
+        feature_pickles.load(path, "iemocap")
 
     assert run(main, []) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -360,9 +361,9 @@ WITH_FACES = {"audio": 5, "visual": 6}
 
 
 def iemocap() -> Parts:
-    names = [*TRAIN, *sorted(pickles.COSMIC_VALIDATION), *TEST]
+    names = [*TRAIN, *sorted(feature_pickles.COSMIC_VALIDATION), *TEST]
     made = material(names, {**TEXTS, **WITH_FACES}, lambda n: "FM"[n % 2])
-    train = {*TRAIN, *pickles.COSMIC_VALIDATION}
+    train = {*TRAIN, *feature_pickles.COSMIC_VALIDATION}
     return made | {"train": train, "test": list(TEST), "validation": None}
 
 
@@ -403,7 +404,7 @@ def check(corpus: FeaturedCorpus, parts: Parts, splits: dict[str, set[Any]]) -> 
 
 
 IEMOCAP_SPLITS = {
-    "train": set(TRAIN), "validation": set(pickles.COSMIC_VALIDATION), "test": set(TEST),
+    "train": set(TRAIN), "validation": set(feature_pickles.COSMIC_VALIDATION), "test": set(TEST),
 }  # fmt: skip
 
 
@@ -411,7 +412,7 @@ IEMOCAP_SPLITS = {
 def test_iemocap_as_most_models_read_it(tmp_path: Path, protocol: int) -> None:
     parts = {key: value for key, value in iemocap().items() if key not in list(TEXTS)[1:]}
     path = save(tmp_path / "IEMOCAP_features.pkl", parts, *PLAIN_ORDER, protocol=protocol)
-    corpus = pickles.load(path, "iemocap")
+    corpus = feature_pickles.load(path, "iemocap")
     check(corpus, parts, IEMOCAP_SPLITS)
     assert corpus.labels == ("happy", "sad", "neutral", "angry", "excited", "frustrated")
     assert corpus.modalities == ("text", "audio", "visual")
@@ -424,28 +425,34 @@ def test_iemocap_as_most_models_read_it(tmp_path: Path, protocol: int) -> None:
 def test_iemocap_with_four_layers_of_text(tmp_path: Path) -> None:
     parts = iemocap()
     path = save(tmp_path / "one.pkl", parts, *SDT_ORDER)
-    check(pickles.load(path, "iemocap"), parts, IEMOCAP_SPLITS)
+    check(feature_pickles.load(path, "iemocap"), parts, IEMOCAP_SPLITS)
 
 
 def test_iemocap_with_text_only_and_its_own_validation(tmp_path: Path) -> None:
     parts = iemocap()
-    validation = [next(iter(sorted(pickles.COSMIC_VALIDATION)))]
+    validation = [next(iter(sorted(feature_pickles.COSMIC_VALIDATION)))]
     train = sorted(parts["train"] - set(validation))
     parts |= {"validation": validation, "train": train}
-    corpus = pickles.load(save(tmp_path / "one.pkl", parts, *COSMIC_ORDER), "iemocap")
+    corpus = feature_pickles.load(save(tmp_path / "one.pkl", parts, *COSMIC_ORDER), "iemocap")
     check(corpus, parts, {"train": set(train), "validation": set(validation), "test": set(TEST)})
     assert corpus.modalities == ("text",)
     path = tmp_path / "one.pkl"
-    assert "of its own" in refused(lambda: pickles.load(path, "iemocap", [TRAIN[0]]))
+    assert "of its own" in refused(lambda: feature_pickles.load(path, "iemocap", [TRAIN[0]]))
 
 
 def test_identities_of_features_change_with_the_file(tmp_path: Path) -> None:
     parts = iemocap()
-    first = pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap").encoders
-    again = pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap").encoders
+    first = feature_pickles.load(
+        save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap"
+    ).encoders
+    again = feature_pickles.load(
+        save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap"
+    ).encoders
     assert first == again
     parts["text"][TRAIN[0]][0][0] += 1
-    other = pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap").encoders
+    other = feature_pickles.load(
+        save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap"
+    ).encoders
     assert not set(first.values()) & set(other.values())
 
 
@@ -454,7 +461,7 @@ def meld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
     one_hot = np.eye(9, dtype=int)
     made = material(list(range(6)), {**TEXTS, **WITH_FACES}, lambda n: list(one_hot[(n + 3) % 9]))
     made |= {"train": [0, 1, 2, 3], "test": [4, 5], "validation": None}
-    header = "split,dialogue,turn,speaker,emotion,text," + ",".join(erc._LAYOUTS["meld"].prosody)
+    header = "split,dialogue,turn,speaker,emotion,text," + ",".join(_LAYOUTS["meld"].prosody)
     lines = [header]
     for split, dialogues in (("train", (0, 1)), ("dev", (2, 3)), ("test", (4, 5))):
         for name in dialogues:
@@ -492,7 +499,7 @@ def test_meld_in_its_layouts_with_the_tables_validation_split(
     parts = meld(tmp_path, monkeypatch)
     if "text 2" not in order:
         parts = {key: value for key, value in parts.items() if key not in list(TEXTS)[1:]}
-    corpus = pickles.load(save(tmp_path / "one.pkl", parts, *order), "meld")
+    corpus = feature_pickles.load(save(tmp_path / "one.pkl", parts, *order), "meld")
     check(corpus, parts, MELD_SPLITS)
     assert corpus.labels == EMOTIONS
     assert corpus.modalities == modalities
@@ -504,7 +511,7 @@ def test_meld_with_text_only_and_its_own_validation(
 ) -> None:
     parts = meld(tmp_path, monkeypatch) | {"train": [0, 1, 3], "validation": [2]}
     order = ("speakers", "labels", "sentiments", *COSMIC_ORDER[2:])
-    corpus = pickles.load(save(tmp_path / "one.pkl", parts, *order), "meld")
+    corpus = feature_pickles.load(save(tmp_path / "one.pkl", parts, *order), "meld")
     check(corpus, parts, {"train": {0, 1, 3}, "validation": {2}, "test": {4, 5}})
 
 
@@ -513,15 +520,15 @@ def test_the_validation_split_of_meld_can_be_named(
 ) -> None:
     parts = meld(tmp_path, monkeypatch)
     path = save(tmp_path / "one.pkl", parts, *PLAIN_ORDER, "sentiments")
-    corpus = pickles.load(path, "meld", [1])
+    corpus = feature_pickles.load(path, "meld", [1])
     assert [one.name for one in corpus.splits["validation"]] == ["1"]
     assert [one.name for one in corpus.splits["train"]] == ["0", "2", "3"]
     # Never a dialogue of the test split.
-    assert "training" in refused(lambda: pickles.load(path, "meld", [4]))
-    assert "empty" in refused(lambda: pickles.load(path, "meld", []))
+    assert "training" in refused(lambda: feature_pickles.load(path, "meld", [4]))
+    assert "empty" in refused(lambda: feature_pickles.load(path, "meld", []))
     parts["sentences"][2][0] = "Other words."
     path = save(tmp_path / "one.pkl", parts, *PLAIN_ORDER, "sentiments")
-    message = refused(lambda: pickles.load(path, "meld"))
+    message = refused(lambda: feature_pickles.load(path, "meld"))
     assert "1 training dialogues" in message
     assert "2 validation" in message
 
@@ -531,7 +538,7 @@ def test_zero_vectors_are_absent_and_silence_is_zero(tmp_path: Path) -> None:
     parts["visual"][TRAIN[0]][1] = np.zeros(6)
     parts["audio"][TRAIN[0]][0] = np.array([1, -np.inf, 2, 3, -np.inf])
     parts["audio"][TRAIN[0]][2] = np.full(5, -np.inf)
-    corpus = pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap")
+    corpus = feature_pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap")
     one = corpus.splits["train"][0]
     assert one.name == TRAIN[0]
     assert one.present.tolist() == [[True] * 3, [True, True, False], [True, False, True]]
@@ -540,13 +547,13 @@ def test_zero_vectors_are_absent_and_silence_is_zero(tmp_path: Path) -> None:
 
 def test_plain_lists_and_whole_arrays_are_read_alike(tmp_path: Path) -> None:
     parts = iemocap()
-    first = pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap")
+    first = feature_pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap")
     for m in ("text", "audio"):
         parts[m] = {name: [row.tolist() for row in rows] for name, rows in parts[m].items()}
     parts["visual"] = {name: np.stack(rows) for name, rows in parts["visual"].items()}
     parts["labels"] = {name: np.array(labels) for name, labels in parts["labels"].items()}
     parts["test"] = np.array(parts["test"])
-    second = pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap")
+    second = feature_pickles.load(save(tmp_path / "one.pkl", parts, *PLAIN_ORDER), "iemocap")
     for split, dialogues in first.splits.items():
         for one, other in zip(dialogues, second.splits[split], strict=True):
             assert one.name == other.name
@@ -609,23 +616,23 @@ def test_what_does_not_fit_is_named(
     parts = iemocap()
     change(parts)
     path = save(tmp_path / "one.pkl", parts, *PLAIN_ORDER)
-    message = refused(lambda: pickles.load(path, "iemocap"))
+    message = refused(lambda: feature_pickles.load(path, "iemocap"))
     for part in ("one.pkl", *said):
         assert part in message
 
 
 def test_another_layout_or_corpus_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "one.pkl", iemocap(), *PLAIN_ORDER, "more", "and", "more", "more")
-    assert "9, 10, 12" in refused(lambda: pickles.load(path, "iemocap"))
-    assert "iemocap, meld" in refused(lambda: pickles.load(path, "mosi"))
+    assert "9, 10, 12" in refused(lambda: feature_pickles.load(path, "iemocap"))
+    assert "iemocap, meld" in refused(lambda: feature_pickles.load(path, "mosi"))
     path = written(path, {"train": 1})
-    assert "dict of 1" in refused(lambda: pickles.load(path, "meld"))
+    assert "dict of 1" in refused(lambda: feature_pickles.load(path, "meld"))
     path = save(path, iemocap(), *PLAIN_ORDER)
-    refused(lambda: pickles.load(path, "meld"))
+    refused(lambda: feature_pickles.load(path, "meld"))
 
 
 @pytest.mark.skipif(not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA")
 def test_the_twelve_dialogues_are_the_tables_validation_split() -> None:
-    table = erc.load("iemocap")
-    assert {one.name for one in table.splits["validation"]} == pickles.COSMIC_VALIDATION
-    assert not {one.name for one in table.splits["test"]} & pickles.COSMIC_VALIDATION
+    table = load_table("iemocap")
+    assert {one.name for one in table.splits["validation"]} == feature_pickles.COSMIC_VALIDATION
+    assert not {one.name for one in table.splits["test"]} & feature_pickles.COSMIC_VALIDATION

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed, plain, words
+from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, plain, with_asr_noise, words
 
 TEXTS = [
     "You know what I mean, don't you?",
@@ -14,7 +14,7 @@ TEXTS = [
     "No, we are not waiting another minute; the matter is closed.",
     "What a lovely day to live by the sea and see the sun rise now.",
 ]
-RECOGNISER = Recogniser(TEXTS)
+RECOGNISER = SimulatedAsr(TEXTS)
 
 
 def errors(said: list[str], written: list[str]) -> int:
@@ -33,20 +33,20 @@ def test_as_many_words_are_wrong_as_asked_for(rate: float) -> None:
     draw, wrong, spoken = Random(1), 0, 0
     for _ in range(300):
         for text in TEXTS:
-            wrong += errors(words(text), words(RECOGNISER.mishear(text, rate, draw)))
+            wrong += errors(words(text), words(RECOGNISER.recognise(text, rate, draw)))
             spoken += len(words(text))
     assert wrong / spoken == pytest.approx(rate, abs=0.02)
 
 
 def test_without_errors_only_case_and_punctuation_go() -> None:
     for text in TEXTS:
-        assert RECOGNISER.mishear(text, 0.0, Random(1)) == plain(text)
+        assert RECOGNISER.recognise(text, 0.0, Random(1)) == plain(text)
     assert plain("Don’t you DARE!") == "don't you dare"
 
 
 @given(text=st.text(max_size=40), rate=st.floats(0, 1), seed=st.integers(0, 99))
 def test_what_has_words_keeps_some(text: str, rate: float, seed: int) -> None:
-    found = RECOGNISER.mishear(text, rate, Random(seed))
+    found = RECOGNISER.recognise(text, rate, Random(seed))
     assert bool(found.strip()) == bool(text.strip())
     assert plain(text) or not text
 
@@ -59,9 +59,9 @@ def test_words_are_taken_for_words_that_sound_alike() -> None:
 
 
 def test_shares_of_dialogues_are_disturbed_as_asked_for() -> None:
-    how = Mishearing(plain=0.5, errors=0.4, least=0.3, most=0.3, merged=0.25)
+    how = AsrNoise(plain=0.5, errors=0.4, least=0.3, most=0.3, merged=0.25)
     draw = Random(3)
-    found = [disturbed(TEXTS, [0, 1, 0, 1], how, RECOGNISER, draw) for _ in range(800)]
+    found = [with_asr_noise(TEXTS, [0, 1, 0, 1], how, RECOGNISER, draw) for _ in range(800)]
     whole = sum(texts == TEXTS for texts, _ in found) / len(found)
     bare = sum(texts == [*map(plain, TEXTS)] for texts, _ in found) / len(found)
     merged = sum(speakers == [0] * 4 for _, speakers in found) / len(found)

@@ -62,9 +62,9 @@ def test_windows_are_those_of_the_network_and_end_with_a_label(context: int) -> 
     start = 0
     for one in SPLIT:
         whole, labels = batch([one])
-        wanted = windows(whole, context).each(lambda x, keep=labels[0] >= 0: x[keep])
+        wanted = windows(whole, context).map_tensors(lambda x, keep=labels[0] >= 0: x[keep])
         end = start + len(wanted.valid)
-        here = taken.conversations.each(lambda x, start=start, end=end: x[start:end])
+        here = taken.conversations.map_tensors(lambda x, start=start, end=end: x[start:end])
         assert torch.equal(here.valid, wanted.valid)
         assert torch.equal(here.speakers, wanted.speakers)
         assert torch.equal(here.present & here.valid[..., None], wanted.present)
@@ -137,13 +137,13 @@ def test_some_come_once_more_with_one_modality_alone(
     made = whole.and_alone(share, torch.Generator().manual_seed(seed))
     count = len(whole.labels)
     assert abs(len(made.labels) - count - share * count) < 1
-    first = made.conversations.each(lambda x: x[:count])
+    first = made.conversations.map_tensors(lambda x: x[:count])
     assert torch.equal(first.present, whole.conversations.present)
     assert torch.equal(first.features["text"], whole.conversations.features["text"])
     assert torch.equal(made.labels[:count], whole.labels)
     again: list[int] = []
     for place in range(count, len(made.labels)):
-        one = made.conversations.each(lambda x, place=place: x[place])
+        one = made.conversations.map_tensors(lambda x, place=place: x[place])
         same = [
             row
             for row in range(count)

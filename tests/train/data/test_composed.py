@@ -28,7 +28,7 @@ def test_composed_dialogues_are_those_of_the_split_with_other_voices_and_faces(s
     assert len(dialogues) == len(parts.dialogues)
     place = 0
     for dialogue, turns in zip(dialogues, parts.dialogues, strict=True):
-        assert dialogue.labels.tolist() == [turn.emotion for turn in turns]
+        assert dialogue.labels.tolist() == [turn.label for turn in turns]
         names = [turn.speaker for turn in turns]
         assert dialogue.speakers.tolist() == speakers_by_appearance(names)
         rows = slice(place, place + len(turns))

@@ -7,7 +7,7 @@ import pytest
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text import sentence_encoder
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
 from gscon_live.train.data import feature_banks
 
 
@@ -17,7 +17,7 @@ def cache(cache: Path) -> Path:
 
 
 def test_texts_are_encoded_once_and_come_back_in_order(cache: Path) -> None:
-    encoder, told = TextEncoder(), []
+    encoder, told = SentenceEncoder(), []
 
     def report(done: int, total: int, line: str) -> None:
         told.append((done, total))
@@ -29,7 +29,7 @@ def test_texts_are_encoded_once_and_come_back_in_order(cache: Path) -> None:
     for row, said in zip(first, texts, strict=True):
         assert np.array_equal(row, encoder.encode(said))
 
-    def refuse() -> TextEncoder:
+    def refuse() -> SentenceEncoder:
         raise AssertionError("loaded without need")
 
     again = feature_banks.text_vectors(encoder.identity, refuse, texts, report)
@@ -74,10 +74,10 @@ def test_a_damaged_file_is_named_and_left(cache: Path, content: bytes) -> None:
 def test_disturbed_sounds_and_faces_differ_but_stay_in_range() -> None:
     random = np.random.default_rng(0)
     sound = random.normal(0, 0.1, 16_000).astype(np.float32)
-    other = feature_banks._disturbed(sound, random)
+    other = feature_banks._augmented_voice(sound, random)
     assert other.dtype == np.float32
     assert 0.75 * len(sound) < len(other) <= len(sound)
     assert np.isfinite(other).all()
     face = random.integers(0, 256, (48, 48)).astype(np.uint8)
-    assert np.array_equal(feature_banks._moved(face, 0.0, random), face)
-    assert not np.array_equal(feature_banks._moved(face, 1.0, random), face)
+    assert np.array_equal(feature_banks._augmented_face(face, 0.0, random), face)
+    assert not np.array_equal(feature_banks._augmented_face(face, 1.0, random), face)

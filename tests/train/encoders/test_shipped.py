@@ -8,12 +8,13 @@ from safetensors.torch import load_file
 
 from gscon_live.model import checkpoint
 from gscon_live.model.encoders.face.face_encoder import WEIGHTS, FaceEncoder, FaceNet
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser
-from gscon_live.train.corpora import data_folder, fer2013, meld, voices
+from gscon_live.train.corpora import data_folder, fer2013, ravdess_emodb
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.encoders.face.training import evaluate
 from gscon_live.train.scoring.metrics import score
 
@@ -34,18 +35,18 @@ def test_the_face_encoder_scores_what_its_card_says() -> None:
 
 def test_words_alone_beat_always_neutral_on_real_dialogues() -> None:
     """Through the recogniser, one utterance after the other, as live."""
-    text = ConversationTextEncoder()
+    text = TextEncoder()
     live = checkpoint.load("live")
     live.card.require("text", text.identity)
     recogniser = EmotionRecogniser(live)
     probabilities, labels = [], []
-    for turns in meld.load("test")[:25]:
+    for turns in load_table("meld").utterances("test")[:25]:
         recogniser.reset()
         text.reset()
         for turn in turns:
             features = UtteranceFeatures(text=text.final(turn.text, turn.speaker))
             probabilities.append(recogniser.final(features, turn.speaker).probabilities)
-            labels.append(turn.emotion)
+            labels.append(turn.label)
     found = score(np.stack(probabilities), np.array(labels), EMOTIONS)
     neutral = np.eye(len(EMOTIONS))[[0] * len(labels)]
     always = score(neutral, np.array(labels), EMOTIONS)
@@ -62,7 +63,7 @@ def test_voices_and_faces_of_unknown_people_move_the_answer_the_right_way() -> N
     recogniser = EmotionRecogniser(live)
     by_voice: dict[bool, list[float]] = {True: [], False: []}
     anger = EMOTIONS.index("anger")
-    for clip, sound in voices.load():
+    for clip, sound in ravdess_emodb.load():
         if clip.actor in ("ravdess-21", "ravdess-22") and clip.emotion in (0, anger):
             given = UtteranceFeatures(audio=audio.encode(sound))
             chance = recogniser.provisional(given, "S1").probabilities[anger]

@@ -101,8 +101,8 @@ def test_nobody_is_measured_in_a_space_that_was_made_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     actors, readers = voices(apart=3), voices(apart=3, seed=1)
-    monkeypatch.setattr(speaker, "_acted", lambda report: actors)
-    monkeypatch.setattr(speaker, "_read", lambda report: readers)
+    monkeypatch.setattr(speaker, "_actor_utterances", lambda report: actors)
+    monkeypatch.setattr(speaker, "_reader_utterances", lambda report: readers)
     made_of: dict[int, set[str]] = {}
     measured: dict[int, set[str]] = {}
     make = speaker.space

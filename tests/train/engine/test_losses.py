@@ -16,13 +16,13 @@ from gscon_live.train import balance
 from gscon_live.train.balance.plugin import StepContext
 from gscon_live.train.data.batching import Dialogues
 from gscon_live.train.engine.losses import (
-    Mass,
+    StepTotals,
     Targets,
     Terms,
     Weighted,
     Weighting,
-    mass,
     network_losses,
+    step_totals,
 )
 
 SIX = ("final", "auxiliary", "common", *MODALITIES)
@@ -49,8 +49,8 @@ def objective(
     answers: Answers,
     targets: Targets,
     weighting: Weighting,
-    step: Mass,
-    plugins: balance.Chosen = {},  # noqa: B006 - it is only read
+    step: StepTotals,
+    plugins: balance.PluginSettings = {},  # noqa: B006 - it is only read
     measure: bool = False,
     draws: torch.Generator | None = None,
 ) -> Terms:
@@ -61,7 +61,7 @@ def objective(
     return balance.objective(context, balance.plugins(plugins, net), draws or random(), measure)
 
 
-BOTH: balance.Chosen = {"ssc": {"weight": 1.0}, "gdc": {"weight": 0.5}}
+BOTH: balance.PluginSettings = {"ssc": {"weight": 1.0}, "gdc": {"weight": 0.5}}
 
 
 def plain_cross_entropy(
@@ -88,7 +88,7 @@ def test_the_six_terms_are_weighted_means_over_the_utterances_that_have_label_an
     net = network()
     answers, targets = answered(net)
     weighting = Weighting(smoothing=0.1, classes=classes)
-    found = objective(net, answers, targets, weighting, mass([targets], weighting))
+    found = objective(net, answers, targets, weighting, step_totals([targets], weighting))
     everywhere = torch.ones(len(targets.rows), dtype=torch.bool)
     wanted = {
         "final": plain_cross_entropy(answers.final, targets, weighting, everywhere),
@@ -115,7 +115,7 @@ def test_soft_labels_are_the_labels_in_their_proportions(classes: torch.Tensor |
     soft = torch.rand(count, len(LABELS), generator=random())
     soft /= soft.sum(1, keepdim=True)
     softly = dataclasses.replace(targets, soft=soft)
-    found = objective(net, answers, softly, weighting, mass([softly], weighting))
+    found = objective(net, answers, softly, weighting, step_totals([softly], weighting))
     weights = torch.ones(len(LABELS)) if classes is None else classes
     total = 0.0
     for label in range(len(LABELS)):
@@ -132,7 +132,7 @@ def test_a_direct_head_learns_from_the_utterances_that_have_words() -> None:
     net = network(direct=2).train()
     answers, targets = answered(net)
     assert answers.direct is not None
-    found = objective(net, answers, targets, Weighting(), mass([targets], Weighting()))
+    found = objective(net, answers, targets, Weighting(), step_totals([targets], Weighting()))
     wanted = plain_cross_entropy(answers.direct, targets, Weighting(), targets.present[:, 0])
     assert float(found.parts["direct"]) == pytest.approx(wanted, rel=1e-5)
     assert found.total.item() == pytest.approx(float(sum(found.parts.values())), rel=1e-5)
@@ -153,7 +153,7 @@ def test_labels_are_those_of_the_batch_and_nothing_else_counts() -> None:
 def test_the_consistency_losses_are_weighed_and_added() -> None:
     net = network()
     answers, targets = answered(net)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     chosen = {"ssc": {"weight": 2.0}, "gdc": {"weight": 0.5}}
     task = objective(net, answers, targets, Weighting(), step)
     both = objective(net, answers, targets, Weighting(), step, chosen)
@@ -166,7 +166,7 @@ def test_the_consistency_losses_are_weighed_and_added() -> None:
 def test_the_cosines_are_those_of_the_gradients_and_agree_with_gdc() -> None:
     net = network()
     answers, targets = answered(net)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     found = objective(net, answers, targets, Weighting(), step, {"gdc": {}})
     measured = objective(net, answers, targets, Weighting(), step, measure=True)
     assert found.cosines == measured.cosines
@@ -197,7 +197,7 @@ def test_a_modality_that_nobody_has_says_nothing() -> None:
         batch, conversations=dataclasses.replace(batch.conversations, present=present)
     )
     targets = batch.targets
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     found = objective(net, net(batch.conversations), targets, Weighting(), step, BOTH, True)
     assert set(found.parts) == {*SIX, "gdc", "ssc"} - {"audio"}
     assert set(found.cosines) == {"text_visual"}
@@ -207,7 +207,7 @@ def test_a_modality_that_nobody_has_says_nothing() -> None:
 def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
     net = network({"text": 6})
     answers, targets = answered(net)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     found = objective(net, answers, targets, Weighting(), step, BOTH, True)
     assert set(found.parts) == {"final", "auxiliary", "common", "text"}
     assert found.cosines == {}
@@ -217,7 +217,7 @@ def test_heads_that_a_network_does_not_have_are_left_out() -> None:
     net = network()
     answers, targets = answered(net)
     bare = Answers(answers.final, answers.specific, answers.encoded, answers.fused)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     found = objective(net, bare, targets, Weighting(), step, BOTH, True)
     assert set(found.parts) == {"final", *MODALITIES}
     assert found.cosines == {}
@@ -228,7 +228,7 @@ def test_opinions_on_common_parts_and_a_networks_own_losses_are_learned_too() ->
     a = Architecture(DIMS, "causal", width=16, heads=2, dropout=0.0, network="dmd")
     net = build(msgspec.structs.replace(a, classes=len(LABELS))).train()
     answers, targets = answered(net)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
     found = objective(net, answers, targets, Weighting(), step, {"gdc": {}})
     opinions = {*MODALITIES, *(f"homogeneous_{m}" for m in MODALITIES), "common", "final"}
     assert set(found.parts) == {*opinions, *answers.own, "gdc"}
@@ -271,7 +271,7 @@ def test_the_parts_of_a_step_add_up_to_it(
 
     def gradients(batches: list[range]) -> tuple[float, list[torch.Tensor]]:
         taken = [whole.take(rows) for rows in batches]
-        step = mass([one.targets for one in taken], weighting)
+        step = step_totals([one.targets for one in taken], weighting)
         net.zero_grad()
         total = 0.0
         for one in taken:
@@ -292,7 +292,7 @@ def test_the_parts_of_a_step_add_up_to_it(
 def test_the_consistency_losses_of_a_step_are_means_over_its_parts() -> None:
     net = network()
     answers, targets = answered(net)
-    steps = (mass([targets], Weighting()), mass([targets, targets], Weighting()))
+    steps = (step_totals([targets], Weighting()), step_totals([targets, targets], Weighting()))
     alone, half = (objective(net, answers, targets, Weighting(), step, BOTH) for step in steps)
     for name in ("gdc", "ssc", *SIX):
         assert float(half.parts[name]) == pytest.approx(float(alone.parts[name]) / 2, rel=1e-6)
@@ -302,14 +302,16 @@ def test_the_mass_is_of_weights_and_of_those_present() -> None:
     targets = Targets(
         torch.arange(3), torch.tensor([0, 2, 2]), torch.tensor([[1, 0], [1, 0], [0, 0]]).bool()
     )
-    assert mass([targets], Weighting()) == Mass(3.0, (2.0, 0.0), 3, 1)
-    assert mass([targets, targets], Weighting(classes=CLASSES)) == Mass(9.0, (5.0, 0.0), 6, 2)
+    assert step_totals([targets], Weighting()) == StepTotals(3.0, (2.0, 0.0), 3, 1)
+    assert step_totals([targets, targets], Weighting(classes=CLASSES)) == StepTotals(
+        9.0, (5.0, 0.0), 6, 2
+    )
 
 
 def test_ssc_compares_a_fixed_number_of_rows_and_draws_them() -> None:
     net = network()
     answers, targets = answered(net)
-    step = mass([targets], Weighting())
+    step = step_totals([targets], Weighting())
 
     def found(rows: int, seed: int) -> float:
         drawn = torch.Generator().manual_seed(seed)

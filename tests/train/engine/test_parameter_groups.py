@@ -7,12 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.losses import Terms
 from gscon_live.train.engine.schedule import one_cycle
-from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, State, Task, train
+from gscon_live.train.engine.trainer import (
+    SELECTION_SCORE,
+    ParameterGroup,
+    Plan,
+    State,
+    Task,
+    train,
+)
 
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 PLAN = Plan(seed=3, epochs=3, learning_rate=0.05, weight_decay=0.1, warm_up=0.3, clip=1e9)
 #: Steps of the three epochs.
 STEPS = (4, 2, 5)
@@ -40,7 +47,7 @@ class Regression(Task[torch.Tensor]):
         return Terms((self.learner(part)[:, 0] - part.sum(1) - 1).square().mean(), {}, {})
 
     def scores(self) -> dict[str, float]:
-        return {SELECTS: 0.0}
+        return {SELECTION_SCORE: 0.0}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         weight, bias = self.learner.parameters()

@@ -17,8 +17,8 @@ from gscon_live.model.networks.network import NETWORKS
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.engine import trainer
-from gscon_live.train.engine.devices import fabric
-from gscon_live.train.engine.trainer import SELECTS, Plan, State, exhausted, train
+from gscon_live.train.engine.devices import launch_fabric
+from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State, exhausted, train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
 from gscon_live.train.networks.task import ConversationTask
 
@@ -26,7 +26,7 @@ RECIPE = ConversationRecipe(
     epochs=3, batch=4, width=8, heads=2, window=4, patience=None, learning_rate=5e-3,
     absence=Absence(window=0.2, utterance=0.1, speakers=0.1),
 )  # fmt: skip
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 
 
 def fitted(
@@ -115,7 +115,7 @@ def test_what_was_drawn_before_does_not_matter() -> None:
 @pytest.mark.parametrize("mode", ["causal", "buffer"])
 def test_an_interrupted_training_goes_on_to_the_same_weights(mode: str, precision: str) -> None:
     made = changed(context=mode, precision=precision, epochs=2)
-    on = fabric("cpu", precision=made.precision)
+    on = launch_fabric("cpu", precision=made.precision)
     whole = fitted(made, on=on)
     for stop in range(1, made.epochs):
         kept = Kept(stop)
@@ -140,7 +140,7 @@ def test_the_last_epoch_is_kept_where_the_plan_says_so() -> None:
     course = ConversationTask(made, corpus(), 1, CPU)
     done = train(course, dataclasses.replace(plan(made, 1), keep="last"), CPU)
     assert done.best_epoch == 4
-    assert [one[SELECTS] for one in done.history] == [1, 2, 3, 4]
+    assert [one[SELECTION_SCORE] for one in done.history] == [1, 2, 3, 4]
     assert all(torch.equal(done.best[name], one) for name, one in done.network.items())
     best = train(ConversationTask(made, corpus(), 1, CPU), plan(made, 1), CPU)
     assert all(torch.equal(best.network[name], one) for name, one in done.network.items())
@@ -156,7 +156,7 @@ def test_test_data_has_no_say() -> None:
     assert first.best_epoch == second.best_epoch
     assert all(torch.equal(first.best[key], second.best[key]) for key in first.best)
     for one, two in zip(first.history, second.history, strict=True):
-        assert one[SELECTS] == two[SELECTS]
+        assert one[SELECTION_SCORE] == two[SELECTION_SCORE]
     silent = fitted(changed(log_test=False))
     assert all("test_weighted_f1" not in one for one in silent.history)
     assert all(torch.equal(first.best[key], silent.best[key]) for key in first.best)
@@ -174,7 +174,7 @@ def test_validation_data_does_not_train() -> None:
 def test_the_best_epoch_by_validation_is_kept_the_first_of_equals() -> None:
     kept = Kept()
     state = fitted(changed(epochs=6), watch=kept)
-    reached = [one[SELECTS] for one in state.history]
+    reached = [one[SELECTION_SCORE] for one in state.history]
     assert state.best_epoch == 1 + reached.index(max(reached))
     at_best = kept.states[state.best_epoch - 1].network
     assert all(torch.equal(state.best[key], at_best[key]) for key in at_best)
@@ -234,10 +234,10 @@ def test_where_modalities_come_alone_each_alone_has_a_say_in_the_selection() -> 
     for one in fitted(changed(alone=0.5)).history:
         alone = [one[f"validation_weighted_f1_{m}"] for m in ("text", "audio", "visual")]
         expected = sum([one["validation_weighted_f1"], *alone]) / 4
-        assert one[SELECTS] == pytest.approx(expected)
+        assert one[SELECTION_SCORE] == pytest.approx(expected)
         assert len({*alone}) > 1
     for one in fitted().history:
-        assert one[SELECTS] == one["validation_weighted_f1"]
+        assert one[SELECTION_SCORE] == one["validation_weighted_f1"]
 
 
 def test_training_ends_when_patience_does() -> None:
@@ -279,7 +279,7 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(
 
 
 def test_mixed_precision_learns_and_keeps_the_weights_exact() -> None:
-    on = fabric("cpu", precision="bf16-mixed")
+    on = launch_fabric("cpu", precision="bf16-mixed")
     state = fitted(changed(precision="bf16-mixed"), on=on)
     assert all(value.dtype == torch.float32 for value in state.network.values())
     exact = fitted()
@@ -294,10 +294,10 @@ def test_a_loss_that_is_no_number_is_a_failure_that_says_what_to_do() -> None:
 
 def test_devices_that_are_not_there_are_refused() -> None:
     with pytest.raises(InputError, match="16-mixed"):
-        fabric("cpu", precision="16-mixed")
+        launch_fabric("cpu", precision="16-mixed")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no GPU"):
-            fabric("cuda")
+            launch_fabric("cuda")
 
 
 @pytest.mark.gpu
@@ -305,10 +305,10 @@ def test_a_gpu_gives_what_the_cpu_gives() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     made = changed(epochs=1, dropout=0.0)
-    here, there = fitted(made), fitted(made, on=fabric("cuda"))
+    here, there = fitted(made), fitted(made, on=launch_fabric("cuda"))
     for name in ("loss", "loss_gdc", "loss_ssc"):
         assert there.history[0][name] == pytest.approx(here.history[0][name], rel=1e-3)
-    assert same(there, fitted(made, on=fabric("cuda")))
+    assert same(there, fitted(made, on=launch_fabric("cuda")))
 
 
 def test_the_plan_of_a_training_is_the_recipes() -> None:

@@ -21,31 +21,31 @@ from gscon_live.train.leaderboard import __main__ as leaderboard
 from gscon_live.train.leaderboard import board_view, plots
 from gscon_live.train.leaderboard.board import Board, board
 from gscon_live.train.leaderboard.comparisons import comparisons
-from gscon_live.train.leaderboard.grid import crossings
+from gscon_live.train.leaderboard.grid import cross_tables
 from gscon_live.train.leaderboard.published import Published, published
 from gscon_live.train.networks import evaluate_run
-from gscon_live.train.scoring.figures import Evaluation, Spread
+from gscon_live.train.scoring.evaluation import Evaluation, Spread
 from gscon_live.train.scoring.metrics import Bin
 
-GIVEN = dataclasses.replace(corpus(), name="meld")
+CORPUS = dataclasses.replace(corpus(), name="meld")
 
 
 def material(recipe: object, seed: int, report: object):
-    return GIVEN
+    return CORPUS
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """An ablation, over three and two seeds, and another network."""
     place = tmp_path_factory.mktemp("runs")
-    made = [
-        run_folder(place / "plain", GIVEN, seeds=3, steps=4, gdc=0.0, ssc=0.0),
-        run_folder(place / "consistent", GIVEN, seeds=2, steps=9),
-        run_folder(place / "window", GIVEN, seeds=1, steps=4, context="buffer", window=4),
+    runs = [
+        run_folder(place / "plain", CORPUS, seeds=3, steps=4, gdc=0.0, ssc=0.0),
+        run_folder(place / "consistent", CORPUS, seeds=2, steps=9),
+        run_folder(place / "window", CORPUS, seeds=1, steps=4, context="buffer", window=4),
     ]
-    for folder in made:
+    for folder in runs:
         evaluate_run.evaluate(folder, quiet, material, ("as_trained", 4, 16))
-    return made
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +56,22 @@ def evaluations(folders: list[Path]) -> list[Evaluation]:
     return [evaluate_run.of_run(folder, quiet, refuse) for folder in folders]
 
 
-def say(words: list[object], **options: object) -> int:
-    return run(lambda given: leaderboard.main(given, **options), [str(word) for word in words])
+def call(words: list[object], **options: object) -> int:
+    return run(
+        lambda arguments: leaderboard.main(arguments, **options), [str(word) for word in words]
+    )
 
 
 def test_runs_are_rows_with_all_that_was_measured(evaluations: list[Evaluation]) -> None:
     rows = {row.model: row for row in board(evaluations, []).rows}
     assert set(rows) == {"plain", "consistent", "window"}
-    for one in evaluations:
-        row, test = rows[one.run], one.test
-        assert (row.corpus, row.selection, row.seeds) == ("meld", "validation", len(one.seeds))
+    for evaluation in evaluations:
+        row, test = rows[evaluation.run], evaluation.test
+        assert (row.corpus, row.selection, row.seeds) == (
+            "meld",
+            "validation",
+            len(evaluation.seeds),
+        )
         assert row.modalities == "text+audio"
         assert (row.weighted_f1.mean, row.weighted_f1.sd) == (
             test.weighted_f1.mean,
@@ -75,8 +81,8 @@ def test_runs_are_rows_with_all_that_was_measured(evaluations: list[Evaluation])
         assert row.accuracy is not None
         assert row.accuracy.mean == test.accuracy.mean
         assert row.best_on_test is not None
-        assert row.best_on_test.mean == pytest.approx(0.6 + (1 + len(one.seeds)) / 200)
-        assert row.parameters == one.parameters
+        assert row.best_on_test.mean == pytest.approx(0.6 + (1 + len(evaluation.seeds)) / 200)
+        assert row.parameters == evaluation.parameters
     assert rows["window"].context == "past-only, last 4"
     assert rows["plain"].context == "past-only"
     assert rows["window"].weighted_f1.sd is None
@@ -86,16 +92,18 @@ def test_runs_stand_in_the_order_of_validation_and_test_has_no_say(
     evaluations: list[Evaluation],
 ) -> None:
     rows = [row.model for row in board(evaluations, []).rows]
-    scores = {one.run: one.validation.weighted_f1.mean for one in evaluations}
+    scores = {evaluation.run: evaluation.validation.weighted_f1.mean for evaluation in evaluations}
     assert rows == sorted(rows, key=lambda name: -scores[name])
     assert rows == [row.model for row in board(evaluations[::-1], []).rows]
 
-    def with_test(one: Evaluation, mean: float) -> Evaluation:
-        changed = json.loads(msgspec.json.encode(one))
+    def with_test(evaluation: Evaluation, mean: float) -> Evaluation:
+        changed = json.loads(msgspec.json.encode(evaluation))
         changed["splits"]["test"]["as_trained"]["text+audio"]["weighted_f1"]["mean"] = mean
         return msgspec.convert(changed, Evaluation)
 
-    moved = [with_test(one, 1 - one.test.weighted_f1.mean) for one in evaluations]
+    moved = [
+        with_test(evaluation, 1 - evaluation.test.weighted_f1.mean) for evaluation in evaluations
+    ]
     assert rows == [row.model for row in board(moved, []).rows]
 
 
@@ -104,7 +112,7 @@ def test_published_figures_have_their_flags_and_are_on_the_same_corpus(
 ) -> None:
     rows = [row for row in board(evaluations, published()).rows if row.origin == "published"]
     assert {row.corpus for row in rows} == {"meld"}
-    assert len(rows) == sum("meld" in one.scores for one in published())
+    assert len(rows) == sum("meld" in model.scores for model in published())
     by_name = {row.model: row for row in rows}
     past = by_name["EmoBERTa, past only"]
     assert (past.selection, past.context, past.modalities, past.seeds) == (
@@ -119,36 +127,36 @@ def test_published_figures_have_their_flags_and_are_on_the_same_corpus(
 
 
 def test_what_is_published_is_whole() -> None:
-    told = published()
-    assert len({one.model for one in told}) == len(told)
-    for one in told:
-        assert one.source
-        assert set(one.scores) <= {"iemocap", "meld"}
-        assert set(one.modalities.split("+")) <= {*MODALITIES, "unknown", "none"}
-        for score in one.scores.values():
+    models = published()
+    assert len({model.model for model in models}) == len(models)
+    for model in models:
+        assert model.source
+        assert set(model.scores) <= {"iemocap", "meld"}
+        assert set(model.modalities.split("+")) <= {*MODALITIES, "unknown", "none"}
+        for score in model.scores.values():
             assert 30 < score.weighted_f1 < 80
 
 
 def test_ablations_are_compared_over_equal_seeds(evaluations: list[Evaluation]) -> None:
     plain, consistent, _ = evaluations
-    (found,) = comparisons(evaluations)
-    assert (found.first, found.second) == ("plain", "consistent")
-    assert found.changed == "gdc 0 → 0.5, ssc 0 → 1"
-    assert found.seeds == [1, 2]
+    (comparison,) = comparisons(evaluations)
+    assert (comparison.first, comparison.second) == ("plain", "consistent")
+    assert comparison.changed == "gdc 0 → 0.5, ssc 0 → 1"
+    assert comparison.seeds == [1, 2]
     before, after = plain.test.weighted_f1.values[:2], consistent.test.weighted_f1.values
-    assert found.over_seeds.n == 2
-    assert found.over_seeds.mean == pytest.approx(np.mean(after) - np.mean(before))
-    assert found.over_seeds.p == pytest.approx(stats.ttest_rel(after, before).pvalue)
-    assert found.over_dialogues.mean == pytest.approx(found.over_seeds.mean)
+    assert comparison.over_seeds.n == 2
+    assert comparison.over_seeds.mean == pytest.approx(np.mean(after) - np.mean(before))
+    assert comparison.over_seeds.p == pytest.approx(stats.ttest_rel(after, before).pvalue)
+    assert comparison.over_dialogues.mean == pytest.approx(comparison.over_seeds.mean)
     assert (
-        found.over_dialogues.interval.low
-        < found.over_dialogues.mean
-        < found.over_dialogues.interval.high
+        comparison.over_dialogues.interval.low
+        < comparison.over_dialogues.mean
+        < comparison.over_dialogues.interval.high
     )
     # Of one comparison, nothing is to be corrected: a difference is one over seeds and dialogues.
-    assert found.over_seeds.p is not None
-    assert found.q == max(found.over_seeds.p, found.over_dialogues.p)
-    assert comparisons(evaluations[::-1]) == [found]
+    assert comparison.over_seeds.p is not None
+    assert comparison.q == max(comparison.over_seeds.p, comparison.over_dialogues.p)
+    assert comparisons(evaluations[::-1]) == [comparison]
 
 
 @pytest.mark.parametrize("change", [{"epochs": 3}, {"context": "full"}, {"corpus": "other"}])
@@ -162,10 +170,12 @@ def test_runs_that_differ_in_more_are_no_ablation(
     assert comparisons([plain, unlike]) == []
 
 
-def variant(given: Evaluation, run: str, network: str = "gscon", **recipe: object) -> Evaluation:
+def variant(
+    evaluation: Evaluation, run: str, network: str = "gscon", **recipe: object
+) -> Evaluation:
     """A run with other words in its recipe."""
-    made = {**given.recipe, "model": network, **recipe}
-    return msgspec.structs.replace(given, run=run, network=network, recipe=made)
+    new_recipe = {**evaluation.recipe, "model": network, **recipe}
+    return msgspec.structs.replace(evaluation, run=run, network=network, recipe=new_recipe)
 
 
 def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
@@ -180,8 +190,11 @@ def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
         variant(plain, "other", plugins={"fagm": {"gamma": 0.1}, "hvd": {}}),
         variant(plain, "alone", alone=0.5),
     ]
-    found = {(one.first, one.second): one.changed for one in comparisons(runs)}
-    assert found == {
+    changes = {
+        (comparison.first, comparison.second): comparison.changed
+        for comparison in comparisons(runs)
+    }
+    assert changes == {
         ("plain", "fagm"): "+ fagm",
         ("plain", "slow"): "+ fagm (updates)",
         ("plain", "both"): "+ fagm, + hvd",
@@ -191,23 +204,23 @@ def test_a_plugin_is_compared_with_what_is_without_it_and_not_with_another(
     }
     rows = {row.model: row for row in board(runs, []).rows}
     assert list(rows["plain"].alone) == ["text", "audio"]
-    told = plain.splits["test"]["as_trained"]["audio"].weighted_f1
-    assert rows["plain"].alone["audio"].mean == told.mean
+    figure = plain.splits["test"]["as_trained"]["audio"].weighted_f1
+    assert rows["plain"].alone["audio"].mean == figure.mean
     assert (rows["plain"].network, rows["plain"].balance) == ("gscon", "none")
     assert rows["slow"].balance == "fagm (updates)"
     assert rows["both"].balance == "fagm + hvd"
 
 
-def modern(given: Evaluation) -> Evaluation:
+def modern(evaluation: Evaluation) -> Evaluation:
     """The same run as if its recipe had been written with GDC and SSC among the plug-ins."""
-    recipe = {key: value for key, value in given.recipe.items() if key not in ("gdc", "ssc")}
+    recipe = {key: value for key, value in evaluation.recipe.items() if key not in ("gdc", "ssc")}
     plugins = dict(recipe.get("plugins", {}))
-    if given.recipe["gdc"]:
-        plugins["gdc"] = {"weight": given.recipe["gdc"]}
-    if given.recipe["ssc"]:
-        plugins["ssc"] = {"weight": given.recipe["ssc"], "rows": 32, "tau": 0.07}
+    if evaluation.recipe["gdc"]:
+        plugins["gdc"] = {"weight": evaluation.recipe["gdc"]}
+    if evaluation.recipe["ssc"]:
+        plugins["ssc"] = {"weight": evaluation.recipe["ssc"], "rows": 32, "tau": 0.07}
     nothing = dict.fromkeys(("gdc", "ssc", "rows", "tau"))
-    return msgspec.structs.replace(given, recipe={**recipe, **nothing, "plugins": plugins})
+    return msgspec.structs.replace(evaluation, recipe={**recipe, **nothing, "plugins": plugins})
 
 
 def test_runs_with_the_old_settings_of_gdc_and_ssc_are_shown_like_those_with_plugins(
@@ -228,11 +241,14 @@ def test_runs_with_the_old_settings_of_gdc_and_ssc_are_shown_like_those_with_plu
     assert msgspec.json.encode(shown) == msgspec.json.encode(board(list(map(modern, runs)), []))
     mixed = [modern(run) if place % 2 else run for place, run in enumerate(runs)]
     assert msgspec.json.encode(shown) == msgspec.json.encode(board(mixed, []))
-    found = {(one.first, one.second): one.changed for one in shown.comparisons}
-    assert found["plain", "gdc"] == "gdc 0 → 0.5"
-    assert found["gdc", "both"] == "ssc 0 → 1"
-    assert found["gdc", "more"] == "+ fagm"
-    assert found["gdc", "slow"] == "+ fagm (updates)"
+    changes = {
+        (comparison.first, comparison.second): comparison.changed
+        for comparison in shown.comparisons
+    }
+    assert changes["plain", "gdc"] == "gdc 0 → 0.5"
+    assert changes["gdc", "both"] == "ssc 0 → 1"
+    assert changes["gdc", "more"] == "+ fagm"
+    assert changes["gdc", "slow"] == "+ fagm (updates)"
     balances = {row.model: row.balance for row in shown.rows}
     assert balances["both"] == "gdc + ssc"
     assert balances["slow"] == "gdc + fagm (updates)"
@@ -251,12 +267,14 @@ def test_networks_are_compared_with_gscon_each_as_it_was_published(
         variant(plain, "mmgcn and fagm", "mmgcn", **off, plugins={"fagm": {}}),
         variant(plain, "other size", "dmd", **off, plugins={"graph": {}, "margin": {}}, width=9),
     ]
-    found = [one for one in comparisons(runs) if "→ " in one.changed]
-    assert [(one.first, one.second, one.changed) for one in found] == [
+    against_gscon = [comparison for comparison in comparisons(runs) if "→ " in comparison.changed]
+    assert [
+        (comparison.first, comparison.second, comparison.changed) for comparison in against_gscon
+    ] == [
         ("consistent", "cmath", "gscon → cmath"),
         ("consistent", "mmgcn", "gscon → mmgcn"),
     ]
-    assert found[0].seeds == [1, 2]
+    assert against_gscon[0].seeds == [1, 2]
 
 
 def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation]) -> None:
@@ -272,38 +290,46 @@ def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation])
         variant(plain, "other", "dmd", **off, epochs=99),
         window,
     ]
-    every, text, audio = crossings(runs)
-    assert (every.corpus, every.context, every.modalities) == ("meld", "past-only", "text+audio")
+    multimodal, text, audio = cross_tables(runs)
+    assert (multimodal.corpus, multimodal.context, multimodal.modalities) == (
+        "meld",
+        "past-only",
+        "text+audio",
+    )
     assert [text.modalities, audio.modalities] == ["text", "audio"]
-    assert every.networks == ["gscon", "mmgcn"]
-    assert every.balances == ["none", "gdc + ssc", "alone"]
+    assert multimodal.networks == ["gscon", "mmgcn"]
+    assert multimodal.balances == ["none", "gdc + ssc", "alone"]
 
-    def told(one: Evaluation, there: str) -> Spread:
-        figure = one.splits["test"]["as_trained"][there].weighted_f1
+    def spread_of(evaluation: Evaluation, subset: str) -> Spread:
+        figure = evaluation.splits["test"]["as_trained"][subset].weighted_f1
         return Spread(figure.mean, figure.sd)
 
-    for found, there in ((every, "text+audio"), (audio, "audio")):
-        p, c = told(plain, there), told(consistent, there)
-        assert found.cells == [[[p], [c], []], [[p, p], [c], [p]]]
+    for cross_table, subset in ((multimodal, "text+audio"), (audio, "audio")):
+        p, c = spread_of(plain, subset), spread_of(consistent, subset)
+        assert cross_table.cells == [[[p], [c], []], [[p, p], [c], [p]]]
         gain = c.mean - p.mean
-        assert found.gains == [None, Spread(pytest.approx(gain), pytest.approx(0)), Spread(0.0)]
-    table = board_view.crossed(every)
+        assert cross_table.gains == [
+            None,
+            Spread(pytest.approx(gain), pytest.approx(0)),
+            Spread(0.0),
+        ]
+    table = board_view.cross_table_text(multimodal)
     assert table.title == "meld, past-only: text and audio"
     assert table.columns == ("balance", "gscon", "mmgcn", "mean gain")
-    first, second, third = (line.cells for line in table.lines)
+    first, second, third = (row.cells for row in table.rows)
     g, better = (row_of(runs, name)[8] for name in ("g", "g+"))
     assert first == ("none", g, f"{g} / {g}", "–")
-    gain = every.gains[1]
+    gain = multimodal.gains[1]
     assert gain is not None
     assert second == ("gdc + ssc", better, better, f"{100 * gain.mean:+.2f} ± 0.00")
     assert third == ("alone", "–", g, "+0.00")
-    made = board(runs, [])
-    assert made.crossings == [every, text, audio]
-    for where in (board_view.markdown(made), board_view.page(made, runs[:2])):
+    content = board(runs, [])
+    assert content.crossings == [multimodal, text, audio]
+    for where in (board_view.markdown(content), board_view.page(content, runs[:2])):
         assert "Networks by what balances them" in where
         assert table.title in where
     # Rates and windows are no balance, and one network alone is no grid.
-    assert crossings([runs[0], runs[1], runs[6], window]) == []
+    assert cross_tables([runs[0], runs[1], runs[6], window]) == []
 
 
 def row_of(runs: list[Evaluation], name: str) -> tuple[str, ...]:
@@ -316,12 +342,12 @@ def test_places_on_the_plots_are_in_the_order_of_the_figures(
     evaluations: list[Evaluation],
 ) -> None:
     rows = board(evaluations, published()).rows
-    made = plots.bars(rows)
-    assert [bar.label for bar in made.bars] == [row.model for row in rows]
+    plot = plots.bars(rows)
+    assert [bar.label for bar in plot.bars] == [row.model for row in rows]
     means = [row.weighted_f1.mean for row in rows]
-    ticks = {float(tick.label): tick.at for tick in made.ticks}
+    ticks = {float(tick.label): tick.at for tick in plot.ticks}
     (low, at_low), (high, at_high) = min(ticks.items()), max(ticks.items())
-    for bar, mean, row in zip(made.bars, means, rows, strict=True):
+    for bar, mean, row in zip(plot.bars, means, rows, strict=True):
         expected = at_low + (100 * mean - low) / (high - low) * (at_high - at_low)
         assert bar.x == pytest.approx(expected, abs=0.1)
         assert at_low <= bar.x <= at_high
@@ -330,10 +356,10 @@ def test_places_on_the_plots_are_in_the_order_of_the_figures(
             assert at_low <= bar.interval[0] <= bar.x <= bar.interval[1] <= at_high
     chart = plots.by_context(evaluations)
     assert [parts for _, parts in chart.categories] == [["last 4"], ["last 16"], ["as trained"]]
-    assert [one.name for one in chart.series] == ["plain", "consistent", "window"]
-    for one, series in zip(evaluations, chart.series, strict=True):
+    assert [series.name for series in chart.series] == ["plain", "consistent", "window"]
+    for evaluation, series in zip(evaluations, chart.series, strict=True):
         means = [
-            one.splits["test"][name]["text+audio"].weighted_f1.mean
+            evaluation.splits["test"][name]["text+audio"].weighted_f1.mean
             for name in ("buffer_4", "buffer_16", "as_trained")
         ]
         for one_mean, dot in zip(means, series.dots, strict=True):
@@ -348,15 +374,15 @@ def test_places_on_the_plots_are_in_the_order_of_the_figures(
 def test_a_reliability_diagram_has_confidence_sidewards_and_accuracy_upwards(
     evaluations: list[Evaluation],
 ) -> None:
-    made = evaluations[0]
+    evaluation = evaluations[0]
     changed = msgspec.structs.replace(
-        made.test, reliability_before=[Bin(0, 0, 0), Bin(25, 0.25, 1.0), Bin(75, 0.5, 0.0)]
+        evaluation.test, reliability_before=[Bin(0, 0, 0), Bin(25, 0.25, 1.0), Bin(75, 0.5, 0.0)]
     )
-    splits = {**made.splits, "test": {"as_trained": {"text+audio": changed}}}
-    found = plots.reliability(msgspec.structs.replace(made, splits=splits))
-    (x1, y1, r1), (x2, y2, r2) = found.before
-    assert (x1, y1) == pytest.approx((found.size / 4, 0), abs=0.1)
-    assert (x2, y2) == pytest.approx((found.size / 2, found.size), abs=0.1)
+    splits = {**evaluation.splits, "test": {"as_trained": {"text+audio": changed}}}
+    diagram = plots.reliability(msgspec.structs.replace(evaluation, splits=splits))
+    (x1, y1, r1), (x2, y2, r2) = diagram.before
+    assert (x1, y1) == pytest.approx((diagram.size / 4, 0), abs=0.1)
+    assert (x2, y2) == pytest.approx((diagram.size / 2, diagram.size), abs=0.1)
     assert r2 > r1
 
 
@@ -367,22 +393,22 @@ def test_the_command_writes_a_table_a_page_and_json(
 ) -> None:
     html, text = tmp_path / "board.html", tmp_path / "board.md"
     words = [*folders, "--html", html, "--markdown", text]
-    assert say(words) == 0
-    said = capsys.readouterr().out
-    assert say([*folders, "--json"]) == 0
-    made = msgspec.json.decode(capsys.readouterr().out.encode(), type=Board)
-    assert {row.model for row in made.rows} > {"plain", "consistent", "window", "SDT"}
+    assert call(words) == 0
+    output = capsys.readouterr().out
+    assert call([*folders, "--json"]) == 0
+    content = msgspec.json.decode(capsys.readouterr().out.encode(), type=Board)
+    assert {row.model for row in content.rows} > {"plain", "consistent", "window", "SDT"}
     page, table = html.read_text(), text.read_text()
-    for row in made.rows:
+    for row in content.rows:
         shown = plots.percent(row.weighted_f1.mean, row.weighted_f1.sd)
-        for where in (said, page, table):
+        for where in (output, page, table):
             assert row.model in where
             assert shown in where
     for where in (page, table):
         assert "not for comparison" in where
         assert "gdc 0 → 0.5" in where
     lines = [line for line in table.splitlines() if line.startswith("| ")]
-    columns = {line.count(" | ") for line in lines[: len(made.rows) + 2]}
+    columns = {line.count(" | ") for line in lines[: len(content.rows) + 2]}
     assert columns == {len(board_view.COLUMNS) - 1}
 
 
@@ -425,9 +451,9 @@ def test_runs_are_evaluated_where_they_have_not_been(
 ) -> None:
     folder = shutil.copytree(folders[2], tmp_path / "fresh")
     (folder / "evaluation.json").unlink()
-    assert say([folder, "--json"], material=material) == 0
-    made = msgspec.json.decode(capsys.readouterr().out.encode(), type=Board)
-    assert made.rows[0].model == "fresh"
+    assert call([folder, "--json"], material=material) == 0
+    content = msgspec.json.decode(capsys.readouterr().out.encode(), type=Board)
+    assert content.rows[0].model == "fresh"
     assert (folder / "evaluation.json").is_file()
 
 
@@ -452,8 +478,8 @@ def test_wrong_requests_are_one_line_and_exit_2(
         ([fresh, "--html", tmp_path / "none" / "board.html"], "no such folder"),
         ([fresh, "--markdown", tmp_path], "no such folder"),
     ):
-        assert say(words, material=refuse) == 2
-        said = capsys.readouterr().err.strip().splitlines()
-        assert len(said) == 1
-        assert mention in said[0]
+        assert call(words, material=refuse) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1
+        assert mention in lines[0]
     assert not list(tmp_path.glob("*.html"))

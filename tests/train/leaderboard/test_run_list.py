@@ -29,15 +29,15 @@ COMMAND = [sys.executable, "-m", "gscon_live.train.leaderboard", "all.yaml", "--
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder to work in, with the recipe `toy.yaml`, its features, and the list `all.yaml`."""
     with working_in(tmp_path, epochs=2) as place:
-        told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp")
+        write_list("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp")
         yield place
 
 
-def told(*lines: str) -> None:
+def write_list(*lines: str) -> None:
     Path("all.yaml").write_text(yaml.safe_dump({"runs": list(lines)}))
 
 
-def say(*words: str) -> int:
+def call(*words: str) -> int:
     return run(leaderboard.main, list(words))
 
 
@@ -48,24 +48,26 @@ def weights() -> dict[str, bytes]:
 def test_the_runs_of_a_list_are_trained_once_and_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert say("all.yaml", "--fit", "--jobs", "2", "--json") == 0
-    made = msgspec.json.decode(capsys.readouterr().out, type=Board)
-    mine = {row.model: row.seeds for row in made.rows if row.origin == "run"}
-    assert mine == {"one": 2, "two": 1}
+    assert call("all.yaml", "--fit", "--jobs", "2", "--json") == 0
+    content = msgspec.json.decode(capsys.readouterr().out, type=Board)
+    seeds_by_run = {row.model: row.seeds for row in content.rows if row.origin == "run"}
+    assert seeds_by_run == {"one": 2, "two": 1}
     before = weights()
     assert len(before) == 3
     # A seed more, and a run more: what there is stays.
-    told("toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp seeds=2", "toy.yaml name=three")
-    assert say("all.yaml", "--fit", "--json") == 0
-    made = msgspec.json.decode(capsys.readouterr().out, type=Board)
-    mine = {row.model: row.seeds for row in made.rows if row.origin == "run"}
-    assert mine == {"one": 2, "two": 2, "three": 1}
+    write_list(
+        "toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp seeds=2", "toy.yaml name=three"
+    )
+    assert call("all.yaml", "--fit", "--json") == 0
+    content = msgspec.json.decode(capsys.readouterr().out, type=Board)
+    seeds_by_run = {row.model: row.seeds for row in content.rows if row.origin == "run"}
+    assert seeds_by_run == {"one": 2, "two": 2, "three": 1}
     after = weights()
     assert len(after) == 5
     assert before.items() <= after.items()
     # Without --fit the same, as nothing is left to train; and a run beside the list.
-    assert say("all.yaml", "one", "--json") == 0
-    assert msgspec.json.decode(capsys.readouterr().out, type=Board).rows == made.rows
+    assert call("all.yaml", "one", "--json") == 0
+    assert msgspec.json.decode(capsys.readouterr().out, type=Board).rows == content.rows
 
 
 def test_a_grid_is_every_network_with_every_balance(folder: Path) -> None:
@@ -78,14 +80,20 @@ def test_a_grid_is_every_network_with_every_balance(folder: Path) -> None:
     Path("all.yaml").write_text(
         yaml.safe_dump({"runs": ["toy.yaml name=one"], "grids": [grid]}, sort_keys=False)
     )
-    made = {one.recipe.name: one.recipe for one in run_list.read("all.yaml")}
-    assert list(made) == ["one", "all-mlp-none", "all-mlp-fagm", "all-ada2i-none", "all-ada2i-fagm"]
-    last = made["all-ada2i-fagm"]
+    recipes = {planned.recipe.name: planned.recipe for planned in run_list.read("all.yaml")}
+    assert list(recipes) == [
+        "one",
+        "all-mlp-none",
+        "all-mlp-fagm",
+        "all-ada2i-none",
+        "all-ada2i-fagm",
+    ]
+    last = recipes["all-ada2i-fagm"]
     assert (last.model, last.seeds, last.options["rank"]) == ("ada2i", 3, 2)
     assert (last.plugins or {})["fagm"]["gamma"] == 0.1
-    assert (made["all-mlp-fagm"].plugins or {})["fagm"]["gamma"] == 0.5
-    assert made["all-mlp-none"].plugins == {}
-    assert list(made["one"].plugins or {}) == ["ssc", "gdc"]
+    assert (recipes["all-mlp-fagm"].plugins or {})["fagm"]["gamma"] == 0.5
+    assert recipes["all-mlp-none"].plugins == {}
+    assert list(recipes["one"].plugins or {}) == ["ssc", "gdc"]
     Path("all.yaml").write_text(yaml.safe_dump({"grids": [{**grid, "cells": {"mlp ratio": ""}}]}))
     with pytest.raises(InputError, match=r"'all'.*'mlp ratio'"):
         run_list.read("all.yaml")
@@ -131,11 +139,11 @@ def test_wrong_lists_are_one_line_and_exit_2(
     mention: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told(*lines)
-    assert say("all.yaml", *words) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1
-    assert mention in said[0]
+    write_list(*lines)
+    assert call("all.yaml", *words) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert mention in lines[0]
     assert not list(Path().glob("runs/*/seed-*/model.*"))
 
 
@@ -143,9 +151,9 @@ def test_a_list_has_no_keys_but_runs_and_fit_needs_a_list(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("all.yaml").write_text("runs: []\nseeds: 3\n")
-    assert say("all.yaml", "--fit") == 2
+    assert call("all.yaml", "--fit") == 2
     assert "seeds" in capsys.readouterr().err
-    assert say("one", "--fit") == 2
+    assert call("one", "--fit") == 2
     assert "one" in capsys.readouterr().err
 
 
@@ -155,9 +163,9 @@ def test_the_run_of_another_recipe_is_not_trained_over(
     assert run(fit.main, ["toy.yaml", "name=one"]) == 0
     before = weights()
     assert before
-    told("toy.yaml name=one width=32")
+    write_list("toy.yaml name=one width=32")
     capsys.readouterr()
-    assert say("all.yaml", "--fit") == 2
+    assert call("all.yaml", "--fit") == 2
     assert "width=16" in capsys.readouterr().err
     assert weights() == before
 
@@ -169,30 +177,35 @@ def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
         Path(f"{name}.yaml").write_text(yaml.safe_dump({"kind": "text", "name": name} | (
             {"start": start} if start else {}
         )))  # fmt: skip
-    told(
+    write_list(
         "iemocap name=a text=mine.yaml seeds=3 text_seeds=2",
         "iemocap name=b text=mine.yaml seeds=1",
         "iemocap name=c text=other.yaml seeds=2 first_seed=2",
         "iemocap name=d text=frozen",
         "toy.yaml text=other.yaml",
     )
-    there = {("mine", 1)}
-    monkeypatch.setattr(text_cache, "is_trained", lambda made, seed: (made.name, seed) in there)
+    trained = {("mine", 1)}
+    monkeypatch.setattr(
+        text_cache, "is_trained", lambda encoder, seed: (encoder.name, seed) in trained
+    )
 
-    def found() -> list[tuple[str, ...]]:
-        return [one.words for one in run_list.text_encoders(run_list.read("all.yaml"))]
+    def arguments_of_jobs() -> list[tuple[str, ...]]:
+        return [job.arguments for job in run_list.text_encoders(run_list.read("all.yaml"))]
 
-    base, mine = ("base.yaml", "first_seed=1", "seeds=1"), ("mine.yaml", "first_seed=2", "seeds=1")
+    base, second_mine = (
+        ("base.yaml", "first_seed=1", "seeds=1"),
+        ("mine.yaml", "first_seed=2", "seeds=1"),
+    )
     other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (2, 3)]
-    assert sorted(found()) == sorted([base, mine, *other])
-    assert found()[-1] == mine
-    there.add(("base", 1))
-    assert base not in found()
-    there |= {("mine", 2), ("other", 2), ("other", 3)}
-    assert found() == []
+    assert sorted(arguments_of_jobs()) == sorted([base, second_mine, *other])
+    assert arguments_of_jobs()[-1] == second_mine
+    trained.add(("base", 1))
+    assert base not in arguments_of_jobs()
+    trained |= {("mine", 2), ("other", 2), ("other", 3)}
+    assert arguments_of_jobs() == []
 
 
 @pytest.mark.parametrize("name", loader.names(run_list.FOLDER))
 def test_the_lists_that_ship_can_be_read(name: str) -> None:
-    made = run_list.read(name)
-    assert len({one.folder for one in made}) == len(made) > 1
+    runs = run_list.read(name)
+    assert len({planned.folder for planned in runs}) == len(runs) > 1

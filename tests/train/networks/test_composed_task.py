@@ -13,16 +13,16 @@ from progress import quiet
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
 from gscon_live.model.labels import EMOTIONS, MODALITIES
-from gscon_live.train import evaluate, install
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train import evaluate, save_weights
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import State, train
-from gscon_live.train.networks import composed_run, composed_task
+from gscon_live.train.networks import composed_task, composed_trainable
 from gscon_live.train.networks.composed_task import FusionResult
 from gscon_live.train.networks.recipe import plan
 from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.scoring.calibration import softmax
-from gscon_live.train.scoring.composed_scores import SUBSETS, SubsetScores, ways
-from gscon_live.train.scoring.measure import labelled, predict, presences
+from gscon_live.train.scoring.composed_scores import SUBSETS, SubsetScorer, draw_compositions
+from gscon_live.train.scoring.measure import labelled, modality_set_names, predict
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_another_network_in_place_of_gscon_is_trained_as_it_was_published(
     assert not {"gdc", "ssc"} & {*(made.plugins or {})}
     given = material()
     one = composed_task.fit(made, given, 1, quiet)
-    found = checkpoint.load(composed_run.save([one], made, given, tmp_path / "other"))
+    found = checkpoint.load(composed_trainable.save([one], made, given, tmp_path / "other"))
     assert found.card.architecture.network == network
     found.card.require_live()
     if made.plugins:
@@ -111,7 +111,7 @@ def test_test_data_has_no_say() -> None:
     short = msgspec.structs.replace(RECIPE, epochs=2)
     first = composed_task.fit(short, material(), 1, quiet)
     test = split(5, 77)
-    other = dataclasses.replace(material(), test=test, misheard={0.3: test.text[:, 1]})
+    other = dataclasses.replace(material(), test=test, recognised={0.3: test.text[:, 1]})
     second = composed_task.fit(short, other, 1, quiet)
     assert (first.best_epoch, first.calibration) == (second.best_epoch, second.calibration)
     for key, value in first.model.state_dict().items():
@@ -131,11 +131,11 @@ def test_validation_data_does_not_train() -> None:
 
 def test_each_temperature_makes_validation_labels_most_probable(fitted: FusionResult) -> None:
     given = material()
-    composed = ways(given.validation, RECIPE.agreement, RECIPE.compositions, 101)
+    composed = draw_compositions(given.validation, RECIPE.agreement, RECIPE.compositions, 101)
     for name, keep in SUBSETS.items():
         found = []
         for way in composed:
-            there = np.array(presences(MODALITIES, way, keep)) == name
+            there = np.array(modality_set_names(MODALITIES, way, keep)) == name
             logits, labels = labelled(predict(fitted.model, way, keep).final, way)
             found.append((logits[there], labels[there]))
 
@@ -157,7 +157,7 @@ def test_the_epoch_with_the_best_mean_over_subsets_is_kept() -> None:
     given = material()
     short = msgspec.structs.replace(RECIPE, epochs=3, compositions=1, without=("visual",))
     result = composed_task.fit(short, given, 1, quiet)
-    (way,) = ways(given.validation, RECIPE.agreement, 1, 101)
+    (way,) = draw_compositions(given.validation, RECIPE.agreement, 1, 101)
     figures = []
     for keep in (("text", "audio"), ("text",), ("audio",)):
         logits, labels = labelled(predict(result.model, way, keep).final, way)
@@ -184,7 +184,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights() -> None:
     short = msgspec.structs.replace(
         RECIPE, epochs=2, compositions=1, average=0.9, precision="bf16-mixed"
     )
-    given, on = material(), fabric("cpu", precision=short.precision)
+    given, on = material(), launch_fabric("cpu", precision=short.precision)
 
     class Stop:
         state: State
@@ -198,7 +198,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights() -> None:
 
     def task() -> ConversationTask:
         corpus = composed_task.corpus(short, given)
-        judge = SubsetScores(corpus.splits["validation"], short.kept)
+        judge = SubsetScorer(corpus.splits["validation"], short.kept)
         return ConversationTask(short, corpus, 1, on, judge)
 
     stop = Stop()
@@ -229,7 +229,7 @@ def test_a_run_becomes_a_checkpoint_that_can_be_evaluated_and_shipped(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     second = dataclasses.replace(fitted, seed=2, selection=fitted.selection - 0.1)
-    made = composed_run.save([fitted, second], RECIPE, material(), tmp_path / "run")
+    made = composed_trainable.save([fitted, second], RECIPE, material(), tmp_path / "run")
     loaded = checkpoint.load(made)
     assert loaded.card.seeds == [1, 2]
     assert torch.equal(
@@ -259,7 +259,7 @@ def test_a_run_becomes_a_checkpoint_that_can_be_evaluated_and_shipped(
 
     (tmp_path / "weights").mkdir()
     monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path / "weights")
-    written = install.ship(made)
+    written = save_weights.ship(made)
     assert {path.name for path in written} == {"toy.safetensors", "toy.json", "toy.md"}
     assert checkpoint.load("toy").card == loaded.card
 
@@ -276,6 +276,6 @@ def test_mean_and_deviation_are_over_seeds(fitted: FusionResult) -> None:
     moved = dataclasses.replace(
         fitted, scores={**fitted.scores, "test": {**fitted.scores["test"], "text": other}}
     )
-    figures = composed_run.over_seeds([fitted, moved])["text"]["weighted_f1"]
+    figures = composed_trainable.over_seeds([fitted, moved])["text"]["weighted_f1"]
     assert figures["mean"] == pytest.approx(one.weighted_f1 + 0.1)
     assert figures["sd"] == pytest.approx(0.2 / 2**0.5)

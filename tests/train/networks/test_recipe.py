@@ -14,9 +14,9 @@ from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import build
 from gscon_live.train import fit
 from gscon_live.train.balance.old_settings import modern
-from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.networks.recipe import (
     ConversationRecipe,
     architecture,
@@ -41,7 +41,7 @@ def with_dialogue(split: str, **values: object) -> FeaturedCorpus:
     return dataclasses.replace(made, splits=splits)
 
 
-@pytest.mark.parametrize("name", erc.TABLES)
+@pytest.mark.parametrize("name", TABLES)
 def test_every_table_has_a_recipe_of_its_name(name: str) -> None:
     made = fit.recipe(name, [])
     assert isinstance(made, ConversationRecipe)
@@ -163,9 +163,9 @@ def test_what_a_recipe_does_not_say_of_options_and_plugins_is_in_it_when_it_is_r
 def test_consistency_losses_of_one_modality_are_refused() -> None:
     alone = corpus(modalities=("text",))
     with pytest.raises(InputError, match=r"ssc, gdc.*there is one.*plugins=\{\}"):
-        ConversationTask(resolved(RECIPE), alone, 1, fabric("cpu"))
+        ConversationTask(resolved(RECIPE), alone, 1, launch_fabric("cpu"))
     without = msgspec.structs.replace(RECIPE, plugins={})
-    ConversationTask(resolved(without), alone, 1, fabric("cpu"))
+    ConversationTask(resolved(without), alone, 1, launch_fabric("cpu"))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from made_corpus import corpus
 from gscon_live.common.errors import InputError
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks import soft_labels
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
-from gscon_live.train.networks.soft_labels import PARTS, softened
+from gscon_live.train.networks.soft_labels import FOLDS, with_soft_labels
 from gscon_live.train.networks.task import ConversationTask
 
 RECIPE = resolved(
@@ -23,7 +23,7 @@ RECIPE = resolved(
         absence=Absence(0, 0, 0),
     )
 )  # fmt: skip
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 CORPUS = corpus()
 
 
@@ -41,7 +41,7 @@ def softly(
         return read
 
     monkeypatch.setattr("gscon_live.train.networks.soft_labels.material", material)
-    made = softened(recipe, CORPUS, seed, CPU, lambda *_: None)
+    made = with_soft_labels(recipe, CORPUS, seed, CPU, lambda *_: None)
     assert asked == [("frozen", False)]
     return made
 
@@ -69,11 +69,11 @@ def test_a_part_of_each_label_is_what_others_say(monkeypatch: pytest.MonkeyPatch
         assert made.splits[split] is CORPUS.splits[split]
 
 
-@pytest.mark.parametrize("number", range(PARTS))
+@pytest.mark.parametrize("number", range(FOLDS))
 def test_nobody_tells_of_what_they_learned(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other labels in a part change nothing of what is told of it, and something of the rest."""
     every = CORPUS.splits["train"]
-    mine = torch.arange(len(every)).tensor_split(PARTS)[number].tolist()
+    mine = torch.arange(len(every)).tensor_split(FOLDS)[number].tolist()
     changed = tuple(
         dataclasses.replace(one, labels=(one.labels + 1) % 3) if place in mine else one
         for place, one in enumerate(every)

@@ -8,12 +8,12 @@ from made_corpus import corpus
 
 from gscon_live.model.labels import MODALITIES
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import train
 from gscon_live.train.networks.recipe import ConversationRecipe, plan, resolved
-from gscon_live.train.networks.task import ConversationTask, Part
+from gscon_live.train.networks.task import ConversationPart, ConversationTask
 
-CPU = fabric("cpu")
+CPU = launch_fabric("cpu")
 
 
 def recipe(**values: object) -> ConversationRecipe:
@@ -25,7 +25,7 @@ def recipe(**values: object) -> ConversationRecipe:
     )
 
 
-def epoch(made: ConversationRecipe, seed: int = 1) -> list[Sequence[Part]]:
+def epoch(made: ConversationRecipe, seed: int = 1) -> list[Sequence[ConversationPart]]:
     task = ConversationTask(made, corpus(dialogues=16), 1, CPU)
     return list(task.epoch(torch.Generator().manual_seed(seed), 1))
 

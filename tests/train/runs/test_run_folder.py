@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from gscon_live.common.errors import InputError
 from gscon_live.train.engine.trainer import State
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
 
 TENSORS = st.dictionaries(
     st.sampled_from(["a", "b.c", "0.exp_avg", "ü/x"]),
@@ -57,15 +57,19 @@ def test_a_state_comes_back_to_the_last_bit(
         {"scale": 2.0},
     )  # fmt: skip
     folder.write(state)
-    found = folder.read()
-    assert found is not None
-    assert (found.epoch, found.best_epoch, found.precision) == (5, state.best_epoch, {"scale": 2.0})
-    assert found.history == history
-    assert bits(found.network) == bits(network)
-    assert bits(found.optimiser) == bits(optimiser)
-    assert bits(found.average) == bits(average)
+    state_read = folder.read()
+    assert state_read is not None
+    assert (state_read.epoch, state_read.best_epoch, state_read.precision) == (
+        5,
+        state.best_epoch,
+        {"scale": 2.0},
+    )
+    assert state_read.history == history
+    assert bits(state_read.network) == bits(network)
+    assert bits(state_read.optimiser) == bits(optimiser)
+    assert bits(state_read.average) == bits(average)
     # Without weights of its own, the best epoch is taken to be the last.
-    assert bits(found.best) == bits(state.best or scored)
+    assert bits(state_read.best) == bits(state.best or scored)
     lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
     assert [json.loads(line) for line in lines] == history
 
@@ -121,7 +125,7 @@ def test_a_training_with_other_results_is_finished_when_these_are_there(tmp_path
 
 
 def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
-    run = Run(tmp_path / "mine")
+    run = RunFolder(tmp_path / "mine")
     run.refuse_other(Recipe())
     run.begin(Recipe())
     run.refuse_other(Recipe())
@@ -137,25 +141,25 @@ def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
 def test_a_recipe_that_is_not_this_one_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "recipe.json").write_bytes(content)
     with pytest.raises(InputError, match="delete"):
-        Run(tmp_path).refuse_other(Recipe())
+        RunFolder(tmp_path).refuse_other(Recipe())
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "live.safetensors").touch()
     with pytest.raises(InputError, match="something else"):
-        Run(tmp_path).refuse_other(Recipe())
+        RunFolder(tmp_path).refuse_other(Recipe())
     (tmp_path / "empty").mkdir()
-    Run(tmp_path / "empty").refuse_other(Recipe())
+    RunFolder(tmp_path / "empty").refuse_other(Recipe())
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_best_seed_is_that_of_the_best_epoch_that_was_kept(tmp_path: Path, keep: str) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     for seed, reached in ((1, [0.7, 0.5]), (2, [0.6, 0.6]), (10, [0.9, 0.9])):
         folder = run.seed(seed)
         epochs = [
-            {"selection": one if keep == "best" else place, "validation_weighted_f1": one}
-            for place, one in enumerate(reached)
+            {"selection": score if keep == "best" else place, "validation_weighted_f1": score}
+            for place, score in enumerate(reached)
         ]
         folder.write(State(history=epochs))
         if seed == 10:
@@ -183,8 +187,8 @@ def test_killed_while_writing_the_last_epoch_is_run_again(
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.write(State(2, 1, [{"epoch": 1}, {"epoch": 2}], network))
-    found = folder.read()
-    assert found is not None
-    assert found.epoch == 1
+    state_read = folder.read()
+    assert state_read is not None
+    assert state_read.epoch == 1
     # The history may be ahead of the state, never behind: the last epoch would stay unwritten.
     assert len((tmp_path / "history.jsonl").read_bytes().splitlines()) == 2

@@ -12,27 +12,27 @@ from gscon_live.train.scoring.encoder_scores import encoder_scores
 
 
 def test_the_scores_are_those_of_the_cards() -> None:
-    found = encoder_scores()
+    scores = encoder_scores()
     face = msgspec.json.decode((FOLDER / "face.json").read_bytes())
-    assert found["face: FER2013 PrivateTest"]["accuracy"] == face["test"]["accuracy"]
+    assert scores["face: FER2013 PrivateTest"]["accuracy"] == face["test"]["accuracy"]
     voice = msgspec.json.decode((FOLDER / "voice.json").read_bytes())
     name = "voice: RAVDESS, eight emotions, six folds, telephone band"
-    assert found[name]["macro_f1"] == voice["folds"]["telephone band"]["macro_f1"]
+    assert scores[name]["macro_f1"] == voice["folds"]["telephone band"]["macro_f1"]
     speaker = msgspec.json.decode((FOLDER / "speaker.json").read_bytes())
-    two = found["speakers: LibriSpeech, 2 of them"]
+    two = scores["speakers: LibriSpeech, 2 of them"]
     assert two["confusion"] == speaker["confusion"]["read"]["2"]["confusion"]
 
 
 def test_the_encoders_that_ship_reach_what_is_asked_of_them() -> None:
-    found = encoder_scores()
-    assert found["face: FER2013 PrivateTest"]["accuracy"] > 0.68
+    scores = encoder_scores()
+    assert scores["face: FER2013 PrivateTest"]["accuracy"] > 0.68
     folds = "voice: RAVDESS, eight emotions, six folds"
-    recorded = found[f"{folds}, as recorded"]["balanced_accuracy"]
+    recorded = scores[f"{folds}, as recorded"]["balanced_accuracy"]
     assert recorded > 0.6
     for level in ("12 dB louder", "12 dB softer"):
-        assert abs(found[f"{folds}, {level}"]["balanced_accuracy"] - recorded) < 0.02
+        assert abs(scores[f"{folds}, {level}"]["balanced_accuracy"] - recorded) < 0.02
     for count in (2, 3):
-        assert found[f"speakers: LibriSpeech, {count} of them"]["confusion"] < 0.15
+        assert scores[f"speakers: LibriSpeech, {count} of them"]["confusion"] < 0.15
 
 
 def test_all_weights_together_are_at_most_40_mb() -> None:

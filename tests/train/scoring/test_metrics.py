@@ -18,23 +18,26 @@ def test_scores_are_those_of_the_reference(seed: int, count: int, kinds: int) ->
     probabilities = random.dirichlet(np.ones(4), count)
     labels = random.integers(0, kinds, count)
     answers = probabilities.argmax(1)
-    found = score(probabilities, labels, CLASSES)
+    scores = score(probabilities, labels, CLASSES)
     present = sorted(set(labels.tolist()))
     options = {"labels": range(4), "zero_division": 0.0}
-    each = reference.precision_recall_fscore_support(labels, answers, **options)
+    by_class = reference.precision_recall_fscore_support(labels, answers, **options)
     for index, name in enumerate(CLASSES):
-        one = found.per_class[name]
-        assert (one.precision, one.recall, one.f1, one.support) == pytest.approx(
-            tuple(column[index] for column in each)
-        )
+        class_score = scores.per_class[name]
+        assert (
+            class_score.precision,
+            class_score.recall,
+            class_score.f1,
+            class_score.support,
+        ) == pytest.approx(tuple(column[index] for column in by_class))
     weighted = reference.f1_score(labels, answers, average="weighted", **options)
-    assert found.weighted_f1 == pytest.approx(weighted)
-    assert found.accuracy == pytest.approx(reference.accuracy_score(labels, answers))
-    assert found.macro_f1 == pytest.approx(np.mean([each[2][i] for i in present]))
-    assert found.balanced_accuracy == pytest.approx(np.mean([each[1][i] for i in present]))
-    assert found.count == count
-    assert found.confusion == reference.confusion_matrix(labels, answers, labels=range(4)).tolist()
-    stacked = np.array([found.confusion, found.confusion])
+    assert scores.weighted_f1 == pytest.approx(weighted)
+    assert scores.accuracy == pytest.approx(reference.accuracy_score(labels, answers))
+    assert scores.macro_f1 == pytest.approx(np.mean([by_class[2][i] for i in present]))
+    assert scores.balanced_accuracy == pytest.approx(np.mean([by_class[1][i] for i in present]))
+    assert scores.count == count
+    assert scores.confusion == reference.confusion_matrix(labels, answers, labels=range(4)).tolist()
+    stacked = np.array([scores.confusion, scores.confusion])
     assert weighted_f1(stacked) == pytest.approx([weighted, weighted])
 
 
@@ -62,12 +65,12 @@ def test_calibration_error_and_diagram_are_those_of_the_definition(
         place = min(int(sure * bins), bins - 1)
         filled[place].append((sure, int(np.argmax(row)) == label))
     error = 0.0
-    for one, found in zip(filled, reliability(probabilities, labels, bins), strict=True):
-        assert found.count == len(one)
-        if one:
-            sure, right = np.mean([a for a, _ in one]), np.mean([b for _, b in one])
-            assert (found.confidence, found.accuracy) == pytest.approx((sure, right))
-            error += len(one) / count * abs(sure - right)
+    for members, diagram_bin in zip(filled, reliability(probabilities, labels, bins), strict=True):
+        assert diagram_bin.count == len(members)
+        if members:
+            sure, right = np.mean([a for a, _ in members]), np.mean([b for _, b in members])
+            assert (diagram_bin.confidence, diagram_bin.accuracy) == pytest.approx((sure, right))
+            error += len(members) / count * abs(sure - right)
     assert calibration_error(probabilities, labels, bins) == pytest.approx(error)
 
 

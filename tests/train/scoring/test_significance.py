@@ -10,12 +10,12 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from gscon_live.train.scoring.significance import (
-    by_dialogue,
-    false_discoveries,
-    interval,
-    paired_over_dialogues,
-    paired_over_seeds,
-    resampled,
+    bootstrap_weighted_f1,
+    confusions_by_dialogue,
+    false_discovery_rates,
+    paired_bootstrap,
+    paired_t_test,
+    percentile_interval,
     system,
 )
 
@@ -25,12 +25,12 @@ def dialogues(seed: int, count: int, right: float = 0.6) -> tuple[list, list]:
     random = np.random.default_rng(seed)
     labels = [random.integers(0, 3, random.integers(2, 9)) for _ in range(count)]
     answers = [
-        np.where(random.random(len(one)) < right, one, random.integers(0, 3, len(one)))
-        for one in labels
+        np.where(random.random(len(row)) < right, row, random.integers(0, 3, len(row)))
+        for row in labels
     ]
-    for one in labels:
-        one[random.random(len(one)) < 0.2] = -1
-        one[0] = 1
+    for row in labels:
+        row[random.random(len(row)) < 0.2] = -1
+        row[0] = 1
     return answers, labels
 
 
@@ -39,16 +39,16 @@ def test_resampled_scores_are_those_of_all_possible_resamples() -> None:
     answers, labels = dialogues(3, 4)
     exact = []
     for drawn in product(range(4), repeat=4):
-        said = np.concatenate([answers[one] for one in drawn])
-        true = np.concatenate([labels[one] for one in drawn])
-        score = f1_score(true[true >= 0], said[true >= 0], average="weighted", zero_division=0)
+        predicted = np.concatenate([answers[dialogue] for dialogue in drawn])
+        true = np.concatenate([labels[dialogue] for dialogue in drawn])
+        score = f1_score(true[true >= 0], predicted[true >= 0], average="weighted", zero_division=0)
         exact.append(score)
-    found = resampled(by_dialogue(answers, labels, 3), draws=40_000)
-    assert {round(one, 9) for one in found} <= {round(one, 9) for one in exact}
-    assert found.mean() == pytest.approx(np.mean(exact), abs=2e-3)
-    assert found.std() == pytest.approx(np.std(exact), abs=2e-3)
+    values = bootstrap_weighted_f1(confusions_by_dialogue(answers, labels, 3), draws=40_000)
+    assert {round(value, 9) for value in values} <= {round(value, 9) for value in exact}
+    assert values.mean() == pytest.approx(np.mean(exact), abs=2e-3)
+    assert values.std() == pytest.approx(np.std(exact), abs=2e-3)
     low, high = np.quantile(exact, [0.025, 0.975], method="inverted_cdf")
-    bounds = interval(found)
+    bounds = percentile_interval(values)
     assert (bounds.low, bounds.high) == pytest.approx((low, high), abs=0.02)
 
 
@@ -56,11 +56,15 @@ def test_whole_dialogues_are_drawn_not_utterances() -> None:
     """Where each dialogue is all right or all wrong, there is far more doubt than the number of
     utterances would suggest."""
     labels = [np.arange(40) % 2 for _ in range(10)]
-    answers = [one if place % 2 else 1 - one for place, one in enumerate(labels)]
-    by_cluster = interval(resampled(by_dialogue(answers, labels, 2)))
-    single = [np.array([one]) for one in np.concatenate(labels)]
-    said = [np.array([one]) for one in np.concatenate(answers)]
-    by_utterance = interval(resampled(by_dialogue(said, single, 2)))
+    answers = [row if place % 2 else 1 - row for place, row in enumerate(labels)]
+    by_cluster = percentile_interval(
+        bootstrap_weighted_f1(confusions_by_dialogue(answers, labels, 2))
+    )
+    single = [np.array([row]) for row in np.concatenate(labels)]
+    predicted = [np.array([row]) for row in np.concatenate(answers)]
+    by_utterance = percentile_interval(
+        bootstrap_weighted_f1(confusions_by_dialogue(predicted, single, 2))
+    )
     assert by_cluster.high - by_cluster.low > 4 * (by_utterance.high - by_utterance.low)
 
 
@@ -70,18 +74,18 @@ def test_the_same_seed_draws_the_same_and_unlabelled_dialogues_do_not_count(
     seed: int, count: int
 ) -> None:
     answers, labels = dialogues(seed, count)
-    counts = by_dialogue(answers, labels, 3)
-    found = resampled(counts, draws=50, seed=seed)
-    assert np.array_equal(found, resampled(counts, draws=50, seed=seed))
-    more = by_dialogue([*answers, np.array([1, 2])], [*labels, np.array([-1, -1])], 3)
-    assert np.array_equal(found, resampled(more, draws=50, seed=seed))
-    assert (found >= 0).all()
-    assert (found <= 1).all()
+    counts = confusions_by_dialogue(answers, labels, 3)
+    values = bootstrap_weighted_f1(counts, draws=50, seed=seed)
+    assert np.array_equal(values, bootstrap_weighted_f1(counts, draws=50, seed=seed))
+    more = confusions_by_dialogue([*answers, np.array([1, 2])], [*labels, np.array([-1, -1])], 3)
+    assert np.array_equal(values, bootstrap_weighted_f1(more, draws=50, seed=seed))
+    assert (values >= 0).all()
+    assert (values <= 1).all()
 
 
 def test_without_any_label_there_is_no_score() -> None:
     with pytest.raises(ValueError, match="label"):
-        resampled(by_dialogue([np.array([0])], [np.array([-1])], 3))
+        bootstrap_weighted_f1(confusions_by_dialogue([np.array([0])], [np.array([-1])], 3))
 
 
 def test_paired_dialogues_leave_out_what_both_systems_share() -> None:
@@ -89,32 +93,36 @@ def test_paired_dialogues_leave_out_what_both_systems_share() -> None:
     of each is wide."""
     random = np.random.default_rng(0)
     labels = [random.integers(0, 2, 10) for _ in range(20)]
-    hard = [1 - one if place % 2 else one.copy() for place, one in enumerate(labels)]
-    better = [one.copy() for one in hard]
-    for said, true in zip(better, labels, strict=True):
-        said[0] = true[0]
-    first, second = by_dialogue(hard, labels, 2), by_dialogue(better, labels, 2)
-    found = paired_over_dialogues(system([first]), system([second]))
-    assert found.interval.low > 0
-    alone = interval(resampled(first))
-    assert found.interval.high - found.interval.low < (alone.high - alone.low) / 2
-    back = paired_over_dialogues(system([second]), system([first]))
-    assert found.p == back.p == pytest.approx(2 / 10_001)
-    assert back.mean == pytest.approx(-found.mean)
+    hard = [1 - row if place % 2 else row.copy() for place, row in enumerate(labels)]
+    better = [row.copy() for row in hard]
+    for predicted, true in zip(better, labels, strict=True):
+        predicted[0] = true[0]
+    first, second = (
+        confusions_by_dialogue(hard, labels, 2),
+        confusions_by_dialogue(better, labels, 2),
+    )
+    result = paired_bootstrap(system([first]), system([second]))
+    assert result.interval.low > 0
+    alone = percentile_interval(bootstrap_weighted_f1(first))
+    assert result.interval.high - result.interval.low < (alone.high - alone.low) / 2
+    back = paired_bootstrap(system([second]), system([first]))
+    assert result.p == back.p == pytest.approx(2 / 10_001)
+    assert back.mean == pytest.approx(-result.mean)
     assert (back.interval.low, back.interval.high) == pytest.approx(
-        (-found.interval.high, -found.interval.low)
+        (-result.interval.high, -result.interval.low)
     )
 
 
 def test_a_system_of_several_trainings_is_scored_with_their_mean() -> None:
     answers, labels = dialogues(1, 8, right=0.3)
     better, _ = dialogues(1, 8, right=0.9)
-    low, high = by_dialogue(answers, labels, 3), by_dialogue(better, labels, 3)
-    assert paired_over_dialogues(system([low, high]), system([high, low])).p == 1
-    found = paired_over_dialogues(system([low, low]), system([low, high]))
-    assert found.mean == pytest.approx(
-        paired_over_dialogues(system([low]), system([high])).mean / 2
+    low, high = (
+        confusions_by_dialogue(answers, labels, 3),
+        confusions_by_dialogue(better, labels, 3),
     )
+    assert paired_bootstrap(system([low, high]), system([high, low])).p == 1
+    result = paired_bootstrap(system([low, low]), system([low, high]))
+    assert result.mean == pytest.approx(paired_bootstrap(system([low]), system([high])).mean / 2)
 
 
 @settings(max_examples=25, deadline=None)
@@ -128,49 +136,54 @@ def test_the_paired_test_over_seeds_is_the_reference(
 ) -> None:
     noise = np.random.default_rng(seed).normal(shift, 0.05, len(first))
     second = np.asarray(first) + noise
-    found = paired_over_seeds(first, second.tolist())
+    result = paired_t_test(first, second.tolist())
     reference = stats.ttest_rel(second, first)
-    assert found.n == len(first)
-    assert found.mean == pytest.approx(noise.mean(), abs=1e-9)
-    assert found.sd == pytest.approx(noise.std(ddof=1), abs=1e-9)
-    assert found.p == pytest.approx(reference.pvalue)
+    assert result.n == len(first)
+    assert result.mean == pytest.approx(noise.mean(), abs=1e-9)
+    assert result.sd == pytest.approx(noise.std(ddof=1), abs=1e-9)
+    assert result.p == pytest.approx(reference.pvalue)
     half = stats.t.ppf(0.975, len(first) - 1) * noise.std(ddof=1) / len(first) ** 0.5
-    assert found.interval is not None
-    assert (found.interval.low, found.interval.high) == pytest.approx(
+    assert result.interval is not None
+    assert (result.interval.low, result.interval.high) == pytest.approx(
         (noise.mean() - half, noise.mean() + half), abs=1e-9
     )
 
 
 def test_one_seed_and_equal_differences_have_no_test() -> None:
-    one = paired_over_seeds([0.5], [0.6])
-    assert (one.n, one.sd, one.interval, one.p) == (1, None, None, None)
-    assert one.mean == pytest.approx(0.1)
-    same = paired_over_seeds([0.5, 0.6, 0.7], [0.5, 0.6, 0.7])
+    single = paired_t_test([0.5], [0.6])
+    assert (single.n, single.sd, single.interval, single.p) == (1, None, None, None)
+    assert single.mean == pytest.approx(0.1)
+    same = paired_t_test([0.5, 0.6, 0.7], [0.5, 0.6, 0.7])
     assert (same.mean, same.sd, same.interval, same.p) == (0, 0, None, None)
 
 
 def test_p_over_dialogues_is_how_often_the_sign_is_the_rarer_one() -> None:
     answers, labels = dialogues(5, 10, right=0.5)
     random = np.random.default_rng(6)
-    others = [np.where(random.random(len(one)) < 0.6, one, 0) for one in labels]
-    first, second = by_dialogue(answers, labels, 3), by_dialogue(others, labels, 3)
-    scores = [resampled(one, draws=1000) for one in (first, second)]
+    others = [np.where(random.random(len(row)) < 0.6, row, 0) for row in labels]
+    first, second = (
+        confusions_by_dialogue(answers, labels, 3),
+        confusions_by_dialogue(others, labels, 3),
+    )
+    scores = [bootstrap_weighted_f1(confusions, draws=1000) for confusions in (first, second)]
     draws = [float(b - a) for a, b in zip(*scores, strict=True)]
-    rarer = min(sum(one <= 0 for one in draws), sum(one >= 0 for one in draws))
+    rarer = min(
+        sum(difference <= 0 for difference in draws), sum(difference >= 0 for difference in draws)
+    )
     assert 10 < rarer < 500
-    found = paired_over_dialogues(system([first], 1000), system([second], 1000))
-    assert found.p == pytest.approx(2 * (rarer + 1) / 1001)
+    result = paired_bootstrap(system([first], 1000), system([second], 1000))
+    assert result.p == pytest.approx(2 * (rarer + 1) / 1001)
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_the_share_of_false_discoveries_is_that_of_benjamini_and_hochberg(p: list[float]) -> None:
     """A q is at most some level if and only if the step-up procedure rejects at that level."""
-    found = false_discoveries(p)
-    assert len(found) == len(p)
+    q_values = false_discovery_rates(p)
+    assert len(q_values) == len(p)
     for level in (0.01, 0.05, 0.3):
         passing = [
             value for rank, value in enumerate(sorted(p), start=1) if value <= level * rank / len(p)
         ]
-        for value, q in zip(p, found, strict=True):
+        for value, q in zip(p, q_values, strict=True):
             if abs(q - level) > 1e-9:
                 assert (q < level) == (bool(passing) and value <= max(passing))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.strangers.composed import (
     CONVERSATIONS,
@@ -53,13 +53,13 @@ def test_voice_and_face_of_an_utterance_are_what_its_turn_shows() -> None:
     second."""
     rows = [(speaker, emotion) for speaker in range(3) for emotion in range(7) for _ in range(2)]
     voices = np.array([[emotion, speaker, 0.0] for speaker, emotion in rows], np.float32)
-    heard = np.ones(len(rows), bool)
-    heard[::2] = False
+    detected = np.ones(len(rows), bool)
+    detected[::2] = False
     voices[::2, 0] = -1
     corpus = VoiceFeatures(
-        whole=voices,
+        full=voices,
         cut=voices,
-        heard=heard,
+        detected=detected,
         speakers=np.array([f"actor {speaker}" for speaker, _ in rows]),
         genders=np.array(["women"] * len(rows)),
         emotions=np.array([emotion for _, emotion in rows]),
@@ -68,7 +68,7 @@ def test_voice_and_face_of_an_utterance_are_what_its_turn_shows() -> None:
     composed = compose(corpus, faces, np.random.default_rng(3), conversations=4)
     assert len(composed.conversations) == 4
     assert len(composed.turns) == 4 * LENGTH <= CONVERSATIONS * LENGTH
-    dim = ConversationTextEncoder().dim
+    dim = TextEncoder().dim
     spoken = [utterance for conversation in composed.conversations for utterance in conversation]
     for turn, (features, _) in zip(composed.turns, spoken, strict=True):
         assert features.audio is not None

@@ -8,12 +8,15 @@ import pytest
 import small_corpora
 from progress import quiet
 
+from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.train import evaluate
 from gscon_live.train.corpora import ferplus
 from gscon_live.train.strangers.composed import CORPORA, SUBSETS
 from gscon_live.train.strangers.faces import unmet_faces
-from gscon_live.train.strangers.measure import PARTS, Strangers, measure
+from gscon_live.train.strangers.measure import Strangers, measure
+from gscon_live.train.strangers.parts import PARTS
 from gscon_live.train.strangers.tables import tables
 from gscon_live.train.strangers.words import MARKS
 
@@ -81,3 +84,34 @@ def test_an_unmet_face_is_no_copy(data: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(test.labels) == 3 * len(EMOTIONS)
     assert (~unmet).sum() == 1
     assert ferplus.copies(test.pixels[~unmet], ferplus.load("train").pixels).all()
+
+
+def test_the_command_prints_tables_or_json(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GSCON_DATA", str(data))
+    assert run(evaluate.main, ["strangers", "--only", "face", "--json"]) == 0
+    printed = msgspec.json.decode(capsys.readouterr().out, type=Strangers)
+    assert [*printed.sections] == ["face: FER+ test"]
+    assert run(evaluate.main, ["strangers", "--only", "face"]) == 0
+    shown = capsys.readouterr().out
+    for row in printed.sections["face: FER+ test"]:
+        assert row in shown
+    assert all(note.split(":")[0] in " ".join(shown.split()) for note in printed.notes)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["live", "--only", "face"], "--only goes with `evaluate strangers` alone"),
+        (["live", "--live-model", "live"], "--live-model goes with `evaluate strangers` alone"),
+        (["strangers", "--live-model", "nobody"], "nobody"),
+        (["strangers", "--only", "smell"], "invalid choice: 'smell'"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(evaluate.main, words) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert expected in line

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import data_folder, erc, goemotions
+from gscon_live.train.corpora import data_folder, goemotions
+from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES, load_table
 from gscon_live.train.data.asr_noise import plain
 from gscon_live.train.strangers.words import MARKS, ending, sentences
 
@@ -24,8 +25,8 @@ def test_there_are_forty_sentences_of_each_emotion_and_sixty_facts() -> None:
 def test_no_sentence_is_in_a_corpus_of_the_training() -> None:
     known = {
         plain(utterance.text)
-        for name in erc.TABLES
-        for dialogues in erc.load(name).splits.values()
+        for name in TABLES
+        for dialogues in load_table(name).splits.values()
         for dialogue in dialogues
         for utterance in dialogue.utterances
     }

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -13,16 +12,13 @@ from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import fer2013
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
-from gscon_live.train.encoders.labelled_rows import Part, cross_entropy, split
-from gscon_live.train.engine.devices import fabric, threads
+from gscon_live.train.encoders.labelled_rows import RowsPart, cross_entropy, split
 from gscon_live.train.engine.losses import Terms
-from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
-from gscon_live.train.install import save_encoder
+from gscon_live.train.engine.trainer import SELECTION_SCORE, ParameterGroup, Plan, Task
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import TrainingFolder
 from gscon_live.train.scoring.metrics import Scores, score
-from gscon_live.train.trainables import Trainable
 
 
 @dataclass(frozen=True)
@@ -35,37 +31,11 @@ class FaceResult:
     test: Scores
 
 
-class FaceTrainable(Trainable[FaceRecipe]):
-    """The face encoder."""
-
-    recipe = FaceRecipe
-    ships_as = "face"
-
-    def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
-        run = Run(folder / "training")
-        run.refuse_other(recipe, ("ship",))
-        weights = folder / f"{recipe.name}.safetensors"
-        training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
-        if training.finished:
-            display.report(1, 1, "face encoder: finished before")
-            return weights
-        with threads(recipe.threads):
-            on = fabric(recipe.accelerator, precision=recipe.precision)
-            task = FaceTask(recipe, on)
-            # After reading the faces, so that a missing corpus leaves no run behind.
-            run.begin(recipe)
-            with run.alone():
-                result = train_face(task, training, display)
-                save_encoder(result.net, _card(recipe, result), weights)
-                training.finish()
-        return weights
-
-
-class FaceTask(Task[Part]):
+class FaceTask(Task[RowsPart]):
     """The face encoder in training. Raises `InputError` where the corpus is missing."""
 
-    def __init__(self, recipe: FaceRecipe, on: Fabric) -> None:
-        self.recipe, self.on = recipe, on
+    def __init__(self, recipe: FaceRecipe, fabric: Fabric) -> None:
+        self.recipe, self.fabric = recipe, fabric
         train, self.validation = fer2013.load("train"), fer2013.load("validation")
         torch.manual_seed(recipe.seed)
         self.net = FaceNet(recipe.dropout)
@@ -73,24 +43,24 @@ class FaceTask(Task[Part]):
         self.learner = self.net
         draw = torch.Generator().manual_seed(recipe.seed)
         rows = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
-        self._pixels = on.to_device(torch.from_numpy(train.pixels)[rows])
-        self._labels = on.to_device(torch.from_numpy(train.labels)[rows])
+        self._pixels = fabric.to_device(torch.from_numpy(train.pixels)[rows])
+        self._labels = fabric.to_device(torch.from_numpy(train.labels)[rows])
         self.steps = -(-len(rows) // recipe.batch)
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
-        order = self.on.to_device(torch.randperm(len(self._labels), generator=random))
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[RowsPart]]:
+        order = self.fabric.to_device(torch.randperm(len(self._labels), generator=random))
         for rows in torch.split(order, self.recipe.batch):
             yield split(rows, parts)
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
+    def loss(self, part: RowsPart, random: torch.Generator, measure: bool) -> Terms:
         faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
-        with self.on.autocast():
+        with self.fabric.autocast():
             _, logits = self.net(faces)
         return cross_entropy(logits, self._labels[part.rows], self.recipe.label_smoothing, part)
 
     def scores(self) -> dict[str, float]:
         accuracy = evaluate(self.net, self.validation).accuracy
-        return {"validation_accuracy": accuracy, SELECTS: accuracy}
+        return {"validation_accuracy": accuracy, SELECTION_SCORE: accuracy}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """No weight decay on biases and normalisations."""
@@ -118,7 +88,7 @@ def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> Fa
         average=recipe.average,
     )
     state = train_in(
-        training, task, plan, task.on, display, "face encoder", figure="validation_accuracy"
+        training, task, plan, task.fabric, display, "face encoder", figure="validation_accuracy"
     )
     net = task.net.cpu()
     test = fer2013.load("test")
@@ -138,15 +108,3 @@ def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
 def _scaled(pixels: Tensor) -> Tensor:
     """Faces uint8 [n, 48, 48] as float32 [n, 1, 48, 48], 0 to 1."""
     return pixels[:, None].float() / 255
-
-
-def _card(recipe: FaceRecipe, result: FaceResult) -> dict[str, object]:
-    return {
-        "name": "face-cnn",
-        "data": "FER2013: Training to train, PublicTest to select the epoch, PrivateTest once.",
-        "note": "Faces found on the web, labelled by others: what is shown, not what is felt.",
-        "recipe": recipe,
-        "best_epoch": result.best_epoch,
-        "validation": result.validation,
-        "test": result.test,
-    }

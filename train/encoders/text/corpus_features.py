@@ -13,14 +13,13 @@ from torch import Tensor
 from gscon_live.common.files import replacing
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.context_encoder import digest, tokeniser
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder, identity
-from gscon_live.train.corpora import erc
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder, identity
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.schema import Dialogue, Table, Utterance
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import text_vectors
-from gscon_live.train.encoders.text import text_cache as encoders
-from gscon_live.train.encoders.text import training
+from gscon_live.train.encoders.text import text_cache, training
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import sounds
 from gscon_live.train.progress import Report
@@ -33,21 +32,21 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     """The features of a table's conversations.
 
     Args:
-        corpus: a name of `train.corpora.erc`.
+        corpus: a name of `train.corpora.iemocap_meld_emorynlp`.
         words: `frozen` for the sentence encoder as it is, or the recipe of a text encoder (a name
             or a path), which is trained first where it is not in the cache.
-        seed: of the text encoder's training; the encoder that it starts from always has seed 1.
+        seed: the seed of the text encoder; the encoder that it starts from always has seed 1.
 
     Raises:
         InputError: the corpus or the recipe is missing or wrong.
     """
-    table = erc.load(corpus)
+    table = load_table(corpus)
     if words == "frozen":
         frozen = identity()
         texts = [utterance.text for utterance in _utterances(table)]
-        vectors = text_vectors(frozen, TextEncoder, texts, report)
+        vectors = text_vectors(frozen, SentenceEncoder, texts, report)
         return _corpus(table, frozen, torch.from_numpy(vectors))
-    return _corpus(table, *_in_context(table, encoders.recipe(words), seed, report))
+    return _corpus(table, *_in_context(table, text_cache.recipe(words), seed, report))
 
 
 def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:
@@ -71,12 +70,12 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
     are not in the cache."""
     # The encoder reads words and speakers, so both are in the key.
     turns = "\n".join(f"{turn.speaker}\t{turn.text}" for turn in _utterances(table))
-    end = hashlib.sha256(f"{encoders.key(recipe, seed)}\n{turns}".encode()).hexdigest()[:20]
-    path = encoders.folder() / f"words-{table.name}-{recipe.name}-{seed}-{end}.safetensors"
+    end = hashlib.sha256(f"{text_cache.key(recipe, seed)}\n{turns}".encode()).hexdigest()[:20]
+    path = text_cache.folder() / f"words-{table.name}-{recipe.name}-{seed}-{end}.safetensors"
     # Of several processes that need the same features, the first computes them, the others wait.
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
-            model, tokenise = encoders.encoder(recipe, seed, report), tokeniser(recipe.context)
+            model, tokenise = text_cache.encoder(recipe, seed, report), tokeniser(recipe.context)
             metadata = {"identity": f"{recipe.name}:{digest(model)}"}
             model.to("cuda" if torch.cuda.is_available() else "cpu")
             splits = {}

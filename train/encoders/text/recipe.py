@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
-from gscon_live.train.data.asr_noise import Mishearing
+from gscon_live.train.data.asr_noise import AsrNoise
 from gscon_live.train.engine.devices import Accelerator, Precision
 from gscon_live.train.engine.trainer import Keep
 
@@ -59,7 +59,7 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: The fold that is left out, from 1; 0: none.
     left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
     #: Simulated recognition errors, drawn anew in each epoch; None: none.
-    mishearing: Mishearing | None = None
+    mishearing: AsrNoise | None = None
     #: `auto` takes a GPU where available.
     accelerator: Accelerator = "auto"
     #: Numerical precision.

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from gscon_live.model.encoders.text.context_encoder import (
-    ContextTextModel,
+    ContextEncoder,
     Tokens,
     emotion_head,
     fresh,
@@ -19,14 +19,14 @@ from gscon_live.model.encoders.text.context_encoder import (
 )
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
-from gscon_live.train.encoders.text.token_batching import cut, filled
+from gscon_live.train.encoders.text.token_batching import random_stretches, token_batches
 from gscon_live.train.engine.losses import Terms
-from gscon_live.train.engine.trainer import SELECTS, ParameterGroup, Plan, Task
+from gscon_live.train.engine.trainer import SELECTION_SCORE, ParameterGroup, Plan, Task
 from gscon_live.train.scoring.metrics import score
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """A part of a step: stretches of a corpus' dialogues, and the number of labels in the step."""
 
     corpus: str
@@ -34,15 +34,15 @@ class Part:
     step: int
 
 
-class TextTask(Task[Part]):
+class TextTask(Task[TextPart]):
     """A text encoder in training, with a head for each corpus.
 
     Args:
-        recipe: its settings.
-        corpora: by name.
+        recipe: the recipe of the encoder.
+        corpora: the training corpora by name.
         start: the encoder's initial weights; None: the sentence encoder's.
-        seed: of the initial weights of the heads.
-        on: the device.
+        seed: the seed of the heads' initial weights.
+        fabric: the device.
     """
 
     steps = 0  # drawn for each epoch anew, see `begin`
@@ -53,9 +53,9 @@ class TextTask(Task[Part]):
         corpora: Mapping[str, TextCorpus],
         start: Mapping[str, Tensor] | None,
         seed: int,
-        on: Fabric,
+        fabric: Fabric,
     ) -> None:
-        self._recipe, self._corpora, self._on = recipe, corpora, on
+        self._recipe, self._corpora, self._fabric = recipe, corpora, fabric
         torch.manual_seed(seed)
         self.encoder = fresh(recipe.context)
         if start is not None:
@@ -87,23 +87,23 @@ class TextTask(Task[Part]):
                     dialogue.sound[at],
                 )
                 for dialogue in corpus.read_in(epoch)
-                for at in cut([*map(len, dialogue.ids)], self._recipe.stretch, draw)
+                for at in random_stretches([*map(len, dialogue.ids)], self._recipe.stretch, draw)
             ]
-            batches = filled(pieces, _tokens, self._recipe.batch, draw)
+            batches = token_batches(pieces, _tokens, self._recipe.batch, draw)
             self._batches += [(name, batch) for batch in batches]
         draw.shuffle(self._batches)
         return len(self._batches)
 
-    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[Part]]:
+    def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[TextPart]]:
         for name, rows in self._batches:
             labels = int(sum((row.targets.sum(1) > 0).sum() for row in rows))
             yield [
-                Part(name, rows[first::parts], max(1, labels))
+                TextPart(name, rows[first::parts], max(1, labels))
                 for first in range(min(parts, len(rows)))
             ]
 
-    def loss(self, part: Part, random: torch.Generator, measure: bool) -> Terms:
-        with self._on.autocast():
+    def loss(self, part: TextPart, random: torch.Generator, measure: bool) -> Terms:
+        with self._fabric.autocast():
             logits, targets = self._answers(part.corpus, part.rows)
         smoothing = self._recipe.label_smoothing
         cross_entropy = functional.cross_entropy(
@@ -122,7 +122,7 @@ class TextTask(Task[Part]):
         }
         mean = sum(weighted_f1.values()) / max(1, len(weighted_f1))
         by_corpus = {f"validation_weighted_f1_{name}": value for name, value in weighted_f1.items()}
-        return {"validation_weighted_f1": mean, **by_corpus, SELECTS: mean}
+        return {"validation_weighted_f1": mean, **by_corpus, SELECTION_SCORE: mean}
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """Frozen parameters are left out; vectors and biases of the encoder have no decay."""
@@ -140,13 +140,13 @@ class TextTask(Task[Part]):
 
     def _answers(self, corpus: str, rows: Sequence[TokenDialogue]) -> tuple[Tensor, Tensor]:
         """Logits and targets [n, classes] of all labelled utterances."""
-        tokens = self._on.to_device(pack([(row.ids, row.speakers) for row in rows]))
+        tokens = self._fabric.to_device(pack([(row.ids, row.speakers) for row in rows]))
         sound = pad_sequence([row.sound for row in rows], batch_first=True)
-        padded = self._network(corpus, tokens, self._on.to_device(sound))
+        padded = self._network(corpus, tokens, self._fabric.to_device(sound))
         logits = torch.cat([padded[place, : len(row.ids)] for place, row in enumerate(rows)])
-        targets = self._on.to_device(torch.cat([row.targets for row in rows]))
-        marked = targets.sum(1) > 0
-        return logits[marked], targets[marked]
+        targets = self._fabric.to_device(torch.cat([row.targets for row in rows]))
+        labelled = targets.sum(1) > 0
+        return logits[labelled], targets[labelled]
 
     def _weighted_f1(self, name: str, corpus: TextCorpus) -> float:
         with torch.no_grad():
@@ -161,7 +161,7 @@ class _Learner(nn.Module):
     """The encoder and a head for each corpus."""
 
     def __init__(
-        self, encoder: ContextTextModel, recipe: TextRecipe, corpora: Mapping[str, TextCorpus]
+        self, encoder: ContextEncoder, recipe: TextRecipe, corpora: Mapping[str, TextCorpus]
     ) -> None:
         super().__init__()
         self.encoder = encoder

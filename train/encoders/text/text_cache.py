@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
-from gscon_live.model.encoders.text.context_encoder import ContextTextModel, emotion_head, fresh
-from gscon_live.train.corpora import corpus as data
-from gscon_live.train.corpora import erc
+from gscon_live.model.encoders.text.context_encoder import ContextEncoder, emotion_head, fresh
+from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
 from gscon_live.train.encoders.text.recipe import TextRecipe
@@ -42,7 +42,7 @@ def recipe(name_or_path: str) -> TextRecipe:
 def check(settings: TextRecipe) -> None:
     """Raises `InputError` for unknown corpora in a recipe or in one that it starts from, and for
     recipes that start from each other."""
-    known = {*erc.TABLES, "goemotions"}
+    known = {*TABLES, "goemotions"}
     chain = [settings]
     while True:
         last = chain[-1]
@@ -51,10 +51,10 @@ def check(settings: TextRecipe) -> None:
                 f"recipe {last.name!r}: corpora {', '.join(last.corpora) or 'none'}; expected some "
                 f"of {', '.join(sorted(known))}"
             )
-        if not {*erc.TABLES} >= {*last.apart}:
+        if not {*TABLES} >= {*last.apart}:
             raise InputError(
                 f"recipe {last.name!r}: apart {', '.join(last.apart)}; expected some of "
-                f"{', '.join(sorted(erc.TABLES))}"
+                f"{', '.join(sorted(TABLES))}"
             )
         if last.left_out > last.parts:
             raise InputError(
@@ -68,14 +68,14 @@ def check(settings: TextRecipe) -> None:
         chain.append(start)
 
 
-def encoder(settings: TextRecipe, seed: int, report: Report) -> ContextTextModel:
+def encoder(settings: TextRecipe, seed: int, report: Report) -> ContextEncoder:
     """The text encoder of a recipe and seed, trained or from the cache."""
     return _loaded(settings, seed, report)[0]
 
 
 def with_head(
     settings: TextRecipe, seed: int, corpus: str, report: Report
-) -> tuple[ContextTextModel, nn.Sequential]:
+) -> tuple[ContextEncoder, nn.Sequential]:
     """The text encoder of a recipe and seed, trained or from the cache, and a corpus' head on its
     vectors alone. Raises `InputError` where the recipe's head for the corpus also reads prosody, or
     there is none."""
@@ -94,7 +94,7 @@ def with_head(
 
 def _loaded(
     settings: TextRecipe, seed: int, report: Report
-) -> tuple[ContextTextModel, dict[str, Tensor]]:
+) -> tuple[ContextEncoder, dict[str, Tensor]]:
     """The text encoder, and the weights of its heads."""
     model, path = fresh(settings.context), trained(settings, seed, report)
     with cache.reading(path):
@@ -152,7 +152,7 @@ def key(settings: TextRecipe, seed: int) -> str:
         parts.append(key(recipe(settings.start), 1))
     files = {"goemotions": "text/goemotions_ekman.csv.gz"}
     for name in (*settings.corpora, *settings.apart):
-        path = data(files.get(name, f"erc/{name}.csv"))
+        path = corpus_file(files.get(name, f"erc/{name}.csv"))
         with path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.model.encoders.text.context_encoder import Tokenise, tokeniser
+from gscon_live.model.encoders.text.context_encoder import Tokeniser, tokeniser
 from gscon_live.model.encoders.voice.speaker_relative import SpeakerRelative
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import erc, goemotions
+from gscon_live.train.corpora import goemotions
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.overlap import disjoint
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table
-from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
+from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, with_asr_noise
 from gscon_live.train.encoders.text.recipe import TextRecipe
 
 #: Two corpora of the same show: scenes of one's validation or test split are left out of the
@@ -38,16 +39,16 @@ class TokenDialogue:
 @dataclasses.dataclass(frozen=True)
 class TextCorpus:
     """A corpus: training and validation dialogues (`validation` is empty without selection).
-    `misheard` has the training dialogues of each epoch, where they differ."""
+    `recognised` has the training dialogues of each epoch, where they differ."""
 
     classes: int
     train: list[TokenDialogue]
     validation: list[TokenDialogue] = dataclasses.field(default_factory=list)
-    misheard: list[list[TokenDialogue]] = dataclasses.field(default_factory=list)
+    recognised: list[list[TokenDialogue]] = dataclasses.field(default_factory=list)
 
     def read_in(self, epoch: int) -> list[TokenDialogue]:
         """The training dialogues of an epoch, from 0."""
-        return self.misheard[epoch] if self.misheard else self.train
+        return self.recognised[epoch] if self.recognised else self.train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Transcript:
     targets: Tensor
     sound: Tensor
 
-    def tokenised(self, tokenise: Tokenise) -> TokenDialogue:
+    def tokenised(self, tokenise: Tokeniser) -> TokenDialogue:
         """The dialogue with token ids."""
         return TokenDialogue(tokenise(self.texts), self.speakers, self.targets, self.sound)
 
@@ -73,7 +74,7 @@ def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
         if name == "goemotions":
             classes, train, validation = len(EMOTIONS), _sentences(), list[Transcript]()
         else:
-            table = erc.load(name)
+            table = load_table(name)
             classes = len(table.labels)
             dialogues = disjoint(table.splits["train"], _held_out(recipe, name))
             train = [transcript(dialogue, table) for dialogue in dialogues]
@@ -82,7 +83,7 @@ def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
             parts = partition(len(train), recipe.parts)
             assigned = zip(train, parts, strict=True)
             train = [dialogue for dialogue, part in assigned if part != recipe.left_out - 1]
-        versions = [train, *_misheard(recipe, train, f"{seed} {name}")]
+        versions = [train, *_recognised(recipe, train, f"{seed} {name}")]
         if not recipe.prosody:
             versions, validation = [*map(_silent, versions)], _silent(validation)
         first, *others, last = [
@@ -104,30 +105,30 @@ def _held_out(recipe: TextRecipe, name: str) -> list[Dialogue]:
     """The dialogues whose scenes are left out of a corpus' training split."""
     dialogues = []
     if len(recipe.corpora) > 1 and name in _SAME_SHOW:
-        same_show = erc.load(_SAME_SHOW[name])
+        same_show = load_table(_SAME_SHOW[name])
         dialogues += [*same_show.splits["validation"], *same_show.splits["test"]]
     for apart in recipe.apart:
-        dialogues += [dialogue for split in erc.load(apart).splits.values() for dialogue in split]
+        dialogues += [dialogue for split in load_table(apart).splits.values() for dialogue in split]
     return dialogues
 
 
-def _misheard(recipe: TextRecipe, train: list[Transcript], seed: str) -> list[list[Transcript]]:
+def _recognised(recipe: TextRecipe, train: list[Transcript], seed: str) -> list[list[Transcript]]:
     """The training dialogues of each epoch with simulated recognition; empty without it."""
-    how = recipe.mishearing
-    if how is None:
+    noise = recipe.mishearing
+    if noise is None:
         return []
-    recogniser = Recogniser(text for dialogue in train for text in dialogue.texts)
+    recogniser = SimulatedAsr(text for dialogue in train for text in dialogue.texts)
     versions = []
     for epoch in range(recipe.epochs):
         draw = random.Random(f"{seed} {epoch}")
-        versions.append([_disturbed(dialogue, how, recogniser, draw) for dialogue in train])
+        versions.append([_disturbed(dialogue, noise, recogniser, draw) for dialogue in train])
     return versions
 
 
 def _disturbed(
-    dialogue: Transcript, how: Mishearing, recogniser: Recogniser, draw: random.Random
+    dialogue: Transcript, noise: AsrNoise, recogniser: SimulatedAsr, draw: random.Random
 ) -> Transcript:
-    texts, speakers = disturbed(dialogue.texts, dialogue.speakers, how, recogniser, draw)
+    texts, speakers = with_asr_noise(dialogue.texts, dialogue.speakers, noise, recogniser, draw)
     return dataclasses.replace(dialogue, texts=texts, speakers=speakers)
 
 
@@ -179,7 +180,7 @@ def _standardised(corpus: TextCorpus) -> TextCorpus:
         corpus.classes,
         [*map(scaled, corpus.train)],
         [*map(scaled, corpus.validation)],
-        [[*map(scaled, version)] for version in corpus.misheard],
+        [[*map(scaled, version)] for version in corpus.recognised],
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder, Learned
-from gscon_live.train.corpora import meld
-from gscon_live.train.data.asr_noise import Mishearing, Recogniser, disturbed
+from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.schema import Utterance
+from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, with_asr_noise
 from gscon_live.train.data.feature_banks import VARIANTS, cached, text_vectors
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.recipe import TextRecipe
@@ -30,49 +31,51 @@ class Words:
     speakers: list[int]
 
     @classmethod
-    def of(cls, turns: Sequence[meld.Turn]) -> "Words":
+    def of(cls, turns: Sequence[Utterance]) -> "Words":
         """The words of the transcript."""
         names = [turn.speaker for turn in turns]
         return cls([turn.text for turn in turns], speakers_by_appearance(names))
 
 
-class Reader:
-    """MELD's text features by the text encoder of the model that ships.
+class MeldTextFeatures:
+    """The text features of MELD by the text encoder that ships.
 
     Args:
-        recipe: the encoder's. Training dialogues are read out-of-fold, by encoders of the same
-            recipe trained without them; these are trained first where not in the cache.
+        recipe: the recipe of the encoder. Training dialogues are read out-of-fold, by encoders of
+            the same recipe trained without them; these are trained first where not in the cache.
         report: takes (done, total, what).
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
         self._recipe, self._report = recipe, report
-        self._out_of_fold: list[ConversationTextEncoder] = []
-        self.encoder = ConversationTextEncoder()
-        train = meld.load("train")
-        self._recogniser = Recogniser(turn.text for turns in train for turn in turns)
+        self._out_of_fold: list[TextEncoder] = []
+        self.encoder = TextEncoder()
+        train = load_table("meld").utterances("train")
+        self._recogniser = SimulatedAsr(turn.text for turns in train for turn in turns)
         self._parts = partition(len(train), recipe.parts)
 
-    def versions(self, dialogues: Sequence[list[meld.Turn]], split: str) -> Vectors:
+    def versions(self, dialogues: Sequence[Sequence[Utterance]], split: str) -> Vectors:
         """The vectors of all utterances of a split's first dialogues in `VARIANTS` versions: of the
         transcripts, and of simulated recognition; float32 [n, VARIANTS, dim]."""
         versions = [self._vectors([*map(Words.of, dialogues)], split, "as they are written")]
-        how = self._recipe.mishearing or Mishearing()
+        noise = self._recipe.mishearing or AsrNoise()
         for version in range(1, VARIANTS):
             draw = Random(f"{split} {version}")
             recognised = [
-                Words(*disturbed(words.texts, words.speakers, how, self._recogniser, draw))
+                Words(*with_asr_noise(words.texts, words.speakers, noise, self._recogniser, draw))
                 for words in map(Words.of, dialogues)
             ]
             versions.append(self._vectors(recognised, split, f"disturbed, version {version}"))
         return np.stack(versions, 1)
 
-    def misheard(self, dialogues: Sequence[list[meld.Turn]], split: str, rate: float) -> Vectors:
+    def recognised(
+        self, dialogues: Sequence[Sequence[Utterance]], split: str, rate: float
+    ) -> Vectors:
         """The vectors [n, dim] at the word error probability `rate`."""
         draw = Random(f"{split} at {rate}")
         recognised = [
             dataclasses.replace(
-                words, texts=[self._recogniser.mishear(text, rate, draw) for text in words.texts]
+                words, texts=[self._recogniser.recognise(text, rate, draw) for text in words.texts]
             )
             for words in map(Words.of, dialogues)
         ]
@@ -96,13 +99,13 @@ class Reader:
 
         return np.concatenate([sentences, cached("words", key, make)["said"]], 1, dtype=np.float32)
 
-    def _encoders(self, split: str) -> list[ConversationTextEncoder]:
+    def _encoders(self, split: str) -> list[TextEncoder]:
         """The encoders of a split: for training dialogues, an out-of-fold one for each part."""
         if split != "train":
             return [self.encoder]
         if not self._out_of_fold:
             for part in range(1, self._recipe.parts + 1):
                 without = msgspec.structs.replace(self._recipe, left_out=part)
-                learned = Learned(*text_cache.with_head(without, 1, "meld", self._report))
-                self._out_of_fold.append(ConversationTextEncoder(learned=learned))
+                learned = TrainedParts(*text_cache.with_head(without, 1, "meld", self._report))
+                self._out_of_fold.append(TextEncoder(learned=learned))
         return self._out_of_fold

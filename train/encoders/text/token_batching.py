@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def cut(sizes: Sequence[int], most: int, draw: Random) -> list[slice]:
+def random_stretches(sizes: Sequence[int], most: int, draw: Random) -> list[slice]:
     """Cuts a dialogue into stretches of utterances, at random places.
 
     Args:
@@ -27,7 +27,9 @@ def cut(sizes: Sequence[int], most: int, draw: Random) -> list[slice]:
     return [*stretches, slice(first, len(sizes))]
 
 
-def filled(pieces: Sequence[T], size: Callable[[T], int], most: int, draw: Random) -> list[list[T]]:
+def token_batches(
+    pieces: Sequence[T], size: Callable[[T], int], most: int, draw: Random
+) -> list[list[T]]:
     """Batches of all pieces; pieces of similar length share a batch, which saves padding.
 
     Args:

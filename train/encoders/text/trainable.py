@@ -4,12 +4,12 @@ from pathlib import Path
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
-from gscon_live.model.encoders.text.text_encoder import Learned
+from gscon_live.model.encoders.text.text_encoder import TrainedParts
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.recipe import TextRecipe
-from gscon_live.train.install import save_encoder
 from gscon_live.train.progress import Display, Report
 from gscon_live.train.recipes import seeds
+from gscon_live.train.save_weights import save_encoder
 from gscon_live.train.trainables import Trainable
 
 
@@ -59,4 +59,6 @@ def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
         "seed": seed,
         "validation": text_cache.validation(recipe, seed),
     }
-    return save_encoder(Learned(model, head).half(), card, folder / f"{recipe.name}.safetensors")
+    return save_encoder(
+        TrainedParts(model, head).half(), card, folder / f"{recipe.name}.safetensors"
+    )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gscon_live.model.encoders.text.context_encoder import ContextTextModel, Tokens, pack
+from gscon_live.model.encoders.text.context_encoder import ContextEncoder, Tokens, pack
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus
-from gscon_live.train.engine.devices import fabric, threads
+from gscon_live.train.engine.devices import launch_fabric, threads
 from gscon_live.train.engine.trainer import Plan
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
@@ -22,7 +22,7 @@ class TextResult:
     """A trained encoder, its heads on its vectors alone by corpus, the kept epoch, and weighted F1
     on validation by epoch and corpus."""
 
-    model: ContextTextModel
+    model: ContextEncoder
     heads: dict[str, nn.Module]
     epoch: int
     validation: list[dict[str, float]]
@@ -40,10 +40,10 @@ def fit(
     give the same weights.
 
     Args:
-        recipe: its settings.
-        corpora: by name.
+        recipe: the recipe of the encoder.
+        corpora: the training corpora by name.
         start: the encoder's initial weights; None: the sentence encoder's.
-        seed: of all random numbers.
+        seed: the seed of all random numbers.
         training: the folder of the state.
         display: shows progress.
     """
@@ -58,10 +58,10 @@ def fit(
         keep=recipe.keep,
     )
     with threads(recipe.threads):
-        on = fabric(recipe.accelerator, precision=recipe.precision)
-        task = TextTask(recipe, corpora, start, seed, on)
+        fabric = launch_fabric(recipe.accelerator, precision=recipe.precision)
+        task = TextTask(recipe, corpora, start, seed, fabric)
         title = f"text encoder {recipe.name}, seed {seed}"
-        state = train_in(training, task, plan, on, display, title, log=False)
+        state = train_in(training, task, plan, fabric, display, title, log=False)
     task.learner.cpu().eval().requires_grad_(False)
     validation = [
         {
@@ -74,9 +74,7 @@ def fit(
     return TextResult(task.encoder, task.heads, state.best_epoch, validation)
 
 
-def vectors(
-    model: ContextTextModel, ids: Sequence[Sequence[int]], speakers: Sequence[int]
-) -> Tensor:
+def vectors(model: ContextEncoder, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:
     """The features of a dialogue's utterances, [U, dim], on the CPU."""
     device = model.bias.device
     tokens = Tokens(*(part.to(device) for part in pack([(ids, speakers)])))

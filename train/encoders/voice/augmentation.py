@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.encoders.voice.voice_network import EDGES, MELS
+from gscon_live.model.encoders.voice.spectrogram import EDGES, MELS
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_data import Clips
 
@@ -33,9 +33,9 @@ def augment(log_mel: Callable[[Tensor], Tensor], clips: Clips, recipe: VoiceReci
         return torch.rand(count, 1, device=device) < probability
 
     band = torch.linspace(0, 1, MELS, device=device)
-    power, ways = clips.power[0], len(clips.power)
-    if recipe.coded and ways > 1:
-        codec = torch.randint(1, ways, (count, 1), device=device) * selected(recipe.coded)
+    power, versions = clips.power[0], len(clips.power)
+    if recipe.coded and versions > 1:
+        codec = torch.randint(1, versions, (count, 1), device=device) * selected(recipe.coded)
         power = clips.power[codec[:, 0], torch.arange(count, device=device)]
     speed, bands = 1 + up_to(recipe.speed), 1 + up_to(recipe.shift) / MELS
     power = _cut(power, clips.lengths, speed, bands, recipe.columns)

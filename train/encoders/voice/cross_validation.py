@@ -1,7 +1,6 @@
 """Cross-validation of the voice encoder over held-out actors and microphone conditions."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,15 +8,13 @@ from numpy.typing import NDArray
 
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import voices
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.encoders.voice.voice_conditions import conditions
 from gscon_live.train.engine.devices import threads
-from gscon_live.train.install import save_encoder
-from gscon_live.train.progress import Display, Report
+from gscon_live.train.progress import Report
 from gscon_live.train.scoring.metrics import Scores, score
-from gscon_live.train.trainables import Trainable
 
 #: RAVDESS' actors in folds of four, as in EmoBox (Ma et al. 2024).
 FOLDS = tuple(range(first, first + 4) for first in range(1, 25, 4))
@@ -39,19 +36,6 @@ class VoiceResult:
     by_fold: list[float]
 
 
-class VoiceTrainable(Trainable[VoiceRecipe]):
-    """The voice encoder, and its cross-validation."""
-
-    recipe = VoiceRecipe
-    ships_as = "voice"
-
-    def fit(self, recipe: VoiceRecipe, folder: Path, display: Display) -> Path:
-        result = cross_validate(recipe, display.report)
-        return save_encoder(
-            result.net, _card(recipe, result), folder / f"{recipe.name}.safetensors"
-        )
-
-
 def cross_validate(recipe: VoiceRecipe, report: Report) -> VoiceResult:
     """Trains a network for each fold, and the encoder, or takes them from the cache. Nothing is
     selected: the last epoch is kept."""
@@ -63,9 +47,9 @@ def _measured(recipe: VoiceRecipe, nets: VoiceNets) -> VoiceResult:
     material = nets.material
     folds, by_gender, by_fold = _folds(recipe, nets)
     emotions = torch.tensor([clip.emotion for clip in material.clips])
-    splits = np.array([voices.split_of(clip.actor) for clip in material.clips])
+    splits = np.array([ravdess_emodb.split_of(clip.actor) for clip in material.clips])
     title = f"the encoder (mean recall of the folds {np.mean(by_fold):.3f})"
-    net = nets.net(voices.HELD_OUT, title)
+    net = nets.net(ravdess_emodb.HELD_OUT, title)
 
     def scored(split: str) -> Scores:
         held_out = torch.from_numpy(splits == split)
@@ -93,34 +77,16 @@ def _folds(
         women += [int(c.actor[-2:]) % 2 == 0 for c in material.clips if c.actor in names]
         for name, change in conditions(np.random.default_rng(number)).items():
             by_condition.setdefault(name, []).append(material.answers(net, held_out, change))
-        scored = score(by_condition["as recorded"][-1], labels[-1], voices.STATED)
+        scored = score(by_condition["as recorded"][-1], labels[-1], ravdess_emodb.STATED)
         by_fold.append(scored.balanced_accuracy)
     truth = np.concatenate(labels)
     folds = {
-        name: score(np.concatenate(rows), truth, voices.STATED)
+        name: score(np.concatenate(rows), truth, ravdess_emodb.STATED)
         for name, rows in by_condition.items()
     }
     recorded, female = np.concatenate(by_condition["as recorded"]), np.array(women)
     by_gender = {
-        name: score(recorded[rows], truth[rows], voices.STATED)
+        name: score(recorded[rows], truth[rows], ravdess_emodb.STATED)
         for name, rows in (("women", female), ("men", ~female))
     }
     return folds, by_gender, by_fold
-
-
-def _card(recipe: VoiceRecipe, result: VoiceResult) -> dict[str, object]:
-    return {
-        "name": "voice-cnn",
-        "data": "RAVDESS (calm counted as neutral) and EMO-DB (boredom left out), 22 actors to "
-        "train, 6 and 6 others for validation and test. How voices are disturbed in training, and "
-        "for how long, was chosen on the validation actors, four of whom are a fold of RAVDESS'.",
-        "folds_data": "RAVDESS' eight emotions; each fold is four actors, heard by a network that "
-        "was trained on the other twenty and on EMO-DB.",
-        "note": "Acted in studios, in two sentences or ten: what is played, not what is felt.",
-        "recipe": recipe,
-        "validation": result.validation,
-        "test": result.test,
-        "folds": result.folds,
-        "by_gender": result.by_gender,
-        "mean_recall_by_fold": result.by_fold,
-    }

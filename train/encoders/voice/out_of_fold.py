@@ -8,8 +8,8 @@ trained without them (Wolpert 1992, Stacked Generalization).
 import numpy as np
 
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
-from gscon_live.model.encoders.voice.voice_network import load
-from gscon_live.train.corpora import voices
+from gscon_live.model.encoders.voice.voice_network import load_voice_network
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
@@ -17,7 +17,7 @@ from gscon_live.train.progress import Report
 from gscon_live.train.recipes import as_written
 
 #: Number of folds of the training actors.
-PARTS = 4
+FOLDS = 4
 
 
 def recipe(name_or_path: str) -> VoiceRecipe:
@@ -30,23 +30,23 @@ def audio_encoders(recipe: VoiceRecipe, report: Report) -> dict[str, AudioEncode
     Raises `InputError` where the voices are missing."""
     nets = VoiceNets(recipe, report)
     encoders: dict[str, AudioEncoder] = {}
-    for number, left_out in enumerate(parts()):
-        title = f"voice encoder without part {number + 1} of {PARTS} of the training actors"
-        path = nets.weights((*left_out, *voices.HELD_OUT), title)
+    for number, left_out in enumerate(folds()):
+        title = f"voice encoder without fold {number + 1} of {FOLDS} of the training actors"
+        path = nets.weights((*left_out, *ravdess_emodb.HELD_OUT), title)
         with cache.reading(path):
-            encoder = AudioEncoder(load(path))
+            encoder = AudioEncoder(load_voice_network(path))
         encoders |= dict.fromkeys(left_out, encoder)
     return encoders
 
 
-def parts() -> list[tuple[str, ...]]:
-    """The training actors in `PARTS` folds, balanced by corpus; pairs of a man and a woman of
+def folds() -> list[tuple[str, ...]]:
+    """The training actors in `FOLDS` folds, balanced by corpus; pairs of a man and a woman of
     RAVDESS stay together."""
     ravdess = [f"ravdess-{number:02}" for number in range(1, 25)]
     emodb = [f"emodb-{number:02}" for number in (3, 8, 9, 10, 11, 12, 13, 14, 15, 16)]
-    parts: list[tuple[str, ...]] = [()] * PARTS
+    folds: list[tuple[str, ...]] = [()] * FOLDS
     for actors in (ravdess, emodb):
-        training = np.array([actor for actor in actors if voices.split_of(actor) == "train"])
-        chunks = np.array_split(training, PARTS)
-        parts = [(*part, *map(str, more)) for part, more in zip(parts, chunks, strict=True)]
-    return parts
+        training = np.array([actor for actor in actors if ravdess_emodb.split_of(actor) == "train"])
+        chunks = np.array_split(training, FOLDS)
+        folds = [(*fold, *map(str, chunk)) for fold, chunk in zip(folds, chunks, strict=True)]
+    return folds

@@ -11,14 +11,14 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from gscon_live.common.files import replacing
-from gscon_live.model.encoders.voice.voice_network import VoiceNet, load
+from gscon_live.model.encoders.voice.voice_network import VoiceNet, load_voice_network
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import voices
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import voice_sources
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
 from gscon_live.train.encoders.voice.training import train_voice
-from gscon_live.train.encoders.voice.voice_data import Material, material
+from gscon_live.train.encoders.voice.voice_data import VoiceMaterial, material
 from gscon_live.train.engine.devices import threads
 from gscon_live.train.progress import Report, Reporting
 from gscon_live.train.runs.run_folder import TrainingFolder
@@ -37,7 +37,7 @@ class VoiceNets:
         self._report = report
 
     @cached_property
-    def material(self) -> Material:
+    def material(self) -> VoiceMaterial:
         """The clips. Raises `InputError` where the corpora are missing."""
         return material(self._report, coded=self._recipe.coded > 0)
 
@@ -66,7 +66,7 @@ class VoiceNets:
         """The network in evaluation mode; see `weights`."""
         path = self.weights(without, title, stated=stated)
         with cache.reading(path):
-            return load(path, _classes(stated))[0]
+            return load_voice_network(path, _classes(stated))[0]
 
     def _trained(
         self, without: Collection[str], training: TrainingFolder, title: str, stated: bool
@@ -83,4 +83,4 @@ class VoiceNets:
 
 
 def _classes(stated: bool) -> int:
-    return len(voices.STATED if stated else EMOTIONS)
+    return len(ravdess_emodb.STATED if stated else EMOTIONS)

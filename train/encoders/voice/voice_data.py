@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.model.encoders.voice.spectrogram import sound as spectrum
-from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
-from gscon_live.train.corpora import voices
+from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram, power_spectrogram
+from gscon_live.model.encoders.voice.voice_network import VoiceNet
+from gscon_live.train.corpora import ravdess_emodb
 from gscon_live.train.data.codecs import CALLS, TELEPHONE, through
 from gscon_live.train.progress import Report
 
@@ -30,10 +30,10 @@ class Clips:
         return Clips(self.power[:, rows], self.lengths[rows])
 
 
-def clips_of(mel: Spectrogram, *versions: Sequence[Samples]) -> Clips:
+def clips_of(mel: MelSpectrogram, *versions: Sequence[Samples]) -> Clips:
     """Clips of sounds, mono float32 at 16 kHz; all versions have the same sounds in the same
     lengths."""
-    powers = [[mel(spectrum(samples)) for samples in sounds] for sounds in versions]
+    powers = [[mel(power_spectrogram(samples)) for samples in sounds] for sounds in versions]
     lengths = torch.tensor([power.shape[1] for power in powers[0]])
     padded = torch.zeros(len(versions), len(lengths), MELS, int(lengths.max()))
     for rows, version in zip(padded, powers, strict=True):
@@ -42,20 +42,20 @@ def clips_of(mel: Spectrogram, *versions: Sequence[Samples]) -> Clips:
     return Clips(padded, lengths)
 
 
-def answer(net: VoiceNet, mel: Spectrogram, sound: Samples) -> NDArray[np.float64]:
+def answer(net: VoiceNet, mel: MelSpectrogram, sound: Samples) -> NDArray[np.float64]:
     """The class probabilities [classes] of a sound, as computed live."""
     with torch.inference_mode():
-        return np.asarray(net.log_probabilities(mel(spectrum(sound))).double().exp())
+        return np.asarray(net.log_probabilities(mel(power_spectrogram(sound))).double().exp())
 
 
 @dataclass(frozen=True)
-class Material:
+class VoiceMaterial:
     """The clips of both corpora: sounds, and spectrograms for training."""
 
-    clips: list[voices.Clip]
+    clips: list[ravdess_emodb.Clip]
     sounds: list[Samples]
     spectrograms: Clips
-    mel: Spectrogram
+    mel: MelSpectrogram
 
     def answers(
         self,
@@ -69,22 +69,22 @@ class Material:
         return np.stack([answer(net, self.mel, change(self.sounds[row])) for row in rows])
 
 
-def material(report: Report, coded: bool) -> Material:
+def material(report: Report, coded: bool) -> VoiceMaterial:
     """Reads both corpora. With `coded`, each clip has two more versions for training: through a
     codec of telephones and one of calls. Raises `InputError` where a corpus is missing."""
     clips, sounds = [], list[Samples]()
-    for clip, sound in voices.load():
+    for clip, sound in ravdess_emodb.load():
         clips.append(clip)
         sounds.append(sound)
-        report(len(clips), voices.COUNT, "voices")
+        report(len(clips), ravdess_emodb.COUNT, "voices")
     versions = [sounds]
     random = np.random.default_rng(0)
-    passed = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
-    for codecs, line in passed:
+    codec_groups = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
+    for codecs, line in codec_groups:
         version = list[Samples]()
         for sound in sounds:
             version.append(through(sound, codecs[random.integers(len(codecs))]))
             report(len(version), len(sounds), line)
         versions.append(version)
-    mel = Spectrogram()
-    return Material(clips, sounds, clips_of(mel, *versions), mel)
+    mel = MelSpectrogram()
+    return VoiceMaterial(clips, sounds, clips_of(mel, *versions), mel)

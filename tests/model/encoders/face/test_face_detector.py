@@ -23,7 +23,7 @@ YUNET = (
 def finder(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> FaceDetector:
-    monkeypatch.setattr(face_detector, "cached_model", lambda: tmp_path / "none.onnx")
+    monkeypatch.setattr(face_detector, "cached_model_path", lambda: tmp_path / "none.onnx")
     if request.param == "cascade":
         return FaceDetector()
     if not YUNET.is_file():
@@ -91,7 +91,7 @@ def test_detection_has_no_memory(finder: FaceDetector, portrait: NDArray[np.uint
 def test_a_cached_model_is_preferred_to_the_cascade(monkeypatch: pytest.MonkeyPatch) -> None:
     if not YUNET.is_file():
         pytest.skip("the YuNet model is not in GSCON_DATA")
-    monkeypatch.setattr(face_detector, "cached_model", lambda: YUNET)
+    monkeypatch.setattr(face_detector, "cached_model_path", lambda: YUNET)
     assert FaceDetector().identity.startswith("yunet")
 
 

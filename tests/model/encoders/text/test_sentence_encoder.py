@@ -6,28 +6,28 @@ import numpy as np
 import pytest
 
 from gscon_live.common.errors import InputError
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder, default_directory
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder, default_directory
 
 
 @pytest.fixture(scope="module")
-def encoder() -> TextEncoder:
-    return TextEncoder()
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder()
 
 
-def test_a_vector_has_length_one_and_the_stated_size(encoder: TextEncoder) -> None:
+def test_a_vector_has_length_one_and_the_stated_size(encoder: SentenceEncoder) -> None:
     vector = encoder.encode("You never listen to me!")
     assert vector.dtype == np.float32
     assert vector.shape == (encoder.dim,) == (384,)
     assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_encoding_is_deterministic_and_has_no_memory(encoder: TextEncoder) -> None:
+def test_encoding_is_deterministic_and_has_no_memory(encoder: SentenceEncoder) -> None:
     first = encoder.encode("Where were you?")
     encoder.encode("Something else altogether, and much longer than the first one was.")
     assert np.array_equal(first, encoder.encode("Where were you?"))
 
 
-def test_like_meanings_are_closer_than_unlike_ones(encoder: TextEncoder) -> None:
+def test_like_meanings_are_closer_than_unlike_ones(encoder: SentenceEncoder) -> None:
     glad, happy, bill = map(
         encoder.encode, ["I am so glad!", "I'm really happy.", "The bill is due on Monday."]
     )
@@ -35,18 +35,18 @@ def test_like_meanings_are_closer_than_unlike_ones(encoder: TextEncoder) -> None
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_no_words_have_no_features(encoder: TextEncoder, text: str) -> None:
+def test_no_words_have_no_features(encoder: SentenceEncoder, text: str) -> None:
     with pytest.raises(ValueError, match="no words"):
         encoder.encode(text)
 
 
-def test_very_long_and_odd_texts_are_encoded(encoder: TextEncoder) -> None:
+def test_very_long_and_odd_texts_are_encoded(encoder: SentenceEncoder) -> None:
     for text in ("word " * 5000, "…", "日本語 🙂 \x00"):
         assert np.isfinite(encoder.encode(text)).all()
 
 
-def test_the_identity_names_encoder_and_weights(encoder: TextEncoder) -> None:
-    assert encoder.identity == TextEncoder(default_directory()).identity.replace(
+def test_the_identity_names_encoder_and_weights(encoder: SentenceEncoder) -> None:
+    assert encoder.identity == SentenceEncoder(default_directory()).identity.replace(
         "model:", "all-MiniLM-L6-v2:"
     )
 
@@ -65,6 +65,6 @@ def test_a_wrong_directory_is_one_line_that_names_it(tmp_path: Path) -> None:
     (damaged / "model.safetensors").write_bytes(b"\x00" * 100)
     for folder in (missing, empty, no_model, damaged):
         with pytest.raises(InputError) as caught:
-            TextEncoder(folder)
+            SentenceEncoder(folder)
         assert str(folder) in str(caught.value)
         assert "\n" not in str(caught.value)

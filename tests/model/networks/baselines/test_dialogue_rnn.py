@@ -7,7 +7,7 @@ import torch
 from made_conversations import DIMS, conversations
 from torch import Tensor
 
-from gscon_live.model.networks.baselines.dialogue_rnn import DialogueRNN, Direction
+from gscon_live.model.networks.baselines.dialogue_rnn import DialogueRNN, DialogueRNNDirection
 from gscon_live.model.networks.network import Architecture, Conversations, Mode
 
 CLOSE: dict[str, Any] = {"atol": 1e-10, "rtol": 1e-10}
@@ -28,13 +28,13 @@ def gru(cell: torch.nn.GRUCell, x: Tensor, h: Tensor) -> Tensor:
 
 
 def emotions(
-    rnn: Direction, utterances: list[Tensor], speakers: list[int], memory: int | None
+    rnn: DialogueRNNDirection, utterances: list[Tensor], speakers: list[int], memory: int | None
 ) -> list[Tensor]:
     """The states of the emotion GRU, one utterance after the other."""
     nothing = torch.zeros(6, dtype=torch.float64)
     states: dict[int, Tensor] = {}
     history: list[Tensor] = []
-    world, emotion, found = nothing, nothing, []
+    global_state, emotion, emotion_states = nothing, nothing, []
     for u, name in zip(utterances, speakers, strict=True):
         # Who speaks third, and whoever comes after, are one.
         speaker = min(name, 2)
@@ -42,15 +42,15 @@ def emotions(
         attended = history if memory is None else history[max(0, len(history) - memory + 1) :]
         context = nothing
         if attended:
-            scores = torch.stack([(rnn.attend.weight @ u) @ one for one in attended])
+            scores = torch.stack([(rnn.attend.weight @ u) @ state for state in attended])
             weights = torch.exp(scores) / torch.exp(scores).sum()
-            context = sum((w * one for w, one in zip(weights, attended, strict=True)), nothing)
-        world = gru(rnn.global_gru, torch.cat([u, before]), world)
+            context = sum((w * state for w, state in zip(weights, attended, strict=True)), nothing)
+        global_state = gru(rnn.global_gru, torch.cat([u, before]), global_state)
         states[speaker] = gru(rnn.party_gru, torch.cat([u, context]), before)
         emotion = gru(rnn.emotion_gru, states[speaker], emotion)
-        history.append(world)
-        found.append(emotion)
-    return found
+        history.append(global_state)
+        emotion_states.append(emotion)
+    return emotion_states
 
 
 def utterances(model: DialogueRNN, batch: Conversations) -> list[Tensor]:
@@ -67,16 +67,16 @@ def test_the_past_is_followed_as_in_the_paper(mode: Mode, memory: int) -> None:
         batch.speakers[0].tolist(),
         memory if mode == "causal" else None,
     )
-    logits = torch.stack([model.final(one) for one in expected])
+    logits = torch.stack([model.final(state) for state in expected])
     torch.testing.assert_close(model(batch).final[0], logits, **CLOSE)
 
 
 def test_in_full_mode_a_second_network_goes_from_the_end_to_the_beginning() -> None:
     model, batch = network("full", 4), conversations(1, 9, dtype=torch.float64)
-    told, who = utterances(model, batch), batch.speakers[0].tolist()
+    inputs, who = utterances(model, batch), batch.speakers[0].tolist()
     forwards, backwards = model.directions
-    there = emotions(forwards, told, who, None)  # type: ignore[arg-type]
-    back = emotions(backwards, told[::-1], who[::-1], None)[::-1]  # type: ignore[arg-type]
-    both = zip(there, back, strict=True)
-    logits = torch.stack([model.final(torch.cat(pair)) for pair in both])
+    forward_states = emotions(forwards, inputs, who, None)  # type: ignore[arg-type]
+    backward_states = emotions(backwards, inputs[::-1], who[::-1], None)[::-1]  # type: ignore[arg-type]
+    pairs = zip(forward_states, backward_states, strict=True)
+    logits = torch.stack([model.final(torch.cat(pair)) for pair in pairs])
     torch.testing.assert_close(model(batch).final[0], logits, **CLOSE)

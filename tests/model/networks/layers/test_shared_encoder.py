@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.networks.consistency import disagreement, gdc, shared_gradients
+from gscon_live.model.networks.consistency_losses import disagreement, gdc, shared_gradients
 from gscon_live.model.networks.layers.shared_encoder import SharedEncoder, Sharing
 from gscon_live.model.networks.layers.shared_gradients import KernelGradients
 
@@ -36,14 +36,14 @@ class Toy:
     ) -> None:
         random = torch.Generator().manual_seed(seed)
 
-        def made(*shape: int) -> Tensor:
+        def random_tensor(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=random, dtype=torch.float64, requires_grad=True)
 
         torch.manual_seed(seed)
         self.encoder = SharedEncoder(both_sides).double()
         self.last = last and not both_sides
-        self.inputs = [made(2, count, width) for _ in range(modalities)]
-        self.heads = [made(2 * width, 4) for _ in range(modalities)]
+        self.inputs = [random_tensor(2, count, width) for _ in range(modalities)]
+        self.heads = [random_tensor(2 * width, 4) for _ in range(modalities)]
         self.valid = torch.rand(2, count, generator=random) < 0.8
         self.valid[:, -1] = True
         self.shared = list(self.encoder.parameters())
@@ -54,7 +54,7 @@ class Toy:
     def run(self) -> tuple[Sharing, list[Tensor]]:
         """The pass, and every modality's losses, one for each utterance that is there."""
         states = [x.tanh() for x in self.inputs]
-        sharing = self.encoder.together(states, self.valid, self.last)
+        sharing = self.encoder.encode(states, self.valid, self.last)
         cut = slice(-1 if self.last else 0, None)
         there, losses = self.valid[:, cut], []
         for state, head in zip(states, self.heads, strict=True):
@@ -69,13 +69,13 @@ def convolved(
     maps: NDArray[np.float64], kernel: NDArray[np.float64], before: int
 ) -> NDArray[np.float64]:
     """One map [rows, features] and one kernel [7, 7], written out; zeros outside the map."""
-    made = np.zeros_like(maps)
+    output = np.zeros_like(maps)
     for row, column in np.ndindex(*maps.shape):
         for i, j in np.ndindex(7, 7):
             y, x = row + i - before, column + j - 3
             if 0 <= y < maps.shape[0] and 0 <= x < maps.shape[1]:
-                made[row, column] += kernel[i, j] * maps[y, x]
-    return made
+                output[row, column] += kernel[i, j] * maps[y, x]
+    return output
 
 
 @settings(max_examples=15, deadline=None)
@@ -91,9 +91,9 @@ def test_the_common_part_is_two_convolutions_with_a_relu_between(shape: dict[str
             maps = given_maps[item].detach().tanh().numpy() * keep
             maps = np.maximum(convolved(maps, first, before), 0) * keep
             maps = convolved(maps, second, before) * keep
-            found = sharing.each[place, item].detach().numpy()
-            np.testing.assert_allclose(found, maps[-1:] if toy.last else maps, atol=TIGHT)
-    torch.testing.assert_close(sharing.mean, sum(sharing.each) / 3)
+            common = sharing.common[place, item].detach().numpy()
+            np.testing.assert_allclose(common, maps[-1:] if toy.last else maps, atol=TIGHT)
+    torch.testing.assert_close(sharing.mean, sum(sharing.common) / 3)
 
 
 @quick
@@ -103,7 +103,7 @@ def test_modalities_together_and_apart_are_the_same(shape: dict[str, int]) -> No
     sharing, _ = toy.run()
     for place, given_maps in enumerate(toy.inputs):
         alone = toy.encoder(given_maps.tanh(), toy.valid, toy.last)
-        torch.testing.assert_close(sharing.each[place], alone, atol=TIGHT, rtol=0)
+        torch.testing.assert_close(sharing.common[place], alone, atol=TIGHT, rtol=0)
 
 
 @quick
@@ -118,12 +118,12 @@ def test_gradients_and_their_derivatives_are_those_of_autograd(
     torch.testing.assert_close(ours, theirs, atol=TIGHT, rtol=0)
     random = torch.Generator().manual_seed(seed)
     way = torch.randn(ours.shape, generator=random, dtype=torch.float64)
-    for one, other in zip(
+    for gradient, other in zip(
         torch.autograd.grad((ours * way).sum(), toy.all, retain_graph=True),
         torch.autograd.grad((theirs * way).sum(), toy.all),
         strict=True,
     ):
-        torch.testing.assert_close(one, other, atol=TIGHT, rtol=0)
+        torch.testing.assert_close(gradient, other, atol=TIGHT, rtol=0)
 
 
 @pytest.mark.parametrize(("both_sides", "last"), [(True, False), (False, False), (False, True)])
@@ -145,12 +145,12 @@ def test_gdc_of_a_pass_is_that_of_gradients_taken_one_sample_at_a_time(
     theirs = -sum(functional.cosine_similarity(u, balanced, dim=0) for u in directions) / 3
     assert isinstance(theirs, Tensor)
     assert ours.item() == pytest.approx(theirs.item(), abs=TIGHT)
-    for one, other in zip(
+    for gradient, other in zip(
         torch.autograd.grad(ours, toy.all, retain_graph=True),
         torch.autograd.grad(theirs, toy.all),
         strict=True,
     ):
-        torch.testing.assert_close(one, other, atol=TIGHT, rtol=0)
+        torch.testing.assert_close(gradient, other, atol=TIGHT, rtol=0)
 
 
 def test_the_derivatives_of_the_gradients_agree_with_finite_differences() -> None:
@@ -180,40 +180,42 @@ def test_a_head_that_does_not_use_the_common_part_wants_nothing_and_breaks_nothi
     sharing, losses = toy.run()
     gradients = sharing.gradients([loss.mean() for loss in losses])
     assert (gradients[1] == 0).all()
-    found = torch.autograd.grad(disagreement(gradients), toy.all)
-    assert all(one.isfinite().all() and one.abs().max() < 1e3 for one in found)
+    derivatives = torch.autograd.grad(disagreement(gradients), toy.all)
+    assert all(gradient.isfinite().all() and gradient.abs().max() < 1e3 for gradient in derivatives)
 
 
 def test_gradients_are_of_single_precision_under_autocast() -> None:
     torch.manual_seed(0)
     encoder, states = SharedEncoder(False), [torch.randn(2, 9, 16) for _ in range(3)]
     heads = [torch.randn(16, 4, requires_grad=True) for _ in range(3)]
-    valid, found = torch.ones(2, 9, dtype=torch.bool), {}
+    valid, derivatives = torch.ones(2, 9, dtype=torch.bool), {}
     for reduced in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-            sharing = encoder.together(states, valid)
+            sharing = encoder.encode(states, valid)
             losses = [(sharing.mean @ head).float().logsumexp(-1).mean() for head in heads]
             gradients = sharing.gradients(losses)
         assert gradients.dtype == torch.float32
-        found[reduced] = torch.autograd.grad(disagreement(gradients), heads)
-        assert all(one.isfinite().all() for one in found[reduced])
-    for exact, rough in zip(found[False], found[True], strict=True):
+        derivatives[reduced] = torch.autograd.grad(disagreement(gradients), heads)
+        assert all(gradient.isfinite().all() for gradient in derivatives[reduced])
+    for exact, rough in zip(derivatives[False], derivatives[True], strict=True):
         assert functional.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.98
 
 
 def test_the_derivatives_are_of_single_precision_under_autocast() -> None:
     random = torch.Generator().manual_seed(0)
     band = SharedEncoder(False).band
-    made = [torch.randn(*shape, generator=random) for shape in [(3, 2, 5, 9)] * 3 + [(1, 1, 7, 7)]]
-    read, hidden, slopes, second = (one.requires_grad_(True) for one in made)
-    found = []
+    inputs = [
+        torch.randn(*shape, generator=random) for shape in [(3, 2, 5, 9)] * 3 + [(1, 1, 7, 7)]
+    ]
+    read, hidden, slopes, second = (x.requires_grad_(True) for x in inputs)
+    derivatives = []
     for reduced in (False, True):
         gradients = KernelGradients.apply(read, hidden.relu(), slopes, second, band, (6, 0))
         value = disagreement(gradients)
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-            found.append(torch.autograd.grad(value, [read, hidden, slopes, second]))
-    for one, other in zip(*found, strict=True):
-        assert torch.equal(one, other)
+            derivatives.append(torch.autograd.grad(value, [read, hidden, slopes, second]))
+    for gradient, other in zip(*derivatives, strict=True):
+        assert torch.equal(gradient, other)
 
 
 def test_a_third_derivative_is_refused_rather_than_wrong() -> None:

@@ -18,7 +18,7 @@ from gscon_live.train.corpora.fer2013 import Faces
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.face.training import FaceResult, FaceTask, train_face
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import Plan
 from gscon_live.train.progress import Reporting
 from gscon_live.train.runs.run_folder import TrainingFolder
@@ -31,7 +31,7 @@ WORDS = ["epochs=4", "batch=24", "learning_rate=0.05", "accelerator=cpu", "threa
 
 
 def fitted(recipe: FaceRecipe, folder: Path) -> FaceResult:
-    task = FaceTask(recipe, fabric("cpu"))
+    task = FaceTask(recipe, launch_fabric("cpu"))
     return train_face(task, TrainingFolder(folder), Reporting(lambda *_: None))
 
 
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_encoder_and_another_does_not(
 
 
 def test_biases_and_normalisations_are_not_decayed(faces: None) -> None:
-    task = FaceTask(SMALL, fabric("cpu"))
+    task = FaceTask(SMALL, launch_fabric("cpu"))
     plan = fit_plan()
     decayed, free = task.groups(plan)
     assert (decayed.weight_decay, free.weight_decay) == (plan.weight_decay, 0.0)

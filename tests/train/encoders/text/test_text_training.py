@@ -17,7 +17,7 @@ from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, digest, fresh, tokeniser
 from gscon_live.train import fit
-from gscon_live.train.corpora import erc
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table, Utterance
 from gscon_live.train.encoders.text import corpus_features, text_cache, text_data
 from gscon_live.train.encoders.text import training as text
@@ -25,7 +25,7 @@ from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, transcript
 from gscon_live.train.encoders.text.training import TextResult
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.progress import Reporting
 from gscon_live.train.runs.run_folder import TrainingFolder
 
@@ -96,7 +96,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     tmp_path: Path, precision: str
 ) -> None:
     recipe = msgspec.structs.replace(QUICK, average=0.7, precision=precision, accelerator="cpu")
-    corpora = {"made": dataclasses.replace(made_up()["made"], misheard=_misheard())}
+    corpora = {"made": dataclasses.replace(made_up()["made"], recognised=_recognised())}
     with stopping_after(2), pytest.raises(KeyboardInterrupt):
         fitted(recipe, tmp_path / "cut", corpora=corpora)
     whole, cut = (fitted(recipe, tmp_path / one, corpora=corpora) for one in ("whole", "cut"))
@@ -106,7 +106,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     assert all(value.dtype == torch.float32 for value in again.values())
 
 
-def _misheard() -> list[list[TokenDialogue]]:
+def _recognised() -> list[list[TokenDialogue]]:
     """Other words in each epoch, and not as many."""
     return [
         [said(100 * epoch + row, row % 2) for row in range(8 + 4 * epoch)] for epoch in (1, 2, 3)
@@ -114,10 +114,10 @@ def _misheard() -> list[list[TokenDialogue]]:
 
 
 def test_every_epoch_reads_all_of_its_words_and_says_how_many_steps_it_has() -> None:
-    corpora = {"made": dataclasses.replace(made_up()["made"], misheard=_misheard())}
-    task = TextTask(QUICK, corpora, None, 1, fabric("cpu"))
+    corpora = {"made": dataclasses.replace(made_up()["made"], recognised=_recognised())}
+    task = TextTask(QUICK, corpora, None, 1, launch_fabric("cpu"))
     orders = []
-    for epoch, expected in enumerate(_misheard()):
+    for epoch, expected in enumerate(_recognised()):
         random = torch.Generator().manual_seed(epoch)
         count = task.begin(epoch, random)
         steps = [*task.epoch(random, 1)]
@@ -140,7 +140,7 @@ def test_every_epoch_reads_all_of_its_words_and_says_how_many_steps_it_has() -> 
 
 def test_a_step_in_parts_has_the_loss_of_the_whole_step() -> None:
     recipe = msgspec.structs.replace(QUICK, dropout=0.0, batch=200)
-    task = TextTask(recipe, made_up(), None, 1, fabric("cpu"))
+    task = TextTask(recipe, made_up(), None, 1, launch_fabric("cpu"))
     task.learner.eval()
     random = torch.Generator().manual_seed(1)
     task.begin(0, random)
@@ -202,7 +202,7 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
     with pytest.raises(AssertionError, match="trained"):
         corpus_features.featured("meld", str(path), 2, quiet)
     # With its last words changed, what was said before them is the same.
-    recipe, table = text_cache.recipe(str(path)), erc.load("meld")
+    recipe, table = text_cache.recipe(str(path)), load_table("meld")
     model = text_cache.encoder(recipe, 1, quiet)
     heard = transcript(table.splits["test"][0], table).tokenised(tokeniser(recipe.context))
     other = dataclasses.replace(heard, ids=[*heard.ids[:2], [101, 5000, 102]])
@@ -284,13 +284,14 @@ def test_who_speaks_counts_for_the_features_of_a_table(
 ) -> None:
     path = show / "quick.yaml"
     path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\n")
-    table = erc.load("meld")
+    table = load_table("meld")
     several = corpus_features.featured("meld", str(path), 1, quiet)
     alone = {
         split: tuple(_by_one_speaker(dialogue) for dialogue in dialogues)
         for split, dialogues in table.splits.items()
     }
-    monkeypatch.setattr(erc, "load", lambda _: dataclasses.replace(table, splits=alone))
+    one_speaker = dataclasses.replace(table, splits=alone)
+    monkeypatch.setattr(corpus_features, "load_table", lambda _: one_speaker)
     one = corpus_features.featured("meld", str(path), 1, quiet)
     for first, second in zip(several.splits["test"], one.splits["test"], strict=True):
         texts = first.features["text"], second.features["text"]

@@ -10,13 +10,15 @@ import torch
 from progress import quiet
 
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, emotion_head, fresh
-from gscon_live.model.encoders.text.sentence_encoder import TextEncoder
-from gscon_live.model.encoders.text.text_encoder import ConversationTextEncoder, Learned
+from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import meld, voices
-from gscon_live.train.corpora.voices import STATED, Clip
+from gscon_live.train.corpora import ravdess_emodb
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.ravdess_emodb import STATED, Clip
+from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.data import feature_banks
 from gscon_live.train.encoders.text import text_cache, text_data, text_features
 from gscon_live.train.encoders.text.recipe import TextRecipe
@@ -43,7 +45,7 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 clip = Clip(f"{actor}-{word}", actor, emotion, STATED.index(word))
                 yield clip, sound(10 * place + emotion)
 
-    monkeypatch.setattr(voices, "load", load)
+    monkeypatch.setattr(ravdess_emodb, "load", load)
     data = tmp_path / "data"
     made_show.write(data / "erc")
     (data / "voice").mkdir()
@@ -54,11 +56,11 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_parts_are_the_training_actors() -> None:
-    parts = out_of_fold.parts()
+    parts = out_of_fold.folds()
     every = [actor for part in parts for actor in part]
-    assert len(parts) == out_of_fold.PARTS
+    assert len(parts) == out_of_fold.FOLDS
     assert len(every) == len(set(every)) == 22
-    assert {voices.split_of(actor) for actor in every} == {"train"}
+    assert {ravdess_emodb.split_of(actor) for actor in every} == {"train"}
     for part in parts:
         men = sum(actor.startswith("ravdess") and int(actor[-2:]) % 2 for actor in part)
         women = sum(actor.startswith("ravdess") and not int(actor[-2:]) % 2 for actor in part)
@@ -78,16 +80,16 @@ def test_no_actor_is_heard_by_a_network_that_learned_them(
 
     monkeypatch.setattr(voice_cache, "train_voice", watched)
     found = out_of_fold.audio_encoders(SMALL, quiet)
-    assert set(found) == {one for part in out_of_fold.parts() for one in part}
-    assert len({encoder.identity for encoder in found.values()}) == out_of_fold.PARTS
+    assert set(found) == {one for part in out_of_fold.folds() for one in part}
+    assert len({encoder.identity for encoder in found.values()}) == out_of_fold.FOLDS
     read = VoiceNets(SMALL, quiet).material
     sums = [int(one.sum() * 1e3) for one in read.spectrograms.power[0].double()]
-    for part, seen in zip(out_of_fold.parts(), learned, strict=True):
+    for part, seen in zip(out_of_fold.folds(), learned, strict=True):
         for clip, value in zip(read.clips, sums, strict=True):
-            of_others = voices.split_of(clip.actor) == "train" and clip.actor not in part
+            of_others = ravdess_emodb.split_of(clip.actor) == "train" and clip.actor not in part
             assert (value in seen) == of_others
     out_of_fold.audio_encoders(SMALL, quiet)
-    assert len(learned) == out_of_fold.PARTS
+    assert len(learned) == out_of_fold.FOLDS
 
 
 def test_a_bank_takes_each_actor_from_the_encoder_that_is_given_for_them(corpora: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_bank_takes_each_actor_from_the_encoder_that_is_given_for_them(corpora
 
     mine, other = encoder(0), encoder(1)
     bank = feature_banks.voice_bank(mine, {"ravdess-01": other}, "train", quiet)
-    by_name = {clip.name: heard for clip, heard in voices.load()}
+    by_name = {clip.name: heard for clip, heard in ravdess_emodb.load()}
     for vectors, owner, emotion in zip(bank.vectors, bank.owners, bank.emotions, strict=True):
         heard = by_name[f"{owner}-{'anger' if emotion else 'neutral'}"]
         expected = (other if owner == "ravdess-01" else mine).encode(heard)
@@ -108,9 +110,9 @@ def test_a_bank_takes_each_actor_from_the_encoder_that_is_given_for_them(corpora
 def test_training_dialogues_are_read_by_encoders_without_them(
     corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def made(seed: int) -> Learned:
+    def made(seed: int) -> TrainedParts:
         torch.manual_seed(seed)
-        return Learned(fresh(ContextSettings()), emotion_head(384, 7))
+        return TrainedParts(fresh(ContextSettings()), emotion_head(384, 7))
 
     asked: list[int] = []
 
@@ -125,16 +127,16 @@ def test_training_dialogues_are_read_by_encoders_without_them(
         return model, one.head
 
     monkeypatch.setattr(text_cache, "with_head", with_head)
-    real = ConversationTextEncoder
+    real = TextEncoder
     monkeypatch.setattr(
         text_features,
-        "ConversationTextEncoder",
+        "TextEncoder",
         lambda learned=None: real(learned=learned or made(0)),
     )
     recipe = TextRecipe(name="toy", corpora=("meld",), prosody=False, parts=2)
-    reader = text_features.Reader(recipe, quiet)
+    reader = text_features.MeldTextFeatures(recipe, quiet)
     for split in ("train", "test"):
-        dialogues = meld.load(split)
+        dialogues = load_table("meld").utterances(split)
         found = reader.versions(dialogues, split)
         assert found.shape == (6, feature_banks.VARIANTS, reader.encoder.dim)
         row = 0
@@ -146,11 +148,11 @@ def test_training_dialogues_are_read_by_encoders_without_them(
                 np.testing.assert_allclose(found[row, 0], vector, atol=1e-4)
                 row += 1
     assert asked == [1, 2]
-    wrong = reader.misheard(meld.load("test"), "test", 1.0)
+    wrong = reader.recognised(load_table("meld").utterances("test"), "test", 1.0)
     assert not np.allclose(wrong, found[:, 0], atol=1e-2)
     np.testing.assert_array_equal(
-        reader.misheard(meld.load("test"), "test", 0.0)[1, :384],
-        TextEncoder().encode("all right then"),
+        reader.recognised(load_table("meld").utterances("test"), "test", 0.0)[1, :384],
+        SentenceEncoder().encode("all right then"),
     )
 
 
@@ -158,14 +160,16 @@ def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
     corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
-    learned = Learned(fresh(ContextSettings()), emotion_head(384, 7))
+    learned = TrainedParts(fresh(ContextSettings()), emotion_head(384, 7))
     # So that it matters whether the same person goes on.
     learned.bias.data.normal_(std=3.0)
-    real = ConversationTextEncoder
-    monkeypatch.setattr(text_features, "ConversationTextEncoder", lambda: real(learned=learned))
-    reader = text_features.Reader(TextRecipe(name="toy", corpora=("meld",), parts=2), quiet)
-    turns = [meld.Turn("A", "so", 0), meld.Turn("B", "what", 0), meld.Turn("A", "now", 0)]
-    alone = [meld.Turn("A", turn.text, 0) for turn in turns]
+    real = TextEncoder
+    monkeypatch.setattr(text_features, "TextEncoder", lambda: real(learned=learned))
+    reader = text_features.MeldTextFeatures(
+        TextRecipe(name="toy", corpora=("meld",), parts=2), quiet
+    )
+    turns = [Utterance("A", "so", 0), Utterance("B", "what", 0), Utterance("A", "now", 0)]
+    alone = [Utterance("A", turn.text, 0) for turn in turns]
     several, one = (reader.versions([said], "test")[:, 0] for said in (turns, alone))
     np.testing.assert_array_equal(several[:, :384], one[:, :384])
     for said, vectors in ((turns, several), (alone, one)):
@@ -196,7 +200,7 @@ def test_what_is_misheard_is_so_in_each_epoch_anew_and_without_prosody(corpora: 
         corpora=("meld",),
         epochs=3,
         prosody=False,
-        mishearing=text_features.Mishearing(errors=1.0, least=0.9, most=0.9),
+        mishearing=text_features.AsrNoise(errors=1.0, least=0.9, most=0.9),
     )
     found = text_data.corpora(recipe)["meld"]
     assert found.train[0].sound.shape[1] == 0

@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gscon_live.common.cli import run
-from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
+from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram
+from gscon_live.model.encoders.voice.voice_network import VoiceNet
 from gscon_live.train import fit
-from gscon_live.train.corpora import voices
-from gscon_live.train.corpora.voices import STATED, Clip
+from gscon_live.train.corpora import ravdess_emodb
+from gscon_live.train.corpora.ravdess_emodb import STATED, Clip
 from gscon_live.train.encoders.voice import voice_cache
 from gscon_live.train.encoders.voice.augmentation import augment
 from gscon_live.train.encoders.voice.cross_validation import FOLDS
@@ -156,7 +157,7 @@ SMALL = VoiceRecipe(epochs=6, batch=8, columns=40, accelerator="cpu", threads=1,
 def learned(folder: Path) -> VoiceNet:
     """A network that has learned low and high tones."""
     sounds = [tone((200, 1500)[number % 2], number) for number in range(24)]
-    clips, labels = clips_of(Spectrogram(), sounds), torch.arange(24) % 2
+    clips, labels = clips_of(MelSpectrogram(), sounds), torch.arange(24) % 2
     display = Reporting(lambda *_: None)
     return train_voice(SMALL, clips, labels, 2, TrainingFolder(folder), display, "toy")
 
@@ -171,7 +172,7 @@ def test_a_training_learns_what_can_be_heard_and_again_the_same(tmp_path: Path) 
     assert same(first, again)
     for number in (100, 101):
         sound = tone((200, 1500)[number % 2], number)
-        assert answer(first, Spectrogram(), sound).argmax() == number % 2
+        assert answer(first, MelSpectrogram(), sound).argmax() == number % 2
 
 
 @pytest.mark.parametrize("epoch", [1, 5])
@@ -192,7 +193,7 @@ def corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
                 clip = Clip(f"{actor}-{word}", actor, emotion, STATED.index(word))
                 yield clip, tone((200, 1500)[emotion > 0], place)
 
-    monkeypatch.setattr(voices, "load", load)
+    monkeypatch.setattr(ravdess_emodb, "load", load)
     monkeypatch.setattr(voice_cache, "voice_sources", lambda: ["tones"])
     monkeypatch.chdir(tmp_path)
     return tmp_path

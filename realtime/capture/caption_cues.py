@@ -1,4 +1,4 @@
-"""What is said in one caption, and by whom: markup, labels and sounds told apart from words."""
+"""The words and the speaker of a caption cue, without markup, labels and names of sounds."""
 
 import html
 import re
@@ -17,7 +17,7 @@ _ASIDE = re.compile(r"\([^()]*\)|\*[^*]*\*")
 _WORD = re.compile(r"\w")
 _NAME_WORD = re.compile(r"[^\W\d_][\w'’.\-]*|\d{1,3}")
 
-#: Words that stand in brackets for a sound and not for a person.
+#: Words that in brackets name a sound and no person.
 _SOUND_WORDS = """
     applause applauds beep beeping bell bells bleep chatter cheering cheers chuckle chuckles
     chuckling clapping clears coughing coughs cries crosstalk crowd crying door footsteps gasp
@@ -30,15 +30,15 @@ _SOUNDS = frozenset(_SOUND_WORDS.split())
 
 
 def parse(payload: str, speaker: str | None = None) -> tuple[str, str | None]:
-    """The words of one cue and its speaker.
+    """The words and the speaker of a cue.
 
     Args:
-        payload: the cue as it stands in the file, with tags, entities, overrides and line breaks.
-        speaker: the speaker's name where the format has a field for it.
+        payload: the cue as the file has it, with tags, entities, overrides and line breaks.
+        speaker: the speaker's name, if the format has a field for it.
 
     Returns:
-        The words on one line, empty where the cue has none (only sounds, only markup), and the
-        speaker, None where the cue names none or several.
+        The words on one line, empty for a cue of only sounds or markup; and the speaker, None if
+        the cue names nobody or several speakers.
     """
     if _DRAWING.search(payload):
         return "", speaker

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gscon_live.model.encoders.voice.spectrogram import sound as heard
-from gscon_live.model.encoders.voice.voice_network import MELS, Spectrogram, VoiceNet
+from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram, power_spectrogram
+from gscon_live.model.encoders.voice.voice_network import VoiceNet
 
-_BANDS = Spectrogram()
+_MEL = MelSpectrogram()
 
 
 def spectrogram(samples: np.ndarray) -> torch.Tensor:
-    return _BANDS(heard(samples))
+    return _MEL(power_spectrogram(samples))
 
 
 def sound(seed: int, samples: int = 16_000) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The run of a network on composed conversations: its trainings, checkpoint and card."""
+"""A network on composed conversations as a trainable: its trainings, checkpoint and card."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from gscon_live.common.files import write_whole
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.engine.trainer import SELECTS, Plan, State
+from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.composed_task import (
+    ComposedMaterial,
     FusionRecipe,
     FusionResult,
-    Material,
     architecture,
 )
 from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run, TrainingFolder
+from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
 from gscon_live.train.scoring.encoder_scores import encoder_scores
 from gscon_live.train.trainables import Trainable
 
@@ -73,7 +73,7 @@ _NOTES = [
 ]
 
 
-class ComposedConversations(Trainable[FusionRecipe]):
+class ComposedTrainable(Trainable[FusionRecipe]):
     """A network on composed conversations, with several seeds."""
 
     recipe = FusionRecipe
@@ -82,7 +82,7 @@ class ComposedConversations(Trainable[FusionRecipe]):
         return composed_task.resolved(recipe)
 
     def fit(self, recipe: FusionRecipe, folder: Path, display: Display) -> Path:
-        run = Run(folder / "training")
+        run = RunFolder(folder / "training")
         run.refuse_other(recipe, ("ship",))
         weights = folder / f"{recipe.name}.safetensors"
         results = [weights.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
@@ -94,20 +94,22 @@ class ComposedConversations(Trainable[FusionRecipe]):
             display.report(1, 1, f"{recipe.name}: finished before")
             return weights
         material = composed_task.material(recipe, display.report)
-        # Not before: where a corpus is not there, no run is left behind.
+        # After reading the corpora, so that a missing corpus leaves no run behind.
         run.begin(recipe)
-        with run.alone():
+        with run.lock():
             trained = []
             for seed, training in trainings.items():
 
                 def resumed(
                     task: ConversationTask,
                     plan: Plan,
-                    on: Fabric,
+                    fabric: Fabric,
                     training: TrainingFolder = training,
                 ) -> State:
                     title = f"seed {plan.seed}"
-                    return train_in(training, task, plan, on, display, title, figure=SELECTS)
+                    return train_in(
+                        training, task, plan, fabric, display, title, figure=SELECTION_SCORE
+                    )
 
                 trained.append(composed_task.fit(recipe, material, seed, display.report, resumed))
             save(trained, recipe, material, folder)
@@ -117,22 +119,22 @@ class ComposedConversations(Trainable[FusionRecipe]):
 
 
 def save(
-    trained: Sequence[FusionResult], recipe: FusionRecipe, given: Material, folder: Path
+    trained: Sequence[FusionResult], recipe: FusionRecipe, material: ComposedMaterial, folder: Path
 ) -> Path:
-    """Writes all trainings into a run's folder, the best on validation as the run's checkpoint; and
-    how their weighted F1 on validation went, by seed, in `history.json`."""
+    """Writes the checkpoints of all trainings into a run's folder, that of the best on validation
+    as the run's own, and their weighted F1 on validation by epoch and seed as `history.json`."""
     best = max(trained, key=lambda result: result.selection)
     for result in trained if len(trained) > 1 else ():
         stem = folder / f"seed-{result.seed}" / recipe.name
-        _save(stem, result, [result], recipe, given)
+        _save(stem, result, [result], recipe, material)
     history = {str(result.seed): result.history for result in trained}
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "history.json", msgspec.json.encode(history) + b"\n")
-    return _save(folder / recipe.name, best, trained, recipe, given)
+    return _save(folder / recipe.name, best, trained, recipe, material)
 
 
 def over_seeds(trained: Sequence[FusionResult]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean and standard deviation over the trainings of every figure on test, by subset."""
+    """Mean and standard deviation, over the trainings, of every metric on test, by subset."""
     figures = ("weighted_f1", "accuracy", "macro_f1", "balanced_accuracy", "ece")
     table: dict[str, dict[str, dict[str, float]]] = {}
     for subset in trained[0].scores["test"]:
@@ -151,7 +153,7 @@ def _save(
     best: FusionResult,
     trained: Sequence[FusionResult],
     recipe: FusionRecipe,
-    given: Material,
+    material: ComposedMaterial,
 ) -> Path:
     scores: dict[str, Any] = dict(msgspec.to_builtins(best.scores["test"]))
     scores["validation"] = msgspec.to_builtins(best.scores["validation"])
@@ -161,13 +163,13 @@ def _save(
         name=recipe.name,
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
         emotions=list(EMOTIONS),
-        encoders=given.encoders,
-        architecture=architecture(recipe, given.dims),
+        encoders=material.encoders,
+        architecture=architecture(recipe, material.dims),
         temperature=best.calibration.overall,
         by_presence=best.calibration.by_presence,
         shifts=best.calibration.shifts,
         prior=best.calibration.prior,
-        temperatures=best.calibration.own,
+        temperatures=best.calibration.unimodal,
         data=_DATA.format(audio=recipe.audio, visual=recipe.visual),
         split=_SPLIT,
         seeds=[result.seed for result in trained],

@@ -12,14 +12,14 @@ from safetensors.torch import load_file
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
 from gscon_live.train.networks import composed_task
-from gscon_live.train.networks.composed_run import ComposedConversations
+from gscon_live.train.networks.composed_trainable import ComposedTrainable
 from gscon_live.train.progress import Reporting
 
 SHORT = msgspec.structs.replace(RECIPE, name="toy", epochs=3, seeds=2)
 
 
 def trained(folder: Path, recipe: composed_task.FusionRecipe = SHORT) -> Path:
-    return ComposedConversations().fit(recipe, folder, Reporting(lambda *_: None))
+    return ComposedTrainable().fit(recipe, folder, Reporting(lambda *_: None))
 
 
 def files(folder: Path) -> dict[str, tuple[bytes, int]]:

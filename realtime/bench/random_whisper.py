@@ -1,7 +1,7 @@
-"""A Whisper model of the real "tiny" size with random weights: right for timing, useless for words.
+"""A Whisper model of size "tiny" with random weights: for measurements of time, not for words.
 
-Its decoder never says that it has finished, so every utterance is decoded to the limit of tokens
-that the transcriber sets: the time is that of somebody who talks without a breath.
+Its decoder never ends by itself: it writes up to the transcriber's limit of tokens. So an utterance
+costs as much as fast speech without a pause.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ _SPECIAL = [
 
 
 def make_tiny(folder: Path, seed: int = 0) -> Path:
-    """Writes the model into `folder` for faster-whisper and returns the folder."""
+    """Writes the model for faster-whisper into `folder`, and returns the folder."""
     from ctranslate2.converters.transformers import WhisperLoader
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 

@@ -1,4 +1,4 @@
-"""Saving of trained encoders, and installation of weights among those that ship."""
+"""Saves trained encoders, and installs weights among those that ship."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""IEMOCAP, MELD and EmoryNLP as tables of conversations."""
+"""The reader of IEMOCAP, MELD and EmoryNLP: tables of conversations from comma-separated files."""
 
 import ast
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.csv_rows import Row, rows
 from gscon_live.train.corpora.schema import PROSODY, SPLITS, Dialogue, Table, Utterance
-from gscon_live.train.corpora.sheet import Row, rows
 
 #: The split names of the files, and ours.
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
@@ -74,7 +74,7 @@ TABLES = tuple(_LAYOUTS)
 LABELS = {name: layout.labels for name, layout in _LAYOUTS.items()}
 
 
-def load(name: str) -> Table:
+def load_table(name: str) -> Table:
     """A table: "iemocap", "meld" or "emorynlp".
 
     Dialogues are in the order of the file, utterances in the order of their turns; turns may have
@@ -94,7 +94,7 @@ def load(name: str) -> Table:
     if name not in _LAYOUTS:
         raise InputError(f"table {name!r}: unknown; there are {', '.join(TABLES)}")
     layout = _LAYOUTS[name]
-    path = corpus(layout.file)
+    path = corpus_file(layout.file)
     turns: dict[str, dict[str, dict[int, Utterance]]] = {split: {} for split in SPLITS}
     split_of: dict[str, str] = {}
     for row in rows(path, layout.columns):

@@ -1,4 +1,4 @@
-"""The layouts of the literature's feature files: the meaning of their entries.
+"""The layouts of published feature files: the meaning of their entries.
 
 A file is a tuple; most of its entries are dictionaries by dialogue with a list by utterance, the
 others are lists of dialogues. The layouts are those which the public code of DialogueRNN (Majumder
@@ -21,29 +21,29 @@ Id = str | int
 
 _TEXTS = ("text", "text 2", "text 3", "text 4")
 _HEAD = ("ids", "speakers", "labels")
-_BOTH = ("train", "test")
+_TRAIN_TEST = ("train", "test")
 #: The entries of a file, by corpus and number of entries; "" is not read.
 LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
     "iemocap": {
         # DialogueRNN, MMGCN, MM-DFN.
-        9: (*_HEAD, "text", "audio", "visual", "sentences", *_BOTH),
+        9: (*_HEAD, "text", "audio", "visual", "sentences", *_TRAIN_TEST),
         # COSMIC: four layers of RoBERTa, no sound or face.
-        10: ("speakers", "labels", *_TEXTS, "sentences", *_BOTH, "validation"),
+        10: ("speakers", "labels", *_TEXTS, "sentences", *_TRAIN_TEST, "validation"),
         # SDT.
-        12: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_BOTH),
+        12: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_TRAIN_TEST),
     },
     "meld": {
-        9: (*_HEAD, "text", "audio", "sentences", *_BOTH, ""),
-        10: (*_HEAD, "text", "audio", "visual", "sentences", *_BOTH, ""),
-        11: ("speakers", "labels", "", *_TEXTS, "sentences", *_BOTH, "validation"),
-        13: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_BOTH, ""),
-        14: (*_HEAD, "", *_TEXTS, "audio", "visual", "sentences", *_BOTH, ""),
+        9: (*_HEAD, "text", "audio", "sentences", *_TRAIN_TEST, ""),
+        10: (*_HEAD, "text", "audio", "visual", "sentences", *_TRAIN_TEST, ""),
+        11: ("speakers", "labels", "", *_TEXTS, "sentences", *_TRAIN_TEST, "validation"),
+        13: (*_HEAD, *_TEXTS, "audio", "visual", "sentences", *_TRAIN_TEST, ""),
+        14: (*_HEAD, "", *_TEXTS, "audio", "visual", "sentences", *_TRAIN_TEST, ""),
     },
 }
 
 
 @dataclass
-class File:
+class FeatureFile:
     """A file's entries by name; `dims` are the lengths of the vectors read so far."""
 
     path: Path
@@ -52,7 +52,7 @@ class File:
     dims: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path, corpus: str) -> "File":
+    def read(cls, path: Path, corpus: str) -> "FeatureFile":
         """Reads a file. Raises `InputError` unless it is a pickle of a known layout."""
         if corpus not in LAYOUTS:
             raise InputError(f"{path}: corpus {corpus!r}; there are {', '.join(LAYOUTS)}")

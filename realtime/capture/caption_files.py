@@ -1,7 +1,7 @@
-"""Captions of a recording: its own text track, or a .vtt or .srt file beside it.
+"""Captions of a recording: from a text track in the file, or from a .vtt or .srt file beside it.
 
-Both are read as FFmpeg's demuxers give them. What is no utterance (only sounds, no length, after
-the end) is reported as `Dropped`, never left out silently.
+FFmpeg's demuxers read both. Cues that are no utterance (only sounds, no length, after the end) are
+reported as `Dropped`, never left out silently.
 """
 
 import re
@@ -14,11 +14,11 @@ import av
 import msgspec
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.caption_text import parse
+from gscon_live.realtime.capture.caption_cues import parse
 from gscon_live.realtime.pipeline.messages import Cue, Dropped
 
 _FORMATS = {".vtt": "webvtt", ".srt": "srt"}
-#: Text codecs by FFmpeg's names; the others are pictures of text.
+#: FFmpeg's names of text codecs; all others are pictures of text.
 _TEXT = {"webvtt", "subrip", "srt", "text", "mov_text", "ass", "ssa"}
 _TIMING = re.compile(r"^\s*((?:\d+:)?\d+:\d+[.,]\d+)[ \t]*-->[ \t]*((?:\d+:)?\d+:\d+[.,]\d+)")
 
@@ -26,8 +26,11 @@ Item = Cue | Dropped
 
 
 class Captions(msgspec.Struct):
-    """What was found: cues and drops by start, the sidecar they are from (None: a track of the
-    file, or none), and notices for the user."""
+    """The captions of a recording.
+
+    `messages` are cues and drops, sorted by start; `path` the caption file (None: from a track of
+    the recording, or no captions); `notices` lines for the user.
+    """
 
     messages: list[Item] = []
     path: Path | None = None
@@ -43,8 +46,8 @@ def find(recording: Path, choice: str | Path) -> Captions:
 
     Args:
         recording: the media file.
-        choice: "off"; "auto", which takes a text track of the file, else a sidecar with the same
-            stem (`talk.vtt`, `talk.srt`, `talk.en.vtt`); or the path of a caption file.
+        choice: "off"; "auto": a text track of the file, else a caption file of the same stem
+            (`talk.vtt`, `talk.srt`, `talk.en.vtt`); or the path of a caption file.
 
     Raises:
         InputError: a caption file that the user named is missing or unusable.
@@ -76,7 +79,7 @@ def read_file(path: Path) -> list[Item]:
     """Cues and drops of a .vtt or .srt file, sorted by start.
 
     Raises:
-        InputError: no such file, neither of the two formats, not UTF-8, or not a cue in it.
+        InputError: no such file, another format, not UTF-8, or no cue in it.
     """
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
@@ -109,8 +112,8 @@ def read_file(path: Path) -> list[Item]:
 
 
 def within(messages: Iterable[Item], duration: float) -> list[Item]:
-    """The same captions within a recording of `duration` seconds: those that begin after its end
-    become one `Dropped`, those that end after it are shortened."""
+    """The captions within a recording of `duration` seconds: those that begin after its end become
+    a single `Dropped`, those that end after it are shortened."""
     kept: list[Item] = []
     late: list[Cue] = []
     for message in messages:
@@ -130,18 +133,18 @@ def within(messages: Iterable[Item], duration: float) -> list[Item]:
 def _sidecars(recording: Path) -> list[Path]:
     """Caption files with the recording's stem: the plain name first, .vtt before .srt."""
     stem = recording.stem
-    beside = [
+    paths = [
         path
         for path in recording.parent.iterdir()
         if path.suffix.lower() in _FORMATS
         and path.is_file()
         and (path.stem == stem or re.fullmatch(re.escape(stem) + r"\.[\w-]{2,15}", path.stem))
     ]
-    return sorted(beside, key=lambda p: (p.stem != stem, p.suffix.lower() != ".vtt", p.name))
+    return sorted(paths, key=lambda p: (p.stem != stem, p.suffix.lower() != ".vtt", p.name))
 
 
 def _read_tracks(recording: Path) -> tuple[list[Item], list[str]]:
-    """The first usable text track of the file, and notices about the others."""
+    """The captions of the default text track (else the first one), and notices for the user."""
     notices: list[str] = []
     with av.open(f"file:{recording}", metadata_errors="replace") as container:
         tracks = [s for s in container.streams.subtitles if s.codec_context is not None]
@@ -160,32 +163,32 @@ def _read_tracks(recording: Path) -> tuple[list[Item], list[str]]:
         start = Fraction(container.start_time or 0, 1_000_000)
         codec = track.codec_context.name
         items = []
-        for first, last, payload in _packets(container, track, start):
+        for begin, end, payload in _packets(container, track, start):
             body = _embedded(payload, codec)
             if body is not None:
-                items.append(_item(first, last, *parse(*body)))
+                items.append(_item(begin, end, *parse(*body)))
     if not any(isinstance(item, Cue) for item in items):
         notices.append(f"{recording.name}: its caption track has no words")
     return _sorted(items), notices
 
 
 def _packets(container: Any, track: Any, start: Fraction) -> list[tuple[float, float, bytes]]:
-    """Start and end in seconds, and payload, of every cue that can be read."""
+    """Start and end in seconds, and the payload, of all cues that can be read."""
     packets = []
     try:
         for packet in container.demux(track):
             if packet.pts is None:
                 continue
-            first = packet.pts * packet.time_base - start
-            last = first + (packet.duration or 0) * packet.time_base
-            packets.append((float(first), float(last), bytes(packet)))
+            begin = packet.pts * packet.time_base - start
+            end = begin + (packet.duration or 0) * packet.time_base
+            packets.append((float(begin), float(end), bytes(packet)))
     except av.error.FFmpegError:
         pass  # a truncated recording: its captions end where it ends
     return packets
 
 
 def _embedded(payload: bytes, codec: str) -> tuple[str, str | None] | None:
-    """Text and speaker field of a packet of a text track; None where it only clears the screen."""
+    """Text and speaker field of a packet of a text track; None if it only clears the screen."""
     if codec == "mov_text":
         size = int.from_bytes(payload[:2], "big")
         text = payload[2 : 2 + size]
@@ -207,19 +210,19 @@ def _item(start: float, end: float, text: str, speaker: str | None) -> Item:
 
 
 def _timings(text: str) -> list[tuple[int, tuple[int, int] | None]]:
-    """The timing lines of a caption file: line number, start and end in ms where they are clear."""
+    """The timing lines of a caption file: line number, start and end in ms (None: unreadable)."""
     timings = []
     for number, line in enumerate(text.splitlines(), 1):
         if "-->" in line:
             timing = _TIMING.match(line)
-            both = (_milliseconds(timing[1]), _milliseconds(timing[2])) if timing else None
-            timings.append((number, both))
+            times = (_milliseconds(timing[1]), _milliseconds(timing[2])) if timing else None
+            timings.append((number, times))
     return timings
 
 
 def _stated_end(start: float, end: float, ends: dict[int, set[int]]) -> float:
-    """The end as it stands in the file, where `ends` has those in ms by start: for captions that
-    end before they begin, the demuxer gives the start of the next one."""
+    """The end in the file, from `ends`, the ends in ms by start. The demuxer gives another one for
+    captions that end before they begin: the start of the next caption."""
     first = round(start * 1000)
     stated = ends.get(first, set())
     if not stated or round(end * 1000) in stated or min(stated) >= first:
@@ -230,7 +233,7 @@ def _stated_end(start: float, end: float, ends: dict[int, set[int]]) -> float:
 def _unread(
     timings: list[tuple[int, tuple[int, int] | None]], read: set[tuple[float, float]]
 ) -> list[Item]:
-    """Captions whose timing stands in the file and which the demuxer did not give."""
+    """Captions with a timing in the file that the demuxer did not give."""
     known = {(round(start * 1000), round(end * 1000)) for start, end in read}
     return [
         Dropped(
@@ -243,24 +246,23 @@ def _unread(
 
 def _milliseconds(clock: str) -> int:
     *hours, minutes, seconds = clock.replace(",", ".").split(":")
-    whole = int(hours[0]) * 60 + int(minutes) if hours else int(minutes)
-    return whole * 60_000 + round(float(seconds) * 1000)
+    total = int(hours[0]) * 60 + int(minutes) if hours else int(minutes)
+    return total * 60_000 + round(float(seconds) * 1000)
 
 
 def _sorted(items: list[Item]) -> list[Item]:
-    """By start, then end; of exact duplicates one."""
+    """Sorted by start, then end, without exact duplicates."""
 
     def key(item: Item) -> tuple[float, float]:
         return (item.start, item.end) if isinstance(item, Cue) else (item.time, item.time)
 
-    ordered = sorted(items, key=key)
-    seen: set[Cue] = set()
+    cues: set[Cue] = set()
     kept: list[Item] = []
-    for item in ordered:
+    for item in sorted(items, key=key):
         if isinstance(item, Cue):
-            if item in seen:
+            if item in cues:
                 continue
-            seen.add(item)
+            cues.add(item)
         kept.append(item)
     return kept
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from gscon_live.model.networks.consistency import cosines, disagreement, gdc, ssc, structure
+from gscon_live.model.networks.consistency_losses import cosines, disagreement, gdc, ssc, structure
 
 TIGHT = 1e-9
 
@@ -23,13 +23,13 @@ class Toy:
     def __init__(self, seed: int) -> None:
         random = torch.Generator().manual_seed(seed)
 
-        def made(*shape: int) -> Tensor:
+        def random_tensor(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=random, dtype=torch.float64, requires_grad=True)
 
-        self.inputs = [made(6, 4) for _ in range(3)]
-        self.encoders = [made(4, 5) for _ in range(3)]
-        self.shared = [made(5, 5), made(5)]
-        self.heads = [made(10, 3) for _ in range(3)]
+        self.inputs = [random_tensor(6, 4) for _ in range(3)]
+        self.encoders = [random_tensor(4, 5) for _ in range(3)]
+        self.shared = [random_tensor(5, 5), random_tensor(5)]
+        self.heads = [random_tensor(10, 3) for _ in range(3)]
         self.labels = torch.randint(0, 3, (6,), generator=random)
         self.all = [*self.encoders, *self.shared, *self.heads]
 
@@ -62,10 +62,10 @@ def test_gdc_is_the_published_loss_in_value_and_gradient(seed: int) -> None:
     toy = Toy(seed)
     ours, theirs = gdc(toy.losses(), toy.shared), gdc_by_definition(toy)
     assert ours.item() == pytest.approx(theirs.item(), abs=TIGHT)
-    for one, other in zip(
+    for our_gradient, other in zip(
         torch.autograd.grad(ours, toy.all), torch.autograd.grad(theirs, toy.all), strict=True
     ):
-        torch.testing.assert_close(one, other, atol=TIGHT, rtol=0)
+        torch.testing.assert_close(our_gradient, other, atol=TIGHT, rtol=0)
 
 
 def test_gdc_gradient_agrees_with_finite_differences() -> None:
@@ -165,12 +165,12 @@ def test_both_losses_are_computed_in_single_precision_at_least(dtype: torch.dtyp
     common = [torch.randn(8, 16, generator=random).to(dtype) for _ in range(3)]
     stacked = torch.stack(common)
     with torch.autocast("cpu", torch.bfloat16):
-        found = [disagreement(rows), ssc(common, torch.arange(8), 0.07), cosines(rows)]
-        found.append(structure(stacked, 0.07))
-    assert all(one.dtype == torch.float32 for one in found)
+        losses = [disagreement(rows), ssc(common, torch.arange(8), 0.07), cosines(rows)]
+        losses.append(structure(stacked, 0.07))
+    assert all(loss.dtype == torch.float32 for loss in losses)
     exact = [disagreement(rows.double()), ssc([x.double() for x in common], torch.arange(8), 0.07)]
-    assert found[0].item() == pytest.approx(exact[0].item(), rel=1e-5)
-    assert found[1].item() == pytest.approx(exact[1].item(), rel=1e-4)
+    assert losses[0].item() == pytest.approx(exact[0].item(), rel=1e-5)
+    assert losses[1].item() == pytest.approx(exact[1].item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -184,13 +184,13 @@ def ssc_by_definition(
 ) -> Tensor:
     """As published, written out for each row and pair."""
     total = torch.zeros((), dtype=torch.float64)
-    for one, other in combinations(range(len(common)), 2):
-        kept = [r for r in rows if present is None or (present[r, one] and present[r, other])]
+    for first, second in combinations(range(len(common)), 2):
+        kept = [r for r in rows if present is None or (present[r, first] and present[r, second])]
         if len(kept) < 3:
             continue
         for i in kept:
             distributions = []
-            for vectors in (common[one], common[other]):
+            for vectors in (common[first], common[second]):
                 cosines = [
                     vectors[i] @ vectors[j] / (vectors[i].norm() * vectors[j].norm()) / tau
                     for j in kept
@@ -222,15 +222,15 @@ def test_ssc_is_the_published_loss_in_value_and_gradient(
     theirs = ssc_by_definition(common, rows.tolist(), tau, present)
     assert ours.item() == pytest.approx(theirs.item(), abs=TIGHT)
     if theirs.requires_grad:
-        for one, other in zip(
+        for our_gradient, other in zip(
             torch.autograd.grad(ours, common, allow_unused=True),
             torch.autograd.grad(theirs, common, allow_unused=True),
             strict=True,
         ):
             if other is None:
-                assert one is None or (one == 0).all()
+                assert our_gradient is None or (our_gradient == 0).all()
             else:
-                torch.testing.assert_close(one, other, atol=TIGHT, rtol=0)
+                torch.testing.assert_close(our_gradient, other, atol=TIGHT, rtol=0)
 
 
 @settings(max_examples=20, deadline=None)
@@ -238,14 +238,17 @@ def test_ssc_is_the_published_loss_in_value_and_gradient(
 def test_the_structure_is_what_ssc_compares(seed: int, count: int, tau: float) -> None:
     random = torch.Generator().manual_seed(seed)
     common = torch.randn(3, count, 6, generator=random, dtype=torch.float64)
-    found = structure(common, tau)
-    torch.testing.assert_close(found.sum(-1), torch.ones(3, count).double(), atol=TIGHT, rtol=0)
-    assert (found.diagonal(dim1=1, dim2=2) == 0).all()
-    total = sum(
-        (found[a] - found[b]).square().sum(1).mean().item() for a, b in combinations(range(3), 2)
+    distributions = structure(common, tau)
+    torch.testing.assert_close(
+        distributions.sum(-1), torch.ones(3, count).double(), atol=TIGHT, rtol=0
     )
-    whole = ssc(list(common), torch.arange(count), tau).item()
-    assert whole == pytest.approx(total if count > 2 else 0, abs=TIGHT)
+    assert (distributions.diagonal(dim1=1, dim2=2) == 0).all()
+    total = sum(
+        (distributions[a] - distributions[b]).square().sum(1).mean().item()
+        for a, b in combinations(range(3), 2)
+    )
+    loss = ssc(list(common), torch.arange(count), tau).item()
+    assert loss == pytest.approx(total if count > 2 else 0, abs=TIGHT)
 
 
 def test_ssc_of_the_same_structure_is_nothing() -> None:

@@ -1,13 +1,13 @@
-"""The literature's feature files of IEMOCAP and MELD, for those who have a copy.
+"""The reader of published feature files of IEMOCAP and MELD, for those who have a copy.
 
 Many published models learn from the same few pickles: RoBERTa or convolutional text vectors (1024;
 100 for IEMOCAP, 600 for MELD in the oldest), openSMILE audio (1582 or 100; 300) and DenseNet
-faces (342 or 512). `train.corpora.layouts` has their layouts. The files are not open, so this
-reader is tested only on small files of the same layouts that the tests make.
+faces (342 or 512). `train.corpora.feature_layouts` has their layouts. The files are not open, so
+this reader is tested only on small files of the same layouts that the tests make.
 
-Two warnings that the files do not give. The text vectors come from encoders that were fine-tuned on
-IEMOCAP's and MELD's training splits, with COSMIC's twelve dialogues as IEMOCAP's validation split.
-Any other split leaks, so it is the one used here. MELD's visual vectors in these files have been
+Two warnings. The text vectors come from encoders that were fine-tuned on IEMOCAP's and MELD's
+training splits, with COSMIC's twelve dialogues as IEMOCAP's validation split. Any other split
+leaks, so it is the one used here. MELD's visual vectors in these files have been
 reported to repeat those of the training split in validation and test.
 """
 
@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from gscon_live.model.conversations import speakers_by_appearance
-from gscon_live.train.corpora import erc
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
-from gscon_live.train.corpora.layouts import File, Id
+from gscon_live.train.corpora.feature_layouts import FeatureFile, Id
+from gscon_live.train.corpora.iemocap_meld_emorynlp import LABELS, load_table
 from gscon_live.train.corpora.overlap import words_of
 from gscon_live.train.corpora.schema import SPLITS
 
@@ -58,16 +58,16 @@ def load(path: Path, corpus: str, validation: Collection[Id] | None = None) -> F
     Raises:
         InputError: another kind of file, or its entries are inconsistent.
     """
-    file = File.read(path, corpus)
+    file = FeatureFile.read(path, corpus)
     splits = _splits(file, validation)
     dialogues = {split: tuple(_dialogue(file, name) for name in splits[split]) for split in SPLITS}
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]
     encoders = {m: f"{path.name} {digest} {m}" for m in file.modalities}
-    return FeaturedCorpus(corpus, erc.LABELS[corpus], encoders, dialogues)
+    return FeaturedCorpus(corpus, LABELS[corpus], encoders, dialogues)
 
 
-def _splits(file: File, validation: Collection[Id] | None) -> dict[str, list[Id]]:
+def _splits(file: FeatureFile, validation: Collection[Id] | None) -> dict[str, list[Id]]:
     """The names of the dialogues of each split, in the order in which the file has labels."""
     order = {name: place for place, name in enumerate(file.by_dialogue("labels"))}
     split_of: dict[Id, str] = {}
@@ -99,7 +99,9 @@ def _splits(file: File, validation: Collection[Id] | None) -> dict[str, list[Id]
     return by_split
 
 
-def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) -> Collection[Id]:
+def _held_out(
+    file: FeatureFile, train: list[Id], validation: Collection[Id] | None
+) -> Collection[Id]:
     """The validation dialogues of a file that has no such split."""
     if validation is not None:
         return validation
@@ -107,7 +109,7 @@ def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) ->
         return COSMIC_VALIDATION
     texts = {
         tuple(words_of(utterance.text) for utterance in dialogue.utterances)
-        for dialogue in erc.load("meld").splits["validation"]
+        for dialogue in load_table("meld").splits["validation"]
     }
     matches = [
         name
@@ -122,8 +124,8 @@ def _held_out(file: File, train: list[Id], validation: Collection[Id] | None) ->
     return matches
 
 
-def _dialogue(file: File, name: Id) -> FeaturedDialogue:
-    labels, most = [], len(erc.LABELS[file.corpus])
+def _dialogue(file: FeatureFile, name: Id) -> FeaturedDialogue:
+    labels, most = [], len(LABELS[file.corpus])
     for place, label in enumerate(file.of("labels", name)):
         if not isinstance(label, int | np.integer) or not -1 <= label < most:
             raise file.wrong(
@@ -151,7 +153,7 @@ def _dialogue(file: File, name: Id) -> FeaturedDialogue:
     )
 
 
-def _vectors(file: File, part: str, name: Id, count: int) -> NDArray[np.float32]:
+def _vectors(file: FeatureFile, part: str, name: Id, count: int) -> NDArray[np.float32]:
     """The vectors of a dialogue's utterances, float32 [N, dim]."""
     vectors = []
     for place, row in enumerate(file.of(part, name, count)):
@@ -176,7 +178,7 @@ def _vectors(file: File, part: str, name: Id, count: int) -> NDArray[np.float32]
     return np.stack(vectors)
 
 
-def _speakers(file: File, name: Id, count: int) -> list[int]:
+def _speakers(file: FeatureFile, name: Id, count: int) -> list[int]:
     """Speakers in order of appearance; the files have names, numbers or one-hot vectors."""
     speakers: list[str | int] = []
     for place, speaker in enumerate(file.of("speakers", name, count)):

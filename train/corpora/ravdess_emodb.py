@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus
+from gscon_live.train.corpora import corpus_file
 from gscon_live.train.corpora.flac import samples
 
 _RAVDESS = {
@@ -55,14 +55,14 @@ def split_of(actor: str) -> str:
 
 def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
     """All clips with their sound, mono float32 at 16 kHz, in the order of their names."""
-    with ZipFile(corpus("voice/ravdess_speech_16k.zip")) as archive:
+    with ZipFile(corpus_file("voice/ravdess_speech_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             parts = name.removesuffix(".flac").split("-")
             if len(parts) == 7 and parts[2] in _RAVDESS:
                 emotion = EMOTIONS.index(_RAVDESS[parts[2]])
                 clip = Clip(name, f"ravdess-{parts[6]}", emotion, int(parts[2]) - 1)
                 yield clip, samples(archive.read(name))
-    with ZipFile(corpus("voice/emodb_16k.zip")) as archive:
+    with ZipFile(corpus_file("voice/emodb_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:

@@ -1,29 +1,29 @@
-"""The run of a network on a corpus of conversations: one training for each seed."""
+"""A network on a corpus of conversations as a trainable: one training for each seed."""
 
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
-from gscon_live.train.engine.devices import fabric
+from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.networks import cards
 from gscon_live.train.networks.recipe import (
-    CHANGES_NOTHING,
+    NO_EFFECT_ON_A_SEED,
     ConversationRecipe,
     material,
     plan,
     resolved,
 )
-from gscon_live.train.networks.soft_labels import softened
+from gscon_live.train.networks.soft_labels import with_soft_labels
 from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Display
 from gscon_live.train.recipes import seeds
 from gscon_live.train.runs.resumable import train_in
-from gscon_live.train.runs.run_folder import Run
+from gscon_live.train.runs.run_folder import RunFolder
 from gscon_live.train.trainables import Trainable
 
 
-class Conversations(Trainable[ConversationRecipe]):
+class ConversationTrainable(Trainable[ConversationRecipe]):
     """A network on a corpus of conversations, with several seeds, on one device or several."""
 
     recipe = ConversationRecipe
@@ -33,12 +33,12 @@ class Conversations(Trainable[ConversationRecipe]):
         return resolved(recipe)
 
     def fit(self, recipe: ConversationRecipe, folder: Path, display: Display) -> Path:
-        """Trains all seeds that are not finished; gives the run's folder. Raises `InputError` also
-        where another process trains this run."""
+        """Trains all unfinished seeds; returns the run's folder. Raises `InputError` also where
+        another process trains this run."""
         torch.set_num_threads(recipe.threads)
-        run = Run(folder)
-        run.refuse_other(recipe, CHANGES_NOTHING)
-        on = fabric(recipe.accelerator, recipe.devices, recipe.precision)
+        run = RunFolder(folder)
+        run.refuse_other(recipe, NO_EFFECT_ON_A_SEED)
+        fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
         with ExitStack() as stack:
             held = False
             for seed in seeds(recipe):
@@ -46,26 +46,28 @@ class Conversations(Trainable[ConversationRecipe]):
                 if training.finished:
                     display.report(1, 1, f"seed {seed}: finished before")
                     continue
-                with on.rank_zero_first():
+                with fabric.rank_zero_first():
                     corpus = material(recipe, seed, display.report)
                 if recipe.distillation:
-                    corpus = softened(recipe, corpus, seed, on, display.report)
-                task = ConversationTask(recipe, corpus, seed, on)
-                # Not before: what cannot be trained leaves no run behind.
-                if on.is_global_zero:
+                    corpus = with_soft_labels(recipe, corpus, seed, fabric, display.report)
+                task = ConversationTask(recipe, corpus, seed, fabric)
+                # After the checks of the task, so that a wrong recipe leaves no run behind.
+                if fabric.is_global_zero:
                     run.begin(recipe)
                     if not held:
-                        stack.enter_context(run.alone())
+                        stack.enter_context(run.lock())
                     held = True
-                state = train_in(training, task, plan(recipe, seed), on, display, f"seed {seed}")
-                if on.is_global_zero:
+                state = train_in(
+                    training, task, plan(recipe, seed), fabric, display, f"seed {seed}"
+                )
+                if fabric.is_global_zero:
                     cards.save(task.network, state, recipe, corpus, seed, training.model)
                     training.finish()
-                on.barrier()
-        if on.is_global_zero:
+                fabric.barrier()
+        if fabric.is_global_zero:
             run.begin(recipe)
         return run.folder
 
-    def weights(self, made: Path) -> Path:
-        """Those of the seed that is best on validation."""
-        return Run(made).best()
+    def weights(self, result: Path) -> Path:
+        """The weights of the seed that is best on validation."""
+        return RunFolder(result).best()

@@ -1,0 +1,247 @@
+"""The data of the report page, computed from the events: positions in pixels, shares, sentences."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.realtime.display import report_timeline as timeline
+from gscon_live.realtime.display.report_timeline import NAMES, Block, Column, Row, best, css
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.schema import AnyEvent, Modality, UtteranceEvent
+from gscon_live.realtime.events.sinks import clock, missing_modalities
+
+
+class Share(NamedTuple):
+    """Number of utterances with an emotion, and its percentage."""
+
+    css: str
+    name: str
+    utterances: int
+    percent: float
+
+
+class Speaker(NamedTuple):
+    """A speaker's utterances, speaking time and emotions."""
+
+    name: str
+    utterances: int
+    spoken: str
+    shares: list[Share]
+
+
+class Opinion(NamedTuple):
+    """One modality's answer in the transcript, or the reason why it is missing."""
+
+    name: str
+    css: str
+    label: str
+    percent: int
+    reason: str
+
+
+class Line(NamedTuple):
+    """One row of the transcript."""
+
+    id: int
+    time: str
+    end: str
+    speaker: str
+    text: str
+    text_source: str
+    css: str
+    label: str
+    percent: int
+    abstained: bool
+    opinions: list[Opinion]
+
+
+class Notice(NamedTuple):
+    """A gap or a report of a stage's health; `left` in pixels."""
+
+    time: str
+    left: float
+    kind: str
+    text: str
+
+
+class Page(NamedTuple):
+    """All that the template needs; `width` and `ticks` in pixels."""
+
+    emotions: Sequence[str]
+    facts: list[tuple[str, str]]
+    shares: list[Share]
+    speakers: list[Speaker]
+    width: float
+    ticks: list[tuple[float, str]]
+    rows: list[Row]
+    columns: list[Column]
+    overview: list[tuple[str, list[Block]]]
+    lines: list[Line]
+    notices: list[Notice]
+    remarks: list[str]
+
+
+def page_data(events: Iterable[AnyEvent]) -> Page:
+    """The page of the first session among the events."""
+    all_events = list(events)
+    name = all_events[0].session if all_events else ""
+    session = [event for event in all_events if event.session == name]
+    utterances = [event for event in session if isinstance(event, UtteranceEvent)]
+    utterances.sort(key=lambda event: (event.utterance.start, event.utterance.id))
+    notes = [event for event in session if isinstance(event, (schema.Gap, schema.Health))]
+    ended = next((event for event in session if isinstance(event, schema.SessionEnded)), None)
+    last = max(
+        [event.utterance.end for event in utterances] + [event.time for event in notes],
+        default=0.0,
+    )
+    duration = max(last, ended.duration if ended else 0.0)
+    scale = timeline.scale_for(duration)
+    return Page(
+        emotions=EMOTIONS,
+        facts=_facts(session, utterances, ended, duration),
+        shares=_shares(utterances),
+        speakers=_speakers(utterances),
+        width=round(duration * scale + 1, 1),
+        ticks=timeline.ticks(duration, scale),
+        rows=timeline.rows(utterances, scale),
+        columns=[timeline.column(event, scale) for event in utterances],
+        overview=timeline.overview(utterances, duration) if duration > 120 else [],
+        lines=[_line(event) for event in utterances],
+        notices=[_notice(event, scale) for event in notes],
+        remarks=_remarks(all_events, session, utterances, ended),
+    )
+
+
+def _facts(
+    session: Sequence[AnyEvent],
+    utterances: Sequence[UtteranceEvent],
+    ended: schema.SessionEnded | None,
+    duration: float,
+) -> list[tuple[str, str]]:
+    started = next((e for e in session if isinstance(e, schema.SessionStarted)), None)
+    model = started.model if started else utterances[0].model if utterances else None
+    speaking = sum(event.utterance.end - event.utterance.start for event in utterances)
+    facts = [
+        ("Duration", _minutes(duration)),
+        ("Utterances", str(len(utterances))),
+        ("Speakers", str(len({event.utterance.speaker for event in utterances}))),
+    ]
+    if utterances:
+        abstained = sum(event.emotion.abstained for event in utterances)
+        confidence = statistics.fmean(event.emotion.confidence for event in utterances)
+        facts += [
+            ("Speech", f"{_minutes(speaking)} ({speaking / max(duration, 1e-9):.0%})"),
+            ("Mean confidence", f"{confidence:.0%}"),
+            ("Abstained", f"{abstained} of {len(utterances)}"),
+        ]
+        for modality in MODALITIES:
+            missing = sum(not getattr(event.modalities, modality).present for event in utterances)
+            if missing:
+                fact = f"{missing} of {len(utterances)}"
+                facts.append((f"Without {NAMES[modality].lower()}", fact))
+        delays = [event.latency.end_of_speech_to_event for event in utterances if event.latency]
+        if delays:
+            facts.append(("Answer after speech", f"{statistics.median(delays):.2f} s (median)"))
+    if model:
+        facts.append(("Model", f"{model.name} {model.version}"))
+    if started:
+        facts.append(("Source", started.source))
+        if started.started_at:
+            facts.append(("Started", started.started_at))
+    if ended:
+        facts.append(("Ended", "at its end" if ended.complete else "stopped before its end"))
+    return facts
+
+
+def _shares(utterances: Sequence[UtteranceEvent]) -> list[Share]:
+    counts = Counter(event.emotion.label for event in utterances)
+    names = [*EMOTIONS, *sorted(set(counts) - set(EMOTIONS))]
+    return [
+        Share(css(name), name, counts[name], 100 * counts[name] / max(len(utterances), 1))
+        for name in names
+    ]
+
+
+def _speakers(utterances: Sequence[UtteranceEvent]) -> list[Speaker]:
+    by_speaker: dict[str, list[UtteranceEvent]] = {}
+    for event in utterances:
+        by_speaker.setdefault(event.utterance.speaker, []).append(event)
+    return [
+        Speaker(
+            name,
+            len(own),
+            _minutes(sum(event.utterance.end - event.utterance.start for event in own)),
+            [share for share in _shares(own) if share.utterances],
+        )
+        for name, own in by_speaker.items()
+    ]
+
+
+def _line(event: UtteranceEvent) -> Line:
+    utterance, emotion = event.utterance, event.emotion
+    reasons = dict(missing_modalities(event))
+    opinions = []
+    for name in MODALITIES:
+        opinion: Modality = getattr(event.modalities, name)
+        label, confidence = best(opinion.probabilities) if opinion.present else ("", 0.0)
+        opinions.append(
+            Opinion(NAMES[name], css(label), label, round(100 * confidence), reasons.get(name, ""))
+        )
+    return Line(
+        id=utterance.id,
+        time=clock(utterance.start),
+        end=clock(utterance.end),
+        speaker=utterance.speaker,
+        text=utterance.text,
+        text_source=utterance.text_source,
+        css=css(emotion.label),
+        label=emotion.label,
+        percent=round(100 * emotion.confidence),
+        abstained=emotion.abstained,
+        opinions=opinions,
+    )
+
+
+def _notice(event: schema.Gap | schema.Health, scale: float) -> Notice:
+    left = round(event.time * scale, 1)
+    if isinstance(event, schema.Gap):
+        text = f"{event.count} × {event.what} lost, {event.seconds:.2f} s: {event.reason}"
+        return Notice(clock(event.time), left, "gap", text)
+    text = f"{event.stage} {event.status}: {event.detail}"
+    return Notice(clock(event.time), left, "health", text)
+
+
+def _remarks(
+    all_events: Sequence[AnyEvent],
+    session: Sequence[AnyEvent],
+    utterances: Sequence[UtteranceEvent],
+    ended: schema.SessionEnded | None,
+) -> list[str]:
+    remarks = []
+    sessions = len({event.session for event in all_events})
+    if sessions > 1:
+        remarks.append(f"These events hold {sessions} sessions; this page shows the first.")
+    if all_events and ended is None:
+        remarks.append(
+            "The session's end was not recorded: what came after the last event is not here."
+        )
+    elif ended is not None and not ended.complete:
+        remarks.append("The session was stopped before its end.")
+    final = {event.utterance.id for event in utterances}
+    incomplete = {e.utterance.id for e in session if isinstance(e, schema.Provisional)} - final
+    if incomplete:
+        remarks.append(
+            f"{len(incomplete)} utterance(s) began but were never completed; they are left out."
+        )
+    return remarks
+
+
+def _minutes(seconds: float) -> str:
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(rounded, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
