@@ -74,5 +74,6 @@ def progress(console: Console | None = None, *, lines: bool = False) -> Iterator
         TimeRemainingColumn(),
         console=console,
         transient=not lines,
+        disable=not console.is_terminal,
     ) as bar:
         yield _Bar(bar, console, lines)

@@ -206,7 +206,7 @@ def _contribution_table(by_run: Mapping[str, Mapping[str, Contribution]]) -> Tab
         for m, contribution in by_modality.items():
             last = len(contribution.mean) - 1
             cells = [
-                f"{contribution.mean[at]:.1f} ± {contribution.sd[at]:.1f}"
+                f"{contribution.mean[at]:z.1f} ± {contribution.sd[at]:.1f}"
                 for at in (0, 1, last // 2, last)
             ]
             table.add_row(name, m, *cells)

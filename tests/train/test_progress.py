@@ -20,6 +20,7 @@ def test_where_there_is_no_terminal_new_lines_are_said_once_and_only_where_they_
         display.live("only for a moment")
         so_far = said.getvalue()
     assert so_far.splitlines() == (["first [bold]", "second"] if lines else [])
+    assert said.getvalue() == so_far
 
 
 @pytest.mark.parametrize("lines", [False, True])
