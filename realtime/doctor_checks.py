@@ -115,7 +115,7 @@ def _yunet(settings: Settings) -> str:
 
 
 def _voice_activity(settings: Settings) -> str:
-    from gscon_live.realtime.listen.voice_activity import VoiceActivity
+    from gscon_live.model.speech.voice_activity import VoiceActivity
 
     VoiceActivity()
     return "Silero VAD v6, from faster-whisper's assets"

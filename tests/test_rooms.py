@@ -30,6 +30,7 @@ DOORS: dict[str, str] = {
     "model/encoders/speaker": "gscon_live/common model model/encoders",
     "model/encoders/text": "gscon_live/common model model/encoders",
     "model/encoders/voice": "gscon_live/common model model/encoders",
+    "model/speech": "gscon_live/common model",
     "model/networks/architecture.py": "gscon_live/common model",
     "model/networks/layers": "model model/networks/architecture.py",
     "model/networks": "gscon_live/common model model/networks/",
@@ -62,6 +63,7 @@ DOORS: dict[str, str] = {
     "train/encoders/text": "gscon_live/common model/ train/",
     "train/encoders/voice": "gscon_live/common model/ train/",
     "train/networks": "gscon_live/common model/ train/",
+    "train/strangers": "gscon_live/common model/ train/",
     "train/evaluate.py": "gscon_live/common configs model/ train/",
     "train/leaderboard": "gscon_live/common configs model/ train/",
     "train/bench": (
@@ -71,9 +73,9 @@ DOORS: dict[str, str] = {
     "train": "gscon_live/common configs model/ train/",
     # Live and replay
     "realtime/events": "gscon_live/common model",
-    "realtime/pipeline": "gscon_live/common configs model realtime/events",
+    "realtime/pipeline": "gscon_live/common configs model model/speech realtime/events",
     "realtime/capture": "gscon_live/common model realtime/pipeline",
-    "realtime/listen": "gscon_live/common model realtime/pipeline",
+    "realtime/listen": "gscon_live/common model model/speech realtime/pipeline",
     "realtime/watch": "gscon_live/common model realtime/pipeline",
     "realtime/recognise": (
         "gscon_live/common model model/recogniser.py realtime/events realtime/pipeline"

@@ -15,11 +15,12 @@ from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
 from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
 from gscon_live.realtime.listen.transcriber import Transcriber
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Recording, Segmentation
+from gscon_live.realtime.pipeline.settings import Recording
 from gscon_live.realtime.watch.watcher import Watcher
 from gscon_live.train.corpora import corpus_file, data_folder, fer2013, ravdess_emodb
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table

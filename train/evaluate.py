@@ -24,13 +24,19 @@ from gscon_live.train.networks.evaluate_run import Material, conversation_materi
 from gscon_live.train.progress import progress
 from gscon_live.train.scoring.encoder_scores import EncoderScores
 from gscon_live.train.scoring.evaluation import AgreementFigures, Evaluation, Figure, Figures
+from gscon_live.train.strangers.parts import PARTS, Part
 
 EXAMPLES = """
 gscon-live evaluate runs/iemocap          a run of train.fit: measures all its seeds
 gscon-live evaluate runs/iemocap --json
 gscon-live evaluate runs/iemocap/seed-1   one checkpoint: what its card says
 gscon-live evaluate live                  the model that ships: what its card says
+gscon-live evaluate strangers             the model that ships, on people whom no training met
+gscon-live evaluate strangers --only face --json
 """
+
+#: The name that asks for the measures on people whom no training met.
+STRANGERS = "strangers"
 
 _FIGURES = ("weighted_f1", "accuracy", "macro_f1", "ece")
 _FROM_CARD = "These figures are from the checkpoint's card; nothing was measured now."
@@ -43,13 +49,30 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         "Measures a run on conversations anew, from its checkpoints and the corpus: on validation "
         "and test, with all sets of modalities and in several contexts, over all seeds; and writes "
         "evaluation.json into the run's folder. Of a single checkpoint, and of a run on composed "
-        "conversations, prints what the card reports.",
+        "conversations, prints what the card reports. `strangers` measures a live model and the "
+        "encoders that ship on voices, faces and words that no training had.",
         EXAMPLES,
     )
-    arguments.add_argument("model", metavar="RUN|CHECKPOINT", help="a name, a run, or a file")
+    arguments.add_argument(
+        "model", metavar="RUN|CHECKPOINT|strangers", help="a name, a run, a file, or `strangers`"
+    )
     arguments.add_argument("--json", action="store_true", help="machine-readable")
+    arguments.add_argument(
+        "--live-model", metavar="CHECKPOINT", help="strangers: the live model (default: live)"
+    )
+    arguments.add_argument(
+        "--only", action="append", choices=PARTS, help="strangers: one part; may be repeated"
+    )
     options = arguments.parse_args(words)
     torch.set_num_threads(1)
+    if options.model == STRANGERS:
+        _strangers(options.live_model or "live", options.only or PARTS, options.json)
+        return
+    for name in ("live_model", "only"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')} goes with `evaluate {STRANGERS}` alone; leave it out"
+            )
     target = find_model(options.model)
     if isinstance(target, Path) and is_run(target):
         with progress() as display:
@@ -64,6 +87,24 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             _print_json(card_summary(card))
         else:
             _print_card(card)
+
+
+def _strangers(model: str, parts: Sequence[Part], as_json: bool) -> None:
+    # Brings encoders and corpora along, which no other evaluation needs.
+    from gscon_live.train.strangers.measure import measure
+    from gscon_live.train.strangers.tables import legend, tables
+
+    with progress() as display:
+        measured = measure(model, parts, display.report)
+    if as_json:
+        _print_json(measured)
+        return
+    for table in tables(measured):
+        print_table(table)
+    console = Console()
+    console.print(legend())
+    for note in measured.notes:
+        console.print(f"- {note}", markup=False)
 
 
 def find_model(name: str) -> str | Path:

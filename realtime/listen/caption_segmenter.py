@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.listen.segmenter import level_in_db
 from gscon_live.realtime.listen.timeline import History, Timeline
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Segmentation
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
 #: Seconds of sound that are kept. Of a longer caption, only the end of the sound is used.

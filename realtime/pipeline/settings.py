@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gscon_live.configs.loader import Renamed
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.events.endpoint import DEFAULT
 
 #: Seconds of a day: the limit of all numbers in a set-up.
@@ -52,29 +53,6 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_track: Annotated[int, Meta(ge=0)] | None = None
     #: wider pictures are scaled down to this width in pixels
     max_width: Annotated[int, Meta(ge=64)] = 640
-
-
-class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Voice activity and the bounds of utterances; times in seconds.
-
-    Speech begins when the probability of voice reaches `threshold`. It pauses while the probability
-    is below `threshold - 0.15`.
-    """
-
-    #: probability of voice at which speech begins
-    threshold: Probability = 0.5
-    #: after this much silence, the next stages work ahead on the utterance
-    pause: Positive = 0.16
-    #: after this much silence, the utterance has ended
-    hangover: Positive = 0.5
-    #: sound that is kept from before the first voice
-    pre_roll: NotNegative = 0.2
-    #: utterances with less voice are discarded
-    min_utterance: NotNegative = 0.2
-    #: longer utterances are cut
-    max_utterance: Positive = 15.0
-    #: time between provisional events while somebody speaks; 0: none
-    provisional_every: NotNegative = 2.0
 
 
 def _after_captions(model: str | None, transcriber: Any) -> Any:

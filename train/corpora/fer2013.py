@@ -11,7 +11,7 @@ from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import corpus_file
 
 #: The corpus' folder names, and our emotions.
-_NAMES = {
+NAMES = {
     "angry": "anger",
     "disgust": "disgust",
     "fear": "fear",
@@ -21,7 +21,7 @@ _NAMES = {
     "surprise": "surprise",
 }
 #: Our names of the official splits, and its own.
-_SPLITS = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+SPLITS = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Faces:
 
 def load(split: str) -> Faces:
     """An official split ("train", "validation" or "test"), in the order of the file names."""
-    folder = _SPLITS[split] + "/"
+    folder = SPLITS[split] + "/"
     pixels, labels = [], []
     with ZipFile(corpus_file("face/fer2013.zip")) as archive:
         names = sorted(name for name in archive.namelist() if name.startswith(folder))
@@ -46,5 +46,5 @@ def load(split: str) -> Faces:
             if picture is None:
                 continue
             pixels.append(np.asarray(picture, np.uint8))
-            labels.append(EMOTIONS.index(_NAMES[name.split("/")[1]]))
+            labels.append(EMOTIONS.index(NAMES[name.split("/")[1]]))
     return Faces(np.stack(pixels), np.asarray(labels, np.int64))

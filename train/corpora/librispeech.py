@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from gscon_live.train.corpora import corpus_file
 from gscon_live.train.corpora.flac import samples
 
+#: The file in the data folder.
+FILE = "speech/librispeech_10x10.zip"
 #: Utterances, for progress.
 COUNT = 100
 
@@ -19,7 +21,7 @@ def load() -> Iterator[tuple[str, NDArray[np.float32]]]:
     Raises:
         InputError: the file is not there.
     """
-    with ZipFile(corpus_file("speech/librispeech_10x10.zip")) as archive:
+    with ZipFile(corpus_file(FILE)) as archive:
         for name in sorted(archive.namelist()):
             if name.endswith(".flac"):
                 yield name.split("/")[-2], samples(archive.read(name))

@@ -105,14 +105,14 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         for index, face in enumerate(faces.pixels):
             versions = []
             for strengths in _strengths():
-                pictures = [_augmented_face(face, strength, random) for strength in strengths]
+                pictures = [augmented_face(face, strength, random) for strength in strengths]
                 versions.append(encoder.pool(encoder.encode(np.stack(pictures))))
             rows.append(np.stack(versions))
             report(index + 1, len(faces.labels), "faces")
         return {"vectors": np.stack(rows), "emotions": faces.labels}
 
     official = "test" if split == "test" else "validation"
-    source = _fingerprint(corpus_file("face/fer2013.zip"))
+    source = fingerprint(corpus_file("face/fer2013.zip"))
     key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
     features = cached("faces", key, make)
     in_split = np.ones(len(features["emotions"]), bool)
@@ -132,10 +132,11 @@ def _strengths() -> list[list[float]]:
     return [[0.0] + [0.5] * (FRAMES - 1), *([1.0] * FRAMES for _ in range(VARIANTS - 1))]
 
 
-def _augmented_face(
+def augmented_face(
     face: NDArray[np.uint8], strength: float, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A face with random rotation, scale, shift, blur, light and noise, as of a moving head."""
+    """A face uint8 [48, 48] with random rotation, scale, shift, blur, light and noise, as of a
+    moving head; the strength 0 changes nothing, 1 is usual."""
     angle, size = random.normal(0, 6) * strength, 1 + random.normal(0, 0.05) * strength
     matrix = np.asarray(cv2.getRotationMatrix2D((24, 24), angle, size), np.float64)
     matrix[:, 2] += random.normal(0, 1.5, 2) * strength
@@ -172,11 +173,12 @@ def voice_sources() -> list[str]:
     """The identities of the voice corpora, for cache keys. Raises `InputError` where they are
     missing."""
     return [
-        _fingerprint(corpus_file(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")
+        fingerprint(corpus_file(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")
     ]
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """What tells one version of a corpus' file from another, for cache keys."""
     return f"{path.name} {path.stat().st_size}"
 
 

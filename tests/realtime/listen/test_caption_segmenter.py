@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.listen.caption_segmenter import LONGEST, CaptionSegmenter
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Segmentation
 
 law = settings(deadline=None, derandomize=True, max_examples=80)
 BLOCK = 1600

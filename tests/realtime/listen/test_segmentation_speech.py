@@ -15,9 +15,9 @@ from spoken import (
     readers,
 )
 
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.listen.segmenter import Segmenter
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Segmentation
 
 #: A phrase for this test has no pause longer than this (seconds), so that it is one utterance.
 LONGEST_PAUSE = 0.35

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech.endpoint_detector import TAIL, Segmentation
+from gscon_live.model.speech.voice_activity import WINDOW, WINDOW_SECONDS
 from gscon_live.realtime import sample
 from gscon_live.realtime.capture.recording import RecordingSource
-from gscon_live.realtime.listen.segmenter import TAIL, Segmenter
-from gscon_live.realtime.listen.voice_activity import WINDOW, WINDOW_SECONDS
+from gscon_live.realtime.listen.segmenter import Segmenter
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Recording, Segmentation
+from gscon_live.realtime.pipeline.settings import Recording
 
 law = settings(deadline=None, derandomize=True, max_examples=80)
 Samples = NDArray[np.float32]

@@ -1,0 +1,34 @@
+"""A speaker's own baseline, learned while they speak."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SpeakerBaseline:
+    """Takes off what is constant in a speaker's voice: features relative to the mean of the
+    speaker's utterances so far.
+
+    The mean begins at the population's, which counts like `weight` utterances, and takes in only
+    what came before. So a first utterance is read as anybody's, and nothing waits for the future.
+
+    Args:
+        population: mean features of many speakers, [dim].
+        weight: how many utterances the population's mean counts for, above 0.
+    """
+
+    def __init__(self, population: NDArray[np.floating], weight: float = 4.0) -> None:
+        self._population = np.asarray(population, np.float64)
+        self._weight = weight
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all speakers."""
+        self._speakers: dict[str, tuple[NDArray[np.float64], int]] = {}
+
+    def __call__(self, features: NDArray[np.floating], speaker: str) -> NDArray[np.float64]:
+        """The features [dim] of the speaker's next utterance, moved by the difference between the
+        population's mean and the speaker's."""
+        total, count = self._speakers.get(speaker, (np.zeros(len(self._population)), 0))
+        mean = (self._weight * self._population + total) / (self._weight + count)
+        self._speakers[speaker] = (total + features, count + 1)
+        return np.asarray(features - mean + self._population, np.float64)

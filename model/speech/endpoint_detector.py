@@ -1,0 +1,218 @@
+"""Where utterances begin and end, from the voice activity of one window after the other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
+
+#: Speech pauses when the voice probability is this much below the threshold.
+HYSTERESIS = 0.15
+#: Seconds of sound kept after the last voiced window: the detector misses fading consonants.
+TAIL = 0.1
+#: Seconds without voice after which the detector is reset: long silence makes it miss voice.
+RESET_AFTER = 4.0
+
+#: Seconds of a day: the limit of all times in a configuration.
+DAY = 86_400.0
+
+Positive = Annotated[float, Meta(gt=0, le=DAY)]
+NotNegative = Annotated[float, Meta(ge=0, le=DAY)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Voice activity and the bounds of utterances; times in seconds.
+
+    Speech begins when the probability of voice reaches `threshold`. It pauses while the probability
+    is below `threshold - 0.15`.
+    """
+
+    #: probability of voice at which speech begins
+    threshold: Probability = 0.5
+    #: after this much silence, the next stages work ahead on the utterance
+    pause: Positive = 0.16
+    #: after this much silence, the utterance has ended
+    hangover: Positive = 0.5
+    #: sound that is kept from before the first voice
+    pre_roll: NotNegative = 0.2
+    #: utterances with less voice are discarded
+    min_utterance: NotNegative = 0.2
+    #: longer utterances are cut
+    max_utterance: Positive = 15.0
+    #: time between provisional events while somebody speaks; 0: none
+    provisional_every: NotNegative = 2.0
+
+
+@dataclass
+class Speech:
+    """The utterance that is being spoken; positions in samples, `begin` in seconds.
+
+    Its times count from `begin`, so that corrections of the timeline do not move its bounds.
+    """
+
+    start: int
+    begin: float
+    voiced_end: int = -1
+    voiced: float = 0.0
+    announced: bool = False
+    worked_ahead_until: int = -1
+    last_provisional: int = -1
+    probabilities: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.voiced_end < 0:
+            self.voiced_end = self.last_provisional = self.start
+
+    def time(self, position: int) -> float:
+        """Media time in seconds of a position in or after the utterance."""
+        return self.begin + (position - self.start) / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Started:
+    """Speech is long enough to be an utterance."""
+
+    speech: Speech
+
+
+@dataclass(frozen=True)
+class Part:
+    """An utterance up to `end`, as known at the position `at`; `final` is false while it can
+    continue. Its bounds are those of the voiced part. Its sound, from `sound_start` to `sound_end`,
+    has a pre-roll before it and a short tail after it."""
+
+    speech: Speech
+    end: int
+    at: int
+    sound_start: int
+    sound_end: int
+    final: bool
+
+
+class EndpointDetector:
+    """Finds utterances in windows of 512 samples that come in order.
+
+    Args:
+        settings: see there.
+        detector: the voice activity detector; None makes one.
+        begin: media time in seconds at which an utterance begins whose first window has this
+            position; None counts samples.
+    """
+
+    def __init__(
+        self,
+        settings: Segmentation,
+        detector: VoiceActivity | None = None,
+        begin: Callable[[int], float] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._shortest = max(settings.min_utterance, WINDOW_SECONDS)
+        self._tail = round(min(TAIL, settings.pause, settings.hangover) * SAMPLE_RATE)
+        self._pre_roll = round(settings.pre_roll * SAMPLE_RATE)
+        self._detector = detector or VoiceActivity()
+        self._begin = begin or (lambda position: position / SAMPLE_RATE)
+        self.reset()
+
+    @property
+    def speech(self) -> Speech | None:
+        """The utterance that is being spoken, however short it is so far."""
+        return self._speech
+
+    def reset(self) -> None:
+        """Forgets all sound."""
+        self._speech: Speech | None = None
+        self._earliest = 0
+        self._reset_detector()
+
+    def discard(self, position: int) -> None:
+        """Sound before a position is lost or belongs to another utterance: no utterance's sound
+        begins before it."""
+        self._earliest = max(self._earliest, position)
+        self._reset_detector()
+
+    def _reset_detector(self) -> None:
+        self._detector.reset()
+        self._idle = 0
+
+    def step(self, window: NDArray[np.float32], start: int) -> Iterator[Started | Part]:
+        """Takes the window float32 [512] at the position `start`."""
+        probability = float(self._detector(window)[0])
+        settings, speech, end = self._settings, self._speech, start + WINDOW
+        if speech is None:
+            if probability < settings.threshold:
+                self._idle += 1
+                if self._idle * WINDOW_SECONDS >= RESET_AFTER:
+                    self._reset_detector()
+                return
+            speech = self._speech = Speech(start, self._begin(start))
+        speech.probabilities.append(probability)
+        paused = (end - speech.voiced_end) / SAMPLE_RATE - WINDOW_SECONDS
+        if probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0):
+            speech.voiced_end = end
+            speech.voiced += WINDOW_SECONDS
+        silence = (end - speech.voiced_end) / SAMPLE_RATE
+        if not speech.announced and speech.voiced >= self._shortest:
+            speech.announced = True
+            yield Started(speech)
+        too_long = (end - speech.start) / SAMPLE_RATE >= settings.max_utterance
+        if silence >= settings.hangover or (too_long and silence >= settings.pause):
+            yield from self.finish(end)
+        elif speech.announced:
+            if too_long:
+                yield from self._cut(speech, end)
+            elif silence >= settings.pause and speech.worked_ahead_until != speech.voiced_end:
+                speech.worked_ahead_until = speech.last_provisional = speech.voiced_end
+                yield self._part(speech, speech.voiced_end, end, final=False)
+            elif (
+                settings.provisional_every
+                and silence == 0
+                and (end - speech.last_provisional) / SAMPLE_RATE >= settings.provisional_every
+            ):
+                speech.last_provisional = end
+                yield self._part(speech, end, end, final=False)
+
+    def finish(self, at: int) -> Iterator[Part]:
+        """Ends the utterance at the position `at`; it is discarded if it is too short."""
+        speech, self._speech = self._speech, None
+        if speech is None:
+            return
+        # After loud speech the detector misses quiet speech, unless it is reset.
+        self._reset_detector()
+        if speech.announced:
+            part = self._part(speech, speech.voiced_end, at, final=True)
+            self._earliest = min(speech.voiced_end + self._tail, at)
+            yield part
+
+    def _cut(self, speech: Speech, at: int) -> Iterator[Started | Part]:
+        """Cuts an utterance that is too long, where the voice is weakest in its last third."""
+        tail = max(1, len(speech.probabilities) // 3)
+        last = speech.probabilities[-tail:]
+        weakest = len(speech.probabilities) - tail + int(np.argmin(last))
+        position = speech.start + (weakest + 1) * WINDOW
+        end = min(position, speech.voiced_end)
+        yield self._part(speech, end, at, final=True, until=position)
+        self._earliest = position
+        following = Speech(position, speech.time(position))
+        following.probabilities = speech.probabilities[weakest + 1 :]
+        following.voiced_end = max(position, speech.voiced_end)
+        following.voiced = (following.voiced_end - position) / SAMPLE_RATE
+        following.last_provisional = at
+        self._speech = following
+        if following.voiced >= self._shortest:
+            following.announced = True
+            yield Started(following)
+
+    def _part(
+        self, speech: Speech, end: int, at: int, *, final: bool, until: int | None = None
+    ) -> Part:
+        # How much sound there is beyond `at` depends on the chunks.
+        sound_end = min(end + self._tail, at if until is None else until)
+        sound_start = max(self._earliest, speech.start - self._pre_roll)
+        return Part(speech, end, at, sound_start, sound_end, final)

@@ -1,0 +1,117 @@
+"""All measures on strangers, on small corpora in the layout of the real ones."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+import small_corpora
+from progress import quiet
+
+from gscon_live.common.cli import run
+from gscon_live.common.errors import InputError
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.train import evaluate
+from gscon_live.train.corpora import ferplus
+from gscon_live.train.strangers.composed import CORPORA, SUBSETS
+from gscon_live.train.strangers.faces import unmet_faces
+from gscon_live.train.strangers.measure import Strangers, measure
+from gscon_live.train.strangers.parts import PARTS
+from gscon_live.train.strangers.tables import tables
+from gscon_live.train.strangers.words import MARKS
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    small_corpora.write(folder)
+    return folder
+
+
+@pytest.fixture
+def measured(data: Path, monkeypatch: pytest.MonkeyPatch) -> Strangers:
+    monkeypatch.setenv("GSCON_DATA", str(data))
+    return measure("live", PARTS, quiet, conversations=3)
+
+
+def test_every_measure_is_there_and_is_the_same_each_time(
+    measured: Strangers, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections = measured.sections
+    for name in ("ravdess", "emodb", "nemo", "urdu"):
+        rows = sections[f"voice: {name}"]
+        assert rows["whole clips"].count >= rows["as cut"].count > 0
+        assert {"as cut, at a flat prior", "as cut, at the corpus' prior"} < set(rows)
+    assert set(sections["voice: neutral readers (librispeech)"]["as cut"].recall) == {"neutral"}
+    faces = sections["face: FER+ test"]
+    # Three of each emotion, of which one is a copy of a training picture.
+    assert faces["majority of votes, with near-copies"].count == 21
+    assert faces["majority of votes"].count == 20
+    for name in ("plain sentences", "facts", "MELD test"):
+        rows = sections[f"words: {name}"]
+        assert {f"head, {change}" for change in MARKS} < set(rows)
+        assert {"answer, 12% of words wrong", "answer, 30% of words wrong"} < set(rows)
+    assert sections["words: plain sentences"]["head, as written"].count == 280
+    for kind in ("all agree", "neutral words", "emotional words"):
+        rows = sections[f"composed: {kind}"]
+        assert len(rows) == len(MODALITIES) + len(SUBSETS) + len(CORPORA)
+        assert len(sections[f"composed: {kind}, at a flat prior"]) == len(SUBSETS)
+    assert all(0 <= value <= 1 for value in measured.figures.values())
+    again = measure("live", ("face", "words", "composed"), quiet, conversations=3)
+    for name, rows in again.sections.items():
+        assert rows == sections[name]
+    titles = [table.title for table in tables(measured)]
+    assert titles == [*sections, "Shares and confidences"]
+    decoded = msgspec.json.decode(msgspec.json.encode(measured), type=Strangers)
+    assert decoded == measured
+    assert json.loads(msgspec.json.encode(measured))["model"] == "live"
+
+
+def test_parts_need_only_their_own_corpora(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "face").symlink_to(data / "face")
+    monkeypatch.setenv("GSCON_DATA", str(tmp_path))
+    assert [*measure("live", ("face",), quiet).sections] == ["face: FER+ test"]
+    for part in ("voice", "words", "composed"):
+        with pytest.raises(InputError, match="GSCON_DATA"):
+            measure("live", (part,), quiet)
+
+
+def test_an_unmet_face_is_no_copy(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GSCON_DATA", str(data))
+    test, unmet = unmet_faces()
+    assert len(test.labels) == 3 * len(EMOTIONS)
+    assert (~unmet).sum() == 1
+    assert ferplus.copies(test.pixels[~unmet], ferplus.load("train").pixels).all()
+
+
+def test_the_command_prints_tables_or_json(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GSCON_DATA", str(data))
+    assert run(evaluate.main, ["strangers", "--only", "face", "--json"]) == 0
+    printed = msgspec.json.decode(capsys.readouterr().out, type=Strangers)
+    assert [*printed.sections] == ["face: FER+ test"]
+    assert run(evaluate.main, ["strangers", "--only", "face"]) == 0
+    shown = capsys.readouterr().out
+    for row in printed.sections["face: FER+ test"]:
+        assert row in shown
+    assert all(note.split(":")[0] in " ".join(shown.split()) for note in printed.notes)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["live", "--only", "face"], "--only goes with `evaluate strangers` alone"),
+        (["live", "--live-model", "live"], "--live-model goes with `evaluate strangers` alone"),
+        (["strangers", "--live-model", "nobody"], "nobody"),
+        (["strangers", "--only", "smell"], "invalid choice: 'smell'"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(evaluate.main, words) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert expected in line

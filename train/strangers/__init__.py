@@ -1,0 +1,1 @@
+"""How well the model that ships recognises people whom no training met."""

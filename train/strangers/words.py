@@ -1,0 +1,163 @@
+"""Words: plain sentences that no training has, and MELD's test as a recogniser writes it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from gscon_live.model.checkpoint import Checkpoint
+from gscon_live.model.conversations import speakers_by_appearance
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
+from gscon_live.model.features import UtteranceFeatures
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.recogniser import EmotionRecogniser
+from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.data.asr_noise import SimulatedAsr, plain
+from gscon_live.train.data.feature_banks import cached
+from gscon_live.train.progress import Report
+from gscon_live.train.scoring.stranger_scores import StrangerScores, stranger_scores
+from gscon_live.train.strangers.answers import answers
+
+#: Sentences by the emotion that their words show; `facts` are neutral. No training may use them.
+SENTENCES = Path(__file__).with_name("sentences.yaml")
+#: Probabilities of a wrong word.
+WRONG = (0.12, 0.3)
+
+#: Version of the cached features.
+_VERSION = 1
+
+Texts = Sequence[Sequence[str]]
+
+
+def sentences() -> dict[str, list[str]]:
+    """The plain sentences: seven emotions, and `facts`."""
+    read: dict[str, list[str]] = yaml.safe_load(SENTENCES.read_text(encoding="utf-8"))
+    return read
+
+
+def ending(mark: str) -> Callable[[str], str]:
+    """A change of texts: the mark at the end in place of others."""
+    return lambda text: (text.rstrip(" .!?…") or text) + mark
+
+
+#: Changes that a recogniser may make by chance: none may change an answer.
+MARKS: Mapping[str, Callable[[str], str]] = {
+    "without marks and case": plain,
+    "with a full stop": ending("."),
+    "with an exclamation mark": ending("!"),
+}
+
+
+class Words:
+    """Text features of conversations, and the answers to them.
+
+    Args:
+        checkpoint: the live model.
+        report: takes (done, total, what).
+    """
+
+    def __init__(self, checkpoint: Checkpoint, report: Report) -> None:
+        self.encoder = TextEncoder()
+        self._recogniser = EmotionRecogniser(checkpoint)
+        self._report = report
+
+    def vectors(self, texts: Texts, speakers: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """The text features of all utterances, in order, [n, dim]; computed or from the user's
+        cache."""
+
+        def make() -> dict[str, NDArray[np.generic]]:
+            rows = []
+            for number, (lines, numbers) in enumerate(zip(texts, speakers, strict=True)):
+                heads = self.encoder.log_probabilities(lines, numbers)
+                embedded = np.stack([self.encoder.sentence.encode(line) for line in lines])
+                rows.append(np.concatenate([embedded, heads], 1))
+                self._report(number + 1, len(texts), "words")
+            return {"vectors": np.concatenate(rows)}
+
+        key = f"{_VERSION}\n{self.encoder.identity}\n{texts}\n{speakers}"
+        return np.asarray(cached("strangers", key, make)["vectors"], np.float32)
+
+    def answers(
+        self, vectors: NDArray[np.float32], speakers: Sequence[Sequence[int]]
+    ) -> NDArray[np.float64]:
+        """The live model's answers to words alone, [n, 7]."""
+        conversations, first = [], 0
+        for numbers in speakers:
+            rows = vectors[first : first + len(numbers)]
+            first += len(numbers)
+            conversations.append(
+                [
+                    (UtteranceFeatures(text=row), f"S{number}")
+                    for row, number in zip(rows, numbers, strict=True)
+                ]
+            )
+        return answers(self._recogniser, conversations)
+
+
+def head(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The text encoder's own probabilities in text features [n, dim]."""
+    return np.exp(vectors[:, -len(EMOTIONS) :].astype(np.float64))
+
+
+def word_strangers(
+    checkpoint: Checkpoint, report: Report
+) -> tuple[dict[str, dict[str, StrangerScores]], dict[str, float]]:
+    """Scores of the text head and of the answers to words alone, and figures: the shares of answers
+    that marks and case change, and of answers that are the head's. Raises `InputError` where MELD
+    is missing."""
+    words = Words(checkpoint, report)
+    sections, figures = {}, dict[str, float]()
+    for name, (texts, speakers, labels) in _sets().items():
+        rows = {}
+        written = None
+        for change, changed in _changes(texts).items():
+            vectors = words.vectors(changed, speakers)
+            heads, answered = head(vectors), words.answers(vectors, speakers)
+            rows[f"head, {change}"] = stranger_scores(heads, labels)
+            rows[f"answer, {change}"] = stranger_scores(answered, labels)
+            if written is None:
+                written = answered
+                same = answered.argmax(1) == heads.argmax(1)
+                figures[f"{name}: answer is the head's"] = float(same.mean())
+            elif change in MARKS:
+                moved = answered.argmax(1) != written.argmax(1)
+                figures[f"{name}: answers changed {change}"] = float(moved.mean())
+        sections[f"words: {name}"] = rows
+    return sections, figures
+
+
+def _sets() -> dict[str, tuple[Texts, list[list[int]], NDArray[np.int64]]]:
+    """Texts, speakers by number and labels by set of dialogues."""
+    by_kind = sentences()
+    plain_ones = {kind: texts for kind, texts in by_kind.items() if kind in EMOTIONS}
+    labels = [EMOTIONS.index(kind) for kind, texts in plain_ones.items() for _ in texts]
+    texts = [[text] for texts in plain_ones.values() for text in texts]
+    facts = [[text] for text in by_kind["facts"]]
+    dialogues = load_table("meld").utterances("test")
+    return {
+        "plain sentences": (texts, [[0]] * len(texts), np.array(labels)),
+        "facts": (facts, [[0]] * len(facts), np.full(len(facts), EMOTIONS.index("neutral"))),
+        "MELD test": (
+            [[turn.text for turn in turns] for turns in dialogues],
+            [speakers_by_appearance([turn.speaker for turn in turns]) for turns in dialogues],
+            np.array([turn.label for turns in dialogues for turn in turns]),
+        ),
+    }
+
+
+def _changes(texts: Texts) -> dict[str, Texts]:
+    """The texts as they are written, and as a recogniser might write them."""
+    changes: dict[str, Texts] = {"as written": texts}
+    for name, change in MARKS.items():
+        changes[name] = [[change(text) for text in lines] for lines in texts]
+    vocabulary = (turn.text for turns in load_table("meld").utterances("train") for turn in turns)
+    recogniser = SimulatedAsr(vocabulary)
+    for rate in WRONG:
+        draw = Random(f"strangers {rate}")
+        changes[f"{rate:.0%} of words wrong"] = [
+            [recogniser.recognise(text, rate, draw) for text in lines] for lines in texts
+        ]
+    return changes
