@@ -38,6 +38,7 @@ DOORS: dict[str, str] = {
     "model/checkpoint.py": "gscon_live/common model model/networks/",
     "model/recogniser.py": "gscon_live/common model model/networks/ model/checkpoint.py",
     # Training
+    "train/markdown.py": "",
     "train/progress.py": "",
     "train/trainables.py": "gscon_live/common train/progress.py",
     "train/recipes.py": "gscon_live/common configs train/trainables.py",

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import check_output, write_output
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card, modality_set_name
 from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
@@ -63,12 +64,19 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     arguments.add_argument(
         "--only", action="append", choices=PARTS, help="strangers: one part; may be repeated"
     )
+    arguments.add_argument(
+        "--markdown", type=Path, metavar="OUT.md", help="strangers: also write Markdown"
+    )
     options = arguments.parse_args(words)
     torch.set_num_threads(1)
     if options.model == STRANGERS:
-        _strangers(options.live_model or "live", options.only or PARTS, options.json)
+        if options.markdown:
+            check_output(options.markdown)
+        _strangers(
+            options.live_model or "live", options.only or PARTS, options.json, options.markdown
+        )
         return
-    for name in ("live_model", "only"):
+    for name in ("live_model", "only", "markdown"):
         if getattr(options, name) is not None:
             raise InputError(
                 f"--{name.replace('_', '-')} goes with `evaluate {STRANGERS}` alone; leave it out"
@@ -89,13 +97,15 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             _print_card(card)
 
 
-def _strangers(model: str, parts: Sequence[Part], as_json: bool) -> None:
+def _strangers(model: str, parts: Sequence[Part], as_json: bool, page: Path | None) -> None:
     # Brings encoders and corpora along, which no other evaluation needs.
     from gscon_live.train.strangers.measure import measure
-    from gscon_live.train.strangers.tables import legend, tables
+    from gscon_live.train.strangers.tables import legend, markdown, tables
 
     with progress() as display:
         measured = measure(model, parts, display.report)
+    if page:
+        write_output(page, markdown(measured).encode())
     if as_json:
         _print_json(measured)
         return

@@ -21,12 +21,11 @@ from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import write_output
+from gscon_live.common.files import check_output, write_output
 from gscon_live.common.templates import rendered
 from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.labels import MODALITIES
 from gscon_live.train.evaluate import find_model, print_table
-from gscon_live.train.networks.evaluate_run import writable
 
 EXAMPLES = """
 gscon-live fit live name=plain plugins={}
@@ -61,7 +60,7 @@ def main(words: Sequence[str]) -> None:
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     options = arguments.parse_args(words)
     if options.svg is not None:
-        writable(options.svg)
+        check_output(options.svg)
     by_run = {
         Path(str(find_model(name))).name: modality_contributions(_read_history(name))
         for name in options.runs

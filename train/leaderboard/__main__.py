@@ -19,7 +19,7 @@ from rich.text import Text
 
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import write_output
+from gscon_live.common.files import check_output, write_output
 from gscon_live.train.evaluate import find_model, print_table
 from gscon_live.train.leaderboard import run_list as lists
 from gscon_live.train.leaderboard.board import Board, board
@@ -43,7 +43,6 @@ from gscon_live.train.networks.evaluate_run import (
     finished,
     is_run,
     of_run,
-    writable,
 )
 from gscon_live.train.progress import progress
 
@@ -90,7 +89,7 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         )
     for out in (options.html, options.markdown):
         if out:
-            writable(out)
+            check_output(out)
     names = [folder.resolve().name for folder in folders]
     if duplicates := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two runs are named {duplicates[0]!r}; rename the folder of one")

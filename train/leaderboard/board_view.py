@@ -9,6 +9,7 @@ from gscon_live.train.leaderboard import plots
 from gscon_live.train.leaderboard.board import Board, ModelRow
 from gscon_live.train.leaderboard.comparisons import Comparison
 from gscon_live.train.leaderboard.grid import CrossTable
+from gscon_live.train.markdown import markdown_table
 from gscon_live.train.scoring.evaluation import Evaluation, Spread
 
 #: The columns of the table of models.
@@ -165,7 +166,11 @@ def cross_table_text(table: CrossTable) -> TextTable:
 
 def markdown(leaderboard: Board) -> str:
     """The leaderboard in Markdown."""
-    lines = ["# Leaderboard", "", *_markdown(COLUMNS, [cells(row) for row in leaderboard.rows])]
+    lines = [
+        "# Leaderboard",
+        "",
+        *markdown_table(COLUMNS, [cells(row) for row in leaderboard.rows]),
+    ]
     lines += ["", *(f"- {remark}" for remark in REMARKS), "", "## Sources", ""]
     lines += dict.fromkeys(
         f"- {row.model}: {row.source}" + (f"; {row.note}" if row.note else "")
@@ -175,14 +180,14 @@ def markdown(leaderboard: Board) -> str:
         lines += ["", "## Networks by what balances them", "", CROSS_TABLE_NOTE]
     for table in map(cross_table_text, leaderboard.crossings):
         rows = [row.cells for row in table.rows]
-        lines += ["", f"### {table.title}", "", *_markdown(table.columns, rows)]
+        lines += ["", f"### {table.title}", "", *markdown_table(table.columns, rows)]
     if leaderboard.comparisons:
         pairs = [comparison_cells(pair) for pair in leaderboard.comparisons]
         lines += [
             "",
             "## Ablations",
             "",
-            *_markdown(COMPARISON_COLUMNS, pairs),
+            *markdown_table(COMPARISON_COLUMNS, pairs),
             "",
             COMPARISON_NOTE,
         ]
@@ -229,11 +234,6 @@ def page(leaderboard: Board, evaluations: Sequence[Evaluation]) -> str:
 def _without_corpus(line: Sequence[str]) -> tuple[str, ...]:
     """The cells of a row without that of the corpus."""
     return tuple(cell for name, cell in zip(COLUMNS, line, strict=True) if name != "corpus")
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
 def _percent(spread: Spread | None, sign: str = "") -> str:

@@ -159,12 +159,6 @@ def finished(folder: Path) -> dict[int, Path]:
     return {seed: training.folder / "model.safetensors" for seed, training in folders.items()}
 
 
-def writable(path: Path) -> None:
-    """Raises `InputError` for an output path that cannot be written."""
-    if not path.parent.is_dir() or path.is_dir():
-        raise InputError(f"{path}: no such folder, or a folder itself; give a file to write")
-
-
 def _recipe(folder: Path) -> dict[str, Any]:
     path = folder / "recipe.json"
     try:

@@ -1,4 +1,4 @@
-"""Measurements on strangers for people, as tables."""
+"""Measurements on strangers for people: tables for a terminal, and a page in Markdown."""
 
 from collections.abc import Iterator
 
@@ -6,28 +6,50 @@ from rich import box
 from rich.table import Table
 
 from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.markdown import markdown_table
 from gscon_live.train.scoring.stranger_scores import StrangerScores
 from gscon_live.train.strangers.measure import Strangers
 
 #: Confidence above which answers should be right as often as they are sure.
 _SURE = 0.6
+_COLUMNS = ("n", "accuracy", "recall", "ECE", "sure", "right", "risk", *EMOTIONS)
+_FIGURES = "Shares and confidences"
 
 
 def tables(measured: Strangers) -> Iterator[Table]:
     """A table for each section, and one of the figures."""
     for title, rows in measured.sections.items():
         table = _table(title)
-        for column in ("n", "accuracy", "recall", "ECE", "sure", "right", "risk", *EMOTIONS):
+        for column in _COLUMNS:
             table.add_column(column, justify="right")
         for name, scores in rows.items():
             table.add_row(name, *_cells(scores))
         yield table
     if measured.figures:
-        table = _table("Shares and confidences")
+        table = _table(_FIGURES)
         table.add_column("", justify="right")
         for name, value in measured.figures.items():
             table.add_row(name, f"{value:.3f}")
         yield table
+
+
+def markdown(measured: Strangers) -> str:
+    """All tables in Markdown, with what was measured, when and where."""
+    lines = [
+        f"Model {measured.model} {measured.version}, measured {measured.created[:10]}; "
+        f"{measured.machine}.",
+        "",
+        legend(),
+        "",
+        *(f"- {note}" for note in measured.notes),
+    ]
+    for title, rows in measured.sections.items():
+        cells = [(name, *_cells(scores)) for name, scores in rows.items()]
+        lines += ["", f"### {title}", "", *markdown_table(("", *_COLUMNS), cells)]
+    if measured.figures:
+        cells = [(name, f"{value:.3f}") for name, value in measured.figures.items()]
+        lines += ["", f"### {_FIGURES}", "", *markdown_table(("", "share"), cells)]
+    return "\n".join(lines) + "\n"
 
 
 def legend() -> str:

@@ -475,8 +475,8 @@ def test_wrong_requests_are_one_line_and_exit_2(
         ([tmp_path], "recipe.json"),
         ([unfinished], "unfinished"),
         ([folders[0], twin], "two runs"),
-        ([fresh, "--html", tmp_path / "none" / "board.html"], "no such folder"),
-        ([fresh, "--markdown", tmp_path], "no such folder"),
+        ([fresh, "--html", tmp_path / "none" / "board.html"], "folder does not exist"),
+        ([fresh, "--markdown", tmp_path], "is a folder"),
     ):
         assert call(words, material=refuse) == 2
         lines = capsys.readouterr().err.strip().splitlines()

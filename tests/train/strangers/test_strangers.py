@@ -87,16 +87,22 @@ def test_an_unmet_face_is_no_copy(data: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_command_prints_tables_or_json(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("GSCON_DATA", str(data))
-    assert run(evaluate.main, ["strangers", "--only", "face", "--json"]) == 0
+    page = tmp_path / "strangers.md"
+    words = ["strangers", "--only", "face", "--json", "--markdown", str(page)]
+    assert run(evaluate.main, words) == 0
     printed = msgspec.json.decode(capsys.readouterr().out, type=Strangers)
     assert [*printed.sections] == ["face: FER+ test"]
     assert run(evaluate.main, ["strangers", "--only", "face"]) == 0
     shown = capsys.readouterr().out
-    for row in printed.sections["face: FER+ test"]:
+    for row, scores in printed.sections["face: FER+ test"].items():
         assert row in shown
+        assert f"| {row} | {scores.count} | {scores.accuracy:.3f} |" in page.read_text()
     assert all(note.split(":")[0] in " ".join(shown.split()) for note in printed.notes)
 
 
@@ -105,7 +111,9 @@ def test_the_command_prints_tables_or_json(
     [
         (["live", "--only", "face"], "--only goes with `evaluate strangers` alone"),
         (["live", "--live-model", "live"], "--live-model goes with `evaluate strangers` alone"),
+        (["live", "--markdown", "page.md"], "--markdown goes with `evaluate strangers` alone"),
         (["strangers", "--live-model", "nobody"], "nobody"),
+        (["strangers", "--markdown", "no/page.md"], "its folder does not exist"),
         (["strangers", "--only", "smell"], "invalid choice: 'smell'"),
     ],
 )
