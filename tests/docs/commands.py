@@ -16,6 +16,7 @@ from gscon_live.common import cli
 from gscon_live.configs import loader
 from gscon_live.model import checkpoint
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.train.evaluate import STRANGERS
 from gscon_live.train.recipes import recipe
 
 #: The subcommands of `gscon-live`, and the module of each.
@@ -93,7 +94,8 @@ def _check_ours(module: str, words: Sequence[str]) -> None:
         known = loader.names("leaderboard")
         assert all(name.startswith("runs/") or name in known for name in options.runs)
     elif module == "gscon_live.train.evaluate":
-        assert options.model.startswith("runs/") or options.model in checkpoint.names()
+        known = (*checkpoint.names(), STRANGERS)
+        assert options.model.startswith("runs/") or options.model in known
     elif hasattr(options, "overrides") or hasattr(options, "words"):
         settings = [*getattr(options, "overrides", []), *getattr(options, "words", [])]
         loader.load("live", Settings, filter(cli.is_override, settings))
