@@ -1,9 +1,9 @@
 """Priors: how frequent each emotion is, before anything is heard or seen.
 
-A model's probabilities fit the frequencies of the data that it was calibrated on. Where others are
-known, its answers are moved there: each probability is multiplied by the emotion's new share over
-its old one, and all are normalised (Saerens et al. 2002, Adjusting the Outputs of a Classifier to
-New a Priori Probabilities).
+A model has a prior of its own: its mean probabilities on the data that it was calibrated on. Where
+others hold, its answers are moved there: each probability is multiplied by the emotion's new share
+over its old one, and all are normalised (Saerens et al. 2002, Adjusting the Outputs of a Classifier
+to New a Priori Probabilities).
 """
 
 import math

@@ -39,8 +39,8 @@ class EmotionRecogniser:
         context: number of utterances in the context, the current one included; None takes the
             model's own window or memory.
         prior: how frequent the emotions are where the conversation takes place, see
-            `model.priors`: it moves the fused probabilities and each modality's. `model` takes the
-            frequencies of the model's calibration data.
+            `model.priors`: it moves the fused probabilities and each modality's. `model` is the
+            model's own, and moves nothing.
 
     Attributes:
         prior: the shares that the answers were moved to, float64 [7] with sum 1; None for `model`.

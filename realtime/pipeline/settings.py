@@ -133,7 +133,7 @@ def _abstain_below(confidence: Any, _: Any) -> float:
     if not _is_number(confidence) or not 0 <= confidence <= 1:
         raise InputError(f"recognition.abstain_below {confidence}: expected a number from 0 to 1")
     # Rounded, so that 1 - 0.9 is 0.1.
-    return round(1 - confidence, 12)
+    return round(1 - float(confidence), 12)
 
 
 def _is_number(value: Any) -> bool:
@@ -144,9 +144,9 @@ class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The emotion model.
 
     `prior` is one of
-    - `model`: as in the model's calibration;
+    - `model`: the model's own;
     - a profile of `model.priors`: `flat`, `conversation`, `expressive`;
-    - `neutral:SHARE`: this share of neutral, and the rest as in the model's calibration;
+    - `neutral:SHARE`: this share of neutral, the rest in the model's own proportions;
     - a mapping of all seven emotions to their shares, with sum 1.
     """
 

@@ -1,5 +1,6 @@
 """Replaying a recording: the same file gives the same bytes, and every ending is a clean one."""
 
+import json
 import os
 import shutil
 import signal
@@ -269,6 +270,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "notes.txt").write_text("1", encoding="utf-8")
     (tmp_path / "no-model").mkdir()
     (tmp_path / "wrong.safetensors").write_bytes(b"not a checkpoint")
+    card = json.loads((checkpoint.WEIGHTS / "live.json").read_text(encoding="utf-8"))
+    (tmp_path / "no-prior.json").write_text(json.dumps({**card, "prior": []}), encoding="utf-8")
+    shutil.copy(checkpoint.WEIGHTS / "live.safetensors", tmp_path / "no-prior.safetensors")
     _silent(tmp_path / "silent.mkv")
     return tmp_path
 
@@ -302,6 +306,9 @@ WRONG = {
     "prior below nothing": ["SAMPLE", SHARES.format(-0.1, 0.5)],
     "prior without a number": ["SAMPLE", SHARES.format(".nan", 0.4)],
     "prior of another sum": ["SAMPLE", SHARES.format(0.1, 0.4)],
+    "prior that the model has not": [
+        *("SAMPLE", "recognition.checkpoint=no-prior.safetensors", "recognition.prior=flat")
+    ],
     "prior by two names": ["SAMPLE", "recognition.neutral_prior=0.8", "recognition.prior=flat"],
     "abstention by two names": [
         *("SAMPLE", "recognition.abstain_above=0.5", "recognition.abstain_below=0.5")
