@@ -148,7 +148,7 @@ def test_names_that_exclude_each_other_are_refused_in_one_place_and_else_the_lat
         ("neutral_prior=0.8", "prior=neutral:0.8", "neutral:0.8", 0.65),
         ("neutral_prior=null", "prior=model", "model", 0.65),
         ("abstain_below=0.9", "abstain_above=0.1", "model", 0.1),
-        ("abstain_below=0", "abstain_above=1", "model", 1.0),
+        ("abstain_below=0", "abstain_above=1.0", "model", 1.0),
     ],
 )
 def test_the_prior_and_the_limit_of_abstention_have_their_old_names_too(
