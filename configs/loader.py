@@ -13,7 +13,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,11 +35,13 @@ class Renamed(NamedTuple):
     """The new name of a deprecated key whose value changes too.
 
     `value` computes the new key's value from the old key's value and the new key's current value
-    (None where it has none).
+    (None where it has none). `exclusive`: both names in one file or in one list of overrides are
+    an error; otherwise the later of the two places holds.
     """
 
     key: str
     value: Callable[[Any, Any], Any]
+    exclusive: bool = False
 
 
 class _Loader(yaml.SafeLoader):
@@ -127,8 +129,10 @@ def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], source:
     """Applies `key=value` overrides to a plain tree and checks it against `kind`."""
     notices: dict[str, str] = {}
     tree = _renamed(tree, kind, notices)
+    overrides = list(overrides)
     for override in overrides:
         _apply(tree, override, kind, notices)
+    _refuse_both({override.partition("=")[0] for override in overrides}, kind)
     _warn(notices)
     return convert(tree, kind, source)
 
@@ -166,13 +170,15 @@ def _renamed(tree: Any, kind: Any, notices: dict[str, str], prefix: str = "") ->
     """A copy of a tree in which every deprecated key has its new name.
 
     `notices` collects the warnings, by old key. If the tree has both names, the new one wins,
-    unless `Renamed.value` combines the two.
+    unless `Renamed.value` combines the two. Raises `InputError` where they are exclusive.
     """
     if not _is_struct(kind) or not isinstance(tree, dict):
         return tree
     renamed = dict(tree)
     for old, new in deprecated(kind).items():
         if old in renamed:
+            if isinstance(new, Renamed) and new.exclusive and new.key in renamed:
+                raise _both(f"{prefix}{old}", f"{prefix}{new.key}")
             value = renamed.pop(old)
             keep = isinstance(new, str) and new in renamed
             _rename(renamed, old, renamed[new] if keep else value, kind, notices, prefix)
@@ -197,6 +203,21 @@ def _rename(
     node[key] = value if isinstance(new, str) else new.value(value, node.get(key))
     shown = node[key] if isinstance(node[key], str) else override("", node[key]).removeprefix("=")
     notices[f"{prefix}{old}"] = f"{prefix}{key}={shown}"
+
+
+def _refuse_both(keys: Collection[str], kind: type[msgspec.Struct]) -> None:
+    """Raises `InputError` where known keys have an old name and the new one that excludes it."""
+    for key in keys:
+        holder, last = _holder(key, kind), key.rpartition(".")[2]
+        new = deprecated(holder).get(last) if _is_struct(holder) else None
+        if isinstance(new, Renamed) and new.exclusive:
+            current = key.removesuffix(last) + new.key
+            if current in keys:
+                raise _both(key, current)
+
+
+def _both(old: str, new: str) -> InputError:
+    return InputError(f"{old} and {new} are the same setting; leave out {old}, the deprecated name")
 
 
 def _is_struct(kind: Any) -> bool:

@@ -12,6 +12,7 @@ from safetensors.torch import save as serialised
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
+from gscon_live.model.abstention import ErrorPoint, is_curve
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Architecture, Network, build, network_class
 from gscon_live.model.shipped_weights import FOLDER
@@ -31,8 +32,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     modalities (see `modality_set_name`), and takes precedence. `shifts` are added to the scaled
     logits, by set of modalities and class; a missing set adds nothing. `temperatures` divide the
     logits of the modalities' own heads. `prior` is the mean probability of each emotion on
-    validation with all modalities; empty where it was not measured. `scores` holds the
-    measurements: set, then figure or class.
+    validation with all modalities, after temperature and shift; empty where it was not measured.
+    `abstention` is the measured error by confidence, see `model.abstention.expected_error`; empty
+    where it was not measured. `scores` holds the measurements: set, then figure or class.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     by_presence: dict[str, float] = {}
     shifts: dict[str, list[float]] = {}
     prior: list[float] = []
+    abstention: list[ErrorPoint] = []
     recipe: dict[str, Any] = {}
     format: str = _FORMAT
 
@@ -94,11 +97,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
 
     def require_prior(self) -> None:
-        """Raises `InputError` where the card has no prior that a user's own could replace."""
-        if not self.prior:
+        """Raises `InputError` where the card has no prior that another could replace."""
+        if not self.prior or min(self.prior) <= 0:
             raise InputError(
                 f"checkpoint {self.name!r} has no prior; leave "
-                "recognition.neutral_prior out, or train it anew with `gscon-live fit`"
+                "recognition.prior out, or train it anew with `gscon-live fit`"
             )
 
 
@@ -203,6 +206,9 @@ def describe(card: Card) -> str:
         for name, figure in figures.items():
             recall = [f"{figure['per_class'][emotion]['recall']:.2f}" for emotion in card.emotions]
             lines += [f"| {name} | {' | '.join(recall)} |"]
+    if card.abstention:
+        lines += ["", "Measured error by confidence:", "", "| confidence | error |", "|---|---|"]
+        lines += [f"| {point.confidence:.2f} | {point.error:.3f} |" for point in card.abstention]
     return "\n".join(lines) + "\n"
 
 
@@ -258,6 +264,16 @@ def _read_card(path: Path, weights: Path) -> Card:
                 f"checkpoint card {path}: {len(shift)} shifts for {name}, one for each of "
                 f"{card.architecture.classes} emotions expected; copy it again"
             )
+    if len(card.prior) not in (0, card.architecture.classes):
+        raise InputError(
+            f"checkpoint card {path}: a prior of {len(card.prior)}, one number for each of "
+            f"{card.architecture.classes} emotions expected; copy it again"
+        )
+    if not is_curve(card.abstention):
+        raise InputError(
+            f"checkpoint card {path}: abstention is no curve; expected numbers from 0 to 1, "
+            "confidences that grow, and errors that never do; copy it again"
+        )
     for by_modality in (card.encoders, card.temperatures):
         if set(by_modality) != set(card.dims):
             raise InputError(

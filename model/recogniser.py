@@ -1,6 +1,5 @@
 """The emotion of an utterance in its conversation, as the conversation goes on."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.common.errors import InputError
-from gscon_live.model.checkpoint import Card, Checkpoint, modality_set_name
+from gscon_live.model import priors
+from gscon_live.model.checkpoint import Checkpoint, modality_set_name
 from gscon_live.model.conversations import speaker_number
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
@@ -39,21 +38,23 @@ class EmotionRecogniser:
         checkpoint: the trained model.
         context: number of utterances in the context, the current one included; None takes the
             model's own window or memory.
-        neutral_prior: expected share of neutral utterances, above 0 and below 1; None takes that
-            of the model's calibration data. The odds of neutral are multiplied by the ratio of the
-            two priors' odds, in the fused probabilities and in each modality's (Saerens et al.
-            2002, Adjusting the Outputs of a Classifier to New a Priori Probabilities).
+        prior: how frequent the emotions are where the conversation takes place, see
+            `model.priors`: it moves the fused probabilities and each modality's. `model` is the
+            model's own, and moves nothing.
+
+    Attributes:
+        prior: the shares that the answers were moved to, float64 [7] with sum 1; None for `model`.
 
     Raises:
-        InputError: the model has other emotions or modalities, needs future utterances, or its card
-            has no prior; or `context` or `neutral_prior` is out of range.
+        InputError: the model has other emotions or modalities or needs future utterances; its card
+            has no prior but `prior` asks for another; or `context` or `prior` is not valid.
     """
 
     def __init__(
         self,
         checkpoint: Checkpoint,
         context: int | None = None,
-        neutral_prior: float | None = None,
+        prior: priors.Prior = priors.MODEL,
     ) -> None:
         card = checkpoint.card
         card.require_live()
@@ -63,9 +64,12 @@ class EmotionRecogniser:
         self._shifts = {
             name: torch.tensor(shift, dtype=torch.float64) for name, shift in card.shifts.items()
         }
-        self._shift = torch.zeros(len(EMOTIONS), dtype=torch.float64)
-        if neutral_prior is not None:
-            self._shift[EMOTIONS.index("neutral")] = _shift(card, neutral_prior)
+        self.prior: NDArray[np.float64] | None = None
+        self._move = torch.zeros(len(EMOTIONS), dtype=torch.float64)
+        if prior != priors.MODEL:
+            card.require_prior()
+            self.prior = priors.shares(prior, card.prior)
+            self._move = torch.from_numpy(np.log(self.prior) - np.log(card.prior))
         self.reset()
 
     def reset(self) -> None:
@@ -107,7 +111,7 @@ class EmotionRecogniser:
         self, logits: Tensor, temperature: float, shift: Tensor | float = 0.0
     ) -> NDArray[np.float32]:
         # In double precision, so that the float32 probabilities sum to one.
-        scaled = logits[0, -1].double() / temperature + shift + self._shift
+        scaled = logits[0, -1].double() / temperature + shift + self._move
         return np.asarray(scaled.softmax(-1), np.float32)
 
     def _vectors(self, features: UtteranceFeatures) -> dict[str, NDArray[np.float32]]:
@@ -133,12 +137,3 @@ class EmotionRecogniser:
             torch.tensor([[speaker_number(speaker)]]),
             torch.ones(1, 1, dtype=torch.bool),
         )
-
-
-def _shift(card: Card, neutral_prior: float) -> float:
-    """The shift of neutral's log-odds from the model's prior to a user's."""
-    if not 0 < neutral_prior < 1:
-        raise InputError(f"neutral_prior {neutral_prior:g}: expected above 0 and below 1")
-    card.require_prior()
-    model_prior = card.prior[EMOTIONS.index("neutral")]
-    return math.log(neutral_prior / (1 - neutral_prior)) - math.log(model_prior / (1 - model_prior))

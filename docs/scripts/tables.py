@@ -26,7 +26,8 @@ from gscon_live.common import cli
 from gscon_live.common.errors import Failure
 from gscon_live.common.files import write_whole
 from gscon_live.configs import loader
-from gscon_live.model import checkpoint
+from gscon_live.model import checkpoint, priors
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.pipeline.settings import DAY, Settings
 from gscon_live.train.trainables import trainable
 
@@ -50,6 +51,7 @@ def _filled(name: str, before: str) -> str:
     makers: dict[str, Callable[[], str]] = {
         "settings": lambda: settings_table(group, dict(_ROW.findall(before))),
         "recipe": lambda: recipe_table(group, dict(_ROW.findall(before))),
+        "priors": priors_table,
         "needs": needs_table,
         "measured": measured_table,
         "recall": recall_table,
@@ -158,6 +160,14 @@ def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
         if bound is not None and bound not in LIMITS
     ]  # fmt: skip
     return " ".join([noun, *bounds])
+
+
+def priors_table() -> str:
+    """The shares of the emotions in the included model's prior, and in the named ones."""
+    own = checkpoint.read_card("live").prior
+    names = (priors.MODEL, *priors.PROFILES)
+    rows = [(f"`{name}`", *(f"{s:.3f}" for s in priors.shares(name, own))) for name in names]
+    return _table(("prior", *EMOTIONS), rows)
 
 
 def needs_table() -> str:

@@ -229,6 +229,10 @@ def _remarks(
         )
     elif ended is not None and not ended.complete:
         remarks.append("The session was stopped before its end.")
+    prior = utterances[0].emotion.prior if utterances else None
+    if prior is not None:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in prior.items())
+        remarks.append(f"The prior of the emotions is not the model's own, but {shares}.")
     final = {event.utterance.id for event in utterances}
     incomplete = {e.utterance.id for e in session if isinstance(e, schema.Provisional)} - final
     if incomplete:

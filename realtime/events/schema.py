@@ -43,14 +43,17 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True):
     text_source: TextSource
 
 
-class Emotion(msgspec.Struct, frozen=True, kw_only=True):
+class Emotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fused answer. `confidence` is the calibrated probability of `label`; `abstained` says
-    that it is below the configured confidence, so that `label` should not be acted upon."""
+    that its expected error is above the configured limit, so that `label` should not be acted upon.
+    `prior` has the share of each emotion that the probabilities were moved to; without it they are
+    at the model's own."""
 
     label: str
     confidence: float
     probabilities: dict[str, float]
     abstained: bool
+    prior: dict[str, float] | None = None
 
 
 class Modality(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -140,6 +140,8 @@ class JsonLines(Sink):
 class Csv(Sink):
     """A row for each final utterance, for spreadsheets and statistics; RFC 4180 with a header.
 
+    The columns `prior_` are empty where the prior is the model's own. New columns come last.
+
     The words are written unchanged. A spreadsheet may take a leading `=` for a formula: import the
     column as text.
     """
@@ -149,6 +151,7 @@ class Csv(Sink):
         *(f"p_{emotion}" for emotion in EMOTIONS),
         "text_source",
         *(f"{modality}_present" for modality in MODALITIES),
+        *(f"prior_{emotion}" for emotion in EMOTIONS),
     )
 
     def __init__(self, target: Target) -> None:
@@ -168,6 +171,7 @@ class Csv(Sink):
                     *(emotion.probabilities.get(name, "") for name in EMOTIONS),
                     utterance.text_source,
                     *(_bool(getattr(event.modalities, name).present) for name in MODALITIES),
+                    *((emotion.prior or {}).get(name, "") for name in EMOTIONS),
                 )
             )
         )

@@ -10,7 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from gscon_live.common.errors import InputError
 from gscon_live.configs.loader import Renamed
+from gscon_live.model import priors
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.events.endpoint import DEFAULT
 
@@ -117,19 +119,55 @@ class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_speakers: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
+def _neutral_prior(share: Any, _: Any) -> str:
+    """The prior for a share of neutral; None: the model's own."""
+    if share is None:
+        return priors.MODEL
+    if not _is_number(share) or not 0 < share < 1:
+        raise InputError(f"recognition.neutral_prior {share}: expected above 0 and below 1")
+    return priors.neutral_share(share)
+
+
+def _abstain_below(confidence: Any, _: Any) -> float:
+    """The expected error of a confidence."""
+    if not _is_number(confidence) or not 0 <= confidence <= 1:
+        raise InputError(f"recognition.abstain_below {confidence}: expected a number from 0 to 1")
+    # Rounded, so that 1 - 0.9 is 0.1.
+    return round(1 - float(confidence), 12)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The emotion model."""
+    """The emotion model.
+
+    `prior` is one of
+    - `model`: the model's own;
+    - a profile of `model.priors`: `flat`, `conversation`, `expressive`;
+    - `neutral:SHARE`: this share of neutral, the rest in the model's own proportions;
+    - a mapping of all seven emotions to their shares, with sum 1.
+    """
+
+    deprecated: ClassVar[Mapping[str, Renamed]] = {
+        "neutral_prior": Renamed("prior", _neutral_prior, exclusive=True),
+        "abstain_below": Renamed("abstain_above", _abstain_below, exclusive=True),
+    }
 
     #: name or path of the emotion model
     checkpoint: str = "live"
     #: length of the context in utterances; None: as in its training
     context: Annotated[int, Meta(ge=1)] | None = None
-    #: answers of lower confidence are marked as abstained
-    abstain_below: Probability = 0.35
-    #: share of neutral utterances in your conversations; None: as in the model's calibration
-    neutral_prior: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    #: answers are marked as abstained if their expected error is above this
+    abstain_above: Probability = 0.65
+    #: how frequent the emotions are in your conversations, as above
+    prior: str | dict[str, float] = priors.MODEL
     #: time constant of the average over a speaker's answers; 0: none
     smoothing: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        priors.check(self.prior)
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

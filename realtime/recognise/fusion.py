@@ -1,7 +1,7 @@
 """Joins words, voice and face of an utterance, and gives the public events."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gscon_live.model.abstention import ErrorPoint, expected_error
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import Opinion
@@ -39,7 +40,10 @@ class Fusion(Stage):
         session: the session's name.
         model: name and version for the events.
         has_video: whether faces will come.
-        abstain_below: answers of lower confidence are marked as abstained.
+        abstain_above: answers are marked as abstained if their expected error is above this.
+        error_curve: measured error by confidence, for the expected error; empty: not measured.
+        prior: the shares of the emotions that the answers were moved to, float [7], for the events;
+            None: they are the model's own, and no event names them.
         smoothing: time constant in seconds of the average over a speaker's answers; 0: none.
         with_text: whether the words are in the events.
         first_id: number of the first utterance.
@@ -56,7 +60,9 @@ class Fusion(Stage):
         session: str,
         model: schema.ModelInfo,
         has_video: bool,
-        abstain_below: float,
+        abstain_above: float,
+        error_curve: Sequence[ErrorPoint] = (),
+        prior: NDArray[np.floating] | None = None,
         smoothing: float = 0.0,
         with_text: bool = True,
         first_id: int = 1,
@@ -69,7 +75,9 @@ class Fusion(Stage):
         self._session = session
         self._model = model
         self._has_video = has_video
-        self._abstain_below = abstain_below
+        self._abstain_above = abstain_above
+        self._error_curve = error_curve
+        self._prior = None if prior is None else _named(prior)
         self._smooth = Smoothing(smoothing)
         self._with_text = with_text
         self._first_id = first_id
@@ -185,6 +193,8 @@ class Fusion(Stage):
         answer = self._smooth(opinion.probabilities, speaker, utterance.end, utterance.final)
         best = int(np.argmax(answer))
         confidence = round(float(answer[best]), 4)
+        # Rounded like the confidence, so that 0.35 is exactly as sure as an error of 0.65.
+        error = round(expected_error(confidence, self._error_curve), 4)
         kind = schema.UtteranceEvent if utterance.final else schema.Provisional
         yield kind(
             schema=schema.SCHEMA,
@@ -202,7 +212,8 @@ class Fusion(Stage):
                 label=EMOTIONS[best],
                 confidence=confidence,
                 probabilities=_named(answer),
-                abstained=confidence < self._abstain_below,
+                abstained=error > self._abstain_above,
+                prior=self._prior,
             ),
             modalities=schema.Modalities(
                 text=_modality(opinion.modalities["text"], utterance.missing.get("text")),
@@ -269,7 +280,7 @@ def _vector(raw: bytes | None) -> NDArray[np.float32] | None:
     return None if raw is None else np.frombuffer(raw, np.float32)
 
 
-def _named(probabilities: NDArray[np.float32]) -> dict[str, float]:
+def _named(probabilities: NDArray[np.floating]) -> dict[str, float]:
     return {
         name: round(float(value), 4) for name, value in zip(EMOTIONS, probabilities, strict=True)
     }

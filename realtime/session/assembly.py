@@ -66,17 +66,18 @@ def build_recognise(worker: Worker, t0: StartTime) -> Stage:
 
     plan, settings = worker.plan, worker.plan.settings
     loaded = checkpoint.load(settings.recognition.checkpoint)
+    recogniser = EmotionRecogniser(
+        loaded, settings.recognition.context, prior=settings.recognition.prior
+    )
     return Fusion(
-        EmotionRecogniser(
-            loaded,
-            settings.recognition.context,
-            neutral_prior=settings.recognition.neutral_prior,
-        ),
+        recogniser,
         FaceEncoder.pool,
         session=plan.session,
         model=ModelInfo(name=loaded.card.name, version=loaded.card.version),
         has_video=plan.has_video,
-        abstain_below=settings.recognition.abstain_below,
+        abstain_above=settings.recognition.abstain_above,
+        error_curve=loaded.card.abstention,
+        prior=recogniser.prior,
         smoothing=settings.recognition.smoothing,
         with_text=settings.publish.text,
         first_id=worker.utterances + 1,

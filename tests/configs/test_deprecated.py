@@ -17,6 +17,7 @@ class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deprecated: ClassVar[Mapping[str, str | Renamed]] = {
         "big": "size",
         "percent": Renamed("share", lambda old, new: (new or 0) + old / 100),
+        "half": Renamed("share", lambda old, _: old / 2, exclusive=True),
     }
 
     size: int = 1
@@ -121,3 +122,38 @@ def test_who_uses_no_old_name_is_told_nothing(capsys: pytest.CaptureFixture[str]
 def test_the_number_of_speakers_has_its_old_name_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert loader.load("live", Settings, ["speakers.most=2"]).speakers.max_speakers == 2
     assert "use speakers.max_speakers=2" in capsys.readouterr().err
+
+
+def test_names_that_exclude_each_other_are_refused_in_one_place_and_else_the_later_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for tree, overrides in (
+        ({"inner": {"half": 1, "share": 0.5}}, []),
+        ({}, ["inner.half=1", "inner.share=0.5"]),
+        ({}, ["inner.share=0.5", "inner.half=1"]),
+        ({}, ["inner={half: 1, share: 0.5}"]),
+    ):
+        with pytest.raises(
+            InputError, match=r"inner\.half and inner\.share .*; leave out inner\.half"
+        ):
+            loader.build(tree, Outer, overrides, "here")
+        assert capsys.readouterr().err == ""
+    assert loader.build({"inner": {"half": 1}}, Outer, ["inner.share=0.1"], "").inner.share == 0.1
+    assert loader.build({"inner": {"share": 1}}, Outer, ["inner.half=0.1"], "").inner.share == 0.05
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "prior", "limit"),
+    [
+        ("neutral_prior=0.8", "prior=neutral:0.8", "neutral:0.8", 0.65),
+        ("neutral_prior=null", "prior=model", "model", 0.65),
+        ("abstain_below=0.9", "abstain_above=0.1", "model", 0.1),
+        ("abstain_below=0", "abstain_above=1.0", "model", 1.0),
+    ],
+)
+def test_the_prior_and_the_limit_of_abstention_have_their_old_names_too(
+    old: str, new: str, prior: str, limit: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recognition = loader.load("live", Settings, [f"recognition.{old}"]).recognition
+    assert (recognition.prior, recognition.abstain_above) == (prior, limit)
+    assert f"use recognition.{new}\n" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from sessions import CONVERSATION, run
 
 import gscon_live
 from gscon_live.common.errors import InputError
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import schema
 
 
@@ -59,10 +60,13 @@ def test_a_program_needs_no_particular_form(four_utterances: Path, tmp_path: Pat
 
 
 def test_settings_reach_the_pipeline(four_utterances: Path) -> None:
-    events = gscon_live.recognise(four_utterances, settings=["publish.text=false"])
-    said = [event.utterance.text for event in events if event.type == "utterance"]
-    assert said
-    assert set(said) == {""}
+    settings = ["publish.text=false", "recognition.prior=expressive"]
+    events = gscon_live.recognise(four_utterances, settings=settings)
+    answers = [event for event in events if event.type == "utterance"]
+    assert answers
+    assert {event.utterance.text for event in answers} == {""}
+    expressive = {name: 0.25 if name == "neutral" else 0.125 for name in EMOTIONS}
+    assert all(event.emotion.prior == expressive for event in answers)
 
 
 @pytest.mark.parametrize(

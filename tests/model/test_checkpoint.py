@@ -9,6 +9,7 @@ import torch
 
 from gscon_live.common.errors import InputError
 from gscon_live.model import checkpoint
+from gscon_live.model.abstention import ErrorPoint
 from gscon_live.model.checkpoint import Card
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.text.text_encoder import TextEncoder
@@ -68,6 +69,22 @@ def test_saving_leaves_three_files_and_nothing_else(saved: Path) -> None:
     names = sorted(path.name for path in saved.parent.iterdir())
     assert names == ["toy.json", "toy.md", "toy.safetensors"]
     assert "made up" in saved.with_suffix(".md").read_text()
+
+
+def test_a_card_may_tell_its_prior_and_its_measured_error(tmp_path: Path) -> None:
+    curve = [ErrorPoint(0.3, 0.9), ErrorPoint(0.9, 0.4)]
+    measured = card(prior=[1 / 7] * 7, abstention=curve)
+    checkpoint.save(tmp_path / "toy", GSCon(ARCHITECTURE), measured)
+    assert checkpoint.read_card(tmp_path / "toy.safetensors") == measured
+    assert "| 0.90 | 0.400 |" in (tmp_path / "toy.md").read_text()
+    assert card().abstention == []
+
+
+def test_a_prior_or_a_curve_that_is_none_is_refused(saved: Path) -> None:
+    change(saved, prior=[0.5, 0.5])
+    expect_refusal(saved, "toy.json", "a prior of 2", "7 emotions")
+    change(saved, prior=[], abstention=[{"confidence": 0.9, "error": 2.0}])
+    expect_refusal(saved, "toy.json", "abstention is no curve")
 
 
 def change(saved: Path, **values: Any) -> None:

@@ -255,37 +255,106 @@ def test_the_shipped_model_answers() -> None:
     assert opinion.probabilities.sum() == pytest.approx(1, abs=1e-6)
 
 
+distributions = st.lists(st.floats(0.01, 1), min_size=7, max_size=7).map(
+    lambda weights: [weight / sum(weights) for weight in weights]
+)
+
+
+def of_prior(trained: Checkpoint, prior: list[float]) -> Checkpoint:
+    """A model that was calibrated to a prior, with a shift for words and face."""
+    shifts = {"text+visual": [0.5, 0.0, -0.5, 0.0, 1.0, 0.0, 0.0]}
+    card = msgspec.structs.replace(trained.card, prior=prior, shifts=shifts)
+    return Checkpoint(trained.model, card)
+
+
+def named(shares: list[float]) -> dict[str, float]:
+    return dict(zip(EMOTIONS, shares, strict=True))
+
+
+def moved(probabilities: np.ndarray, own: list[float], target: list[float]) -> np.ndarray:
+    """The oracle: each class times its new share over its old one, then normalised."""
+    raw = probabilities.astype(np.float64) * np.array(target) / np.array(own)
+    return np.asarray(raw / raw.sum())
+
+
+missing_some = st.sampled_from([(), ("audio",), ("text", "visual"), MODALITIES])
+
+
+@given(seed=st.integers(0, 999), own=distributions, target=distributions, missing=missing_some)
+def test_another_prior_moves_all_emotions_in_every_answer(
+    trained: Checkpoint, seed: int, own: list[float], target: list[float], missing: tuple[str, ...]
+) -> None:
+    model, features = of_prior(trained, own), utterance(seed, missing)
+    plain = EmotionRecogniser(model).final(features, "Ada")
+    recogniser = EmotionRecogniser(model, prior=named(target))
+    for before, after in zip(
+        vectors(plain), vectors(recogniser.final(features, "Ada")), strict=True
+    ):
+        np.testing.assert_allclose(after, moved(before, own, target), rtol=1e-4, atol=1e-6)
+    assert recogniser.prior == pytest.approx(target)
+
+
+@given(seed=st.integers(0, 999), priors=st.tuples(distributions, distributions, distributions))
+def test_two_moves_are_the_move_to_the_second(
+    trained: Checkpoint, seed: int, priors: tuple[list[float], list[float], list[float]]
+) -> None:
+    own, between, last = priors
+    model, features = of_prior(trained, own), utterance(seed)
+    first = EmotionRecogniser(model, prior=named(between)).final(features, "Ada")
+    at_once = EmotionRecogniser(model, prior=named(last)).final(features, "Ada")
+    for before, after in zip(vectors(first), vectors(at_once), strict=True):
+        np.testing.assert_allclose(after, moved(before, between, last), rtol=1e-3, atol=1e-6)
+
+
+@given(seed=st.integers(0, 999), own=distributions)
+def test_the_models_own_shares_change_no_label(
+    trained: Checkpoint, seed: int, own: list[float]
+) -> None:
+    model = of_prior(trained, own)
+    plain = EmotionRecogniser(model).final(utterance(seed), "Ada")
+    given = EmotionRecogniser(model, prior=named(own)).final(utterance(seed), "Ada")
+    for before, after in zip(vectors(plain), vectors(given), strict=True):
+        assert before.argmax() == after.argmax()
+        np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def test_a_flat_prior_changes_nothing_in_a_flat_model(trained: Checkpoint) -> None:
+    model = of_prior(trained, [1 / 7] * 7)
+    plain = EmotionRecogniser(model).final(utterance(1), "Ada")
+    assert same(plain, EmotionRecogniser(model, prior="flat").final(utterance(1), "Ada"))
+
+
+def test_the_prior_of_the_model_moves_nothing_and_needs_none(trained: Checkpoint) -> None:
+    plain = EmotionRecogniser(of_prior(trained, []))
+    chosen = EmotionRecogniser(trained, prior="model")
+    assert plain.prior is None
+    assert chosen.prior is None
+    assert same(plain.final(utterance(1), "Ada"), chosen.final(utterance(1), "Ada"))
+
+
 @given(seed=st.integers(0, 999), prior=st.floats(0.01, 0.99))
-def test_another_prior_of_neutral_multiplies_its_odds(
+def test_a_share_of_neutral_multiplies_its_odds(
     trained: Checkpoint, seed: int, prior: float
 ) -> None:
-    """The oracle: each class times its new prior over its old one, of which all but neutral keep
-    their proportions; then normalised."""
-    given = utterance(seed)
-    plain = EmotionRecogniser(trained).final(given, "Ada")
-    shifted = EmotionRecogniser(trained, neutral_prior=prior).final(given, "Ada")
+    """All emotions but neutral keep their proportions."""
+    plain = EmotionRecogniser(trained).final(utterance(seed), "Ada")
+    shifted = EmotionRecogniser(trained, prior=f"neutral:{prior}").final(utterance(seed), "Ada")
     for before, after in zip(vectors(plain), vectors(shifted), strict=True):
         ratio = np.array([prior / 0.4] + [(1 - prior) / 0.6] * 6)
         expected = before.astype(np.float64) * ratio
         np.testing.assert_allclose(after, expected / expected.sum(), rtol=1e-4, atol=1e-6)
 
 
-def test_the_models_own_prior_changes_nothing(trained: Checkpoint) -> None:
-    plain = EmotionRecogniser(trained).final(utterance(1), "Ada")
-    given = EmotionRecogniser(trained, neutral_prior=0.4).final(utterance(1), "Ada")
-    assert same(plain, given)
+@pytest.mark.parametrize("prior", ["neutral:0", "neutral:1", "calm", {"neutral": 1.0}])
+def test_a_prior_that_is_none_is_refused(trained: Checkpoint, prior: str) -> None:
+    with pytest.raises(InputError, match=r"recognition\.prior"):
+        EmotionRecogniser(trained, prior=prior)
 
 
-@pytest.mark.parametrize("prior", [0.0, 1.0, -0.2, float("nan")])
-def test_a_prior_that_is_none_is_refused(trained: Checkpoint, prior: float) -> None:
-    with pytest.raises(InputError, match="neutral_prior"):
-        EmotionRecogniser(trained, neutral_prior=prior)
-
-
-def test_a_prior_needs_a_model_that_tells_its_own(trained: Checkpoint) -> None:
-    card = msgspec.structs.replace(trained.card, prior=[])
+@pytest.mark.parametrize("own", [[], [0.0, *[1 / 6] * 6]])
+def test_a_prior_needs_a_model_that_tells_its_own(trained: Checkpoint, own: list[float]) -> None:
     with pytest.raises(InputError, match="has no prior"):
-        EmotionRecogniser(Checkpoint(trained.model, card), neutral_prior=0.5)
+        EmotionRecogniser(of_prior(trained, own), prior="flat")
 
 
 def vectors(opinion: Opinion) -> list[np.ndarray]:

@@ -39,7 +39,7 @@ answered = {
     ),
     "emotion": st.builds(
         schema.Emotion, label=st.sampled_from(EMOTIONS), confidence=st.floats(0, 1),
-        probabilities=probabilities, abstained=st.booleans(),
+        probabilities=probabilities, abstained=st.booleans(), prior=st.none() | probabilities,
     ),
     "modalities": st.builds(schema.Modalities, text=modality, audio=modality, visual=modality),
     "model": st.builds(schema.ModelInfo, name=texts, version=texts),

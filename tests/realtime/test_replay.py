@@ -1,5 +1,6 @@
 """Replaying a recording: the same file gives the same bytes, and every ending is a clean one."""
 
+import json
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ from sessions import (
 )
 
 from gscon_live.common import cli
+from gscon_live.model import checkpoint
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime import replay
 from gscon_live.realtime.events import schema
@@ -94,6 +96,25 @@ def test_the_sample_gives_all_its_utterances_with_words_voice_and_face(sample: R
 def test_nothing_in_a_replay_tells_the_time_of_day_or_how_long_work_took(sample: Replayed) -> None:
     assert b"latency" not in sample.raw
     assert b"started_at" not in sample.raw
+
+
+def test_another_prior_is_named_in_every_answer_and_moves_it(
+    clip: Path, short: Replayed, tmp_path: Path
+) -> None:
+    moved = replayed(tmp_path, clip, "recognition.prior=flat", "--report", tmp_path / "report.html")
+    own = dict(zip(EMOTIONS, checkpoint.read_card("live").prior, strict=True))
+    assert b"prior" not in short.raw
+    assert [event.type for event in moved.events] == [event.type for event in short.events]
+    for before, after in zip(short.events, moved.events, strict=True):
+        if isinstance(before, schema.Provisional | schema.UtteranceEvent):
+            assert isinstance(after, schema.Provisional | schema.UtteranceEvent)
+            assert after.emotion.prior == dict.fromkeys(EMOTIONS, 0.1429)
+            assert sum(after.emotion.prior.values()) == pytest.approx(1, abs=5e-4)
+            raw = {name: p / own[name] for name, p in before.emotion.probabilities.items()}
+            expected = {name: p / sum(raw.values()) for name, p in raw.items()}
+            assert after.emotion.probabilities == pytest.approx(expected, abs=2e-3)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "neutral 14%" in page
 
 
 def test_the_terminal_shows_every_utterance_and_the_report_is_written(sample: Replayed) -> None:
@@ -249,10 +270,17 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "notes.txt").write_text("1", encoding="utf-8")
     (tmp_path / "no-model").mkdir()
     (tmp_path / "wrong.safetensors").write_bytes(b"not a checkpoint")
+    card = json.loads((checkpoint.WEIGHTS / "live.json").read_text(encoding="utf-8"))
+    (tmp_path / "no-prior.json").write_text(json.dumps({**card, "prior": []}), encoding="utf-8")
+    shutil.copy(checkpoint.WEIGHTS / "live.safetensors", tmp_path / "no-prior.safetensors")
     _silent(tmp_path / "silent.mkv")
     return tmp_path
 
 
+SHARES = (
+    "recognition.prior={{neutral: {1}, surprise: 0.1, fear: {0}, sadness: 0.1, joy: 0.2, "
+    "disgust: 0.1, anger: 0.1}}"
+)
 WRONG = {
     "missing file": ["missing.mkv"],
     "text file": ["text.mkv"],
@@ -269,7 +297,22 @@ WRONG = {
     "unknown key": ["SAMPLE", "segmentation.hangovr=1"],
     "wrong value": ["SAMPLE", "segmentation.hangover=soon"],
     "missing checkpoint": ["SAMPLE", "recognition.checkpoint=nowhere"],
-    "wrong prior": ["SAMPLE", "recognition.neutral_prior=1.5"],
+    "wrong share of neutral": ["SAMPLE", "recognition.neutral_prior=1.5"],
+    "wrong confidence": ["SAMPLE", "recognition.abstain_below=high"],
+    "unknown prior": ["SAMPLE", "recognition.prior=calm"],
+    "prior that is a number": ["SAMPLE", "recognition.prior=0.8"],
+    "prior without an emotion": ["SAMPLE", "recognition.prior={neutral: 0.5, joy: 0.5}"],
+    "prior with nothing": ["SAMPLE", SHARES.format(0.0, 0.4)],
+    "prior below nothing": ["SAMPLE", SHARES.format(-0.1, 0.5)],
+    "prior without a number": ["SAMPLE", SHARES.format(".nan", 0.4)],
+    "prior of another sum": ["SAMPLE", SHARES.format(0.1, 0.4)],
+    "prior that the model has not": [
+        *("SAMPLE", "recognition.checkpoint=no-prior.safetensors", "recognition.prior=flat")
+    ],
+    "prior by two names": ["SAMPLE", "recognition.neutral_prior=0.8", "recognition.prior=flat"],
+    "abstention by two names": [
+        *("SAMPLE", "recognition.abstain_above=0.5", "recognition.abstain_below=0.5")
+    ],
     "wrong checkpoint": ["SAMPLE", "recognition.checkpoint=wrong.safetensors"],
     "missing text model": ["SAMPLE", "features.text_model=nowhere"],
     "audio track": ["SAMPLE", "recording.audio_track=7"],

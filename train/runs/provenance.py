@@ -3,13 +3,21 @@
 import os
 import platform
 from datetime import UTC, datetime
+from typing import TypedDict
 
 import torch
 
 
-def provenance() -> dict[str, str]:
+class Provenance(TypedDict):
     """The day (`created`) and the `machine`, in words: x86_64, 2 cores, Linux, Python 3.11.4, torch
     2.13.0+cpu."""
+
+    created: str
+    machine: str
+
+
+def provenance() -> Provenance:
+    """Today, and this machine."""
     parts = [platform.machine(), f"{os.cpu_count()} cores", platform.system()]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())

@@ -81,6 +81,27 @@ def test_csv_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
         assert (row["label"], float(row["confidence"])) == (felt.label, felt.confidence)
         assert row["abstained"] == str(felt.abstained).lower()
         assert row["visual_present"] == str(event.modalities.visual.present).lower()
+        prior = {name: row[f"prior_{name}"] for name in EMOTIONS}
+        assert prior == {name: str((felt.prior or {}).get(name, "")) for name in EMOTIONS}
+
+
+def test_the_columns_of_a_csv_keep_their_places() -> None:
+    """Readers may take them by number; new ones come last."""
+    columns = (
+        "session,id,start,end,speaker,text,label,confidence,abstained,"
+        "p_neutral,p_surprise,p_fear,p_sadness,p_joy,p_disgust,p_anger,"
+        "text_source,text_present,audio_present,visual_present"
+    )
+    header = written(sinks.Csv, [next(conversation())]).split("\r\n")[0]
+    assert header.startswith(columns + ",prior_neutral,")
+
+
+def test_an_event_without_a_prior_has_no_such_field_and_is_read() -> None:
+    event = _with_words("hm")
+    line = json.loads(schema.encode(event))
+    assert "prior" not in line["emotion"]
+    VALIDATOR.validate(line)
+    assert schema.decode(json.dumps(line)) == event
 
 
 @given(st.lists(utterances, max_size=4))

@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gscon_live.configs import loader
 from gscon_live.model import checkpoint
+from gscon_live.model.abstention import ErrorPoint
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser, Opinion
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.recognise.fusion import Fusion
 
 law = settings(deadline=None, derandomize=True, max_examples=150)
@@ -59,7 +62,7 @@ def pool(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fusion(recogniser: object = None, **values: object) -> Fusion:
-    options = {"session": "s", "model": MODEL, "has_video": True, "abstain_below": 0.35, **values}
+    options = {"session": "s", "model": MODEL, "has_video": True, "abstain_above": 0.65, **values}
     return Fusion(recogniser or Made(), pool, **options)  # type: ignore[arg-type]
 
 
@@ -239,13 +242,13 @@ def test_ids_count_up_and_every_utterance_ends_once_or_is_reported(
 
 @law
 @given(listening(), watching(), st.floats(0, 1))
-def test_an_answer_is_abstained_from_exactly_below_the_threshold(
-    heard: list[object], watched: list[object], threshold: float
+def test_an_answer_is_abstained_from_exactly_above_the_expected_error(
+    heard: list[object], watched: list[object], limit: float
 ) -> None:
-    for event in run(fusion(abstain_below=threshold), [*heard, *watched]):
+    for event in run(fusion(abstain_above=limit), [*heard, *watched]):
         if isinstance(event, schema.UtteranceEvent | schema.Provisional):
             emotion = event.emotion
-            assert emotion.abstained == (emotion.confidence < threshold)
+            assert emotion.abstained == (round(1 - emotion.confidence, 4) > limit)
             assert list(emotion.probabilities) == list(EMOTIONS)
             assert emotion.confidence == emotion.probabilities[emotion.label]
             assert emotion.confidence == max(emotion.probabilities.values())
@@ -263,11 +266,45 @@ def test_an_answer_is_abstained_from_exactly_below_the_threshold(
 # --- single promises
 
 
-def test_a_confidence_that_just_reaches_the_threshold_is_no_abstention() -> None:
-    confidence = only(run(fusion(), [utterance()])).emotion.confidence
-    assert not only(run(fusion(abstain_below=confidence), [utterance()])).emotion.abstained
-    above = only(run(fusion(abstain_below=confidence + 1e-4), [utterance()]))
-    assert above.emotion.abstained
+class Sure:
+    """A recogniser that answers with joy, as sure as it is told."""
+
+    def __init__(self, confidence: float) -> None:
+        self._probabilities = np.full(7, (1 - confidence) / 6, np.float32)
+        self._probabilities[EMOTIONS.index("joy")] = confidence
+
+    def reset(self) -> None:
+        pass
+
+    def final(self, features: UtteranceFeatures, speaker: str) -> Opinion:
+        return Opinion(self._probabilities, dict.fromkeys(("text", "audio", "visual")))
+
+    provisional = final
+
+
+@law
+@given(st.integers(0, 10_000).map(lambda n: n / 10_000), st.integers(1500, 10_000))
+def test_without_a_curve_the_limit_is_a_confidence(below: float, confidence: int) -> None:
+    """As with the setting's old name: every confidence of four decimals, and every limit."""
+    limit = loader.load("live", Settings, [f"recognition.abstain_below={below}"])
+    stage = fusion(Sure(confidence / 10_000), abstain_above=limit.recognition.abstain_above)
+    emotion = only(run(stage, [utterance()])).emotion
+    assert emotion.confidence == confidence / 10_000
+    assert emotion.abstained == (emotion.confidence < below)
+
+
+def test_a_measured_curve_tells_the_expected_error() -> None:
+    curve = [ErrorPoint(0.2, 0.9), ErrorPoint(0.9, 0.6)]
+    for limit, abstained in ((0.59, True), (0.61, False)):
+        stage = fusion(Sure(0.95), abstain_above=limit, error_curve=curve)
+        assert only(run(stage, [utterance()])).emotion.abstained == abstained
+    assert not only(run(fusion(Sure(0.95), abstain_above=0.59), [utterance()])).emotion.abstained
+
+
+def test_events_name_a_prior_that_is_not_the_models_own() -> None:
+    assert only(run(fusion(), [utterance()])).emotion.prior is None
+    event = only(run(fusion(prior=np.full(7, 1 / 7)), [utterance()]))
+    assert event.emotion.prior == dict.fromkeys(EMOTIONS, 0.1429)
 
 
 def test_an_utterance_waits_for_the_faces_up_to_its_end() -> None:
@@ -439,7 +476,7 @@ def test_the_real_model_answers_with_what_there_is() -> None:
         session="s",
         model=schema.ModelInfo(name=loaded.card.name, version=loaded.card.version),
         has_video=True,
-        abstain_below=0.35,
+        abstain_above=0.65,
     )
     seen = [
         messages.Faces(1.0 + n / 10, [messages.Face(1, (0, 0, 50, 50), vector("visual"))])
