@@ -8,6 +8,7 @@ to New a Priori Probabilities).
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
 
 #: A choice of prior: `model`, the name of a profile, `neutral:SHARE`, or the share of each emotion.
-Prior = str | Mapping[str, float]
+#: A number alone is refused; it is among the types so that the error names the choices.
+Prior = str | float | Mapping[str, float]
 
 #: The choice that moves nothing.
 MODEL = "model"
@@ -53,7 +55,7 @@ def shares(prior: Prior, own: Sequence[float]) -> NDArray[np.float64]:
         values = _given(prior)
     elif prior == MODEL:
         values = np.array(own, np.float64)
-    elif prior in PROFILES:
+    elif isinstance(prior, str) and prior in PROFILES:
         values = np.array(PROFILES[prior])
     else:
         share, neutral = _neutral_share(prior), EMOTIONS.index("neutral")
@@ -72,11 +74,11 @@ def neutral_share(share: float) -> str:
     return f"{_NEUTRAL}{share}"
 
 
-def _neutral_share(prior: str) -> float:
-    try:
-        share = float(prior.removeprefix(_NEUTRAL)) if prior.startswith(_NEUTRAL) else math.nan
-    except ValueError:
-        share = math.nan
+def _neutral_share(prior: str | float) -> float:
+    share = math.nan
+    if isinstance(prior, str) and prior.startswith(_NEUTRAL):
+        with suppress(ValueError):
+            share = float(prior.removeprefix(_NEUTRAL))
     if not 0 < share < 1:
         raise InputError(
             f"recognition.prior {prior!r}: expected {MODEL}, {', '.join(PROFILES)}, "

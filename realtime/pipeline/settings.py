@@ -162,7 +162,7 @@ class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: answers are marked as abstained if their expected error is above this
     abstain_above: Probability = 0.65
     #: how frequent the emotions are in your conversations, as above
-    prior: str | dict[str, float] = priors.MODEL
+    prior: str | float | dict[str, float] = priors.MODEL
     #: time constant of the average over a speaker's answers; 0: none
     smoothing: NotNegative = 0.0
 
