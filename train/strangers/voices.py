@@ -16,9 +16,13 @@ from gscon_live.train.corpora import corpus_file, librispeech
 from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import cached, fingerprint
+from gscon_live.train.encoders.voice import relative_data, relative_training
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
+from gscon_live.train.encoders.voice.relative_data import READERS
+from gscon_live.train.encoders.voice.relative_training import RelativeVoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.progress import Report
+from gscon_live.train.recipes import as_written
 from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, stranger_scores
 
 #: The training corpora of the voice encoder that ships: where one is left out, it is trained anew.
@@ -27,6 +31,7 @@ TRAINED_ON = ("ravdess", "emodb")
 AFTER = 3
 #: Utterances in a row that a speaker spends in one mood, where moods are long.
 _MOOD = 10
+_READERS = "voice: neutral readers (librispeech)"
 #: Version of the cached features.
 _VERSION = 1
 
@@ -98,8 +103,21 @@ def voice_strangers(recipe: VoiceRecipe, report: Report) -> dict[str, dict[str, 
         population = log_probabilities(np.concatenate([other.cut for other in known])).mean(0)
         prior = _prior(np.concatenate([other.emotions for other in known]))
         sections[f"voice: {name}"] = _scores(features, population, prior)
-    sections["voice: neutral readers (librispeech)"] = {"as cut": _readers(report)}
+    sections[_READERS] = {"as cut": _readers(report)}
+    for name, rows in _relative(report).items():
+        section = sections[_READERS if name == READERS else f"voice: {name}"]
+        section |= {f"relative to the speaker, {row}": scores for row, scores in rows.items()}
     return sections
+
+
+def _relative(report: Report) -> dict[str, dict[str, StrangerScores]]:
+    """Scores of the classifier on statistics relative to the speaker, by corpus that was left
+    out."""
+    recipe = as_written("relative-voice", RelativeVoiceRecipe)
+    sets = {name: relative_data.voices(name, report) for name in relative_training.CORPORA}
+    return relative_training.scores(
+        {name: relative_training.left_out_predictions(recipe, sets, name) for name in sets}
+    )
 
 
 def log_probabilities(features: NDArray[np.float32]) -> NDArray[np.float64]:

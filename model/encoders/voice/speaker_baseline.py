@@ -25,6 +25,11 @@ class SpeakerBaseline:
         """Forgets all speakers."""
         self._speakers: dict[str, tuple[NDArray[np.float64], int]] = {}
 
+    def known(self, speaker: str) -> float:
+        """How much of the speaker's baseline is the speaker's own, from 0 (nothing) to 1."""
+        _, count = self._speakers.get(speaker, (None, 0))
+        return count / (self._weight + count)
+
     def __call__(self, features: NDArray[np.floating], speaker: str) -> NDArray[np.float64]:
         """The features [dim] of the speaker's next utterance, moved by the difference between the
         population's mean and the speaker's."""

@@ -1,0 +1,121 @@
+"""Acoustic statistics of the corpora, cut as the live pipeline cuts, in the order of a
+conversation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gscon_live.model.encoders.voice.relative_voice import RelativeVoice
+from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
+from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.speech.utterances import longest_utterance
+from gscon_live.model.speech.voice_activity import VoiceActivity
+from gscon_live.train.corpora import corpus_file, librispeech
+from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
+from gscon_live.train.data.feature_banks import cached, fingerprint
+from gscon_live.train.progress import Report
+
+#: The neutral readers' name among the corpora.
+READERS = "librispeech"
+#: Utterances in a row that a speaker spends in one emotion, where moods are long.
+MOOD = 10
+#: Version of the cached statistics.
+_VERSION = 1
+
+Statistics = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Utterances of a corpus: statistics [n, dim], speakers [n], emotions [n]."""
+
+    statistics: Statistics
+    speakers: NDArray[np.str_]
+    emotions: NDArray[np.int64]
+
+    def of(self, chosen: NDArray[np.bool_]) -> "Voices":
+        """Some of the utterances."""
+        return Voices(self.statistics[chosen], self.speakers[chosen], self.emotions[chosen])
+
+
+def voices(name: str, report: Report) -> Voices:
+    """The longest utterance of each clip of a corpus, or of `READERS`, who are neutral; computed or
+    from the user's cache. Clips without speech are left out. Raises `InputError` where the corpus
+    is missing."""
+    if name == READERS:
+        file, count = librispeech.FILE, librispeech.COUNT
+    else:
+        file, count = VOICE_CORPORA[name].file, VOICE_CORPORA[name].count
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        detector, statistics = VoiceActivity(), VoiceStatistics()
+        rows, speakers, emotions = [], [], []
+        for number, (speaker, emotion, sound) in enumerate(_clips(name)):
+            utterance = longest_utterance(sound, detector)
+            if utterance is not None:
+                with torch.inference_mode():
+                    rows.append(statistics(power_spectrogram(utterance)).numpy())
+                speakers.append(speaker)
+                emotions.append(emotion)
+            report(number + 1, count, f"voices of {name}")
+        return {
+            "statistics": np.stack(rows).astype(np.float64),
+            "speakers": np.array(speakers),
+            "emotions": np.array(emotions),
+        }
+
+    key = f"{_VERSION}\n{name}\n{VoiceStatistics.identity}\n{fingerprint(corpus_file(file))}"
+    return Voices(**cached("voice-statistics", key, make))  # type: ignore[arg-type]
+
+
+def in_conversation(
+    model: RelativeVoice, spoken: Voices, order: Iterable[int]
+) -> tuple[Statistics, NDArray[np.float64], NDArray[np.int64]]:
+    """What the model reads where the utterances are spoken in an order: statistics relative to each
+    speaker's baseline [n, dim], how much of it is the speaker's own [n], and how many utterances of
+    the speaker came before [n]."""
+    rows, baseline = model.standardised(spoken.statistics), model.baseline()
+    relative, known = np.zeros_like(rows), np.zeros(len(rows))
+    before, counts = np.zeros(len(rows), np.int64), dict[str, int]()
+    for row in order:
+        speaker = str(spoken.speakers[row])
+        known[row] = baseline.known(speaker)
+        relative[row] = baseline(rows[row], speaker)
+        before[row] = counts.get(speaker, 0)
+        counts[speaker] = before[row] + 1
+    return relative, known, before
+
+
+def drawn(spoken: Voices, random: np.random.Generator) -> NDArray[np.int64]:
+    """A random order."""
+    return random.permutation(len(spoken.emotions))
+
+
+def in_moods(spoken: Voices, random: np.random.Generator, length: int = MOOD) -> NDArray[np.int64]:
+    """A random order in which each speaker stays in an emotion for `length` utterances."""
+    order: list[int] = []
+    shuffled = drawn(spoken, random)
+    for speaker in dict.fromkeys(spoken.speakers.tolist()):
+        own = shuffled[spoken.speakers[shuffled] == speaker]
+        stretches = [
+            rows[first : first + length]
+            for emotion in range(len(EMOTIONS))
+            for rows in [own[spoken.emotions[own] == emotion]]
+            for first in range(0, len(rows), length)
+        ]
+        for place in random.permutation(len(stretches)):
+            order += stretches[place].tolist()
+    return np.array(order)
+
+
+def _clips(name: str) -> Iterable[tuple[str, int, NDArray[np.float32]]]:
+    if name == READERS:
+        for speaker, sound in librispeech.load():
+            yield f"{READERS}-{speaker}", EMOTIONS.index("neutral"), sound
+    else:
+        for clip, sound in VOICE_CORPORA[name].read():
+            yield clip.speaker, clip.emotion, sound
