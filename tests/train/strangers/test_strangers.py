@@ -44,7 +44,7 @@ def test_every_measure_is_there_and_is_the_same_each_time(
         assert {"as cut, at a flat prior", "as cut, at the corpus' prior"} < set(rows)
         assert "relative to the speaker, first utterances" in rows
     readers = sections["voice: neutral readers (librispeech)"]
-    assert {"as cut", "relative to the speaker, first utterances"} < set(readers)
+    assert {"as cut", "relative to the speaker, first utterances"} <= set(readers)
     assert all(set(scores.recall) == {"neutral"} for scores in readers.values())
     faces = sections["face: FER+ test"]
     # Three of each emotion, of which one is a copy of a training picture.
