@@ -67,7 +67,14 @@ class FaceDetector:
 
         `near` are the faces of the previous frame. With them, only the area around each is
         searched: several times cheaper, but a new face elsewhere is not found.
+
+        Raises:
+            ValueError: the frame has another shape or another type of numbers.
         """
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise ValueError(f"expected a frame uint8 [h, w, 3], got {frame.dtype} {frame.shape}")
+        if not frame.size:
+            return []
         height, width = frame.shape[:2]
         scale = min(1.0, SEARCH_WIDTH / width)
         picture = frame
