@@ -112,10 +112,10 @@ def video_share(detector: FaceDetector, path: Path) -> float:
     Raises:
         InputError: it cannot be read.
     """
-    found = [bool(detector.detect(picture)) for picture in _pictures(path)]
-    if not found:
+    with_face = [bool(detector.detect(picture)) for picture in _pictures(path)]
+    if not with_face:
         raise InputError(f"--video {path}: no pictures; give a file that OpenCV reads")
-    return float(np.mean(found))
+    return float(np.mean(with_face))
 
 
 def _pictures(path: Path) -> Iterator[Pixels]:
