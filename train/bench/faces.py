@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> None:
         help="also: the share of its pictures with a face; may be given again",
     )  # fmt: skip
     arguments.add_argument(
-        "--framing", action="store_true", help="also: the encoder's accuracy with other squares"
+        "--framing", action="store_true", help="also: with other squares around upright faces"
     )
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     options = arguments.parse_args(words)
@@ -89,13 +89,19 @@ def measure(
     with progress() as display:
         for kind in KINDS:
             frames = list(scenes(pictures, kind, seed))
+            with_framing = framing and kind == "upright"
             figures["given_place"][kind] = _mean(
                 detection.correct(encoder, frames, [scene.square for scene in frames], labels)
             )
             for detector in detectors:
                 title = f"{detector.identity}, {kind}"
                 figures["detectors"][detector.identity][kind] = _figures(
-                    detector, encoder, frames, labels, framing, _tick(display, len(frames), title)
+                    detector,
+                    encoder,
+                    frames,
+                    labels,
+                    with_framing,
+                    _tick(display, len(frames), title),
                 )
     origin = provenance()
     machine = f"{origin['machine']}, 1 thread"
@@ -161,7 +167,9 @@ def _print(figures: dict[str, Any]) -> None:
     for kind in KINDS:
         for name, values in figures["detectors"].items():
             keys = ("found", "false_per_frame", "overlap", "accuracy", "ms")
-            table.add_row(_NAMES[kind], name, *(_shown(values[kind][key]) for key in keys))
+            table.add_row(
+                _NAMES[kind], name.partition("/")[0], *(_shown(values[kind][key]) for key in keys)
+            )
     console.print(table)
     lines = []
     for name, values in figures["detectors"].items():
@@ -170,10 +178,9 @@ def _print(figures: dict[str, Any]) -> None:
             for path, share in values["videos"].items()
         ]
         lines += [
-            f"{name}, {kind}, scale {point['scale']}, down {point['down']}: emotion right "
+            f"{name}, scale {point['scale']}, down {point['down']}: emotion right "
             f"{_shown(point['accuracy'])}"
-            for kind in KINDS
-            for point in values[kind].get("framing", [])
+            for point in values["upright"].get("framing", [])
         ]
     given = ", ".join(f"{kind} {share:.3f}" for kind, share in figures["given_place"].items())
     lines.append(
