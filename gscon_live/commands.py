@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("train.evaluate", "what a trained model is worth"),
     "leaderboard": Command("train.leaderboard.__main__", "trained models beside each other"),
     "shares": Command("train.shares", "what words, voice and face contribute"),
+    "bench-faces": Command("train.bench.faces", "which face detector finds what"),
     "bench-train": Command("train.bench.__main__", "what training and an answer cost"),
 }
 

