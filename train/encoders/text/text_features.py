@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
@@ -44,12 +45,21 @@ class MeldTextFeatures:
         recipe: the recipe of the encoder. Training dialogues are read out-of-fold, by encoders of
             the same recipe trained without them; these are trained first where not in the cache.
         report: takes (done, total, what).
+
+    Raises:
+        InputError: the encoder that ships reads words otherwise than the recipe says.
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
         self._recipe, self._report = recipe, report
         self._out_of_fold: list[TextEncoder] = []
         self.encoder = TextEncoder()
+        if self.encoder.normalise != recipe.normalise:
+            raise InputError(
+                f"recipe {recipe.name!r}: normalise is {str(recipe.normalise).lower()}, but not so "
+                "in the included text encoder; install one of this recipe with "
+                f"`gscon-live fit {recipe.name} ship=true`"
+            )
         train = load_table("meld").utterances("train")
         self._recogniser = SimulatedAsr(turn.text for turns in train for turn in turns)
         self._parts = partition(len(train), recipe.parts)
@@ -106,6 +116,7 @@ class MeldTextFeatures:
         if not self._out_of_fold:
             for part in range(1, self._recipe.parts + 1):
                 without = msgspec.structs.replace(self._recipe, left_out=part)
-                learned = TrainedParts(*text_cache.with_head(without, 1, "meld", self._report))
+                model, head = text_cache.with_head(without, 1, "meld", self._report)
+                learned = TrainedParts(model, head, self._recipe.normalise)
                 self._out_of_fold.append(TextEncoder(learned=learned))
         return self._out_of_fold
