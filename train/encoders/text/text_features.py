@@ -45,21 +45,12 @@ class MeldTextFeatures:
         recipe: the recipe of the encoder. Training dialogues are read out-of-fold, by encoders of
             the same recipe trained without them; these are trained first where not in the cache.
         report: takes (done, total, what).
-
-    Raises:
-        InputError: the encoder that ships reads words otherwise than the recipe says.
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
         self._recipe, self._report = recipe, report
         self._out_of_fold: list[TextEncoder] = []
         self.encoder = TextEncoder()
-        if self.encoder.normalise != recipe.normalise:
-            raise InputError(
-                f"recipe {recipe.name!r}: normalise is {str(recipe.normalise).lower()}, but not so "
-                "in the included text encoder; install one of this recipe with "
-                f"`gscon-live fit {recipe.name} ship=true`"
-            )
         train = load_table("meld").utterances("train")
         self._recogniser = SimulatedAsr(turn.text for turns in train for turn in turns)
         self._parts = partition(len(train), recipe.parts)
@@ -110,9 +101,17 @@ class MeldTextFeatures:
         return np.concatenate([sentences, cached("words", key, make)["said"]], 1, dtype=np.float32)
 
     def _encoders(self, split: str) -> list[TextEncoder]:
-        """The encoders of a split: for training dialogues, an out-of-fold one for each part."""
+        """The encoders of a split: for training dialogues, an out-of-fold one for each part.
+        Raises `InputError` where these would read other words than the encoder that ships."""
         if split != "train":
             return [self.encoder]
+        recipe = self._recipe
+        if self.encoder.normalise != recipe.normalise:
+            raise InputError(
+                f"recipe {recipe.name!r}: normalise is {str(recipe.normalise).lower()}, but not so "
+                "in the included text encoder; install one of this recipe with "
+                f"`gscon-live fit {recipe.name} ship=true`"
+            )
         if not self._out_of_fold:
             for part in range(1, self._recipe.parts + 1):
                 without = msgspec.structs.replace(self._recipe, left_out=part)

@@ -172,8 +172,9 @@ def test_a_recipe_that_reads_other_words_than_the_included_encoder_is_refused(
     first, again = (reader.versions(one, "test")[:, 0] for one in (marked, bare))
     np.testing.assert_array_equal(first, again)
     assert not first[1, :384].any()
+    other = msgspec.structs.replace(recipe, normalise=False)
     with pytest.raises(InputError, match="fit toy ship=true"):
-        text_features.MeldTextFeatures(msgspec.structs.replace(recipe, normalise=False), quiet)
+        text_features.MeldTextFeatures(other, quiet).versions(marked, "train")
 
 
 def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
