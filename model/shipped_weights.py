@@ -1,6 +1,8 @@
 """Weights that ship with the project."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors
@@ -28,9 +30,26 @@ def load_weights(net: nn.Module, path: Path, name: str, recipe: str | None = Non
     Raises:
         InputError: the file is missing or holds something else.
     """
-    try:
+    with _reading(path, name, recipe):
         net.load_state_dict(load_file(path))
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def read_metadata(path: Path, name: str, recipe: str | None = None) -> dict[str, str]:
+    """The metadata of a file of weights, see `load_weights`; empty where it has none.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with _reading(path, name, recipe), safetensors.safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _reading(path: Path, name: str, recipe: str | None) -> Iterator[None]:
+    """Turns the exceptions of a missing or damaged file into an `InputError` that names it."""
+    try:
+        yield
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(
             f"{name} encoder {path}: {_reason(error, name)}; give the file {name}.safetensors that "

@@ -12,13 +12,15 @@ from gscon_live.model import checkpoint
 from gscon_live.train.runs.provenance import provenance
 
 
-def save_encoder(net: nn.Module, card: dict[str, Any], path: Path) -> Path:
-    """Writes an encoder's weights, and beside them its card with date and machine; returns the
-    path of the weights."""
+def save_encoder(
+    net: nn.Module, card: dict[str, Any], path: Path, metadata: dict[str, str] | None = None
+) -> Path:
+    """Writes an encoder's weights with metadata, and beside them its card with date and machine;
+    returns the path of the weights."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.contiguous() for key, value in net.state_dict().items()}
     content = msgspec.json.encode(card | provenance())
-    write_whole(path, safetensors.torch.save(state))
+    write_whole(path, safetensors.torch.save(state, metadata or None))
     write_whole(path.with_suffix(".json"), msgspec.json.format(content) + b"\n")
     return path
 

@@ -23,6 +23,7 @@ Samples = NDArray[np.float32]
 class TextFeatures(Protocol):
     """A text encoder: words to a vector, in the context of the conversation."""
 
+    def has_words(self, text: str) -> bool: ...
     def provisional(self, text: str, speaker: str) -> NDArray[np.float32]: ...
     def final(self, text: str, speaker: str) -> NDArray[np.float32]: ...
     def reset(self) -> None: ...
@@ -224,7 +225,7 @@ class Transcriber(Stage):
         self, segment: messages.Segment, samples: Samples, missing: dict[str, str]
     ) -> tuple[str, str]:
         if segment.text is not None:
-            if not segment.text.strip():
+            if not self._text.has_words(segment.text):
                 missing["text"] = (
                     "the caption has no words" if segment.final else "the caption is not over yet"
                 )

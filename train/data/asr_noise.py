@@ -5,7 +5,6 @@ recognisers make more errors on fast, soft or rare speech, and so on emotional s
 simulated errors measure the cost of wrong words, not how often they occur.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from random import Random
@@ -14,12 +13,12 @@ from typing import Annotated
 import jellyfish
 import msgspec
 
+from gscon_live.model.encoders.text.normalisation import normalised
+
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 #: Shares of substitutions and deletions among the errors; the rest are insertions.
 REPLACED, LEFT_OUT = 0.65, 0.2
-
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,12 +38,12 @@ class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def plain(text: str) -> str:
     """A text in lower case without punctuation; unchanged where it has no words."""
-    return " ".join(words(text)) or text
+    return normalised(text) or text
 
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case."""
-    return _WORD.findall(text.lower().replace("’", "'"))
+    return normalised(text).split()
 
 
 class SimulatedAsr:

@@ -41,13 +41,17 @@ def text_vectors(
     identity: str, load: Callable[[], SentenceEncoder], texts: Sequence[str], report: Report
 ) -> NDArray[np.float32]:
     """Features of texts, float32 [n, dim], by the encoder of that identity; it is loaded where they
-    are not in the cache. Every text must have words."""
+    are not in the cache. Zero for texts without words."""
     unique = sorted(set(texts))
 
     def make() -> dict[str, NDArray[np.generic]]:
         encoder, rows = load(), []
         for index, text in enumerate(unique):
-            rows.append(encoder.encode(text))
+            rows.append(
+                encoder.encode(text)
+                if encoder.has_words(text)
+                else np.zeros(encoder.dim, np.float32)
+            )
             report(index + 1, len(unique), "words")
         return {"vectors": np.stack(rows)}
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gscon_live.model.encoders.text.normalisation import normalised
 from gscon_live.model.encoders.text.sentence_encoder import default_directory, load_encoder
 
 #: Attention bias of masked positions: far below any logit, so that their softmax is exactly zero.
@@ -207,14 +208,21 @@ def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
 
 
 class Tokeniser:
-    """Turns texts into token ids, cut at `tokens` tokens."""
+    """Turns texts into token ids, cut at `tokens` tokens.
 
-    def __init__(self, tokeniser: Any, tokens: int) -> None:
-        self._tokeniser, self._tokens = tokeniser, tokens
+    Args:
+        tokeniser: a tokeniser of `transformers`.
+        tokens: the maximum.
+        normalise: whether texts are `normalised` first.
+    """
+
+    def __init__(self, tokeniser: Any, tokens: int, normalise: bool = False) -> None:
+        self._tokeniser, self._tokens, self._normalise = tokeniser, tokens, normalise
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, [CLS] and [SEP] included."""
-        encoding = self._tokeniser(list(texts), truncation=True, max_length=self._tokens)
+        """The ids of each text, [CLS] and [SEP] included; these alone where a text is empty."""
+        read = [normalised(text) for text in texts] if self._normalise else list(texts)
+        encoding = self._tokeniser(read, truncation=True, max_length=self._tokens)
         ids: list[list[int]] = encoding["input_ids"]
         return ids
 
@@ -233,10 +241,12 @@ def fresh(settings: ContextSettings, directory: Path | None = None) -> ContextEn
     return ContextEncoder(bert, settings).requires_grad_(True)
 
 
-def tokeniser(settings: ContextSettings, directory: Path | None = None) -> Tokeniser:
+def tokeniser(
+    settings: ContextSettings, directory: Path | None = None, normalise: bool = False
+) -> Tokeniser:
     """The tokeniser that belongs to `fresh`."""
     loaded, _ = load_encoder(directory or default_directory())
-    return Tokeniser(loaded, settings.tokens)
+    return Tokeniser(loaded, settings.tokens, normalise)
 
 
 def digest(model: nn.Module) -> str:

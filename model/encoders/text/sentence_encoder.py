@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.text.normalisation import NORMALISATION, normalised
 from gscon_live.model.torchaudio_import import torchaudio as _torchaudio_before_transformers  # noqa: F401
 
 #: Longer utterances are cut: the encoder was trained on no more than this.
@@ -30,18 +31,26 @@ class SentenceEncoder:
 
     Args:
         directory: a `transformers` encoder with its tokenizer; None takes all-MiniLM-L6-v2.
+        normalise: whether texts are `normalised` first.
 
     Raises:
         InputError: the directory is missing or holds no such model.
     """
 
-    def __init__(self, directory: str | Path | None = None) -> None:
-        #: The encoder and the version of its weights.
-        self.identity = identity(directory)
+    def __init__(self, directory: str | Path | None = None, normalise: bool = False) -> None:
+        #: Whether texts are `normalised` first.
+        self.normalise = normalise
+        #: The encoder, the version of its weights, and the rule of normalisation.
+        self.identity = identity(directory) + (f"+{NORMALISATION}" if normalise else "")
         #: Tokeniser and BERT network, for encoders that reuse them.
         self.tokenizer, self.bert = load_encoder(_folder(directory))
         #: Length of the feature vector.
         self.dim = int(self.bert.config.hidden_size)
+
+    def has_words(self, text: str) -> bool:
+        """Whether there is something to encode: words, or for an encoder that does not normalise,
+        any visible character."""
+        return bool(self._read(text).strip())
 
     def encode(self, text: str) -> NDArray[np.float32]:
         """The feature vector of an utterance's words, float32 [dim].
@@ -49,12 +58,16 @@ class SentenceEncoder:
         Raises:
             ValueError: there are no words; such an utterance has no text features.
         """
-        if not text.strip():
+        read = self._read(text)
+        if not read.strip():
             raise ValueError("no words to encode; an utterance without words has no text features")
-        tokens = self.tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        tokens = self.tokenizer(read, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         with torch.inference_mode():
             states = self.bert(**tokens).last_hidden_state[0]
             return np.asarray(torch.nn.functional.normalize(states.mean(0), dim=0), np.float32)
+
+    def _read(self, text: str) -> str:
+        return normalised(text) if self.normalise else text
 
 
 _REMEDY = "give a directory with a transformers encoder (config.json, model.safetensors, tokenizer)"

@@ -32,6 +32,9 @@ class Counting:
         self.given.append(what if isinstance(what, str) else np.asarray(what).tobytes())
         return np.full(2, len(self.given), np.float32)
 
+    def has_words(self, text: str) -> bool:
+        return any(map(str.isalnum, text))
+
     def provisional(self, text: str, speaker: str) -> Samples:
         """As a text encoder in its conversation: what is asked again costs nothing."""
         if self.last != (text, speaker):
@@ -153,6 +156,7 @@ def test_words_of_captions_are_taken_as_they_are() -> None:
         ({"text": "", "final": False}, {"text": "the caption is not over yet"}),
         ({"text": ""}, {"text": "the caption has no words"}),
         ({"text": "  "}, {"text": "the caption has no words"}),
+        ({"text": "♪ ..."}, {"text": "the caption has no words"}),
     ],
 )
 def test_what_is_missing_has_a_reason(values: dict[str, object], missing: dict[str, str]) -> None:

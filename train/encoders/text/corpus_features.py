@@ -75,7 +75,8 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
     # Of several processes that need the same features, the first computes them, the others wait.
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
-            model, tokenise = text_cache.encoder(recipe, seed, report), tokeniser(recipe.context)
+            model = text_cache.encoder(recipe, seed, report)
+            tokenise = tokeniser(recipe.context, normalise=recipe.normalise)
             metadata = {"identity": f"{recipe.name}:{digest(model)}"}
             model.to("cuda" if torch.cuda.is_available() else "cpu")
             splits = {}

@@ -58,6 +58,8 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parts: Annotated[int, msgspec.Meta(ge=2)] = 3
     #: The fold that is left out, from 1; 0: none.
     left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: The encoder reads words without punctuation and case, in training and in use.
+    normalise: bool = False
     #: Simulated recognition errors, drawn anew in each epoch; None: none.
     mishearing: AsrNoise | None = None
     #: `auto` takes a GPU where available.

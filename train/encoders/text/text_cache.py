@@ -147,6 +147,8 @@ def key(settings: TextRecipe, seed: int) -> str:
     """The cache key of an encoder: its recipe, the recipe that it starts from, seed and data."""
     shared = msgspec.to_builtins(msgspec.structs.replace(settings, seeds=1, first_seed=1))
     del shared["ship"]
+    if not settings.normalise:
+        del shared["normalise"]  # as in the keys from before there was this choice
     parts = [f"{_VERSION} {seed}", msgspec.json.encode(shared).decode()]
     if settings.start is not None:
         parts.append(key(recipe(settings.start), 1))

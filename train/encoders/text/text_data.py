@@ -68,7 +68,7 @@ class Transcript:
 def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
     """The corpora of a recipe, by name: training splits, and validation splits for selection.
     `seed` is that of the simulated recognition errors."""
-    tokenise = tokeniser(recipe.context)
+    tokenise = tokeniser(recipe.context, normalise=recipe.normalise)
     text_corpora = {}
     for name in recipe.corpora:
         if name == "goemotions":

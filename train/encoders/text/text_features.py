@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
@@ -100,12 +101,21 @@ class MeldTextFeatures:
         return np.concatenate([sentences, cached("words", key, make)["said"]], 1, dtype=np.float32)
 
     def _encoders(self, split: str) -> list[TextEncoder]:
-        """The encoders of a split: for training dialogues, an out-of-fold one for each part."""
+        """The encoders of a split: for training dialogues, an out-of-fold one for each part.
+        Raises `InputError` where these would read other words than the encoder that ships."""
         if split != "train":
             return [self.encoder]
+        recipe = self._recipe
+        if self.encoder.normalise != recipe.normalise:
+            raise InputError(
+                f"recipe {recipe.name!r}: normalise is {str(recipe.normalise).lower()}, but not so "
+                "in the included text encoder; install one of this recipe with "
+                f"`gscon-live fit {recipe.name} ship=true`"
+            )
         if not self._out_of_fold:
             for part in range(1, self._recipe.parts + 1):
                 without = msgspec.structs.replace(self._recipe, left_out=part)
-                learned = TrainedParts(*text_cache.with_head(without, 1, "meld", self._report))
+                model, head = text_cache.with_head(without, 1, "meld", self._report)
+                learned = TrainedParts(model, head, self._recipe.normalise)
                 self._out_of_fold.append(TextEncoder(learned=learned))
         return self._out_of_fold

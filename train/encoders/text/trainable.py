@@ -54,11 +54,11 @@ def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
         "data": f"Training splits of {', '.join(recipe.corpora)}"
         f"{f', after the recipe {recipe.start}' if recipe.start else ''}.",
         "note": "Laid over all-MiniLM-L6-v2, whose embeddings it keeps; half precision. Words and "
-        "turns were the corpora's own, some with a recogniser's errors, which were simulated.",
+        "turns were the corpora's own, some with a recogniser's errors, which were simulated."
+        + (" It reads words without punctuation and case." if recipe.normalise else ""),
         "recipe": recipe,
         "seed": seed,
         "validation": text_cache.validation(recipe, seed),
     }
-    return save_encoder(
-        TrainedParts(model, head).half(), card, folder / f"{recipe.name}.safetensors"
-    )
+    parts = TrainedParts(model, head, recipe.normalise).half()
+    return save_encoder(parts, card, folder / f"{recipe.name}.safetensors", parts.metadata)

@@ -1,6 +1,7 @@
 """The text encoder is trained on the past only, on nothing that is held out, and once."""
 
 import dataclasses
+import hashlib
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, digest, fresh, tokeniser
+from gscon_live.model.encoders.text.normalisation import normalised
 from gscon_live.train import fit
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table, Utterance
@@ -212,6 +214,48 @@ def test_an_encoder_is_trained_once_and_its_features_depend_on_the_past_only(
         atol=1e-5,
         rtol=0,
     )
+
+
+def test_an_encoder_of_normalised_words_is_trained_and_read_without_marks(show: Path) -> None:
+    meld = show / "data" / "erc" / "meld.csv"
+    meld.write_text(meld.read_text().replace("all right then", "All right THEN!"))
+    recipe = TextRecipe(name="quick", corpora=("meld",), epochs=1, normalise=True)
+    as_written = msgspec.structs.replace(recipe, normalise=False)
+    learned, other = (text_data.corpora(one)["meld"] for one in (recipe, as_written))
+    tokenise = tokeniser(recipe.context)
+    table = load_table("meld")
+    for split, dialogues in (("train", learned.train), ("validation", learned.validation)):
+        for dialogue, tokens in zip(table.splits[split], dialogues, strict=True):
+            assert tokens.ids == tokenise([normalised(turn.text) for turn in dialogue.utterances])
+    assert [one.ids for one in learned.train] != [one.ids for one in other.train]
+    path = show / "quick.yaml"
+    features = {}
+    for normalise in ("true", "false"):
+        path.write_text(
+            f"kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\nnormalise: {normalise}\n"
+        )
+        features[normalise] = corpus_features.featured("meld", str(path), 1, quiet)
+    model = text_cache.encoder(recipe, 1, quiet)
+    heard = transcript(table.splits["test"][0], table).tokenised(
+        tokeniser(recipe.context, normalise=True)
+    )
+    torch.testing.assert_close(
+        text.vectors(model, heard.ids, heard.speakers),
+        features["true"].splits["test"][0].features["text"],
+    )
+    assert features["true"].encoders != features["false"].encoders
+
+
+def test_only_what_normalises_has_another_key(show: Path) -> None:
+    recipe = TextRecipe(name="quick", corpora=("meld",))
+    written = msgspec.to_builtins(recipe)
+    for name in ("ship", "normalise"):
+        del written[name]
+    content = (show / "data" / "erc" / "meld.csv").read_bytes()
+    parts = ["4 1", msgspec.json.encode(written).decode(), hashlib.sha256(content).hexdigest()]
+    expected = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    assert text_cache.key(recipe, 1) == expected
+    assert text_cache.key(msgspec.structs.replace(recipe, normalise=True), 1) != expected
 
 
 @pytest.mark.parametrize("kind", ["words", "text"])

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import made_show
+import msgspec
 import numpy as np
 import pytest
 import torch
 from progress import quiet
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, emotion_head, fresh
 from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
 from gscon_live.model.encoders.text.text_encoder import TextEncoder, TrainedParts
@@ -154,6 +156,25 @@ def test_training_dialogues_are_read_by_encoders_without_them(
         reader.recognised(load_table("meld").utterances("test"), "test", 0.0)[1, :384],
         SentenceEncoder().encode("all right then"),
     )
+
+
+def test_a_recipe_that_reads_other_words_than_the_included_encoder_is_refused(
+    corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = TrainedParts(fresh(ContextSettings()), emotion_head(384, 7), normalise=True)
+    encoder = TextEncoder(learned=parts)
+    monkeypatch.setattr(text_features, "TextEncoder", lambda: encoder)
+    recipe = TextRecipe(name="toy", corpora=("meld",), normalise=True)
+    marked, bare = [
+        [[Utterance("A", text, 0), Utterance("B", "?!", 0)]] for text in ("Oh NO!", "oh no")
+    ]
+    reader = text_features.MeldTextFeatures(recipe, quiet)
+    first, again = (reader.versions(one, "test")[:, 0] for one in (marked, bare))
+    np.testing.assert_array_equal(first, again)
+    assert not first[1, :384].any()
+    other = msgspec.structs.replace(recipe, normalise=False)
+    with pytest.raises(InputError, match="fit toy ship=true"):
+        text_features.MeldTextFeatures(other, quiet).versions(marked, "train")
 
 
 def test_who_speaks_counts_for_what_is_kept_of_a_dialogue(
