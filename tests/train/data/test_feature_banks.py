@@ -79,5 +79,5 @@ def test_disturbed_sounds_and_faces_differ_but_stay_in_range() -> None:
     assert 0.75 * len(sound) < len(other) <= len(sound)
     assert np.isfinite(other).all()
     face = random.integers(0, 256, (48, 48)).astype(np.uint8)
-    assert np.array_equal(feature_banks._augmented_face(face, 0.0, random), face)
-    assert not np.array_equal(feature_banks._augmented_face(face, 1.0, random), face)
+    assert np.array_equal(feature_banks.augmented_face(face, 0.0, random), face)
+    assert not np.array_equal(feature_banks.augmented_face(face, 1.0, random), face)
