@@ -101,8 +101,10 @@ def test_the_readmes_figures_are_those_of_the_card_and_of_the_pages() -> None:
     section = readme.split("## Results")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "][1:]
     seeds = checkpoint.read_card("live").scores["seeds"]
+    of_the_card = [row for row in rows if not row[0].startswith("strangers: ")]
+    assert of_the_card != rows
     for (_, _, figure, _), name in zip(
-        rows, ("text+audio+visual", "text", "audio", "visual"), strict=False
+        of_the_card, ("text+audio+visual", "text", "audio", "visual"), strict=False
     ):
         score = seeds[name]["weighted_f1"]
         assert figure == f"weighted F1 {score['mean']:.3f} ± {score['sd']:.3f}"
