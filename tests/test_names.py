@@ -43,3 +43,9 @@ def names(program: str) -> Iterator[tuple[str, int]]:
             yield node.arg, node.lineno
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node.lineno
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """Test files are imported by their names alone, so a second of a name stops the collection."""
+    files = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(files) == sorted(set(files))

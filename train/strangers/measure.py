@@ -42,7 +42,11 @@ class Strangers(msgspec.Struct, frozen=True):
 
 
 def measure(
-    model: str, parts: Sequence[Part], report: Report, conversations: int = CONVERSATIONS
+    model: str,
+    parts: Sequence[Part],
+    report: Report,
+    conversations: int = CONVERSATIONS,
+    voice: str = "voice",
 ) -> Strangers:
     """Measures the encoders that ship and a live model.
 
@@ -51,12 +55,13 @@ def measure(
         parts: what is measured.
         report: takes (done, total, what).
         conversations: composed conversations of each corpus of voices.
+        voice: name or path of the recipe of voice networks that are trained without a corpus.
 
     Raises:
         InputError: a corpus is missing, or the checkpoint is for other encoders.
     """
     loaded = checkpoint.load(model)
-    recipe = out_of_fold.recipe("voice")
+    recipe = out_of_fold.recipe(voice)
     sections: dict[str, dict[str, StrangerScores]] = {}
     figures: dict[str, float] = {}
     if "voice" in parts:

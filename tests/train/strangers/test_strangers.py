@@ -1,11 +1,13 @@
 """All measures on strangers, on small corpora in the layout of the real ones."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 import small_corpora
+import yaml
 from progress import quiet
 
 from gscon_live.common.cli import run
@@ -13,10 +15,11 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train import evaluate
 from gscon_live.train.corpora import ferplus
+from gscon_live.train.strangers import words
 from gscon_live.train.strangers.composed import CORPORA, SUBSETS
 from gscon_live.train.strangers.faces import unmet_faces
 from gscon_live.train.strangers.measure import Strangers, measure
-from gscon_live.train.strangers.parts import PARTS
+from gscon_live.train.strangers.parts import PARTS, Part
 from gscon_live.train.strangers.tables import tables
 from gscon_live.train.strangers.words import MARKS
 
@@ -28,16 +31,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def measured(data: Path, monkeypatch: pytest.MonkeyPatch) -> Strangers:
-    monkeypatch.setenv("GSCON_DATA", str(data))
-    return measure("live", PARTS, quiet, conversations=3)
-
-
 def test_every_measure_is_there_and_is_the_same_each_time(
-    measured: Strangers, data: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sections = measured.sections
+    monkeypatch.setenv("GSCON_DATA", str(data))
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text("kind: voice\nname: voice\nepochs: 2\ncoded: 0\n")
+
+    # Encoding all of them in all ways takes a minute.
+    few = {kind: lines[:4] for kind, lines in words.sentences().items()}
+    (tmp_path / "sentences.yaml").write_text(yaml.safe_dump(few))
+    monkeypatch.setattr(words, "SENTENCES", tmp_path / "sentences.yaml")
+
+    def measured(parts: Sequence[Part]) -> Strangers:
+        return measure("live", parts, quiet, conversations=3, voice=str(recipe))
+
+    everything = measured(PARTS)
+    sections = everything.sections
     for name in ("ravdess", "emodb", "nemo", "urdu"):
         rows = sections[f"voice: {name}"]
         assert rows["whole clips"].count >= rows["as cut"].count > 0
@@ -54,20 +64,20 @@ def test_every_measure_is_there_and_is_the_same_each_time(
         rows = sections[f"words: {name}"]
         assert {f"head, {change}" for change in MARKS} < set(rows)
         assert {"answer, 12% of words wrong", "answer, 30% of words wrong"} < set(rows)
-    assert sections["words: plain sentences"]["head, as written"].count == 280
+    assert sections["words: plain sentences"]["head, as written"].count == 28
     for kind in ("all agree", "neutral words", "emotional words"):
         rows = sections[f"composed: {kind}"]
         assert len(rows) == len(MODALITIES) + len(SUBSETS) + len(CORPORA)
         assert len(sections[f"composed: {kind}, at a flat prior"]) == len(SUBSETS)
-    assert all(0 <= value <= 1 for value in measured.figures.values())
-    again = measure("live", ("face", "words", "composed"), quiet, conversations=3)
+    assert all(0 <= value <= 1 for value in everything.figures.values())
+    again = measured(("face", "words", "composed"))
     for name, rows in again.sections.items():
         assert rows == sections[name]
-    titles = [table.title for table in tables(measured)]
+    titles = [table.title for table in tables(everything)]
     assert titles == [*sections, "Shares and confidences"]
-    decoded = msgspec.json.decode(msgspec.json.encode(measured), type=Strangers)
-    assert decoded == measured
-    assert json.loads(msgspec.json.encode(measured))["model"] == "live"
+    encoded = msgspec.json.encode(everything)
+    assert msgspec.json.decode(encoded, type=Strangers) == everything
+    assert json.loads(encoded)["model"] == "live"
 
 
 def test_parts_need_only_their_own_corpora(
@@ -97,8 +107,8 @@ def test_the_command_prints_tables_or_json(
 ) -> None:
     monkeypatch.setenv("GSCON_DATA", str(data))
     page = tmp_path / "strangers.md"
-    words = ["strangers", "--only", "face", "--json", "--markdown", str(page)]
-    assert run(evaluate.main, words) == 0
+    arguments = ["strangers", "--only", "face", "--json", "--markdown", str(page)]
+    assert run(evaluate.main, arguments) == 0
     printed = msgspec.json.decode(capsys.readouterr().out, type=Strangers)
     assert [*printed.sections] == ["face: FER+ test"]
     assert run(evaluate.main, ["strangers", "--only", "face"]) == 0
@@ -110,7 +120,7 @@ def test_the_command_prints_tables_or_json(
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (["live", "--only", "face"], "--only goes with `evaluate strangers` alone"),
         (["live", "--live-model", "live"], "--live-model goes with `evaluate strangers` alone"),
@@ -121,8 +131,8 @@ def test_the_command_prints_tables_or_json(
     ],
 )
 def test_a_wrong_request_is_one_line(
-    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(evaluate.main, words) == 2
+    assert run(evaluate.main, arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()[-1:]
     assert expected in line
