@@ -19,7 +19,6 @@ from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_output
 from gscon_live.configs import loader
-from gscon_live.model.encoders.face.face_detector import fallback_notice
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.display.terminal import Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
@@ -168,8 +167,7 @@ def plan_for(
                 f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
                 "both give the words; choose one of them"
             )
-        faces = fallback_notice(settings.features.face_detector) if source.has_video else None
-        for line in (chosen.notice, faces):
+        for line in (chosen.notice, _faces_notice(settings) if source.has_video else None):
             if line:
                 notices.once(line)
         if not source.has_audio and not chosen.captions:
@@ -194,6 +192,14 @@ def plan_for(
         return plan, source.duration
     finally:
         source.close()
+
+
+def _faces_notice(settings: Settings) -> str | None:
+    """See `face_detector.fallback_notice`."""
+    # Brings OpenCV along, which a recording without pictures does not need.
+    from gscon_live.model.encoders.face.face_detector import fallback_notice
+
+    return fallback_notice(settings.features.face_detector)
 
 
 def _speed(text: str) -> float | None:

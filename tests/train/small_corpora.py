@@ -12,12 +12,10 @@ import cv2
 import made_show
 import numpy as np
 from numpy.typing import NDArray
+from sound import recorded
 
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime import sample
-from gscon_live.realtime.capture.recording import RecordingSource
-from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Recording
 
 #: FER2013's names of the emotions, and FER+'s.
 _FACES = {
@@ -106,17 +104,7 @@ def _zip(path: Path, files: dict[str, bytes]) -> None:
 
 def _speech() -> Iterator[bytes]:
     """Pieces of the sample conversation of two seconds as FLAC, without end."""
-    source = RecordingSource(sample.CONVERSATION, Recording(), captions="off")
-    source.open()
-    chunks: list[NDArray[np.float32]] = []
-    while sum(map(len, chunks)) < 24 * SAMPLE_RATE:
-        chunks += [
-            np.frombuffer(message.samples, np.float32)
-            for message in source.read()
-            if isinstance(message, messages.AudioChunk)
-        ]
-    source.close()
-    sound = np.concatenate(chunks)
+    sound = recorded(sample.CONVERSATION)[: 24 * SAMPLE_RATE]
     number = 0
     while True:
         start = (number * 7919) % (len(sound) - 2 * SAMPLE_RATE)

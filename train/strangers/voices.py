@@ -1,6 +1,5 @@
 """The voice on corpora that its network never heard, cut as the live pipeline cuts it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +17,8 @@ from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import cached, fingerprint
 from gscon_live.train.encoders.voice import relative_data, relative_training
 from gscon_live.train.encoders.voice.recipe import VoiceRecipe
-from gscon_live.train.encoders.voice.relative_data import READERS
-from gscon_live.train.encoders.voice.relative_training import RelativeVoiceRecipe
+from gscon_live.train.encoders.voice.relative_data import READERS, Voices
+from gscon_live.train.encoders.voice.relative_training import AFTER, RelativeVoiceRecipe
 from gscon_live.train.encoders.voice.voice_cache import VoiceNets
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import as_written
@@ -27,13 +26,11 @@ from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, s
 
 #: The training corpora of the voice encoder that ships: where one is left out, it is trained anew.
 TRAINED_ON = ("ravdess", "emodb")
-#: Utterances of a speaker after which a running baseline is scored.
-AFTER = 3
-#: Utterances in a row that a speaker spends in one mood, where moods are long.
-_MOOD = 10
 _READERS = "voice: neutral readers (librispeech)"
 #: Version of the cached features.
 _VERSION = 1
+#: Seed of the order in which clips are spoken.
+_ORDER = 5
 
 
 @dataclass(frozen=True)
@@ -136,9 +133,10 @@ def _scores(
     def moved(target: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.log(at_prior(np.exp(cut), prior, target) + 1e-12)
 
-    shuffled = _order(features.speakers, labels, moods=False)
+    spoken = Voices(cut, features.speakers, labels)
+    shuffled = relative_data.drawn(spoken, np.random.default_rng(_ORDER))
     relative, before = _with_baseline(cut, features.speakers, shuffled, population)
-    in_moods = _order(features.speakers, labels, moods=True)
+    in_moods = relative_data.in_moods(spoken, np.random.default_rng(_ORDER))
     in_mood, mood_before = _with_baseline(cut, features.speakers, in_moods, population)
     late, mood_late = detected & (before >= AFTER), detected & (mood_before >= AFTER)
     sets = {
@@ -162,42 +160,16 @@ def _scores(
     return scores
 
 
-def _order(speakers: NDArray[np.str_], labels: NDArray[np.int64], moods: bool) -> NDArray[np.int64]:
-    """The order in which the clips are spoken: drawn, or for each speaker in stretches of one
-    emotion."""
-    random = np.random.default_rng(5)
-    drawn = random.permutation(len(labels))
-    if not moods:
-        return drawn
-    order: list[int] = []
-    for speaker in dict.fromkeys(speakers.tolist()):
-        own = drawn[speakers[drawn] == speaker]
-        stretches = [
-            rows[first : first + _MOOD]
-            for emotion in range(len(EMOTIONS))
-            for rows in [own[labels[own] == emotion]]
-            for first in range(0, len(rows), _MOOD)
-        ]
-        for place in random.permutation(len(stretches)):
-            order += stretches[place].tolist()
-    return np.array(order)
-
-
 def _with_baseline(
     answers: NDArray[np.float64],
     speakers: NDArray[np.str_],
-    order: Sequence[int] | NDArray[np.int64],
+    order: NDArray[np.int64],
     population: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Log-probabilities [n, 7] relative to the speaker's running mean, normalised; and how many
     utterances of the speaker came before, [n]."""
     baseline = SpeakerBaseline(population)
-    relative, before = np.zeros_like(answers), np.zeros(len(answers), np.int64)
-    spoken: dict[str, int] = {}
-    for row in order:
-        speaker = str(speakers[row])
-        relative[row] = baseline(answers[row], speaker)
-        before[row] = spoken[speaker] = spoken.get(speaker, -1) + 1
+    relative, _, before = relative_data.relative_to_speakers(answers, speakers, order, baseline)
     relative -= np.log(np.exp(relative).sum(1, keepdims=True))
     return relative, before
 

@@ -12,6 +12,15 @@ from gscon_live.model.labels import EMOTIONS
 MOST = 4.0
 
 
+def inverse_temperature(
+    temperatures: NDArray[np.float64], known: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What logits are multiplied by, [...], for how much of a baseline is the speaker's own, [...],
+    from 0 to 1; `temperatures` [2] are those of first utterances and of well-known speakers."""
+    first, later = 1 / temperatures
+    return np.asarray(first + (later - first) * known, np.float64)
+
+
 class RelativeVoice(nn.Module):
     """A multinomial logistic regression on acoustic statistics, relative to the speaker's own mean.
 
@@ -61,7 +70,6 @@ class RelativeVoice(nn.Module):
         """
         with torch.inference_mode():
             logits = self.classify(torch.from_numpy(relative.clip(-MOST, MOST)))
-            share = torch.as_tensor(known, dtype=torch.float64)[..., None]
-            first, later = 1 / self.temperatures
-            scaled = logits * (first + (later - first) * share)
+            factor = torch.as_tensor(inverse_temperature(self.temperatures.numpy(), known))
+            scaled = logits * factor[..., None]
             return np.asarray(scaled.log_softmax(-1).numpy(), np.float64)

@@ -5,15 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sound import recorded
 
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.model.speech.utterances import longest_utterance, utterances
 from gscon_live.realtime import sample
-from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.listen.segmenter import Segmenter
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Recording
 
 law = settings(deadline=None, derandomize=True, max_examples=12)
 
@@ -21,17 +20,7 @@ law = settings(deadline=None, derandomize=True, max_examples=12)
 @pytest.fixture(scope="module")
 def speech() -> NDArray[np.float32]:
     """The first half minute of the sample conversation."""
-    source = RecordingSource(sample.CONVERSATION, Recording(), captions="off")
-    source.open()
-    chunks: list[NDArray[np.float32]] = []
-    while sum(map(len, chunks)) < 30 * SAMPLE_RATE:
-        chunks += [
-            np.frombuffer(message.samples, np.float32)
-            for message in source.read()
-            if isinstance(message, messages.AudioChunk)
-        ]
-    source.close()
-    return np.concatenate(chunks)[: 30 * SAMPLE_RATE]
+    return recorded(sample.CONVERSATION)[: 30 * SAMPLE_RATE]
 
 
 @law

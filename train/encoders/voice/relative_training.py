@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from gscon_live.model.encoders.voice.relative_voice import MOST, RelativeVoice
+from gscon_live.model.encoders.voice.relative_voice import MOST, RelativeVoice, inverse_temperature
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.encoders.voice.relative_data import (
@@ -85,8 +85,8 @@ class Predictions:
     def calibrated(self, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probabilities [n, 7] at the temperatures of first utterances and of well-known
         speakers."""
-        first, later = 1 / temperatures
-        scaled = self.log_probabilities * (first + (later - first) * self.known)[:, None]
+        factor = inverse_temperature(temperatures, self.known)
+        scaled = self.log_probabilities * factor[:, None]
         return np.asarray(np.exp(scaled - logsumexp(scaled, axis=1, keepdims=True)), np.float64)
 
     def loss(self, temperatures: NDArray[np.float64]) -> float:
