@@ -55,17 +55,26 @@ def split_of(actor: str) -> str:
 
 def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
     """All clips with their sound, mono float32 at 16 kHz, in the order of their names."""
+    for clip, archive in _archived():
+        yield clip, samples(archive.read(clip.name))
+
+
+def clips() -> Iterator[Clip]:
+    """All clips in the order of `load`, without reading their sound."""
+    return (clip for clip, _ in _archived())
+
+
+def _archived() -> Iterator[tuple[Clip, ZipFile]]:
     with ZipFile(corpus_file("voice/ravdess_speech_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             parts = name.removesuffix(".flac").split("-")
             if len(parts) == 7 and parts[2] in _RAVDESS:
                 emotion = EMOTIONS.index(_RAVDESS[parts[2]])
-                clip = Clip(name, f"ravdess-{parts[6]}", emotion, int(parts[2]) - 1)
-                yield clip, samples(archive.read(name))
+                yield Clip(name, f"ravdess-{parts[6]}", emotion, int(parts[2]) - 1), archive
     with ZipFile(corpus_file("voice/emodb_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:
                 label = _EMODB[stem[5]]
-                clip = Clip(name, f"emodb-{stem[:2]}", EMOTIONS.index(label), STATED.index(label))
-                yield clip, samples(archive.read(name))
+                emotion, stated = EMOTIONS.index(label), STATED.index(label)
+                yield Clip(name, f"emodb-{stem[:2]}", emotion, stated), archive

@@ -11,7 +11,7 @@ from gscon_live.model.encoders.voice.voice_network import load_voice_network
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.speech.utterances import longest_utterance
 from gscon_live.model.speech.voice_activity import VoiceActivity
-from gscon_live.train.corpora import corpus_file, librispeech
+from gscon_live.train.corpora import corpus_file, librispeech, ravdess_emodb
 from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import cached, fingerprint
@@ -56,7 +56,7 @@ def unmet_encoder(name: str, recipe: VoiceRecipe, report: Report) -> AudioEncode
     if name not in TRAINED_ON:
         return AudioEncoder()
     nets = VoiceNets(recipe, report)
-    without = {clip.actor for clip in nets.material.clips if clip.actor.startswith(name)}
+    without = {clip.actor for clip in ravdess_emodb.clips() if clip.actor.startswith(name)}
     path = nets.weights(sorted(without), f"voice encoder without {name}")
     with cache.reading(path):
         return AudioEncoder(load_voice_network(path))
