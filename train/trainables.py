@@ -13,7 +13,6 @@ TRAINABLES: dict[str, str] = {
     "conversation": "gscon_live.train.networks.conversation_trainable.ConversationTrainable",
     "face": "gscon_live.train.encoders.face.trainable.FaceTrainable",
     "fusion": "gscon_live.train.networks.composed_trainable.ComposedTrainable",
-    "relative_voice": "gscon_live.train.encoders.voice.relative_training.RelativeVoiceTrainable",
     "speaker": "gscon_live.train.encoders.speaker.SpeakerTrainable",
     "text": "gscon_live.train.encoders.text.trainable.TextTrainable",
     "voice": "gscon_live.train.encoders.voice.trainable.VoiceTrainable",

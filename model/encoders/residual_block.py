@@ -1,4 +1,4 @@
-"""The residual block of the networks that read pictures: faces and spectrograms."""
+"""The residual block of the network that reads faces."""
 
 import torch
 from torch import Tensor, nn

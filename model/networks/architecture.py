@@ -36,6 +36,8 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     - `encoder`: see `Encoder`; `recurrent` ignores `layers`, `heads`, `memory` and `reach`.
     - `direct`: number of text features, at the end of the vector, by a text encoder that was
       trained for these emotions in context. Only the direct head reads them.
+    - `experts`: the network reads only the last `classes` features of each modality: the encoder's
+      log-probabilities of the emotions.
     - `projector`: adds a shared encoder to a network that has none.
     - `options`: the network's own options, see `Network.OPTIONS`.
     """
@@ -54,6 +56,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: int = 128
     encoder: Encoder = "transformer"
     direct: int = 0
+    experts: bool = False
     projector: bool = False
     options: dict[str, float | int | str | bool] = {}
 
@@ -64,7 +67,9 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def read(self) -> dict[str, int]:
-        """Lengths of the features by modality, without those of the direct head."""
+        """Lengths of the features that the network reads, by modality."""
+        if self.experts:
+            return dict.fromkeys(self.dims, self.classes)
         return {m: dim - (self.direct if m == "text" else 0) for m, dim in self.dims.items()}
 
     def check(self) -> None:
@@ -82,6 +87,12 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InputError(
                 f"network {self.network!r}: direct is {self.direct}, of {self.dims.get('text', 0)} "
                 "text features; give fewer than there are"
+            )
+        if self.experts and (self.direct or min(self.dims.values()) < self.classes):
+            raise InputError(
+                f"network {self.network!r}: experts takes {self.classes} log-probabilities "
+                "from the end of each modality's features; give encoders that have them, and no "
+                "direct head"
             )
         if self.width % self.heads:
             raise InputError(

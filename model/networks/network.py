@@ -42,6 +42,7 @@ NETWORKS: dict[str, str] = {
     "ada2i": "gscon_live.model.networks.ada2i.Ada2I",
     "cmath": "gscon_live.model.networks.cmath.CMATH",
     "dmd": "gscon_live.model.networks.dmd.DMD",
+    "product": "gscon_live.model.networks.product_of_experts.ProductOfExperts",
     "mlp": "gscon_live.model.networks.baselines.mlp.MLP",
     "dialogue_rnn": "gscon_live.model.networks.baselines.dialogue_rnn.DialogueRNN",
     "mmgcn": "gscon_live.model.networks.baselines.mmgcn.MMGCN",
@@ -90,6 +91,11 @@ class Network(nn.Module, ABC):
     SHARES: ClassVar[bool] = False
     #: Whether there is a head on each modality's common part (`Answers.homogeneous`).
     OPINIONS: ClassVar[bool] = False
+    #: Whether it reads standardised features.
+    STANDARDISES: ClassVar[bool] = True
+    #: Whether it reads each encoder's log-probabilities of the emotions and nothing else. It has no
+    #: hidden vectors then.
+    READS_EXPERTS: ClassVar[bool] = False
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -97,7 +103,7 @@ class Network(nn.Module, ABC):
         self.options: Any = msgspec.convert(architecture.options, self.OPTIONS)
         self.modalities = architecture.modalities
         self.standardise = nn.ModuleDict(
-            {m: Standardise(architecture.dims[m]) for m in self.modalities}
+            {m: Standardise(architecture.dims[m]) for m in self.modalities if self.STANDARDISES}
         )
         self.direct = DirectHead(architecture) if architecture.direct else None
         self.project = Projector(architecture) if architecture.projector else None
@@ -234,7 +240,12 @@ class Network(nn.Module, ABC):
         return (known.index(speaker) if speaker in known else len(known)), known
 
     def _network_input(self, batch: Conversations) -> Conversations:
-        """Cleaned conversations without the features of the direct head."""
+        """Cleaned conversations without the features that the network does not read: those of the
+        direct head, or all but the experts' log-probabilities."""
+        if self.architecture.experts:
+            count = self.architecture.classes
+            features = {m: x[..., -count:] for m, x in batch.features.items()}
+            return replace(batch, features=features)
         if self.direct is None:
             return batch
         text = batch.features["text"][..., : -self.direct.count]
@@ -259,10 +270,11 @@ class Network(nn.Module, ABC):
     def _clean(self, batch: Conversations) -> Conversations:
         """Features standardised, zero where missing and on padding; speakers in range."""
         present = batch.present & batch.valid[..., None]
-        features = {
-            m: self.standardise[m](batch.features[m]).masked_fill(~present[..., index, None], 0)
-            for index, m in enumerate(self.modalities)
-        }
+        features = {}
+        for index, m in enumerate(self.modalities):
+            x = batch.features[m]
+            standardised = self.standardise[m](x) if self.STANDARDISES else x
+            features[m] = standardised.masked_fill(~present[..., index, None], 0)
         speakers = batch.speakers.clamp(0, self.architecture.speakers - 1)
         return Conversations(features, present, speakers, batch.valid)
 

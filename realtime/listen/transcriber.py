@@ -30,13 +30,17 @@ class TextFeatures(Protocol):
 
 
 class AudioFeatures(Protocol):
-    """An audio encoder: mono 16 kHz sound to a vector."""
+    """An audio encoder: mono 16 kHz sound to statistics, and these to a vector that begins with
+    them, relative to the speaker's usual voice."""
 
-    def encode(self, samples: Samples) -> NDArray[np.float32]: ...
+    def statistics(self, samples: Samples) -> NDArray[np.float32]: ...
+    def provisional(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]: ...
+    def final(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]: ...
+    def reset(self) -> None: ...
 
 
 class SpeakerNames(Protocol):
-    """Names speakers by the audio features of their utterances."""
+    """Names speakers by the acoustic statistics of their utterances, with which a vector begins."""
 
     def provisional(self, audio: NDArray[np.float32]) -> str: ...
     def final(self, audio: NDArray[np.float32]) -> str: ...
@@ -134,6 +138,7 @@ class Transcriber(Stage):
     def reset(self) -> None:
         """Forgets the conversation, and the work ahead."""
         self._text.reset()
+        self._audio.reset()
         self._speakers.reset()
         self._ahead: tuple[messages.Segment, messages.Utterance] | None = None
         self._busy = 0.0
@@ -185,17 +190,19 @@ class Transcriber(Stage):
         )
         text, source = self._words(segment, samples, missing)
         transcribed = self._clock()
-        audio: Samples | None = None
+        statistics: NDArray[np.float32] | None = None
         if segment.audio is None:
             missing["audio"] = "no audio track"
         elif not np.any(samples):
             missing["audio"] = "silence"
         else:
-            audio = self._audio.encode(samples)
+            statistics = self._audio.statistics(samples)
         speaker = segment.speaker
-        if speaker is None and audio is not None:
-            speaker = self._speakers.provisional(audio)
-        words = self._text.provisional(text, speaker or messages.UNNAMED) if text else None
+        if speaker is None and statistics is not None:
+            speaker = self._speakers.provisional(statistics)
+        name = speaker or messages.UNNAMED
+        audio = None if statistics is None else self._audio.provisional(statistics, name)
+        words = self._text.provisional(text, name) if text else None
         done = self._clock()
         self._busy = done - began
         return messages.Utterance(
@@ -216,10 +223,14 @@ class Transcriber(Stage):
     def _remember(self, segment: messages.Segment, utterance: messages.Utterance) -> None:
         """Adds a final utterance to the conversation. The encoders have its result already, so this
         costs nothing."""
-        if segment.speaker is None and utterance.audio_features is not None:
-            self._speakers.final(np.frombuffer(utterance.audio_features, np.float32))
+        name = utterance.speaker or messages.UNNAMED
+        if utterance.audio_features is not None:
+            audio = np.frombuffer(utterance.audio_features, np.float32)
+            if segment.speaker is None:
+                self._speakers.final(audio)
+            self._audio.final(audio, name)
         if utterance.text:
-            self._text.final(utterance.text, utterance.speaker or messages.UNNAMED)
+            self._text.final(utterance.text, name)
 
     def _words(
         self, segment: messages.Segment, samples: Samples, missing: dict[str, str]

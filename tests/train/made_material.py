@@ -5,14 +5,15 @@ import torch
 
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train.corpora.schema import Utterance
-from gscon_live.train.data.composed import Agreement, ComposedSplit
+from gscon_live.train.data.composed import ComposedSplit, Kinds
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
 from gscon_live.train.networks.composed_task import ComposedMaterial, FusionRecipe, resolved
 
 DIMS = {"text": 9, "audio": 8, "visual": 7}
 RECIPE = resolved(FusionRecipe(
-    name="toy", epochs=12, batch=32, learning_rate=1e-2, width=16, heads=2, context=4, dropout=0.1,
-    compositions=2, audio=Agreement(0.7, 0.2), visual=Agreement(0.6, 0.3),
+    name="toy", model="gscon", experts=False, epochs=12, batch=32, learning_rate=1e-2, width=16,
+    weight_decay=0.03, balance=0.75, heads=2, context=4, dropout=0.1, compositions=2,
+    kinds=Kinds(0.1, 0.1, 0.05, 0.05), habit=0.1,
 ))  # fmt: skip
 
 
@@ -66,4 +67,5 @@ def material() -> ComposedMaterial:
         {0.3: test.text[:, 1]},
         {m: f"{m}:1" for m in MODALITIES},
         DIMS,
+        {m: torch.ones(len(EMOTIONS)) for m in MODALITIES},
     )

@@ -28,7 +28,19 @@ _NEMO = {
     "sadness": "sadness",
     "surprised": "surprise",
 }
+#: nEMO's speakers of validation and test, two women and two men.
+_NEMO_SPLITS = {
+    "nemo-MK0": "validation",
+    "nemo-MP0": "validation",
+    "nemo-EB0": "test",
+    "nemo-SM0": "test",
+}
 _URDU = {"angry": "anger", "happy": "joy", "neutral": "neutral", "sad": "sadness"}
+
+
+def split_of(speaker: str) -> str:
+    """The split that a speaker belongs to: "train", "validation" or "test"."""
+    return _NEMO_SPLITS.get(speaker) or ravdess_emodb.split_of(speaker)
 
 
 @dataclass(frozen=True)

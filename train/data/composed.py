@@ -2,13 +2,13 @@
 
 There is no open corpus of real conversations with words, voice and face whose recordings may be
 used here. So words, speakers, order and emotions come from MELD's dialogues. Each speaker gets an
-actor, each utterance one of the actor's clips and a face. Voice and face agree with the utterance's
-label only with a given probability (`Agreement`); otherwise they are neutral or random. Composed
+actor, each utterance one of the actor's clips and a face. An emotion is not always shown by all
+three: in real conversations, angry people often say neutral words. `Kinds` says how often. Composed
 conversations are not real ones: scores on them measure how well the parts work together, not how
 well the model reads people.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Conversations
@@ -25,21 +26,42 @@ from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
 
+NEUTRAL = EMOTIONS.index("neutral")
+
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Probabilities that a modality shows the utterance's emotion (`same`) or is `neutral`;
-    otherwise it shows any of the seven.
+class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often an utterance's emotion, where it is not neutral, is shown by some modalities only;
+    the others are neutral. Otherwise all modalities agree.
 
-    `habit` is the share of speakers with a constant expression in a dialogue: a permanent smile, a
-    voice that always sounds annoyed. From them a model learns to weigh an expression by how unusual
-    it is for the speaker.
+    - `neutral_words`: by voice and face.
+    - `emotional_words`: by the words.
+    - `single`: by one of voice and face, with or without the words.
+    - `disagreement`: by one modality, while the two others show two other emotions.
     """
 
-    same: Probability
-    neutral: Probability
-    habit: Probability = 0.0
+    neutral_words: Probability = 0.3
+    emotional_words: Probability = 0.15
+    single: Probability = 0.1
+    disagreement: Probability = 0.05
+
+    @property
+    def agree(self) -> float:
+        """The probability that all modalities show the emotion; below 0 where the others are too
+        large."""
+        return round(1 - sum(getattr(self, name) for name in self.__struct_fields__), 9)
+
+    def check(self) -> None:
+        """Raises `InputError` where the probabilities sum to more than 1."""
+        if self.agree < 0:
+            raise InputError(
+                f"kinds: their probabilities sum to {1 - self.agree:g}; give at most 1 in all"
+            )
+
+
+#: All modalities always agree.
+AGREE = Kinds(0.0, 0.0, 0.0, 0.0)
 
 
 class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,10 +94,9 @@ class ComposedSplit:
 
 @dataclass(frozen=True)
 class Composition:
-    """A random draw of voices and faces for a split: features [n, dim], presence [n, 3]."""
+    """A random draw of voices and faces for a split: features [n, dim] by modality."""
 
     features: dict[str, Tensor]
-    present: Tensor
 
     def dialogues(
         self, split: ComposedSplit, keep: Sequence[str] = MODALITIES
@@ -83,19 +104,17 @@ class Composition:
         """The split's dialogues with these voices and faces, restricted to the modalities in
         `keep`."""
         lengths = [len(turns) for turns in split.dialogues]
-        present = self.present & torch.tensor([m in keep for m in MODALITIES])
+        present = torch.tensor([m in keep for m in MODALITIES])
         features = {m: torch.split(rows, lengths) for m, rows in self.features.items()}
         return tuple(
             FeaturedDialogue(
                 str(place),
                 {m: rows[place] for m, rows in features.items()},
-                presence,
+                present.expand(len(turns), -1),
                 torch.tensor(speakers_by_appearance([turn.speaker for turn in turns])),
                 torch.tensor([turn.label for turn in turns]),
             )
-            for place, (turns, presence) in enumerate(
-                zip(split.dialogues, torch.split(present, lengths), strict=True)
-            )
+            for place, turns in enumerate(split.dialogues)
         )
 
 
@@ -105,7 +124,8 @@ class ComposedCorpus(FeaturedCorpus):
     has only the modalities in `keep`."""
 
     parts: ComposedSplit
-    agreement: Mapping[str, Agreement]
+    kinds: Kinds
+    habit: float
     keep: tuple[str, ...]
 
     def training_features(self, modality: str) -> Tensor:
@@ -120,44 +140,76 @@ class ComposedCorpus(FeaturedCorpus):
     def epoch(self, random: torch.Generator) -> tuple[FeaturedDialogue, ...]:
         """The training dialogues with newly drawn voices and faces."""
         draw = np.random.default_rng(int(torch.randint(2**62, (), generator=random)))
-        return compose(self.parts, self.agreement, draw, clean=False).dialogues(
-            self.parts, self.keep
-        )
+        composition = compose(self.parts, self.kinds, self.habit, draw, clean=False)
+        return composition.dialogues(self.parts, self.keep)
 
 
 def compose(
-    split: ComposedSplit,
-    agreement: Mapping[str, Agreement],
-    random: np.random.Generator,
-    clean: bool,
+    split: ComposedSplit, kinds: Kinds, habit: float, random: np.random.Generator, clean: bool
 ) -> Composition:
-    """Draws a voice and a face for every utterance; `clean` draws from the originals only."""
-    clips = _by_owner(split.voices)
+    """Draws a voice and a face for every utterance.
+
+    Args:
+        split: the parts.
+        kinds: what the modalities show. Where words have to show another emotion than their own,
+            they are replaced by those of another utterance.
+        habit: share of the speakers of a dialogue whose face keeps one expression, whatever they
+            feel: faces at rest differ.
+        random: source of all draws.
+        clean: only the originals of words, clips and faces are drawn.
+    """
+    clips, faces = _by_owner(split.voices), _by_emotion(split.faces.emotions)
     actors = sorted({owner for owner, _ in clips})
-    shown_faces = _by_owner(split.faces)
-    voice_rows, face_rows = [], []
+    voices, words = _by_emotion(split.voices.emotions), _by_emotion(split.emotions.numpy())
+    rows: list[tuple[int, int, int]] = []
     for turns in split.dialogues:
-        cast = {
-            name: str(random.choice(actors)) for name in dict.fromkeys(t.speaker for t in turns)
-        }
-        habits = {m: {name: _habit(agreement[m], random) for name in cast} for m in agreement}
+        names = dict.fromkeys(turn.speaker for turn in turns)
+        cast = {name: str(random.choice(actors)) for name in names}
+        habits = {name: _habit(habit, random) for name in names}
         for turn in turns:
-            voice, face = (
-                _expression(turn.label, agreement[m], habits[m][turn.speaker], random)
-                for m in ("audio", "visual")
+            text, voice, face = shown(turn.label, kinds, random)
+            resting = habits[turn.speaker]
+            # What an actor never shows is lent by another.
+            own = clips.get((cast[turn.speaker], voice), voices[voice])
+            rows.append(
+                (
+                    len(rows) if text == turn.label else _drawn(words[text], random),
+                    _drawn(own, random),
+                    _drawn(faces[face if resting is None else resting], random),
+                )
             )
-            voice_rows.append(_draw(clips, (cast[turn.speaker], voice), random))
-            face_rows.append(_draw(shown_faces, ("", face), random))
-    features, present = dict[str, Tensor](), []
-    for name, vectors, rows in (
-        ("text", split.text, np.arange(len(split.text))),
-        ("audio", torch.from_numpy(split.voices.vectors), np.asarray(voice_rows)),
-        ("visual", torch.from_numpy(split.faces.vectors), np.asarray(face_rows)),
+    features = {}
+    for name, vectors, chosen in (
+        ("text", split.text, np.asarray(rows)[:, 0]),
+        ("audio", torch.from_numpy(split.voices.vectors), np.asarray(rows)[:, 1]),
+        ("visual", torch.from_numpy(split.faces.vectors), np.asarray(rows)[:, 2]),
     ):
         variant = np.zeros(len(rows), int) if clean else random.integers(0, VARIANTS, len(rows))
-        features[name] = vectors[rows, variant]
-        present.append(torch.from_numpy(rows >= 0))
-    return Composition(features, torch.stack(present, -1))
+        features[name] = vectors[chosen, variant]
+    return Composition(features)
+
+
+def shown(emotion: int, kinds: Kinds, random: np.random.Generator) -> tuple[int, int, int]:
+    """What words, voice and face show where an utterance has an emotion, indices of `EMOTIONS`."""
+    chance = random.random()
+    if emotion == NEUTRAL:
+        return (NEUTRAL,) * 3
+    if chance < kinds.neutral_words:
+        return NEUTRAL, emotion, emotion
+    chance -= kinds.neutral_words
+    if chance < kinds.emotional_words:
+        return emotion, NEUTRAL, NEUTRAL
+    chance -= kinds.emotional_words
+    if chance < kinds.single:
+        words = emotion if random.random() < 0.5 else NEUTRAL
+        return (words, emotion, NEUTRAL) if random.random() < 0.5 else (words, NEUTRAL, emotion)
+    chance -= kinds.single
+    if chance < kinds.disagreement:
+        others = [other for other in range(len(EMOTIONS)) if other not in (NEUTRAL, emotion)]
+        three = [emotion, *map(int, random.choice(others, 2, replace=False))]
+        first, second, third = random.permutation(three).tolist()
+        return first, second, third
+    return (emotion,) * 3
 
 
 def with_absences(
@@ -186,29 +238,14 @@ def _by_owner(bank: Bank) -> dict[tuple[str, int], NDArray[np.int64]]:
     return {key: rows for key, rows in by_owner.items() if len(rows)}
 
 
-def _habit(agreement: Agreement, random: np.random.Generator) -> int | None:
-    """The constant expression of a speaker, or None."""
-    return int(random.integers(len(EMOTIONS))) if random.random() < agreement.habit else None
+def _by_emotion(emotions: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    return {emotion: np.flatnonzero(emotions == emotion) for emotion in range(len(EMOTIONS))}
 
 
-def _expression(
-    emotion: int, agreement: Agreement, habit: int | None, random: np.random.Generator
-) -> int:
-    if habit is not None:
-        return habit
-    chance = random.random()
-    if chance < agreement.same:
-        return emotion
-    if chance < agreement.same + agreement.neutral:
-        return EMOTIONS.index("neutral")
-    return int(random.integers(len(EMOTIONS)))
+def _habit(share: float, random: np.random.Generator) -> int | None:
+    """The constant expression of a speaker's face, or None."""
+    return int(random.integers(len(EMOTIONS))) if random.random() < share else None
 
 
-def _draw(
-    bank: dict[tuple[str, int], NDArray[np.int64]],
-    key: tuple[str, int],
-    random: np.random.Generator,
-) -> int:
-    """A row of the bank; -1 where there is none (EMO-DB's actors are never surprised)."""
-    rows = bank.get(key)
-    return -1 if rows is None else int(random.choice(rows))
+def _drawn(rows: NDArray[np.int64], random: np.random.Generator) -> int:
+    return int(random.choice(rows))

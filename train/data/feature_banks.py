@@ -5,7 +5,7 @@ of another encoder or corpus are never mistaken for these.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
-from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
-from gscon_live.train.corpora import corpus_file, fer2013, ravdess_emodb
+from gscon_live.train.corpora import corpus_file, fer2013
 from gscon_live.train.data import cache
 from gscon_live.train.progress import Report
 
@@ -58,41 +57,6 @@ def text_vectors(
     vectors = cached("text", f"{identity}\n" + "\n".join(unique), make)["vectors"]
     place = {text: index for index, text in enumerate(unique)}
     return np.asarray(vectors[[place[text] for text in texts]], np.float32)
-
-
-def voice_bank(
-    encoder: AudioEncoder, without: Mapping[str, AudioEncoder], split: str, report: Report
-) -> Bank:
-    """The clips of a split's actors. For an actor in `without`, the features are by the encoder
-    given there, which was trained without that actor."""
-
-    def make() -> dict[str, NDArray[np.generic]]:
-        random = np.random.default_rng(7)
-        rows, emotions, actors = [], [], []
-        for index, (clip, sound) in enumerate(ravdess_emodb.load()):
-            versions = [sound, *(_augmented_voice(sound, random) for _ in range(VARIANTS - 1))]
-            without_actor = without.get(clip.actor, encoder)
-            rows.append(np.stack([without_actor.encode(version) for version in versions]))
-            emotions.append(clip.emotion)
-            actors.append(clip.actor)
-            report(index + 1, ravdess_emodb.COUNT, "voices")
-        return {
-            "vectors": np.stack(rows),
-            "emotions": np.asarray(emotions, np.int64),
-            "owners": np.asarray(actors),
-        }
-
-    others = [f"{actor} {without[actor].identity}" for actor in sorted(without)]
-    key = "\n".join([encoder.identity, *others, str(VARIANTS), *voice_sources()])
-    features = cached("voices", key, make)
-    in_split = np.asarray(
-        [ravdess_emodb.split_of(str(actor)) == split for actor in features["owners"]]
-    )
-    return Bank(
-        np.asarray(features["vectors"][in_split], np.float32),
-        np.asarray(features["emotions"][in_split], np.int64),
-        np.asarray(features["owners"][in_split], np.str_),
-    )
 
 
 def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
@@ -150,35 +114,6 @@ def augmented_face(
     light = augmented.astype(np.float32) * (1 + random.normal(0, 0.15) * strength)
     noise = random.normal(0, 3 * strength, face.shape) + random.normal(0, 10) * strength
     return np.asarray(np.clip(light + noise, 0, 255), np.uint8)
-
-
-def _augmented_voice(
-    sound: NDArray[np.float32], random: np.random.Generator
-) -> NDArray[np.float32]:
-    """A clip with random equalisation, noise and bounds, as of another microphone and room."""
-    start, end = (random.random(2) * 0.1 * len(sound)).astype(int)
-    cut = sound[start : len(sound) - end]
-    spectrum = np.fft.rfft(cut)
-    octaves = np.log2(np.fft.rfftfreq(len(cut), 1 / 16_000) / 1000 + 0.02)
-    curve = random.normal(0, 2.0) * octaves + random.normal(0, 2.0) * np.cos(
-        octaves * random.uniform(0.5, 2.0) + random.uniform(0, 6.3)
-    )
-    coloured = np.fft.irfft(spectrum * 10 ** (curve / 20), len(cut))
-    noise = np.fft.irfft(
-        np.fft.rfft(random.normal(size=len(cut))) * 2.0 ** (-random.uniform(0, 0.8) * octaves),
-        len(cut),
-    )
-    ratio = 10 ** (-random.uniform(8, 35) / 20)
-    level = np.sqrt(np.mean(coloured**2) / (np.mean(noise**2) + 1e-12))
-    return np.asarray(coloured + noise * level * ratio, np.float32)
-
-
-def voice_sources() -> list[str]:
-    """The identities of the voice corpora, for cache keys. Raises `InputError` where they are
-    missing."""
-    return [
-        fingerprint(corpus_file(f"voice/{name}_16k.zip")) for name in ("ravdess_speech", "emodb")
-    ]
 
 
 def fingerprint(path: Path) -> str:

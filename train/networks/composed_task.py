@@ -16,16 +16,22 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Network
+from gscon_live.model.networks.product_of_experts import ProductOfExperts
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
-from gscon_live.train.data.composed import Agreement, ComposedCorpus, ComposedSplit
-from gscon_live.train.data.feature_banks import face_bank, voice_bank
+from gscon_live.train.data.composed import ComposedCorpus, ComposedSplit, Kinds
+from gscon_live.train.data.feature_banks import face_bank
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.text_features import MeldTextFeatures
-from gscon_live.train.encoders.voice import out_of_fold
+from gscon_live.train.encoders.voice.left_out import LeftOutVoices
+from gscon_live.train.encoders.voice.recipe import VoiceRecipe
+from gscon_live.train.encoders.voice.training import CORPORA
+from gscon_live.train.encoders.voice.voice_bank import voice_bank
+from gscon_live.train.encoders.voice.voice_data import voices
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State, train
 from gscon_live.train.networks.recipe import (
     Above0,
+    AtLeast0,
     Modality,
     NetworkRecipe,
     Positive,
@@ -35,12 +41,14 @@ from gscon_live.train.networks.recipe import (
 )
 from gscon_live.train.networks.task import ConversationTask, class_weights
 from gscon_live.train.progress import Report
+from gscon_live.train.recipes import as_written
 from gscon_live.train.scoring.calibration import Calibration
 from gscon_live.train.scoring.composed_scores import (
     SubsetScorer,
     draw_compositions,
     evaluate,
     evaluate_changed_inputs,
+    pooled,
     weighted_f1_by_subset,
 )
 from gscon_live.train.scoring.measure import calibrate
@@ -60,31 +68,39 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     kind: Literal["fusion"] = "fusion"
     #: The run's name: results go to `runs/<name>/`.
     name: str = "live"
+    #: The network, one of `model.networks.network.NETWORKS`.
+    model: str = "product"
     #: Number of trainings, each with another seed.
-    seeds: Positive = 3
+    seeds: Positive = 1
     #: Passes over the training data.
-    epochs: Positive = 12
+    epochs: Positive = 8
     #: Windows in a step.
     batch: Positive = 128
     #: Peak learning rate, see `train.engine.schedule`.
-    learning_rate: Above0 = 1.5e-3
+    learning_rate: Above0 = 2e-2
+    #: Weight decay of AdamW.
+    weight_decay: AtLeast0 = 0.0
     #: The sequence encoder of each modality in GSCon and Ada2I, see `model.networks.layers`.
     encoder: Encoder = "transformer"
     #: Class weights: the power of the inverse frequency, from 0 (no weights) to 1.
-    balance: UpTo1 = 0.75
+    balance: UpTo1 = 0.0
     #: Length of the window in utterances, with the current one.
     context: Positive = 8
-    #: Agreement of voices with the utterance's emotion.
-    audio: Agreement = Agreement(0.55, 0.35, 0.35)
-    #: Agreement of faces with the utterance's emotion.
-    visual: Agreement = Agreement(0.5, 0.35, 0.35)
+    #: The network reads the encoders' log-probabilities of the emotions and nothing else.
+    experts: bool = True
+    #: The corpora of voices, by encoders that never heard them.
+    voices: tuple[Literal["ravdess", "emodb", "nemo"], ...] = ("ravdess", "emodb", "nemo")
+    #: How often only some modalities show an utterance's emotion.
+    kinds: Kinds = Kinds()
+    #: Share of speakers whose face keeps one expression.
+    habit: UpTo1 = 0.15
     #: Number of random compositions of validation and test that are scored.
     compositions: Positive = 3
     #: Maximum number of training dialogues; None: all.
     limit: Positive | None = None
     #: Recipe of the text encoder, for the out-of-fold encoders of training dialogues.
     text: str = "text-spoken"
-    #: Recipe of the voice encoder, for the out-of-fold encoders of training actors.
+    #: Recipe of the voice encoder, for encoders that never heard a corpus.
     voice: str = "voice"
     #: Modalities that are missing throughout training and selection.
     without: tuple[Modality, ...] = ()
@@ -92,12 +108,9 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     def architecture(self, dims: dict[str, int], classes: int) -> Architecture:
         """The architecture for features of these lengths and this number of classes."""
         architecture = NetworkRecipe.architecture(self, dims, classes)
-        return msgspec.structs.replace(architecture, mode="buffer", context=self.context)
-
-    @property
-    def agreement(self) -> dict[str, Agreement]:
-        """The agreement of voices and faces, by modality."""
-        return {"audio": self.audio, "visual": self.visual}
+        return msgspec.structs.replace(
+            architecture, mode="buffer", context=self.context, experts=self.experts
+        )
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -108,7 +121,8 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
 @dataclass(frozen=True)
 class ComposedMaterial:
     """The parts of the three splits; the text features [n, dim] of simulated recognition on test,
-    by word error rate; and the encoders' identities and feature lengths, by modality."""
+    by word error rate; the encoders' identities and feature lengths, by modality; and how frequent
+    the emotions were in each encoder's own training, [7] by modality."""
 
     train: ComposedSplit
     validation: ComposedSplit
@@ -116,6 +130,7 @@ class ComposedMaterial:
     recognised: dict[float, Tensor]
     encoders: dict[str, str]
     dims: dict[str, int]
+    priors: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -141,27 +156,51 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     """Reads the corpora and encodes them, or takes the features from the cache."""
     audio, face = AudioEncoder(), FaceEncoder()
     reader = MeldTextFeatures(text_cache.recipe(recipe.text), report)
-    out_of_fold_encoders = out_of_fold.audio_encoders(out_of_fold.recipe(recipe.voice), report)
+    left_out = left_out_voices(recipe.voice, report)
     meld, splits, dialogues = load_table("meld"), {}, []
     for split in ("train", "validation", "test"):
         dialogues = meld.utterances(split)
         if split == "train" and recipe.limit is not None:
             dialogues = dialogues[: recipe.limit]
         words = torch.from_numpy(reader.versions(dialogues, split))
-        voices, faces = (
-            voice_bank(audio, out_of_fold_encoders, split, report),
+        splits[split] = ComposedSplit(
+            words,
+            dialogues,
+            voice_bank(recipe.voices, left_out, split),
             face_bank(face, split, report),
         )
-        splits[split] = ComposedSplit(words, dialogues, voices, faces)
     recognised = {
         rate: torch.from_numpy(reader.recognised(dialogues, "test", rate)) for rate in WRONG
     }
     text = reader.encoder
     identities = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
     dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
+    priors = {
+        "text": torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS)).float(),
+        # Every emotion counts alike in its training.
+        "audio": torch.ones(len(EMOTIONS)),
+        "visual": torch.from_numpy(face_prior()),
+    }
     return ComposedMaterial(
-        splits["train"], splits["validation"], splits["test"], recognised, identities, dims
+        splits["train"], splits["validation"], splits["test"], recognised, identities, dims, priors
     )
+
+
+def face_prior():  # type: ignore
+    import numpy as np
+
+    from gscon_live.train.corpora import ferplus
+
+    voted = ferplus.load("train")
+    votes = voted.votes.sum(1)
+    some = votes > voted.others
+    return (voted.votes[some] / votes[some, None]).mean(0).astype(np.float32)
+
+
+def left_out_voices(name_or_path: str, report: Report) -> LeftOutVoices:
+    """The voice encoders of a recipe, each without a corpus."""
+    settings = as_written(name_or_path, VoiceRecipe)
+    return LeftOutVoices(settings, {name: voices(name, report) for name in CORPORA})
 
 
 def resolved(recipe: FusionRecipe) -> FusionRecipe:
@@ -174,6 +213,7 @@ def resolved(recipe: FusionRecipe) -> FusionRecipe:
         raise InputError(
             "alone and without: a modality that is never there cannot come alone; give alone=0"
         )
+    recipe.kinds.check()
     return balanced(recipe, len(recipe.kept))
 
 
@@ -186,15 +226,23 @@ def corpus(recipe: FusionRecipe, material: ComposedMaterial) -> ComposedCorpus:
     """The composed corpus of a recipe. Validation and test have one composition each; training is
     composed anew in each epoch."""
     splits = {
-        name: tuple(draw_compositions(split, recipe.agreement, 1, seed)[0])
+        name: tuple(draw_compositions(split, recipe.kinds, recipe.habit, 1, seed).mixed[0])
         for name, split, seed in (
             ("train", material.train, 0),
             ("validation", material.validation, _VALIDATION),
             ("test", material.test, _TEST),
         )
     }
-    parts = (material.train, recipe.agreement, recipe.kept)
-    return ComposedCorpus("composed", EMOTIONS, material.encoders, splits, *parts)
+    return ComposedCorpus(
+        "composed",
+        EMOTIONS,
+        material.encoders,
+        splits,
+        material.train,
+        recipe.kinds,
+        recipe.habit,
+        recipe.kept,
+    )
 
 
 def fit(
@@ -220,23 +268,27 @@ def fit(
     torch.set_num_threads(recipe.threads)
     fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
     composed = corpus(recipe, material)
-    epoch_scores = SubsetScorer(composed.splits["validation"], recipe.kept)
+    composition = (recipe.kinds, recipe.habit)
+    selecting = draw_compositions(material.validation, *composition, 1, _VALIDATION)
+    epoch_scores = SubsetScorer(selecting, recipe.kept)
     task = ConversationTask(recipe, composed, seed, fabric, epoch_scores)
+    if isinstance(task.network, ProductOfExperts):
+        task.network.set_priors(composed.label_counts.float(), material.priors)
     fabric.to_device(task.network)
     before = epoch_scores(task.network.eval())
     run = trained or partial(_trained, report=report)
     state = run(task, plan(recipe, seed), fabric)
     task.learner.load_state_dict(state.best)
     network = task.network.eval()
-    validation = draw_compositions(
-        material.validation, recipe.agreement, recipe.compositions, _VALIDATION
-    )
-    test = draw_compositions(material.test, recipe.agreement, recipe.compositions, _TEST)
+    count = recipe.compositions
+    validation = draw_compositions(material.validation, *composition, count, _VALIDATION)
+    test = draw_compositions(material.test, *composition, count, _TEST)
     calibration = calibrate(
         network,
-        [dialogue for way in validation for dialogue in way],
+        pooled(validation.mixed),
         class_weights(composed, recipe.balance),
         composed.label_counts.clamp(min=1),
+        pooled(validation.agreeing),
     )
     scores = {
         "validation": evaluate(network, validation, calibration),

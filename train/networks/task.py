@@ -167,6 +167,8 @@ def _learner(network: Network, plugins: Sequence[Plugin]) -> nn.Module:
 def standardise(network: Network, corpus: FeaturedCorpus) -> None:
     """Sets the network's standardisation to the mean and deviation of the training features.
     Raises `InputError` where a modality has no features."""
+    if not network.STANDARDISES:
+        return
     for m in network.modalities:
         rows = corpus.training_features(m)
         if not len(rows):

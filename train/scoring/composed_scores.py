@@ -1,10 +1,12 @@
 """Scores of a network on composed conversations.
 
 A split is composed several times (`draw_compositions`): each composition has the split's dialogues
-with other voices and faces. Scores pool all compositions.
+with other voices and faces. Scores pool all compositions. A single modality is scored where it
+shows the label: it cannot know what the others would have shown.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Network
 from gscon_live.train.corpora.dataset import FeaturedDialogue
-from gscon_live.train.data.composed import Agreement, ComposedSplit, compose
+from gscon_live.train.data.composed import AGREE, ComposedSplit, Kinds, compose
 from gscon_live.train.engine.trainer import SELECTION_SCORE
 from gscon_live.train.scoring.calibration import Calibration, softmax
 from gscon_live.train.scoring.measure import labelled, modality_set_names, predict, subsets
@@ -29,47 +31,64 @@ ComposedDialogues = Sequence[FeaturedDialogue]
 _WEIGHTED_F1 = "validation_weighted_f1"
 
 
+@dataclass(frozen=True)
+class Compositions:
+    """Several compositions of a split: `mixed` by the recipe's kinds, and `agreeing`, in which all
+    modalities show the label."""
+
+    mixed: Sequence[ComposedDialogues]
+    agreeing: Sequence[ComposedDialogues]
+
+    def of(self, keep: Sequence[str]) -> Sequence[ComposedDialogues]:
+        """The compositions on which a set of modalities is scored."""
+        if len(keep) == 1:
+            # The words are the same in all that agree.
+            return self.agreeing[:1] if "text" in keep else self.agreeing
+        return self.mixed if keep else self.mixed[:1]
+
+
 def draw_compositions(
-    split: ComposedSplit, agreement: Mapping[str, Agreement], count: int, seed: int
-) -> list[ComposedDialogues]:
-    """Draws `count` compositions of a split, with voices and faces that are not augmented."""
-    return [
-        compose(split, agreement, np.random.default_rng(seed + number), clean=True).dialogues(split)
-        for number in range(count)
-    ]
+    split: ComposedSplit, kinds: Kinds, habit: float, count: int, seed: int
+) -> Compositions:
+    """Draws `count` compositions of a split of each kind, with words, voices and faces as they
+    are."""
+
+    def drawn(kinds: Kinds, habit: float) -> list[ComposedDialogues]:
+        return [
+            compose(split, kinds, habit, np.random.default_rng(seed + number), True).dialogues(
+                split
+            )
+            for number in range(count)
+        ]
+
+    return Compositions(drawn(kinds, habit), drawn(AGREE, 0.0))
+
+
+def pooled(compositions: Sequence[ComposedDialogues]) -> list[FeaturedDialogue]:
+    """The dialogues of all compositions."""
+    return [dialogue for composition in compositions for dialogue in composition]
 
 
 def evaluate(
-    network: Network,
-    compositions: Sequence[ComposedDialogues],
-    calibration: Calibration | None = None,
+    network: Network, compositions: Compositions, calibration: Calibration | None = None
 ) -> dict[str, Scores]:
     """Scores by set of modalities, over all compositions together; without a calibration, of the
     plain softmax."""
-    scores = {}
-    for name, keep in SUBSETS.items():
-        # Without voice and face all compositions are the same.
-        used = compositions if {*keep} - {"text"} else compositions[:1]
-        dialogues = [dialogue for composition in used for dialogue in composition]
-        logits, labels = labelled(predict(network, dialogues, keep).final, dialogues)
-        if calibration is None:
-            probabilities = softmax(logits)
-        else:
-            available = modality_set_names(network.modalities, dialogues, keep)
-            probabilities = calibration.probabilities(logits, available)
-        scores[name] = score(probabilities, labels, EMOTIONS)
-    return scores
+    return {
+        name: _scored(network, pooled(compositions.of(keep)), keep, calibration)
+        for name, keep in SUBSETS.items()
+    }
 
 
 def evaluate_changed_inputs(
     network: Network,
     test: ComposedSplit,
     misrecognised_text: Mapping[float, Tensor],
-    compositions: Sequence[ComposedDialogues],
+    compositions: Compositions,
     calibration: Calibration,
 ) -> dict[str, Scores]:
-    """Scores on test with errors of speech recognition, and with voices and faces that always show
-    the label.
+    """Scores on test with errors of speech recognition, of the words alone; and with voices and
+    faces that always show the label.
 
     Args:
         network: a trained network.
@@ -81,22 +100,31 @@ def evaluate_changed_inputs(
     scores = {}
     lengths = [len(turns) for turns in test.dialogues]
     for rate, text in misrecognised_text.items():
-        misrecognised = [
-            [
-                dialogue.with_text(rows)
-                for dialogue, rows in zip(composition, torch.split(text, lengths), strict=True)
-            ]
-            for composition in compositions
+        rows = torch.split(text, lengths)
+        heard = [
+            dialogue.with_text(own)
+            for dialogue, own in zip(compositions.agreeing[0], rows, strict=True)
         ]
-        for name, subset_scores in evaluate(network, misrecognised, calibration).items():
-            if "text" in SUBSETS[name]:
-                scores[f"{name}; {rate:.0%} of words wrong"] = subset_scores
-    as_labelled = dict.fromkeys(("audio", "visual"), Agreement(same=1.0, neutral=0.0))
-    congruent = draw_compositions(test, as_labelled, len(compositions), 303)
-    for name, subset_scores in evaluate(network, congruent, calibration).items():
-        if {*SUBSETS[name]} - {"text"}:
-            scores[f"{name}; voice and face as labelled"] = subset_scores
+        scores[f"text; {rate:.0%} of words wrong"] = _scored(network, heard, ("text",), calibration)
+    for name, keep in SUBSETS.items():
+        if len(keep) > 1:
+            scores[f"{name}; all agree"] = _scored(
+                network, pooled(compositions.agreeing), keep, calibration
+            )
     return scores
+
+
+def _scored(
+    network: Network,
+    dialogues: ComposedDialogues,
+    keep: Sequence[str],
+    calibration: Calibration | None,
+) -> Scores:
+    logits, labels = labelled(predict(network, dialogues, keep).final, dialogues)
+    if calibration is None:
+        return score(softmax(logits), labels, EMOTIONS)
+    available = modality_set_names(network.modalities, dialogues, keep)
+    return score(calibration.probabilities(logits, available), labels, EMOTIONS)
 
 
 class SubsetScorer:
@@ -105,11 +133,11 @@ class SubsetScorer:
     The epoch is selected by all sets of the modalities in `kept`.
     """
 
-    def __init__(self, validation: ComposedDialogues, kept: Sequence[str]) -> None:
+    def __init__(self, validation: Compositions, kept: Sequence[str]) -> None:
         self._validation, self._kept = validation, kept
 
     def __call__(self, network: Network) -> dict[str, float]:
-        scores = evaluate(network, [self._validation])
+        scores = evaluate(network, self._validation)
         figures = {figure_name(name): subset.weighted_f1 for name, subset in scores.items()}
         return {**figures, SELECTION_SCORE: selection(scores, self._kept)}
 

@@ -204,6 +204,7 @@ def calibrate(
     dialogues: Sequence[FeaturedDialogue],
     class_weights: Tensor | None = None,
     class_rates: Tensor | None = None,
+    agreeing: Sequence[FeaturedDialogue] | None = None,
 ) -> Calibration:
     """The calibration that a checkpoint's card holds, fitted on (validation) dialogues as trained.
 
@@ -216,12 +217,18 @@ def calibrate(
         class_weights: of the loss in training, [C]; see `fit_prior_correction`. None: all equal.
         class_rates: how frequent the classes are where the network will be used, [C]; None: as in
             the dialogues.
+        agreeing: the same dialogues, composed so that every modality shows the label. On them are
+            calibrated the sets of one modality, which cannot know of the others, and the unimodal
+            heads. None: on `dialogues`.
     """
+    agreeing = dialogues if agreeing is None else agreeing
     logits: dict[str, dict[str, NDArray[np.float32]]] = {}
     available, labels = {}, np.zeros(0, np.int64)
     for name, keep in subsets(network.modalities, nothing=True).items():
-        predicted = predict(network, dialogues, keep)
+        predicted = predict(network, agreeing if len(keep) == 1 else dialogues, keep)
         heads = {"final": predicted.final, **predicted.unimodal}
+        if keep == network.modalities and agreeing is not dialogues:
+            heads |= predict(network, agreeing, keep).unimodal
         logits[name] = {head: labelled(rows, dialogues)[0] for head, rows in heads.items()}
         labels = labelled(predicted.final, dialogues)[1]
         available[name] = modality_set_names(network.modalities, dialogues, keep)

@@ -1,11 +1,12 @@
 """Composed conversations of strangers: words, voices and faces that no encoder was trained on.
 
 Each utterance is of one of four kinds. The voices come from a corpus that was left out of the
-training of their encoder, cut as live; the faces are FER+'s, by votes, without near-copies of
-training pictures; the words are plain sentences. Composed conversations are not real ones.
+training of their encoder and of the network, cut as live; the faces are FER+'s, by votes, without
+near-copies of training pictures; the words are plain sentences. Composed conversations are not real
+ones.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, get_args
@@ -16,16 +17,17 @@ from numpy.typing import NDArray
 from gscon_live.model.checkpoint import Checkpoint, modality_set_name
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.text.text_encoder import TextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.recogniser import EmotionRecogniser
-from gscon_live.train.encoders.voice.recipe import VoiceRecipe
+from gscon_live.train.encoders.voice.left_out import LeftOutVoices
+from gscon_live.train.encoders.voice.voice_data import Voices
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, stranger_scores
 from gscon_live.train.strangers import words
 from gscon_live.train.strangers.answers import Conversation, answers, restricted
 from gscon_live.train.strangers.faces import face_features, unmet_faces
-from gscon_live.train.strangers.voices import VoiceFeatures, unmet_encoder, voice_features
 
 #: What an utterance's words, voice and face show.
 Kind = Literal["all agree", "neutral words", "emotional words", "disagreement"]
@@ -87,7 +89,8 @@ def turns(emotions: Sequence[int], count: int, random: np.random.Generator) -> l
 
 
 def compose(
-    voices: VoiceFeatures,
+    voices: Voices,
+    encoder: AudioEncoder,
     faces: Mapping[int, NDArray[np.float32]],
     random: np.random.Generator,
     conversations: int = CONVERSATIONS,
@@ -95,12 +98,13 @@ def compose(
     """Conversations with the voices of a corpus, two of its speakers in each.
 
     Args:
-        voices: the corpus' features.
+        voices: the corpus' utterances.
+        encoder: never heard them.
         faces: visual features [n, dim] by emotion.
         random: source of all draws.
         conversations: how many are composed.
     """
-    encoder = TextEncoder()
+    text_encoder = TextEncoder()
     lines = words.sentences()
     by_emotion = {EMOTIONS.index(kind): texts for kind, texts in lines.items() if kind in EMOTIONS}
     by_emotion[_NEUTRAL] = by_emotion[_NEUTRAL] + lines["facts"]
@@ -115,44 +119,61 @@ def compose(
     for _ in range(conversations):
         cast = random.choice(complete, 2, replace=False)
         drawn = turns(emotions, LENGTH, random)
+        text_encoder.reset()
         encoder.reset()
         conversation = []
         for place, turn in enumerate(drawn):
             speaker = f"S{place % 2}"
             text, voice, face = turn.shown
-            audio = voices.cut[random.choice(clips[str(cast[place % 2]), voice])]
+            statistics = voices.statistics[random.choice(clips[str(cast[place % 2]), voice])]
             visual = faces[face][random.integers(len(faces[face]))]
-            vector = encoder.final(str(random.choice(by_emotion[text])), speaker)
-            conversation.append((UtteranceFeatures(vector, audio, visual), speaker))
+            said = text_encoder.final(str(random.choice(by_emotion[text])), speaker)
+            audio = encoder.final(statistics.astype(np.float32), speaker)
+            conversation.append((UtteranceFeatures(said, audio, visual), speaker))
         composed.conversations.append(conversation)
         composed.turns.extend(drawn)
     return composed
 
 
 def composed_strangers(
-    checkpoint: Checkpoint,
-    recipe: VoiceRecipe,
+    model: Checkpoint,
+    left_out: LeftOutVoices,
+    without: Callable[[str], Checkpoint],
     report: Report,
     conversations: int = CONVERSATIONS,
 ) -> tuple[dict[str, dict[str, StrangerScores]], dict[str, float]]:
     """Scores by kind of utterance and by the modalities that are given, at the model's prior and at
-    a flat one; and figures of utterances whose modalities disagree. Raises `InputError` where a
-    corpus is missing."""
+    a flat one; and figures of utterances whose modalities disagree.
+
+    Args:
+        model: has the prior.
+        left_out: audio encoders that never heard a corpus.
+        without: the model that never heard a corpus.
+        report: takes (done, total, what).
+        conversations: composed conversations of each corpus of voices.
+
+    Raises:
+        InputError: a corpus is missing.
+    """
     faces = _faces(report)
-    composed: dict[str, Composed] = {}
+    parts: dict[str, Composed] = {}
+    answered: dict[str, list[NDArray[np.float64]]] = {}
     for number, name in enumerate(CORPORA):
-        voices = voice_features(name, unmet_encoder(name, recipe, report), report)
         random = np.random.default_rng(100 + number)
-        composed[name] = compose(voices, faces, random, conversations)
-    every_turn = [turn for part in composed.values() for turn in part.turns]
-    corpus = np.array([name for name, part in composed.items() for _ in part.turns])
-    prior = np.asarray(checkpoint.card.prior, np.float64)
+        voices, encoder = left_out.sets[name], left_out.encoder(name)
+        parts[name] = compose(voices, encoder, faces, random, conversations)
+        recogniser = EmotionRecogniser(without(name))
+        for row, predictions in _predictions(recogniser, parts[name].conversations):
+            answered.setdefault(row, []).append(predictions)
+        report(number + 1, len(CORPORA), "composed strangers")
+    every_turn = [turn for part in parts.values() for turn in part.turns]
+    corpus = np.array([name for name, part in parts.items() for _ in part.turns])
+    prior = np.asarray(model.card.prior, np.float64)
     flat = np.full(len(EMOTIONS), 1 / len(EMOTIONS))
     sections: dict[str, dict[str, StrangerScores]] = {}
     figures: dict[str, float] = {}
-    spoken = [c for part in composed.values() for c in part.conversations]
-    recogniser = EmotionRecogniser(checkpoint)
-    for name, predictions in _predictions(recogniser, spoken, report):
+    for name, by_corpus in answered.items():
+        predictions = np.concatenate(by_corpus)
         for kind in KINDS:
             rows = np.array([turn.kind == kind for turn in every_turn])
             if kind == "disagreement":
@@ -178,32 +199,29 @@ def composed_strangers(
 
 
 def _predictions(
-    recogniser: EmotionRecogniser, conversations: Sequence[Conversation], report: Report
+    recogniser: EmotionRecogniser, conversations: Sequence[Conversation]
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """The answers [n, 7] to all utterances: of each encoder by itself, and of the model by the
     modalities that it is given."""
     for modality in MODALITIES:
         vectors = [getattr(features, modality) for c in conversations for features, _ in c]
-        last = np.stack(vectors)[:, -len(EMOTIONS) :].astype(np.float64)
-        yield f"{modality} encoder", last if modality == "visual" else np.exp(last)
-    for number, kept in enumerate(SUBSETS):
+        yield f"{modality} encoder", np.exp(np.stack(vectors)[:, -len(EMOTIONS) :].astype(float))
+    for kept in SUBSETS:
         yield (
             modality_set_name(kept),
             answers(recogniser, [restricted(c, kept) for c in conversations]),
         )
-        report(number + 1, len(SUBSETS), "composed strangers")
 
 
-def _clips(voices: VoiceFeatures) -> dict[tuple[str, int], NDArray[np.int64]]:
-    """The rows of a corpus in which somebody is heard, by speaker and emotion."""
+def _clips(voices: Voices) -> dict[tuple[str, int], NDArray[np.int64]]:
+    """The rows of a corpus by speaker and emotion."""
     keys = {(str(s), int(e)) for s, e in zip(voices.speakers, voices.emotions, strict=True)}
-    clips = {
+    return {
         (speaker, emotion): np.flatnonzero(
-            voices.detected & (voices.speakers == speaker) & (voices.emotions == emotion)
+            (voices.speakers == speaker) & (voices.emotions == emotion)
         )
         for speaker, emotion in keys
     }
-    return {key: rows for key, rows in clips.items() if len(rows)}
 
 
 def _faces(report: Report) -> dict[int, NDArray[np.float32]]:

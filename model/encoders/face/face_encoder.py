@@ -22,6 +22,9 @@ EMBEDDING = 64
 #: framed as in FER2013, where the height of a detected box is the height of the picture.
 MARGIN = 1.05
 
+#: The least probability of an emotion, so that its logarithm is finite.
+LEAST = 1e-6
+
 WEIGHTS = FOLDER / "face.safetensors"
 
 
@@ -87,7 +90,8 @@ def _fused(net: FaceNet) -> FaceNet:
 
 
 class FaceEncoder:
-    """Turns faces into features: the learned representation and the seven class probabilities.
+    """Turns faces into features: the learned representation and the log-probabilities of the seven
+    emotions.
 
     Args:
         weights: a safetensors file of `FaceNet`; None takes the one that ships.
@@ -103,7 +107,7 @@ class FaceEncoder:
         digest = load_weights(self._net, weights or WEIGHTS, "face")
         self._net = _fused(self._net.eval().requires_grad_(False))
         #: The encoder and the version of its weights.
-        self.identity = f"face-cnn/2:{digest}"
+        self.identity = f"face-cnn/3:{digest}"
 
     def crop(self, frame: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """The square grey face that `encode` takes.
@@ -148,12 +152,19 @@ class FaceEncoder:
             # the number of faces in the batch.
             for face in np.ascontiguousarray(crops):
                 scaled = torch.from_numpy(face.astype(np.float32) / 255.0)[None, None]
-                rows.append(torch.cat(flip_averaged(self._net, scaled), dim=-1)[0].numpy())
+                embedded, probabilities = flip_averaged(self._net, scaled)
+                log = probabilities.clamp(min=LEAST).log()
+                rows.append(torch.cat([embedded, log], dim=-1)[0].numpy())
         return np.stack(rows).astype(np.float32)
 
     @staticmethod
     def pool(features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The visual vector of an utterance: the mean of its faces, float32 [n, dim] to [dim]."""
+        """The visual vector of an utterance, float32 [n, dim] to [dim]: the mean representation of
+        its faces, and the median of each emotion's log-probability, normalised. Blinks and single
+        mouth shapes do not move a median."""
         if not len(features):
             raise ValueError("no faces to pool; an utterance without faces has no visual features")
-        return np.asarray(features.mean(axis=0, dtype=np.float64), np.float32)
+        rows = features.astype(np.float64)
+        log = np.median(rows[:, EMBEDDING:], axis=0)
+        log -= np.log(np.exp(log).sum())
+        return np.concatenate([rows[:, :EMBEDDING].mean(axis=0), log]).astype(np.float32)

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+#: Speakers that are remembered; beyond them, the one who was silent for longest is forgotten.
+MAX_SPEAKERS = 100
+
 
 class SpeakerBaseline:
     """Takes off what is constant in a speaker's voice: features relative to the mean of the
@@ -30,10 +33,16 @@ class SpeakerBaseline:
         _, count = self._speakers.get(speaker, (None, 0))
         return count / (self._weight + count)
 
-    def __call__(self, features: NDArray[np.floating], speaker: str) -> NDArray[np.float64]:
+    def relative(self, features: NDArray[np.floating], speaker: str) -> NDArray[np.float64]:
         """The features [dim] of the speaker's next utterance, moved by the difference between the
-        population's mean and the speaker's."""
-        total, count = self._speakers.get(speaker, (np.zeros(len(self._population)), 0))
+        population's mean and the speaker's; the baseline stays as it is."""
+        total, count = self._speakers.get(speaker, (0.0, 0))
         mean = (self._weight * self._population + total) / (self._weight + count)
-        self._speakers[speaker] = (total + features, count + 1)
         return np.asarray(features - mean + self._population, np.float64)
+
+    def add(self, features: NDArray[np.floating], speaker: str) -> None:
+        """Takes an utterance's features [dim] into the speaker's baseline."""
+        total, count = self._speakers.pop(speaker, (np.zeros(len(self._population)), 0))
+        self._speakers[speaker] = (total + features, count + 1)
+        if len(self._speakers) > MAX_SPEAKERS:
+            del self._speakers[next(iter(self._speakers))]

@@ -27,6 +27,8 @@ class VoiceStatistics:
 
     #: What is computed, and its version; changes with every change of the vectors.
     identity = "voice-statistics/1"
+    #: Length of the vectors.
+    dim = 114
 
     def __init__(self) -> None:
         self._mel = torchaudio.transforms.MelScale(_MELS, SAMPLE_RATE, 60.0, 7600.0, 257)

@@ -30,6 +30,7 @@ from gscon_live.model.networks.network import (
     Network,
     build,
     by_appearance,
+    network_class,
     windows,
 )
 
@@ -62,6 +63,9 @@ def network(
     network, *beside = name.split("+")
     kind, _, encoder = network.partition(":")
     chosen |= {"encoder": encoder or "transformer", "projector": "projector" in beside}
+    if network_class(kind).READS_EXPERTS:
+        # As many emotions as the shortest features have log-probabilities.
+        chosen |= {"classes": min(DIMS.values())}
     if "direct" in beside and "text" in modalities:
         chosen |= {"direct": 2}
     model = build(Architecture(dims, mode=mode, network=kind, **chosen))
@@ -248,11 +252,13 @@ def test_speakers_may_be_numbered_in_any_way_as_a_conversation_goes_on(
 @every_mode
 def test_a_network_may_have_any_modalities(name: str, mode: Mode) -> None:
     for chosen in SUBSETS:
-        answers = network(name, mode, modalities=chosen)(conversations(2, 5, modalities=chosen))
-        assert answers.final.shape == (2, 5, 7)
+        model = network(name, mode, modalities=chosen)
+        answers, classes = model(conversations(2, 5, modalities=chosen)), model.architecture.classes
+        width = classes if model.READS_EXPERTS else 8
+        assert answers.final.shape == (2, 5, classes)
         assert list(answers.specific) == list(answers.encoded) == list(chosen)
-        assert all(values.shape == (2, 5, 7) for values in answers.specific.values())
-        assert all(values.shape == (2, 5, 8) for values in answers.encoded.values())
+        assert all(values.shape == (2, 5, classes) for values in answers.specific.values())
+        assert all(values.shape == (2, 5, width) for values in answers.encoded.values())
 
 
 @every_network
@@ -282,8 +288,9 @@ def test_missing_is_not_the_same_as_zero(name: str) -> None:
 @every_network
 @every_mode
 def test_one_utterance_alone_has_an_answer(name: str, mode: Mode) -> None:
-    answers = network(name, mode)(conversations(1, 1))
-    assert answers.final.shape == (1, 1, 7)
+    model = network(name, mode)
+    answers = model(conversations(1, 1))
+    assert answers.final.shape == (1, 1, model.architecture.classes)
     assert everything(answers).isfinite().all()
 
 
@@ -293,7 +300,7 @@ def test_each_modality_counts(name: str, mode: Mode) -> None:
     model, batch = network(name, mode), conversations(1, 5, missing=0.0)
     answers = model(batch).final[:, -1]
     for m in MODALITIES:
-        moved = with_features(batch, **{m: batch.features[m] + 1})
+        moved = with_features(batch, **{m: batch.features[m] + torch.arange(DIMS[m])})
         assert (model(moved).final[:, -1] - answers).abs().max() > 1e-4
 
 
@@ -380,6 +387,22 @@ def test_every_parameter_takes_part(name: str, mode: Mode) -> None:
     assert idle == []
 
 
+@pytest.mark.parametrize("name", ["gscon", "ada2i:recurrent", "dialogue_rnn", "mlp"])
+def test_with_experts_nothing_but_their_log_probabilities_is_read(name: str) -> None:
+    torch.manual_seed(3)
+    kind, _, encoder = name.partition(":")
+    sizes: dict[str, Any] = {"width": 8, "heads": 2, "classes": 2, "experts": True}
+    sizes["encoder"] = encoder or "transformer"
+    model = build(Architecture(DIMS, mode="buffer", network=kind, **sizes)).eval()
+    batch = conversations(1, 4, missing=0.0)
+    before = everything(model(batch))
+    others = {m: torch.cat([x[..., :-2] + 9, x[..., -2:]], -1) for m, x in batch.features.items()}
+    assert torch.equal(everything(model(with_features(batch, **others))), before)
+    for m, x in batch.features.items():
+        moved = torch.cat([x[..., :-1], x[..., -1:] + 1], -1)
+        assert not torch.equal(everything(model(with_features(batch, **{m: moved}))), before)
+
+
 @pytest.mark.parametrize("name", ["gscon", "transformer"])
 def test_conversations_longer_than_any_block_of_attention(name: str) -> None:
     """Attention is computed by blocks of 512; those that are masked altogether do no harm."""
@@ -391,7 +414,7 @@ def test_conversations_longer_than_any_block_of_attention(name: str) -> None:
         torch.testing.assert_close(whole, everything(model(end))[:, -1:], **EXACT)
 
 
-@every_network
+@pytest.mark.parametrize("name", [name for name in EVERY if network(name, "causal").STANDARDISES])
 def test_features_are_standardised_by_the_checkpoint_and_cannot_shout(name: str) -> None:
     model = network(name, "buffer", torch.float64)
     batch = conversations(1, 3, missing=0.0, dtype=torch.float64)
@@ -414,6 +437,8 @@ def test_features_are_standardised_by_the_checkpoint_and_cannot_shout(name: str)
         ({"network": "ada2i", "options": {"rank": 0}}, "rank"),
         ({"network": "cmath", "options": {"kernel": "three"}}, "kernel"),
         ({"network": "mlp", "options": {"kernel": 3}}, "its options are: none"),
+        ({"network": "mlp", "experts": True}, "7 log-probabilities"),
+        ({"network": "product"}, "fewer than the 7 log-probabilities"),
         ({"network": "gscon", "projector": True}, "shared encoder of its own"),
         ({"dims": {}}, "none"),
         ({"dims": {"text": 3, "smell": 2}}, "smell"),

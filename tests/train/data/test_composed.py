@@ -1,18 +1,26 @@
 """Composed conversations are what they say they are."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_material import DIMS, RECIPE, material, split
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train.data.batching import Windows
-from gscon_live.train.data.composed import Absence, Agreement, compose, with_absences
+from gscon_live.train.data.composed import (
+    AGREE,
+    NEUTRAL,
+    Absence,
+    Kinds,
+    compose,
+    shown,
+    with_absences,
+)
 from gscon_live.train.networks import composed_task
-
-ALWAYS = {"audio": Agreement(1.0, 0.0), "visual": Agreement(1.0, 0.0)}
 
 
 def centres(name: str) -> np.ndarray:
@@ -23,7 +31,7 @@ def centres(name: str) -> np.ndarray:
 @given(seed=st.integers(0, 50))
 def test_composed_dialogues_are_those_of_the_split_with_other_voices_and_faces(seed: int) -> None:
     parts = split(6, seed)
-    way = compose(parts, ALWAYS, np.random.default_rng(seed), clean=True)
+    way = compose(parts, AGREE, 0.0, np.random.default_rng(seed), clean=True)
     dialogues = way.dialogues(parts)
     assert len(dialogues) == len(parts.dialogues)
     place = 0
@@ -35,7 +43,7 @@ def test_composed_dialogues_are_those_of_the_split_with_other_voices_and_faces(s
         assert torch.equal(dialogue.features["text"], parts.text[rows, 0])
         for m in MODALITIES:
             assert torch.equal(dialogue.features[m], way.features[m][rows])
-        assert torch.equal(dialogue.present, way.present[rows])
+        assert dialogue.present.all()
         place += len(turns)
 
 
@@ -64,45 +72,79 @@ def test_training_shows_all_versions_of_what_dialogues_are_composed_of() -> None
     assert made.label_counts.sum() == len(given.train.emotions)
 
 
+def nearest(features: torch.Tensor, name: str) -> np.ndarray:
+    """The emotion that each row tells."""
+    distances = ((features.numpy()[:, None] - centres(name)) ** 2).sum(-1)
+    return np.asarray(distances.argmin(1))
+
+
 def test_full_agreement_shows_the_emotion_of_the_utterance() -> None:
     made = split(40, 0)
-    way = compose(made, ALWAYS, np.random.default_rng(0), clean=True)
-    for place, name in ((1, "audio"), (2, "visual")):
-        there = way.present[:, place]
-        rows = way.features[name][there].numpy()
-        nearest = ((rows[:, None] - centres(name)) ** 2).sum(-1).argmin(1)
-        assert (nearest == made.emotions[there].numpy()).mean() > 0.9
+    way = compose(made, AGREE, 0.0, np.random.default_rng(0), clean=True)
+    assert torch.equal(way.features["text"], made.text[:, 0])
+    for name in ("audio", "visual"):
+        assert (nearest(way.features[name], name) == made.emotions.numpy()).mean() > 0.9
 
 
-def test_what_an_actor_never_shows_is_missing_not_faked() -> None:
-    made = split(60, 0)
-    way = compose(made, ALWAYS, np.random.default_rng(0), clean=True)
-    assert set(made.emotions[~way.present[:, 1]].tolist()) == {1}
-    assert way.present[:, [0, 2]].all()
+@settings(max_examples=40, deadline=None)
+@given(emotion=st.integers(0, 6), kind=st.integers(0, 3), seed=st.integers(0, 1000))
+def test_an_utterance_shows_what_its_kind_says(emotion: int, kind: int, seed: int) -> None:
+    kinds = Kinds(*(float(place == kind) for place in range(4)))
+    words, voice, face = shown(emotion, kinds, np.random.default_rng(seed))
+    if emotion == NEUTRAL:
+        assert words == voice == face == NEUTRAL
+    elif kind == 0:
+        assert (words, voice, face) == (NEUTRAL, emotion, emotion)
+    elif kind == 1:
+        assert (words, voice, face) == (emotion, NEUTRAL, NEUTRAL)
+    elif kind == 2:
+        assert sorted((voice, face)) == sorted((NEUTRAL, emotion))
+        assert words in (NEUTRAL, emotion)
+    else:
+        assert len({words, voice, face} - {NEUTRAL}) == 3
+        assert emotion in (words, voice, face)
 
 
-def test_agreement_is_as_often_as_stated() -> None:
-    made = split(400, 0)
-    agreement = {"audio": Agreement(1.0, 0.0), "visual": Agreement(0.5, 0.3)}
-    way = compose(made, agreement, np.random.default_rng(0), clean=True)
-    nearest = ((way.features["visual"].numpy()[:, None] - centres("visual")) ** 2).sum(-1).argmin(1)
+def test_kinds_are_as_frequent_as_stated() -> None:
+    made = split(600, 0)
+    kinds = Kinds(0.4, 0.2, 0.0, 0.0)
+    way = compose(made, kinds, 0.0, np.random.default_rng(0), clean=True)
     labels = made.emotions.numpy()
-    emotional = labels != 0
-    same = (nearest == labels)[emotional].mean()
-    neutral = (nearest == 0)[emotional].mean()
-    assert abs(same - (0.5 + 0.2 / 7)) < 0.06
-    assert abs(neutral - (0.3 + 0.2 / 7)) < 0.06
+    emotional = labels != NEUTRAL
+    own = (way.features["text"] == made.text[:, 0]).all(1).numpy()
+    assert abs(1 - own[emotional].mean() - 0.4) < 0.04
+    assert own[~emotional].all()
+    # Words that are replaced are those of neutral utterances.
+    rows = {row.numpy().tobytes() for row in made.text[made.emotions == NEUTRAL, 0]}
+    assert all(row.numpy().tobytes() in rows for row in way.features["text"][~own])
+    voice = nearest(way.features["audio"], "audio")
+    assert abs((voice[emotional] == NEUTRAL).mean() - 0.2) < 0.05
+
+
+def test_too_many_kinds_are_refused() -> None:
+    with pytest.raises(InputError, match=r"sum to 1.2; give at most 1"):
+        Kinds(0.6, 0.6, 0.0, 0.0).check()
+    assert Kinds(0.3, 0.2, 0.1, 0.1).agree == pytest.approx(0.3)
+
+
+def test_what_an_actor_never_shows_is_lent_by_another() -> None:
+    made = split(60, 0)
+    way = compose(made, AGREE, 0.0, np.random.default_rng(0), clean=True)
+    lent = made.emotions == 1
+    owner = {row.tobytes(): o for row, o in zip(made.voices.vectors[:, 0], made.voices.owners)}  # noqa: B905
+    assert {str(owner[row.numpy().tobytes()]) for row in way.features["audio"][lent]} == {"B"}
 
 
 def test_a_speaker_keeps_one_actor_in_a_dialogue() -> None:
     made = split(30, 0)
-    way = compose(made, ALWAYS, np.random.default_rng(5), clean=True)
+    way = compose(made, AGREE, 0.0, np.random.default_rng(5), clean=True)
     owner = {row.tobytes(): o for row, o in zip(made.voices.vectors[:, 0], made.voices.owners)}  # noqa: B905
     start = 0
     for turns in made.dialogues:
         cast: dict[str, set[str]] = {}
         for index, turn in enumerate(turns):
-            if way.present[start + index, 1]:
+            # Surprise is never shown by actor A.
+            if turn.label != 1:
                 row = way.features["audio"][start + index].numpy()
                 cast.setdefault(turn.speaker, set()).add(str(owner[row.tobytes()]))
         assert all(len(actors) == 1 for actors in cast.values())
@@ -111,7 +153,7 @@ def test_a_speaker_keeps_one_actor_in_a_dialogue() -> None:
 
 def test_only_the_modalities_asked_for_are_there() -> None:
     parts = split(5, 0)
-    way = compose(parts, ALWAYS, np.random.default_rng(0), clean=True)
+    way = compose(parts, AGREE, 0.0, np.random.default_rng(0), clean=True)
     for dialogue, whole in zip(way.dialogues(parts, ("audio",)), way.dialogues(parts), strict=True):
         assert not dialogue.present[:, [0, 2]].any()
         assert torch.equal(dialogue.present[:, 1], whole.present[:, 1])
@@ -120,7 +162,7 @@ def test_only_the_modalities_asked_for_are_there() -> None:
 
 def test_absences_only_take_away_and_nothing_else_changes() -> None:
     parts = split(30, 0)
-    way = compose(parts, ALWAYS, np.random.default_rng(0), clean=True)
+    way = compose(parts, AGREE, 0.0, np.random.default_rng(0), clean=True)
     whole = Windows(way.dialogues(parts), 4)
     windows = whole.take(range(len(whole.lengths))).conversations
     random = torch.Generator().manual_seed(0)
@@ -137,18 +179,16 @@ def test_absences_only_take_away_and_nothing_else_changes() -> None:
     assert set(some.features) == set(MODALITIES)
 
 
-def test_a_habit_is_one_expression_for_all_that_a_speaker_says() -> None:
+def test_a_habit_is_one_expression_of_the_face_for_all_that_a_speaker_says() -> None:
     made = split(60, 0)
-    agreement = {"audio": Agreement(1.0, 0.0), "visual": Agreement(1.0, 0.0, habit=1.0)}
-    way = compose(made, agreement, np.random.default_rng(0), clean=True)
-    nearest = ((way.features["visual"].numpy()[:, None] - centres("visual")) ** 2).sum(-1).argmin(1)
+    way = compose(made, AGREE, 1.0, np.random.default_rng(0), clean=True)
+    faces, voices = (nearest(way.features[name], name) for name in ("visual", "audio"))
     start, shown_by_all = 0, set()
     for turns in made.dialogues:
         for name in {turn.speaker for turn in turns}:
-            shown = {
-                int(nearest[start + i]) for i, turn in enumerate(turns) if turn.speaker == name
-            }
-            assert len(shown) == 1
-            shown_by_all |= shown
+            own = {int(faces[start + i]) for i, turn in enumerate(turns) if turn.speaker == name}
+            assert len(own) == 1
+            shown_by_all |= own
         start += len(turns)
     assert len(shown_by_all) > 4
+    assert (voices == made.emotions.numpy()).mean() > 0.9

@@ -71,13 +71,8 @@ def test_a_damaged_file_is_named_and_left(cache: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_disturbed_sounds_and_faces_differ_but_stay_in_range() -> None:
+def test_disturbed_faces_differ_and_others_do_not() -> None:
     random = np.random.default_rng(0)
-    sound = random.normal(0, 0.1, 16_000).astype(np.float32)
-    other = feature_banks._augmented_voice(sound, random)
-    assert other.dtype == np.float32
-    assert 0.75 * len(sound) < len(other) <= len(sound)
-    assert np.isfinite(other).all()
     face = random.integers(0, 256, (48, 48)).astype(np.uint8)
     assert np.array_equal(feature_banks.augmented_face(face, 0.0, random), face)
     assert not np.array_equal(feature_banks.augmented_face(face, 1.0, random), face)

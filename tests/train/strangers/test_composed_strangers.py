@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gscon_live.model.encoders.text.text_encoder import TextEncoder
+from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import EMOTIONS
+from gscon_live.train.encoders.voice.voice_data import Voices
 from gscon_live.train.strangers.composed import (
     CONVERSATIONS,
     KINDS,
@@ -15,7 +18,6 @@ from gscon_live.train.strangers.composed import (
     compose,
     turns,
 )
-from gscon_live.train.strangers.voices import VoiceFeatures
 
 NEUTRAL = EMOTIONS.index("neutral")
 
@@ -52,20 +54,17 @@ def test_voice_and_face_of_an_utterance_are_what_its_turn_shows() -> None:
     """Each made voice and face has its emotion in its first value, and voices their speaker in the
     second."""
     rows = [(speaker, emotion) for speaker in range(3) for emotion in range(7) for _ in range(2)]
-    voices = np.array([[emotion, speaker, 0.0] for speaker, emotion in rows], np.float32)
-    detected = np.ones(len(rows), bool)
-    detected[::2] = False
-    voices[::2, 0] = -1
-    corpus = VoiceFeatures(
-        full=voices,
-        cut=voices,
-        detected=detected,
+    statistics = np.zeros((len(rows), VoiceStatistics.dim))
+    statistics[:, :2] = [(emotion, speaker) for speaker, emotion in rows]
+    corpus = Voices(
+        statistics=statistics,
         speakers=np.array([f"actor {speaker}" for speaker, _ in rows]),
         genders=np.array(["women"] * len(rows)),
         emotions=np.array([emotion for _, emotion in rows]),
     )
     faces = {emotion: np.full((2, 4), emotion, np.float32) for emotion in range(7)}
-    composed = compose(corpus, faces, np.random.default_rng(3), conversations=4)
+    encoder = AudioEncoder()
+    composed = compose(corpus, encoder, faces, np.random.default_rng(3), conversations=4)
     assert len(composed.conversations) == 4
     assert len(composed.turns) == 4 * LENGTH <= CONVERSATIONS * LENGTH
     dim = TextEncoder().dim
@@ -80,3 +79,7 @@ def test_voice_and_face_of_an_utterance_are_what_its_turn_shows() -> None:
     for conversation in composed.conversations:
         owners = {(speaker, float(features.audio[1])) for features, speaker in conversation}
         assert len(owners) == len({owner for _, owner in owners}) == 2
+        # Voices are read as they are live: each speaker's usual voice is learned on the way.
+        encoder.reset()
+        for features, speaker in conversation:
+            assert np.array_equal(encoder.final(features.audio, speaker), features.audio)

@@ -1,90 +1,135 @@
-"""Training and test data of the voice networks: acted voices."""
+"""Acoustic statistics of the corpora, cut as the live pipeline cuts, in the order of a
+conversation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gscon_live.model.encoders.voice.spectrogram import MELS, MelSpectrogram, power_spectrogram
-from gscon_live.model.encoders.voice.voice_network import VoiceNet
-from gscon_live.train.corpora import ravdess_emodb
-from gscon_live.train.data.codecs import CALLS, TELEPHONE, through
+from gscon_live.model.encoders.voice.relative_voice import RelativeVoice
+from gscon_live.model.encoders.voice.speaker_baseline import SpeakerBaseline
+from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
+from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
+from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.speech.utterances import longest_utterance
+from gscon_live.model.speech.voice_activity import VoiceActivity
+from gscon_live.train.corpora import corpus_file, librispeech
+from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
+from gscon_live.train.data.feature_banks import cached, fingerprint
 from gscon_live.train.progress import Report
 
-Samples = NDArray[np.float32]
+#: The neutral readers' name among the corpora.
+READERS = "librispeech"
+#: Utterances in a row that a speaker spends in one emotion, where moods are long.
+MOOD = 10
+#: Version of the cached statistics.
+_VERSION = 2
+
+Statistics = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Clips:
-    """Recordings: power [versions, n, 64, columns], padded with silence, and their lengths in
-    columns int64 [n]. The first version is the original; the others went through codecs."""
+class Voices:
+    """Utterances of a corpus: statistics [n, dim], speakers [n], their genders [n] ("women", "men";
+    empty where the corpus does not tell), emotions [n]."""
 
-    power: Tensor
-    lengths: Tensor
-
-    def take(self, rows: Tensor) -> "Clips":
-        """Some of the clips."""
-        return Clips(self.power[:, rows], self.lengths[rows])
+    statistics: Statistics
+    speakers: NDArray[np.str_]
+    genders: NDArray[np.str_]
+    emotions: NDArray[np.int64]
 
 
-def clips_of(mel: MelSpectrogram, *versions: Sequence[Samples]) -> Clips:
-    """Clips of sounds, mono float32 at 16 kHz; all versions have the same sounds in the same
-    lengths."""
-    powers = [[mel(power_spectrogram(samples)) for samples in sounds] for sounds in versions]
-    lengths = torch.tensor([power.shape[1] for power in powers[0]])
-    padded = torch.zeros(len(versions), len(lengths), MELS, int(lengths.max()))
-    for rows, version in zip(padded, powers, strict=True):
-        for row, power in zip(rows, version, strict=True):
-            row[:, : power.shape[1]] = power
-    return Clips(padded, lengths)
+def voices(name: str, report: Report) -> Voices:
+    """The longest utterance of each clip of a corpus, or of `READERS`, who are neutral; computed or
+    from the user's cache. Clips without speech are left out. Raises `InputError` where the corpus
+    is missing."""
+    if name == READERS:
+        file, count = librispeech.FILE, librispeech.COUNT
+    else:
+        file, count = VOICE_CORPORA[name].file, VOICE_CORPORA[name].count
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        detector, statistics = VoiceActivity(), VoiceStatistics()
+        rows, speakers, genders, emotions = [], [], [], []
+        for number, (speaker, gender, emotion, sound) in enumerate(_clips(name)):
+            utterance = longest_utterance(sound, detector)
+            if utterance is not None:
+                with torch.inference_mode():
+                    rows.append(statistics(power_spectrogram(utterance)).numpy())
+                speakers.append(speaker)
+                genders.append(gender)
+                emotions.append(emotion)
+            report(number + 1, count, f"voices of {name}")
+        return {
+            "statistics": np.stack(rows).astype(np.float64),
+            "speakers": np.array(speakers),
+            "genders": np.array(genders),
+            "emotions": np.array(emotions),
+        }
+
+    key = f"{_VERSION}\n{name}\n{VoiceStatistics.identity}\n{fingerprint(corpus_file(file))}"
+    return Voices(**cached("voice-statistics", key, make))  # type: ignore[arg-type]
 
 
-def answer(net: VoiceNet, mel: MelSpectrogram, sound: Samples) -> NDArray[np.float64]:
-    """The class probabilities [classes] of a sound, as computed live."""
-    with torch.inference_mode():
-        return np.asarray(net.log_probabilities(mel(power_spectrogram(sound))).double().exp())
+def in_conversation(
+    model: RelativeVoice, spoken: Voices, order: Iterable[int]
+) -> tuple[Statistics, NDArray[np.float64], NDArray[np.int64]]:
+    """What the model reads where the utterances are spoken in an order: statistics relative to each
+    speaker's baseline [n, dim], how much of it is the speaker's own [n], and how many utterances of
+    the speaker came before [n]."""
+    rows = model.standardised(spoken.statistics)
+    return relative_to_speakers(rows, spoken.speakers, order, model.baseline())
 
 
-@dataclass(frozen=True)
-class VoiceMaterial:
-    """The clips of both corpora: sounds, and spectrograms for training."""
+def relative_to_speakers(
+    rows: NDArray[np.float64],
+    speakers: NDArray[np.str_],
+    order: Iterable[int],
+    baseline: SpeakerBaseline,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Features [n, dim] relative to a new baseline, where their speakers [n] speak in an order. The
+    others are as in `in_conversation`."""
+    relative, known = np.zeros_like(rows), np.zeros(len(rows))
+    before, counts = np.zeros(len(rows), np.int64), dict[str, int]()
+    for row in order:
+        speaker = str(speakers[row])
+        known[row] = baseline.known(speaker)
+        relative[row] = baseline.relative(rows[row], speaker)
+        baseline.add(rows[row], speaker)
+        before[row] = counts.get(speaker, 0)
+        counts[speaker] = before[row] + 1
+    return relative, known, before
 
-    clips: list[ravdess_emodb.Clip]
-    sounds: list[Samples]
-    spectrograms: Clips
-    mel: MelSpectrogram
 
-    def answers(
-        self,
-        net: VoiceNet,
-        selected: Tensor,
-        change: Callable[[Samples], Samples] = lambda sound: sound,
-    ) -> NDArray[np.float64]:
-        """Class probabilities [selected, classes] of selected clips, bool [n], each changed by
-        `change`."""
-        rows = selected.nonzero()[:, 0].tolist()
-        return np.stack([answer(net, self.mel, change(self.sounds[row])) for row in rows])
+def drawn(spoken: Voices, random: np.random.Generator) -> NDArray[np.int64]:
+    """A random order."""
+    return random.permutation(len(spoken.emotions))
 
 
-def material(report: Report, coded: bool) -> VoiceMaterial:
-    """Reads both corpora. With `coded`, each clip has two more versions for training: through a
-    codec of telephones and one of calls. Raises `InputError` where a corpus is missing."""
-    clips, sounds = [], list[Samples]()
-    for clip, sound in ravdess_emodb.load():
-        clips.append(clip)
-        sounds.append(sound)
-        report(len(clips), ravdess_emodb.COUNT, "voices")
-    versions = [sounds]
-    random = np.random.default_rng(0)
-    codec_groups = ((TELEPHONE, "voices by telephone"), (CALLS, "voices in calls")) if coded else ()
-    for codecs, line in codec_groups:
-        version = list[Samples]()
-        for sound in sounds:
-            version.append(through(sound, codecs[random.integers(len(codecs))]))
-            report(len(version), len(sounds), line)
-        versions.append(version)
-    mel = MelSpectrogram()
-    return VoiceMaterial(clips, sounds, clips_of(mel, *versions), mel)
+def in_moods(spoken: Voices, random: np.random.Generator, length: int = MOOD) -> NDArray[np.int64]:
+    """A random order in which each speaker stays in an emotion for `length` utterances."""
+    order: list[int] = []
+    shuffled = drawn(spoken, random)
+    for speaker in dict.fromkeys(spoken.speakers.tolist()):
+        own = shuffled[spoken.speakers[shuffled] == speaker]
+        stretches = [
+            rows[first : first + length]
+            for emotion in range(len(EMOTIONS))
+            for rows in [own[spoken.emotions[own] == emotion]]
+            for first in range(0, len(rows), length)
+        ]
+        for place in random.permutation(len(stretches)):
+            order += stretches[place].tolist()
+    return np.array(order)
+
+
+def _clips(name: str) -> Iterable[tuple[str, str, int, NDArray[np.float32]]]:
+    """Speaker, gender, emotion and sound of each clip."""
+    if name == READERS:
+        for speaker, sound in librispeech.load():
+            yield f"{READERS}-{speaker}", "", EMOTIONS.index("neutral"), sound
+    else:
+        for clip, sound in VOICE_CORPORA[name].read():
+            yield clip.speaker, clip.gender, clip.emotion, sound

@@ -12,6 +12,8 @@ from skimage import data as pictures
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.face.face_encoder import (
+    EMBEDDING,
+    LEAST,
     SIZE,
     WEIGHTS,
     FaceEncoder,
@@ -27,11 +29,11 @@ def faces(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE)).astype(np.uint8)
 
 
-def test_features_end_in_the_class_probabilities() -> None:
+def test_features_end_in_log_probabilities() -> None:
     features = ENCODER.encode(faces(5))
     assert features.shape == (5, ENCODER.dim)
     assert features.dtype == np.float32
-    np.testing.assert_allclose(features[:, -len(EMOTIONS) :].sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.exp(features[:, -len(EMOTIONS) :]).sum(1), 1, atol=1e-4)
 
 
 def test_a_face_has_the_same_features_whoever_is_beside_it() -> None:
@@ -51,7 +53,8 @@ def test_features_are_what_the_network_says_as_it_was_trained() -> None:
     net.load_state_dict(load_file(WEIGHTS))
     several = faces(3)
     with torch.no_grad():
-        trained = torch.cat(flip_averaged(net.eval(), torch.from_numpy(several)[:, None] / 255), -1)
+        embedded, shares = flip_averaged(net.eval(), torch.from_numpy(several)[:, None] / 255)
+        trained = torch.cat([embedded, shares.clamp(min=LEAST).log()], -1)
     np.testing.assert_allclose(ENCODER.encode(several), trained.numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -67,12 +70,22 @@ def test_the_light_hardly_matters() -> None:
     assert np.linalg.norm(plain - dark) < 0.25 * np.linalg.norm(plain - other)
 
 
-def test_pooling_is_the_mean_and_needs_a_face() -> None:
-    features = ENCODER.encode(faces(6))
-    np.testing.assert_allclose(ENCODER.pool(features), features.mean(0), rtol=1e-5, atol=1e-6)
-    assert np.array_equal(ENCODER.pool(features[:1]), features[0])
+def test_pooling_takes_the_usual_face_and_needs_one() -> None:
+    features = ENCODER.encode(faces(7))
+    pooled = ENCODER.pool(features)
+    np.testing.assert_allclose(pooled[:EMBEDDING], features[:, :EMBEDDING].mean(0), atol=1e-6)
+    assert np.exp(pooled[EMBEDDING:]).sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(ENCODER.pool(features[:1]), features[0], atol=1e-4)
     with pytest.raises(ValueError, match="no faces"):
         ENCODER.pool(features[:0])
+
+
+def test_a_blink_does_not_move_what_a_face_shows() -> None:
+    calm = ENCODER.encode(faces(1))
+    odd = calm.copy()
+    odd[:, EMBEDDING:] = np.log(np.eye(len(EMOTIONS), dtype=np.float32)[2] * 0.999 + 1e-4)
+    several = np.concatenate([calm] * 8 + [odd] * 3)
+    np.testing.assert_allclose(ENCODER.pool(several)[EMBEDDING:], calm[0, EMBEDDING:], atol=1e-4)
 
 
 @settings(max_examples=60, deadline=None)

@@ -66,6 +66,6 @@ def test_an_unfamiliar_microphone_cannot_shout() -> None:
 def test_a_speaker_becomes_known_with_every_utterance(count: int, weight: float) -> None:
     baseline = SpeakerBaseline(np.zeros(DIM), weight)
     for _ in range(count):
-        baseline(np.ones(DIM), "S1")
+        baseline.add(np.ones(DIM), "S1")
     assert baseline.known("S1") == count / (count + weight)
     assert baseline.known("S2") == 0
