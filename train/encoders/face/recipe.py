@@ -15,6 +15,11 @@ class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["face"] = "face"
     #: Results go to `runs/<name>/`.
     name: str = "face"
+    #: Pictures and labels: `ferplus` has FER2013's pictures as they were, each with the votes of ten
+    #: people; `fer2013` has them with equalised histograms, each with the label of one.
+    corpus: Literal["fer2013", "ferplus"] = "ferplus"
+    #: Recipe of the face encoder that it starts from, trained first where needed; None: from scratch.
+    start: str | None = None
     #: Seed of all random numbers.
     seed: int = 1
     #: Passes over the training faces.

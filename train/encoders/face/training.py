@@ -1,15 +1,18 @@
-"""Training of the face encoder on FER2013."""
+"""Training of the face encoder on FER2013's pictures, by its labels or by FER+'s votes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gscon_live.model.encoders.face.face_encoder import FaceNet, flip_averaged
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import fer2013
+from gscon_live.train.corpora import fer2013, ferplus
+from gscon_live.train.corpora.fer2013 import Faces
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.labelled_rows import RowsPart, cross_entropy, split
@@ -19,6 +22,14 @@ from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import TrainingFolder
 from gscon_live.train.scoring.metrics import Scores, score
+
+
+@dataclass(frozen=True)
+class LabelledFaces:
+    """Faces uint8 [n, 48, 48] and the share of each emotion in their labels, float32 [n, 7]."""
+
+    pixels: NDArray[np.uint8]
+    shares: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,23 +43,36 @@ class FaceResult:
 
 
 class FaceTask(Task[RowsPart]):
-    """The face encoder in training. Raises `InputError` where the corpus is missing."""
+    """The face encoder in training.
 
-    def __init__(self, recipe: FaceRecipe, fabric: Fabric) -> None:
+    Args:
+        recipe: the training.
+        fabric: the device.
+        start: weights to begin with; None: random ones.
+
+    Raises:
+        InputError: the corpus is missing.
+    """
+
+    def __init__(
+        self, recipe: FaceRecipe, fabric: Fabric, start: Mapping[str, Tensor] | None = None
+    ) -> None:
         self.recipe, self.fabric = recipe, fabric
-        train, self.validation = fer2013.load("train"), fer2013.load("validation")
+        train, self.validation = training_faces(recipe), scored_faces(recipe, "validation")
         torch.manual_seed(recipe.seed)
         self.net = FaceNet(recipe.dropout)
+        if start is not None:
+            self.net.load_state_dict(start)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learner = self.net
         draw = torch.Generator().manual_seed(recipe.seed)
-        rows = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
+        rows = torch.randperm(len(train.shares), generator=draw)[: recipe.limit]
         self._pixels = fabric.to_device(torch.from_numpy(train.pixels)[rows])
-        self._labels = fabric.to_device(torch.from_numpy(train.labels)[rows])
+        self._shares = fabric.to_device(torch.from_numpy(train.shares)[rows])
         self.steps = -(-len(rows) // recipe.batch)
 
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[RowsPart]]:
-        order = self.fabric.to_device(torch.randperm(len(self._labels), generator=random))
+        order = self.fabric.to_device(torch.randperm(len(self._shares), generator=random))
         for rows in torch.split(order, self.recipe.batch):
             yield split(rows, parts)
 
@@ -56,7 +80,7 @@ class FaceTask(Task[RowsPart]):
         faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
         with self.fabric.autocast():
             _, logits = self.net(faces)
-        return cross_entropy(logits, self._labels[part.rows], self.recipe.label_smoothing, part)
+        return cross_entropy(logits, self._shares[part.rows], self.recipe.label_smoothing, part)
 
     def scores(self) -> dict[str, float]:
         accuracy = evaluate(self.net, self.validation).accuracy
@@ -91,11 +115,32 @@ def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> Fa
         training, task, plan, task.fabric, display, "face encoder", figure="validation_accuracy"
     )
     net = task.net.cpu()
-    test = fer2013.load("test")
+    test = scored_faces(recipe, "test")
     return FaceResult(net, state.best_epoch, evaluate(net, task.validation), evaluate(net, test))
 
 
-def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
+def training_faces(recipe: FaceRecipe) -> LabelledFaces:
+    """The faces to learn from. Of FER+, those with most votes for some of the seven emotions."""
+    if recipe.corpus == "fer2013":
+        faces = fer2013.load("train")
+        return LabelledFaces(faces.pixels, np.eye(len(EMOTIONS), dtype=np.float32)[faces.labels])
+    voted = ferplus.load("train")
+    votes = voted.votes.sum(1)
+    some = votes > voted.others
+    shares = voted.votes[some] / votes[some, None]
+    return LabelledFaces(voted.pixels[some], shares.astype(np.float32))
+
+
+def scored_faces(recipe: FaceRecipe, split: str) -> Faces:
+    """The faces of a split to score: of FER+, those on which more than half of the votes agree."""
+    if recipe.corpus == "fer2013":
+        return fer2013.load(split)
+    voted = ferplus.load(split)
+    agreed = voted.agreed()
+    return Faces(voted.pixels[agreed], voted.votes[agreed].argmax(1))
+
+
+def evaluate(net: FaceNet, faces: Faces) -> Scores:
     """Scores of the network on faces, with its live test-time augmentation."""
     net.eval()
     device = next(net.parameters()).device
