@@ -3,16 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gscon_live.model.encoders.face.face_encoder import FaceNet, flip_averaged
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import fer2013, ferplus
+from gscon_live.train.corpora import ferplus
 from gscon_live.train.corpora.fer2013 import Faces
+from gscon_live.train.corpora.labelled_faces import scored_faces, training_faces
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.labelled_rows import RowsPart, cross_entropy, split
@@ -25,21 +24,15 @@ from gscon_live.train.scoring.metrics import Scores, score
 
 
 @dataclass(frozen=True)
-class LabelledFaces:
-    """Faces uint8 [n, 48, 48] and the share of each emotion in their labels, float32 [n, 7]."""
-
-    pixels: NDArray[np.uint8]
-    shares: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class FaceResult:
-    """The network of the best epoch, and its scores on validation and test."""
+    """The network of the best epoch, and its scores on validation and test. Of a recipe with FER+,
+    `own_labels` are those on all test pictures by FER2013's own labels."""
 
     net: FaceNet
     best_epoch: int
     validation: Scores
     test: Scores
+    own_labels: Scores | None = None
 
 
 class FaceTask(Task[RowsPart]):
@@ -58,7 +51,8 @@ class FaceTask(Task[RowsPart]):
         self, recipe: FaceRecipe, fabric: Fabric, start: Mapping[str, Tensor] | None = None
     ) -> None:
         self.recipe, self.fabric = recipe, fabric
-        train, self.validation = training_faces(recipe), scored_faces(recipe, "validation")
+        train = training_faces(recipe.corpus)
+        self.validation = scored_faces(recipe.corpus, "validation")
         torch.manual_seed(recipe.seed)
         self.net = FaceNet(recipe.dropout)
         if start is not None:
@@ -99,6 +93,20 @@ class FaceTask(Task[RowsPart]):
 def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> FaceResult:
     """Trains, or resumes from the folder's state. Selects the epoch on PublicTest, and scores
     PrivateTest once."""
+    best_epoch = learn(task, training, display, "face encoder")
+    net, corpus = task.net.cpu(), task.recipe.corpus
+    return FaceResult(
+        net,
+        best_epoch,
+        evaluate(net, task.validation),
+        evaluate(net, scored_faces(corpus, "test")),
+        _own_labels(net) if corpus == "ferplus" else None,
+    )
+
+
+def learn(task: FaceTask, training: TrainingFolder, display: Display, title: str) -> int:
+    """Trains, or resumes from the folder's state, and loads the weights of the best epoch on
+    PublicTest into the task's network; returns this epoch."""
     recipe = task.recipe
     plan = Plan(
         seed=recipe.seed,
@@ -112,32 +120,15 @@ def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> Fa
         average=recipe.average,
     )
     state = train_in(
-        training, task, plan, task.fabric, display, "face encoder", figure="validation_accuracy"
+        training, task, plan, task.fabric, display, title, figure="validation_accuracy"
     )
-    net = task.net.cpu()
-    test = scored_faces(recipe, "test")
-    return FaceResult(net, state.best_epoch, evaluate(net, task.validation), evaluate(net, test))
+    return state.best_epoch
 
 
-def training_faces(recipe: FaceRecipe) -> LabelledFaces:
-    """The faces to learn from. Of FER+, those with most votes for some of the seven emotions."""
-    if recipe.corpus == "fer2013":
-        faces = fer2013.load("train")
-        return LabelledFaces(faces.pixels, np.eye(len(EMOTIONS), dtype=np.float32)[faces.labels])
-    voted = ferplus.load("train")
-    votes = voted.votes.sum(1)
-    some = votes > voted.others
-    shares = voted.votes[some] / votes[some, None]
-    return LabelledFaces(voted.pixels[some], shares.astype(np.float32))
-
-
-def scored_faces(recipe: FaceRecipe, split: str) -> Faces:
-    """The faces of a split to score: of FER+, those on which more than half of the votes agree."""
-    if recipe.corpus == "fer2013":
-        return fer2013.load(split)
-    voted = ferplus.load(split)
-    agreed = voted.agreed()
-    return Faces(voted.pixels[agreed], voted.votes[agreed].argmax(1))
+def _own_labels(net: FaceNet) -> Scores:
+    """Scores on all of FER+'s test pictures by FER2013's own labels."""
+    test = ferplus.load("test")
+    return evaluate(net, Faces(test.pixels, test.labels))
 
 
 def evaluate(net: FaceNet, faces: Faces) -> Scores:
