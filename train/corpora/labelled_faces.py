@@ -62,4 +62,4 @@ def scored_faces(corpus: FaceCorpus, split: str) -> Faces:
 def label_shares(corpus: FaceCorpus) -> NDArray[np.float64]:
     """The share of each emotion in the labels of the training faces, float64 [7]: the prior that an
     encoder learns from them. Raises `InputError` where the corpus is missing."""
-    return training_faces(corpus).shares.mean(0, dtype=np.float64)
+    return np.asarray(training_faces(corpus).shares.mean(0, dtype=np.float64), np.float64)

@@ -31,13 +31,14 @@ from gscon_live.train.trainables import Trainable
 
 _DATA = (
     "Composed conversations: the dialogues, words, speakers and emotions of MELD; the voices of "
-    "RAVDESS (calm counted as neutral) and EMO-DB (boredom left out); the faces of FER2013, with the "
-    "emotion of most of FER+'s ten votes. Each speaker of a dialogue is given one actor; each "
-    "utterance one of the actor's clips and one face. The voice shows the utterance's emotion with probability {audio.same:g} and is neutral "
-    "with {audio.neutral:g}, the face with {visual.same:g} and {visual.neutral:g}; otherwise they "
-    "show any of the seven. Of the speakers, {audio.habit:.0%} keep one expression of the voice "
-    "whatever they say, and {visual.habit:.0%} one of the face. The encoders learned from the same "
-    "corpora's training parts, that of the words from GoEmotions and EmoryNLP too."
+    "RAVDESS (calm counted as neutral) and EMO-DB (boredom left out); the faces of FER2013, by the "
+    "majority of FER+'s ten votes. Each speaker of a dialogue is given one actor; each utterance "
+    "one of the actor's clips and one face. The voice shows the utterance's emotion with "
+    "probability {audio.same:g} and is neutral with {audio.neutral:g}, the face with "
+    "{visual.same:g} and {visual.neutral:g}; otherwise they show any of the seven. Of the "
+    "speakers, {audio.habit:.0%} keep one expression of the voice whatever they say, and "
+    "{visual.habit:.0%} one of the face. The encoders learned from the same corpora's training "
+    "parts, that of the words from GoEmotions and EmoryNLP too."
 )
 _SPLIT = (
     "Disjoint in dialogues, actors and images. Dialogues: MELD's train, dev and test. Actors: 22, "
