@@ -45,9 +45,14 @@ def recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def as_written(name_or_path: str, kind: type[T]) -> T:
     """Reads a training recipe of a known type, without `Trainable.resolved`. Raises `InputError`
-    for a wrong key or value."""
+    for a recipe of another kind, and for a wrong key or value."""
     path = loader.find(name_or_path, "train")
-    return loader.build(loader.read(path), kind, (), str(path))
+    tree = loader.read(path)
+    expected = getattr(kind(), "kind", None)
+    # Else the first key that this kind does not have would be called unknown.
+    if tree.get("kind", expected) != expected:
+        raise InputError(f"recipe {path}: kind {tree['kind']!r}; give a recipe of kind {expected}")
+    return loader.build(tree, kind, (), str(path))
 
 
 def seeds(recipe: Seeded) -> range:

@@ -8,26 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import cv2
+import made_faces
 import made_show
 import numpy as np
+from made_faces import EMOTION_NAMES, Face
 from numpy.typing import NDArray
 from sound import recorded
 
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime import sample
-
-#: FER2013's names of the emotions, and FER+'s.
-_FACES = {
-    "neutral": "neutral",
-    "happy": "happiness",
-    "surprise": "surprise",
-    "sad": "sadness",
-    "angry": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-}
-_VOTES = (*_FACES.values(), "contempt", "unknown", "NF")
 
 
 def write(folder: Path) -> None:
@@ -36,7 +25,6 @@ def write(folder: Path) -> None:
     speech = _speech()
     (folder / "voice").mkdir()
     (folder / "speech").mkdir()
-    (folder / "face").mkdir()
     ravdess = [
         f"03-01-{emotion:02}-01-01-01-{actor:02}.flac"
         for actor in (1, 2, 3)
@@ -50,7 +38,7 @@ def write(folder: Path) -> None:
     _zip(folder / "voice/urdu_16k.zip", {name: next(speech) for name in urdu})
     readers = [f"{speaker}/{speaker}-{clip}.flac" for speaker in (10, 20) for clip in range(2)]
     _zip(folder / "speech/librispeech_10x10.zip", {name: next(speech) for name in readers})
-    _write_faces(folder / "face")
+    made_faces.write(folder / "face", _faces())
 
 
 def _write_nemo(path: Path, speech: Iterator[bytes]) -> None:
@@ -66,34 +54,19 @@ def _write_nemo(path: Path, speech: Iterator[bytes]) -> None:
     _zip(path, {"data.tsv": table.getvalue().encode(), **files})
 
 
-def _write_faces(folder: Path) -> None:
+def _faces() -> list[Face]:
     """Three pictures of each emotion in a split. The first test picture of all is a copy of one of
     the training's."""
     random = np.random.default_rng(4)
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(("name", "split", "fer2013", "fer2013_file", *_VOTES))
-    pictures, equalised = {}, {}
-    first: NDArray[np.uint8] | None = None
+    faces: list[Face] = []
     for split in ("Training", "PublicTest", "PrivateTest"):
-        for emotion, vote in _FACES.items():
+        for label, vote in EMOTION_NAMES.items():
             for number in range(3):
                 face = random.integers(0, 255, (6, 6)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
-                first = face if first is None else first
-                if (split, emotion, number) == ("PrivateTest", "neutral", 0):
-                    face = first
-                name = f"{split}-{emotion}-{number}"
-                votes = [8 * (other == vote) + 2 * (other == "unknown") for other in _VOTES]
-                file = f"{split}/{emotion}/{name}.jpg"
-                writer.writerow((name, split, emotion, file, *votes))
-                pictures[f"{name}.webp"] = _encoded(face, ".webp")
-                equalised[file] = _encoded(face, ".jpg")
-    _zip(folder / "ferplus.zip", {"labels.csv": table.getvalue().encode(), **pictures})
-    _zip(folder / "fer2013.zip", equalised)
-
-
-def _encoded(face: NDArray[np.uint8], kind: str) -> bytes:
-    return bytes(cv2.imencode(kind, face)[1])
+                if (split, label, number) == ("PrivateTest", "neutral", 0):
+                    face = faces[0].pixels
+                faces.append(Face(split, label, face, {vote: 8, "unknown": 2}))
+    return faces
 
 
 def _zip(path: Path, files: dict[str, bytes]) -> None:

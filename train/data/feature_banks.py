@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
-from gscon_live.train.corpora import corpus_file, fer2013
+from gscon_live.train.corpora import ferplus
+from gscon_live.train.corpora.fer2013 import Faces
+from gscon_live.train.corpora.labelled_faces import scored_faces, source
 from gscon_live.train.data import cache
 from gscon_live.train.progress import Report
 
@@ -63,12 +65,17 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
     """The faces of a split: none of the face encoder's training faces.
 
     The encoder is more certain on those than on new ones. So the fusion is trained on two thirds of
-    PublicTest, validated on the other third, and tested on PrivateTest.
+    PublicTest, validated on the other third, and tested on PrivateTest, without near-copies of
+    pictures that are not in it. The pictures are as they were, not equalised; only those on which
+    more than half of FER+'s votes agree are taken, with the emotion of this majority.
     """
+    official = "test" if split == "test" else "validation"
 
     def make() -> dict[str, NDArray[np.generic]]:
         random = np.random.default_rng(11)
-        faces = fer2013.load("test" if split == "test" else "validation")
+        faces = scored_faces("ferplus", official)
+        if official == "test":
+            faces = _without_copies(faces)
         rows = []
         for index, face in enumerate(faces.pixels):
             versions = []
@@ -79,9 +86,8 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
             report(index + 1, len(faces.labels), "faces")
         return {"vectors": np.stack(rows), "emotions": faces.labels}
 
-    official = "test" if split == "test" else "validation"
-    source = fingerprint(corpus_file("face/fer2013.zip"))
-    key = f"{encoder.identity}\n{source}\n{VARIANTS} {FRAMES}\n{official}"
+    kept = f"{fingerprint(source('ferplus'))} {ferplus.COPY}"
+    key = f"{encoder.identity}\n{kept}\n{VARIANTS} {FRAMES}\n{official}"
     features = cached("faces", key, make)
     in_split = np.ones(len(features["emotions"]), bool)
     if split != "test":
@@ -93,6 +99,13 @@ def face_bank(encoder: FaceEncoder, split: str, report: Report) -> Bank:
         np.asarray(features["emotions"][in_split], np.int64),
         np.asarray([""] * int(in_split.sum()), np.str_),
     )
+
+
+def _without_copies(test: Faces) -> Faces:
+    """Test faces without near-copies of FER+'s pictures for training and validation."""
+    known = np.concatenate([ferplus.load(split).pixels for split in ("train", "validation")])
+    unmet = ~ferplus.copies(test.pixels, known)
+    return Faces(test.pixels[unmet], test.labels[unmet])
 
 
 def _strengths() -> list[list[float]]:

@@ -27,7 +27,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, part: RowsPa
 
     Args:
         logits: float [n, classes].
-        labels: int64 [n].
+        labels: int64 [n], or the shares of the classes, float [n, classes].
         smoothing: label smoothing, 0 to 1.
         part: with n rows.
     """

@@ -18,6 +18,7 @@ from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.model.networks.product_of_experts import ProductOfExperts
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.labelled_faces import label_shares
 from gscon_live.train.data.composed import ComposedCorpus, ComposedSplit, Kinds
 from gscon_live.train.data.feature_banks import face_bank
 from gscon_live.train.encoders.text import text_cache
@@ -179,22 +180,11 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
         "text": torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS)).float(),
         # Every emotion counts alike in its training.
         "audio": torch.ones(len(EMOTIONS)),
-        "visual": torch.from_numpy(face_prior()),
+        "visual": torch.from_numpy(label_shares("ferplus")).float(),
     }
     return ComposedMaterial(
         splits["train"], splits["validation"], splits["test"], recognised, identities, dims, priors
     )
-
-
-def face_prior():  # type: ignore
-    import numpy as np
-
-    from gscon_live.train.corpora import ferplus
-
-    voted = ferplus.load("train")
-    votes = voted.votes.sum(1)
-    some = votes > voted.others
-    return (voted.votes[some] / votes[some, None]).mean(0).astype(np.float32)
 
 
 def left_out_voices(name_or_path: str, report: Report) -> LeftOutVoices:

@@ -7,11 +7,20 @@ import msgspec
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.shipped_weights import FOLDER
+from gscon_live.train.corpora.labelled_faces import FaceCorpus
 
 #: Scores by encoder and test material, then by figure.
 EncoderScores = dict[str, dict[str, float]]
 
 _FIGURES = ("accuracy", "macro_f1", "balanced_accuracy", "ece")
+
+#: The test material of a face encoder, by the corpus that it learned from.
+_FACES: dict[FaceCorpus, str] = {
+    "fer2013": "face: FER2013 PrivateTest",
+    "ferplus": "face: FER+ PrivateTest, majority of votes",
+}
+#: The rows of a voice encoder's scores on a corpus that was left out.
+_VOICES = ("first utterances", "after 3 utterances")
 
 
 def encoder_scores(folder: Path = FOLDER) -> EncoderScores:
@@ -23,11 +32,18 @@ def encoder_scores(folder: Path = FOLDER) -> EncoderScores:
     face, voice, speaker = (
         _read_card(folder / f"{name}.json") for name in ("face", "voice", "speaker")
     )
-    scores = {"face: FER2013 PrivateTest": _main_figures(face["test"])}
-    for name, fold in voice["folds"].items():
-        scores[f"voice: RAVDESS, eight emotions, six folds, {name}"] = _main_figures(fold)
-    for name, gender in voice.get("by_gender", {}).items():
-        scores[f"voice: RAVDESS, eight emotions, six folds, {name}"] = _main_figures(gender)
+    scores = {_FACES[_face_corpus(face)]: _main_figures(face["test"])}
+    if "test_own_labels" in face:
+        scores["face: FER+ PrivateTest, FER2013's own labels"] = _main_figures(
+            face["test_own_labels"]
+        )
+    for corpus, rows in voice["left_out"].items():
+        for name in (name for name in _VOICES if name in rows):
+            scores[f"voice: {corpus} left out, {name}"] = {
+                "accuracy": float(rows[name]["accuracy"]),
+                "balanced_accuracy": float(rows[name]["macro_recall"]),
+                "ece": float(rows[name]["ece"]),
+            }
     materials = {"read": "LibriSpeech", "acted": "actors, by folds"}
     for name, by_count in speaker["confusion"].items():
         for count, figures in by_count.items():
@@ -36,6 +52,17 @@ def encoder_scores(folder: Path = FOLDER) -> EncoderScores:
                 "speakers": figures["speakers"],
             }
     return scores
+
+
+def face_corpus(folder: Path = FOLDER) -> FaceCorpus:
+    """The corpus that the face encoder learned from last. Raises `InputError` where its card is
+    missing or damaged."""
+    return _face_corpus(_read_card(folder / "face.json"))
+
+
+def _face_corpus(card: dict[str, Any]) -> FaceCorpus:
+    # Recipes from before there was a choice have no corpus.
+    return "ferplus" if card["recipe"].get("corpus") == "ferplus" else "fer2013"
 
 
 def _main_figures(scores: dict[str, Any]) -> dict[str, float]:

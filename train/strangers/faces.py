@@ -5,10 +5,12 @@ from numpy.typing import NDArray
 
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import corpus_file, fer2013, ferplus
+from gscon_live.train.corpora import corpus_file, ferplus
 from gscon_live.train.corpora.ferplus import VotedFaces
+from gscon_live.train.corpora.labelled_faces import label_shares
 from gscon_live.train.data.feature_banks import augmented_face, cached, fingerprint
 from gscon_live.train.progress import Report
+from gscon_live.train.scoring.encoder_scores import face_corpus
 from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, stranger_scores
 
 #: Version of the cached features.
@@ -53,12 +55,12 @@ def face_strangers(report: Report) -> dict[str, dict[str, StrangerScores]]:
     answers = face_features(test.pixels, encoder, report)[:, -len(EMOTIONS) :].astype(np.float64)
     moving = face_features(test.pixels, encoder, report, disturbed=True)[:, -len(EMOTIONS) :]
     agreed, votes = test.agreed(), test.votes.argmax(1)
-    prior = np.bincount(fer2013.load("train").labels, minlength=len(EMOTIONS))
+    prior = label_shares(face_corpus())
     rows = agreed & unmet
     rates = np.bincount(votes[rows], minlength=len(EMOTIONS)) / rows.sum()
 
     def moved(target: NDArray[np.float64]) -> StrangerScores:
-        return stranger_scores(at_prior(answers[rows], prior / prior.sum(), target), votes[rows])
+        return stranger_scores(at_prior(answers[rows], prior, target), votes[rows])
 
     return {
         "face: FER+ test": {

@@ -1,14 +1,21 @@
 """Features of the corpora: kept, kept apart, and disturbed only as much as asked."""
 
+import dataclasses
 from pathlib import Path
 
+import made_faces
 import numpy as np
 import pytest
+from made_faces import Face
+from progress import quiet
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.text import sentence_encoder
 from gscon_live.model.encoders.text.sentence_encoder import SentenceEncoder
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.data import feature_banks
+from gscon_live.train.data.feature_banks import VARIANTS
 
 
 @pytest.fixture
@@ -76,3 +83,48 @@ def test_disturbed_faces_differ_and_others_do_not() -> None:
     face = random.integers(0, 256, (48, 48)).astype(np.uint8)
     assert np.array_equal(feature_banks.augmented_face(face, 0.0, random), face)
     assert not np.array_equal(feature_banks.augmented_face(face, 1.0, random), face)
+
+
+def patches(random: np.random.Generator) -> np.ndarray:
+    """A picture of 6x6 grey squares."""
+    return random.integers(0, 256, (6, 6)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+
+
+@pytest.fixture
+def voted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Face]:
+    """Faces with votes. FER2013's own label is fear throughout."""
+    random = np.random.default_rng(5)
+    agreed = [{"happiness": 6, "sadness": 4}, {"sadness": 10}, {"anger": 7, "unknown": 3}]
+    undecided = [{"happiness": 5, "sadness": 5}, {"happiness": 4, "unknown": 6}]
+    faces = [
+        Face(split, "fear", patches(random), votes)
+        for split in ("Training", "PublicTest", "PrivateTest")
+        for votes in (*agreed, *agreed, *undecided)
+    ]
+    # Two test faces are pictures of the other splits; one of them is mirrored.
+    faces[16] = dataclasses.replace(faces[16], pixels=faces[0].pixels[:, ::-1])
+    faces[20] = dataclasses.replace(faces[20], pixels=faces[8].pixels)
+    made_faces.write(tmp_path / "data" / "face", faces)
+    (tmp_path / "data/face/fer2013.zip").unlink()
+    monkeypatch.setenv("GSCON_DATA", str(tmp_path / "data"))
+    return faces
+
+
+def test_the_faces_of_the_fusion_are_those_on_which_most_votes_agree(voted: list[Face]) -> None:
+    encoder = FaceEncoder()
+    banks = {
+        split: feature_banks.face_bank(encoder, split, quiet)
+        for split in ("train", "validation", "test")
+    }
+    joy, sadness, anger = (EMOTIONS.index(name) for name in ("joy", "sadness", "anger"))
+    for split, count in (("train", 4), ("validation", 2), ("test", 4)):
+        bank = banks[split]
+        assert bank.vectors.shape == (count, VARIANTS, encoder.dim)
+        assert bank.vectors.dtype == np.float32
+        assert bank.owners.tolist() == [""] * len(bank.emotions)
+    # Each face of validation is in one of two banks; test has no near-copies of other pictures.
+    both = np.concatenate([banks["train"].emotions, banks["validation"].emotions])
+    assert sorted(both) == sorted([joy, sadness, anger] * 2)
+    assert banks["test"].emotions.tolist() == [sadness, anger, joy, anger]
+    vectors = np.concatenate([banks["train"].vectors, banks["validation"].vectors])
+    assert len(np.unique(vectors, axis=0)) == 6

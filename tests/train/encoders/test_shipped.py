@@ -13,9 +13,11 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser
-from gscon_live.train.corpora import data_folder, fer2013, ravdess_emodb
+from gscon_live.train.corpora import data_folder, ravdess_emodb
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.labelled_faces import scored_faces
 from gscon_live.train.encoders.face.training import evaluate
+from gscon_live.train.scoring.encoder_scores import face_corpus
 from gscon_live.train.scoring.metrics import score
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +30,7 @@ def test_the_face_encoder_scores_what_its_card_says() -> None:
     net.load_state_dict(load_file(WEIGHTS))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
     card = msgspec.json.decode(WEIGHTS.with_suffix(".json").read_bytes())
-    found = evaluate(net, fer2013.load("test"))
+    found = evaluate(net, scored_faces(face_corpus(), "test"))
     assert found.accuracy == pytest.approx(card["test"]["accuracy"], abs=2e-3)
     assert found.accuracy > 0.68
 
@@ -72,7 +74,7 @@ def test_voices_and_faces_of_unknown_people_move_the_answer_the_right_way() -> N
 
     by_face: dict[bool, list[float]] = {True: [], False: []}
     joy = EMOTIONS.index("joy")
-    faces = fer2013.load("test")
+    faces = scored_faces(face_corpus(), "test")
     for pixels, emotion in zip(faces.pixels[::40], faces.labels[::40], strict=True):
         given = UtteranceFeatures(visual=visual.pool(visual.encode(pixels[None])))
         chance = recogniser.provisional(given, "S1").probabilities[joy]

@@ -4,20 +4,27 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import made_faces
 import msgspec
+import numpy as np
 import pytest
 import small_corpora
 import yaml
+from made_faces import EMOTION_NAMES, Face
 from progress import quiet
 
 from gscon_live.common.cli import run
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.train import evaluate
 from gscon_live.train.corpora import ferplus
+from gscon_live.train.corpora.labelled_faces import FaceCorpus, label_shares
+from gscon_live.train.scoring.encoder_scores import face_corpus
+from gscon_live.train.scoring.stranger_scores import at_prior, stranger_scores
 from gscon_live.train.strangers import words
 from gscon_live.train.strangers.composed import CORPORA, SUBSETS
-from gscon_live.train.strangers.faces import unmet_faces
+from gscon_live.train.strangers.faces import face_features, face_strangers, unmet_faces
 from gscon_live.train.strangers.measure import Strangers, measure
 from gscon_live.train.strangers.parts import PARTS, Part
 from gscon_live.train.strangers.tables import tables
@@ -97,6 +104,39 @@ def test_an_unmet_face_is_no_copy(data: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(test.labels) == 3 * len(EMOTIONS)
     assert (~unmet).sum() == 1
     assert ferplus.copies(test.pixels[~unmet], ferplus.load("train").pixels).all()
+
+
+def test_the_prior_is_that_of_the_labels_that_the_face_encoder_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each emotion once, and three faces that are fear by FER2013's labels, by votes rather joy."""
+    random = np.random.default_rng(6)
+    labelled = [(label, {vote: 10}) for label, vote in EMOTION_NAMES.items()]
+    labelled += [("fear", {"happiness": 6, "sadness": 3, "NF": 1})] * 3
+    faces = [
+        Face(split, label, random.integers(0, 256, (48, 48)).astype(np.uint8), votes)
+        for split in ("Training", "PrivateTest")
+        for label, votes in labelled
+    ]
+    made_faces.write(tmp_path / "face", faces)
+    monkeypatch.setenv("GSCON_DATA", str(tmp_path))
+    by_corpus: dict[FaceCorpus, dict[str, float]] = {
+        "fer2013": {"fear": 0.4},
+        "ferplus": {"joy": 0.3, "sadness": 0.2},
+    }
+    for corpus, shares in by_corpus.items():
+        expected_shares = [shares.get(emotion, 0.1) for emotion in EMOTIONS]
+        assert label_shares(corpus) == pytest.approx(expected_shares)
+    learned = np.array([by_corpus[face_corpus()].get(emotion, 0.1) for emotion in EMOTIONS])
+    rows = face_strangers(quiet)["face: FER+ test"]
+    test = ferplus.load("test")
+    answers = face_features(test.pixels, FaceEncoder(), quiet)[:, -len(EMOTIONS) :].astype(float)
+    flat = np.full(len(EMOTIONS), 1 / len(EMOTIONS))
+    expected = stranger_scores(at_prior(answers, learned, flat), test.votes.argmax(1))
+    measured = rows["majority of votes, at a flat prior"]
+    assert measured.count == 10
+    assert measured.accuracy == expected.accuracy
+    assert measured.ece == pytest.approx(expected.ece, abs=1e-6)
 
 
 def test_the_command_prints_tables_or_json(

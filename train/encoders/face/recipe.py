@@ -4,25 +4,31 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from gscon_live.train.corpora.labelled_faces import FaceCorpus
 from gscon_live.train.engine.devices import Accelerator, Precision
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The training of the face encoder."""
+    """The training of the face encoder. The defaults are those of `configs/train/face.yaml`."""
 
     kind: Literal["face"] = "face"
     #: Results go to `runs/<name>/`.
     name: str = "face"
+    #: `ferplus`: FER2013's pictures as they were, with the votes of ten people for each; `fer2013`:
+    #: the same pictures with equalised histograms, and FER2013's own labels.
+    corpus: FaceCorpus = "ferplus"
+    #: The recipe whose encoder is the starting point, by name or path; None: from scratch.
+    start: str | None = "face-base"
     #: Seed of all random numbers.
     seed: int = 1
     #: Passes over the training faces.
-    epochs: Positive = 170
+    epochs: Positive = 36
     #: Faces in a step.
     batch: Positive = 256
     #: Peak learning rate of stochastic gradient descent, see `train.engine.schedule`.
-    learning_rate: float = 0.15
+    learning_rate: float = 0.05
     #: Nesterov momentum.
     momentum: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.9
     #: Weight decay, except on biases and normalisations.
@@ -30,7 +36,7 @@ class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Share of all steps with a rising learning rate (warm-up).
     warm_up: float = 0.08
     #: Label smoothing.
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     #: Dropout on the representation.
     dropout: float = 0.3
     #: Decay per step of the moving average of the weights, which is scored and kept; 0: none.

@@ -1,6 +1,6 @@
-"""Training of the face encoder on FER2013."""
+"""Training of the face encoder on FER2013's pictures, by its labels or by FER+'s votes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from gscon_live.model.encoders.face.face_encoder import FaceNet, flip_averaged
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import fer2013
+from gscon_live.train.corpora import ferplus
+from gscon_live.train.corpora.fer2013 import Faces
+from gscon_live.train.corpora.labelled_faces import scored_faces, training_faces
 from gscon_live.train.encoders.face.augmentation import augment
 from gscon_live.train.encoders.face.recipe import FaceRecipe
 from gscon_live.train.encoders.labelled_rows import RowsPart, cross_entropy, split
@@ -23,32 +25,48 @@ from gscon_live.train.scoring.metrics import Scores, score
 
 @dataclass(frozen=True)
 class FaceResult:
-    """The network of the best epoch, and its scores on validation and test."""
+    """The network of the best epoch, and its scores on validation and test. Of a recipe with FER+,
+    `own_labels` are those on all test pictures by FER2013's own labels."""
 
     net: FaceNet
     best_epoch: int
     validation: Scores
     test: Scores
+    own_labels: Scores | None = None
 
 
 class FaceTask(Task[RowsPart]):
-    """The face encoder in training. Raises `InputError` where the corpus is missing."""
+    """The face encoder in training.
 
-    def __init__(self, recipe: FaceRecipe, fabric: Fabric) -> None:
+    Args:
+        recipe: the training.
+        fabric: the device.
+        start: weights to begin with; None: random ones.
+
+    Raises:
+        InputError: the corpus is missing.
+    """
+
+    def __init__(
+        self, recipe: FaceRecipe, fabric: Fabric, start: Mapping[str, Tensor] | None = None
+    ) -> None:
         self.recipe, self.fabric = recipe, fabric
-        train, self.validation = fer2013.load("train"), fer2013.load("validation")
+        train = training_faces(recipe.corpus)
+        self.validation = scored_faces(recipe.corpus, "validation")
         torch.manual_seed(recipe.seed)
         self.net = FaceNet(recipe.dropout)
+        if start is not None:
+            self.net.load_state_dict(start)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learner = self.net
         draw = torch.Generator().manual_seed(recipe.seed)
-        rows = torch.randperm(len(train.labels), generator=draw)[: recipe.limit]
+        rows = torch.randperm(len(train.shares), generator=draw)[: recipe.limit]
         self._pixels = fabric.to_device(torch.from_numpy(train.pixels)[rows])
-        self._labels = fabric.to_device(torch.from_numpy(train.labels)[rows])
+        self._shares = fabric.to_device(torch.from_numpy(train.shares)[rows])
         self.steps = -(-len(rows) // recipe.batch)
 
     def epoch(self, random: torch.Generator, parts: int) -> Iterator[Sequence[RowsPart]]:
-        order = self.fabric.to_device(torch.randperm(len(self._labels), generator=random))
+        order = self.fabric.to_device(torch.randperm(len(self._shares), generator=random))
         for rows in torch.split(order, self.recipe.batch):
             yield split(rows, parts)
 
@@ -56,7 +74,7 @@ class FaceTask(Task[RowsPart]):
         faces = augment(_scaled(self._pixels[part.rows]), self.recipe)
         with self.fabric.autocast():
             _, logits = self.net(faces)
-        return cross_entropy(logits, self._labels[part.rows], self.recipe.label_smoothing, part)
+        return cross_entropy(logits, self._shares[part.rows], self.recipe.label_smoothing, part)
 
     def scores(self) -> dict[str, float]:
         accuracy = evaluate(self.net, self.validation).accuracy
@@ -75,6 +93,20 @@ class FaceTask(Task[RowsPart]):
 def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> FaceResult:
     """Trains, or resumes from the folder's state. Selects the epoch on PublicTest, and scores
     PrivateTest once."""
+    best_epoch = learn(task, training, display, "face encoder")
+    net, corpus = task.net.cpu(), task.recipe.corpus
+    return FaceResult(
+        net,
+        best_epoch,
+        evaluate(net, task.validation),
+        evaluate(net, scored_faces(corpus, "test")),
+        _own_labels(net) if corpus == "ferplus" else None,
+    )
+
+
+def learn(task: FaceTask, training: TrainingFolder, display: Display, title: str) -> int:
+    """Trains, or resumes from the folder's state, and loads the weights of the best epoch on
+    PublicTest into the task's network; returns this epoch."""
     recipe = task.recipe
     plan = Plan(
         seed=recipe.seed,
@@ -88,14 +120,18 @@ def train_face(task: FaceTask, training: TrainingFolder, display: Display) -> Fa
         average=recipe.average,
     )
     state = train_in(
-        training, task, plan, task.fabric, display, "face encoder", figure="validation_accuracy"
+        training, task, plan, task.fabric, display, title, figure="validation_accuracy"
     )
-    net = task.net.cpu()
-    test = fer2013.load("test")
-    return FaceResult(net, state.best_epoch, evaluate(net, task.validation), evaluate(net, test))
+    return state.best_epoch
 
 
-def evaluate(net: FaceNet, faces: fer2013.Faces) -> Scores:
+def _own_labels(net: FaceNet) -> Scores:
+    """Scores on all of FER+'s test pictures by FER2013's own labels."""
+    test = ferplus.load("test")
+    return evaluate(net, Faces(test.pixels, test.labels))
+
+
+def evaluate(net: FaceNet, faces: Faces) -> Scores:
     """Scores of the network on faces, with its live test-time augmentation."""
     net.eval()
     device = next(net.parameters()).device
