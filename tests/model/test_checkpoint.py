@@ -119,7 +119,7 @@ def test_any_network_modalities_and_emotions_come_back(
     tmp_path: Path, network: str, mode: Mode
 ) -> None:
     architecture = Architecture(
-        {"text": 4, "audio": 3}, mode, width=8, heads=2, classes=6, network=network, memory=9
+        {"text": 7, "audio": 6}, mode, width=8, heads=2, classes=6, network=network, memory=9
     )
     model, encoders = build(architecture), {"text": "words:1", "audio": "voice:1"}
     written = card(

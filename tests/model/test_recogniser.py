@@ -19,7 +19,7 @@ from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import NETWORKS, Architecture, Conversations, Mode, build
 from gscon_live.model.recogniser import EmotionRecogniser, Opinion
 
-DIMS = {"text": 6, "audio": 5, "visual": 4}
+DIMS = {"text": 9, "audio": 8, "visual": 7}
 CONTEXT = 4
 #: Of the emotions in their order, neutral first.
 PRIOR = [0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]

@@ -27,10 +27,10 @@ def write(folder: Path) -> None:
     (folder / "speech").mkdir()
     ravdess = [
         f"03-01-{emotion:02}-01-01-01-{actor:02}.flac"
-        for actor in (1, 2, 3)
+        for actor in (1, 2, 17, 21)
         for emotion in range(1, 9)
     ]
-    emodb = [f"{actor:02}a01{letter}a.flac" for actor in (3, 8, 9) for letter in "WEAFTN"]
+    emodb = [f"{actor:02}a01{letter}a.flac" for actor in (3, 8, 12, 15) for letter in "WEAFTN"]
     _zip(folder / "voice/ravdess_speech_16k.zip", {name: next(speech) for name in ravdess})
     _zip(folder / "voice/emodb_16k.zip", {name: next(speech) for name in emodb})
     _write_nemo(folder / "voice/nemo_16k.zip", speech)
@@ -46,7 +46,7 @@ def _write_nemo(path: Path, speech: Iterator[bytes]) -> None:
     writer = csv.writer(table, delimiter="\t")
     writer.writerow(("file", "emotion", "text", "speaker", "gender", "age"))
     files = {}
-    for speaker, gender in (("AB0", "female"), ("CD0", "male"), ("EF0", "male")):
+    for speaker, gender in (("AB0", "female"), ("CD0", "male"), ("MK0", "female"), ("SM0", "male")):
         for emotion in ("anger", "fear", "happiness", "neutral", "sadness", "surprised"):
             name = f"{speaker}_{emotion}_1.opus"
             writer.writerow((name, emotion, "Tak.", speaker, gender, 30))

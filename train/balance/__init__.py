@@ -50,9 +50,10 @@ PluginSettings = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """The properties of a training that restrict its plug-ins: the numbers of `modalities`,
-    `devices` and `epochs`, and what is `scaled`."""
+    """The properties of a training that restrict its plug-ins: the `network`, the numbers of
+    `modalities`, `devices` and `epochs`, and what is `scaled`."""
 
+    network: str
     modalities: int
     devices: int
     epochs: int
@@ -92,6 +93,11 @@ def check(chosen: PluginSettings, training: TrainingSetup) -> None:
         raise InputError(
             f"plugins {' and '.join(scaling)}: each weakens the gradients of strong modalities, "
             "and together they would do so twice; take one"
+        )
+    if chosen and network_class(training.network).READS_EXPERTS:
+        raise InputError(
+            f"plugins {', '.join(chosen)}: network {training.network!r} has no hidden vectors that "
+            "they could balance; give plugins={}"
         )
     if chosen and training.modalities < 2:
         raise InputError(

@@ -7,7 +7,7 @@ import msgspec
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.networks.architecture import Encoder
-from gscon_live.model.networks.network import Architecture, Mode, options
+from gscon_live.model.networks.network import Architecture, Mode, network_class, options
 from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
 from gscon_live.train.corpora import feature_pickles
@@ -187,7 +187,9 @@ def balanced(recipe: R, modalities: int) -> R:
     old = {name: getattr(recipe, name) for name in old_settings.NAMES}
     chosen = old_settings.translated(old, recipe.plugins, published)
     chosen = published if chosen is None else chosen
-    training = balance.TrainingSetup(modalities, recipe.devices, recipe.epochs, recipe.scaled)
+    training = balance.TrainingSetup(
+        recipe.model, modalities, recipe.devices, recipe.epochs, recipe.scaled
+    )
     balance.check(chosen, training)
     return msgspec.structs.replace(
         recipe,
@@ -206,6 +208,11 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     """
     several = recipe.modalities is None or len(recipe.modalities) > 1
     recipe = balanced(recipe, 2 if several else 1)
+    if network_class(recipe.model).READS_EXPERTS:
+        raise InputError(
+            f"model {recipe.model!r}: it reads log-probabilities of the emotions by an encoder of "
+            "each modality, which only composed conversations have (kind fusion); take another"
+        )
     direct = _in_context(recipe) if recipe.direct is None else recipe.direct
     if direct and not _in_context(recipe):
         raise InputError(

@@ -63,7 +63,7 @@ class ConversationTask(Task[ConversationPart]):
         self._recipe, self._corpus, self._fabric = recipe, corpus, fabric
         chosen = recipe.plugins or {}
         training = balance.TrainingSetup(
-            len(corpus.modalities), fabric.world_size, recipe.epochs, recipe.scaled
+            recipe.model, len(corpus.modalities), fabric.world_size, recipe.epochs, recipe.scaled
         )
         balance.check(chosen, training)
         torch.manual_seed(seed)

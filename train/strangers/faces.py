@@ -52,8 +52,10 @@ def face_strangers(report: Report) -> dict[str, dict[str, StrangerScores]]:
     corpus is missing."""
     encoder = FaceEncoder()
     test, unmet = unmet_faces()
-    answers = face_features(test.pixels, encoder, report)[:, -len(EMOTIONS) :].astype(np.float64)
-    moving = face_features(test.pixels, encoder, report, disturbed=True)[:, -len(EMOTIONS) :]
+    answers, moving = (
+        np.exp(face_features(test.pixels, encoder, report, disturbed)[:, -len(EMOTIONS) :])
+        for disturbed in (False, True)
+    )
     agreed, votes = test.agreed(), test.votes.argmax(1)
     prior = label_shares(face_corpus())
     rows = agreed & unmet

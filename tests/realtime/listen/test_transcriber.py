@@ -57,6 +57,27 @@ class Counting:
         return self.answer
 
 
+class Voices:
+    """An audio encoder of which one can see whose voice it was given, and whose it learned."""
+
+    def reset(self) -> None:
+        self.given: list[bytes] = []
+        self.usual: list[str] = []
+        self.asked: list[str] = []
+
+    def statistics(self, samples: Samples) -> Samples:
+        self.given.append(samples.tobytes())
+        return np.full(1, len(self.given), np.float32)
+
+    def provisional(self, statistics: Samples, speaker: str) -> Samples:
+        self.asked.append(speaker)
+        return np.full(2, statistics[0], np.float32)
+
+    def final(self, statistics: Samples, speaker: str) -> Samples:
+        self.usual.append(speaker)
+        return np.full(2, statistics[0], np.float32)
+
+
 class Turns:
     """Two speakers who take turns, whatever they sound like."""
 
@@ -76,7 +97,7 @@ class Parts:
     """A transcriber made of counting parts."""
 
     def __init__(self, answer: tuple[str, str | None] = ("hello there", None)) -> None:
-        self.whisper, self.text, self.audio = Counting(answer), Counting(), Counting()
+        self.whisper, self.text, self.audio = Counting(answer), Counting(), Voices()
         self.speakers = Turns()
         self.stage = Transcriber(self.whisper, self.text, self.audio, self.speakers)  # type: ignore[arg-type]
 
@@ -168,7 +189,7 @@ def test_what_is_missing_has_a_reason(values: dict[str, object], missing: dict[s
 
 
 def test_without_a_transcriber_there_are_no_words() -> None:
-    audio, text = Counting(), Counting()
+    audio, text = Voices(), Counting()
     stage = Transcriber(None, text, audio, Turns())  # type: ignore[arg-type]
     utterance = only(list(stage.process(segment())))
     assert (utterance.text, utterance.text_source, utterance.text_features) == ("", "none", None)
@@ -259,6 +280,25 @@ class InContext(Plain):
         return vector
 
 
+class VoicesInContext(Plain):
+    """An audio encoder whose answer depends on what the speaker sounded like before."""
+
+    def reset(self) -> None:
+        self.before: dict[str, float] = {}
+
+    def statistics(self, samples: Samples) -> Samples:
+        return self.encode(samples)
+
+    def provisional(self, statistics: Samples, speaker: str) -> Samples:
+        known = np.float32(self.before.get(speaker, 0.0))
+        return np.append(statistics[:2], statistics[1] + known).astype(np.float32)
+
+    def final(self, statistics: Samples, speaker: str) -> Samples:
+        vector = self.provisional(statistics, speaker)
+        self.before[speaker] = float(vector[2])
+        return vector
+
+
 class Spelling:
     """A recogniser that writes the loudness."""
 
@@ -275,7 +315,7 @@ def test_working_ahead_changes_no_final_answer(script: list[tuple[int, int, bool
     ]
 
     def answers(chosen: Iterable[messages.Segment]) -> list[object]:
-        stage = Transcriber(Spelling(), InContext(), Plain(), Turns())  # type: ignore[arg-type]
+        stage = Transcriber(Spelling(), InContext(), VoicesInContext(), Turns())  # type: ignore[arg-type]
         outputs = [output for message in chosen for output in stage.process(message)]
         return [
             message
@@ -315,7 +355,7 @@ def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
 
 def test_work_is_timed_by_the_clock_that_is_given() -> None:
     ticks = iter([10.0, 10.5, 10.75])
-    stage = Transcriber(Counting(), Counting(), Counting(), Turns(), lambda: next(ticks))  # type: ignore[arg-type]
+    stage = Transcriber(Counting(), Counting(), Voices(), Turns(), lambda: next(ticks))  # type: ignore[arg-type]
     utterance = only(list(stage.process(segment())))
     assert utterance.timing == messages.Timing(transcription=0.5, features=0.25)
     assert stage.gauges()["busy"] == 0.75
@@ -342,6 +382,18 @@ def test_who_is_named_keeps_the_name_and_others_are_told_apart_by_their_sound() 
     assert names == ["S1", "Ada", "S2", None]
 
 
+def test_a_speakers_usual_voice_is_learned_from_final_utterances_alone() -> None:
+    parts = Parts()
+    parts.run(segment(final=False, key=1), segment(key=1), segment(key=2, speaker="Ada"))
+    assert parts.audio.usual == ["S1", "Ada"]
+    # Work ahead is not done again for the final utterance.
+    assert parts.audio.asked == ["S1", "Ada"]
+    parts.run(segment(key=3, audio=None, speaker="Ada"))
+    assert parts.audio.usual == ["S1", "Ada"]
+    parts.stage.reset()
+    assert parts.audio.usual == []
+
+
 def test_the_real_encoders_make_features_of_their_lengths() -> None:
     text, audio = TextEncoder(), AudioEncoder()
     stage = Transcriber(None, text, audio, SpeakerClustering(4))
@@ -351,7 +403,9 @@ def test_the_real_encoders_make_features_of_their_lengths() -> None:
     text.reset()
     assert utterance.missing == {}
     assert utterance.text_features == text.final("I am so happy!", "S1").tobytes()
-    assert utterance.audio_features == audio.encode(noise).tobytes()
+    audio.reset()
+    heard = audio.final(audio.statistics(noise), "S1")
+    assert utterance.audio_features == heard.tobytes()
     assert len(utterance.text_features) == text.dim * 4
     assert len(utterance.audio_features) == audio.dim * 4
     other = only(list(stage.process(segment(audio=noise.tobytes(), text="I am so sad."))))

@@ -67,7 +67,8 @@ def test_voices_and_faces_of_unknown_people_move_the_answer_the_right_way() -> N
     anger = EMOTIONS.index("anger")
     for clip, sound in ravdess_emodb.load():
         if clip.actor in ("ravdess-21", "ravdess-22") and clip.emotion in (0, anger):
-            given = UtteranceFeatures(audio=audio.encode(sound))
+            heard = audio.provisional(audio.statistics(sound), clip.actor)
+            given = UtteranceFeatures(audio=heard)
             chance = recogniser.provisional(given, "S1").probabilities[anger]
             by_voice[clip.emotion == anger].append(float(chance))
     assert np.mean(by_voice[True]) > np.mean(by_voice[False]) + 0.15

@@ -24,7 +24,7 @@ class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Seed of all random numbers.
     seed: int = 1
     #: Passes over the training faces.
-    epochs: Positive = 36
+    epochs: Positive = 16
     #: Faces in a step.
     batch: Positive = 256
     #: Peak learning rate of stochastic gradient descent, see `train.engine.schedule`.
