@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.text.normalisation import normalised
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.hallucination_guards import Piece, believe
 from gscon_live.realtime.pipeline import messages
@@ -202,7 +203,7 @@ class Transcriber(Stage):
             speaker = self._speakers.provisional(statistics)
         name = speaker or messages.UNNAMED
         audio = None if statistics is None else self._audio.provisional(statistics, name)
-        words = self._text.provisional(text, name) if text else None
+        words = self._text.provisional(_as_read(text, source), name) if text else None
         done = self._clock()
         self._busy = done - began
         return messages.Utterance(
@@ -230,7 +231,7 @@ class Transcriber(Stage):
                 self._speakers.final(audio)
             self._audio.final(audio, name)
         if utterance.text:
-            self._text.final(utterance.text, name)
+            self._text.final(_as_read(utterance.text, utterance.text_source), name)
 
     def _words(
         self, segment: messages.Segment, samples: Samples, missing: dict[str, str]
@@ -250,6 +251,12 @@ class Transcriber(Stage):
             missing["text"] = reason
             return "", "none"
         return text, "asr"
+
+
+def _as_read(text: str, source: str) -> str:
+    """The words as the text encoder reads them: of recognised speech without punctuation and case,
+    which a recogniser writes by chance."""
+    return (normalised(text) or text) if source == "asr" else text
 
 
 def _raw(vector: NDArray[np.float32] | None) -> bytes | None:

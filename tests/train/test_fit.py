@@ -310,9 +310,9 @@ def test_the_file_of_the_live_recipe_states_the_defaults() -> None:
 
 
 def test_values_are_overridden_and_checked() -> None:
-    made = fit.recipe("live", ["epochs=3", "audio.same=0.5", "name=mine"])
+    made = fit.recipe("live", ["epochs=3", "kinds.single=0.2", "name=mine"])
     assert isinstance(made, FusionRecipe)
-    assert (made.epochs, made.audio.same, made.audio.neutral) == (3, 0.5, 0.35)
+    assert (made.epochs, made.kinds.single, made.kinds.neutral_words) == (3, 0.2, 0.3)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.abstention import ErrorPoint
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import EMOTIONS, MODALITIES
@@ -49,6 +50,7 @@ from gscon_live.train.scoring.composed_scores import (
     draw_compositions,
     evaluate,
     evaluate_changed_inputs,
+    measured_errors,
     pooled,
     weighted_f1_by_subset,
 )
@@ -136,15 +138,17 @@ class ComposedMaterial:
 
 @dataclass(frozen=True)
 class FusionResult:
-    """One training: the network of the kept epoch and its calibration; the score that selects the
-    epoch (`selection`); its scores by split and subset; and weighted F1 on validation by subset,
-    before training and after each epoch (`history`)."""
+    """One training: the network of the kept epoch, its calibration, and its measured error by
+    confidence (`abstention`); the score that selects the epoch (`selection`); its scores by split
+    and subset; and weighted F1 on validation by subset, before training and after each epoch
+    (`history`)."""
 
     model: Network
     seed: int
     best_epoch: int
     selection: float
     calibration: Calibration
+    abstention: list[ErrorPoint]
     scores: dict[str, dict[str, Scores]]
     history: list[dict[str, float]]
 
@@ -270,14 +274,14 @@ def fit(
     state = run(task, plan(recipe, seed), fabric)
     task.learner.load_state_dict(state.best)
     network = task.network.eval()
-    count = recipe.compositions
+    count, rates = recipe.compositions, composed.label_counts.clamp(min=1)
     validation = draw_compositions(material.validation, *composition, count, _VALIDATION)
     test = draw_compositions(material.test, *composition, count, _TEST)
     calibration = calibrate(
         network,
         pooled(validation.mixed),
         class_weights(composed, recipe.balance),
-        composed.label_counts.clamp(min=1),
+        rates,
         pooled(validation.agreeing),
     )
     scores = {
@@ -291,6 +295,7 @@ def fit(
         state.best_epoch,
         epoch_scores(network)[SELECTION_SCORE],
         calibration,
+        measured_errors(network, validation, calibration, rates.double().numpy()),
         scores,
         [weighted_f1_by_subset(figures) for figures in (before, *state.history)],
     )

@@ -171,6 +171,7 @@ def card_of(
         by_presence=best.calibration.by_presence,
         shifts=best.calibration.shifts,
         prior=best.calibration.prior,
+        abstention=best.abstention,
         temperatures=best.calibration.unimodal,
         data=_DATA.format(kinds=recipe.kinds, habit=recipe.habit, agree=recipe.kinds.agree),
         split=_SPLIT,

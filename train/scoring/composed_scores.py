@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from gscon_live.model.abstention import ErrorPoint
 from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Network
@@ -19,6 +21,7 @@ from gscon_live.train.corpora.dataset import FeaturedDialogue
 from gscon_live.train.data.composed import AGREE, ComposedSplit, Kinds, compose
 from gscon_live.train.engine.trainer import SELECTION_SCORE
 from gscon_live.train.scoring.calibration import Calibration, softmax
+from gscon_live.train.scoring.error_curve import error_curve
 from gscon_live.train.scoring.measure import labelled, modality_set_names, predict, subsets
 from gscon_live.train.scoring.metrics import Scores, score
 
@@ -80,6 +83,28 @@ def evaluate(
     }
 
 
+def measured_errors(
+    network: Network,
+    compositions: Compositions,
+    calibration: Calibration,
+    class_rates: NDArray[np.float64],
+) -> list[ErrorPoint]:
+    """The error of the answers by confidence, over all sets of modalities that are not empty.
+
+    `class_rates` [C], each above 0, say how frequent the emotions are where the network is used.
+    """
+    confidences, wrong, weights = [], [], []
+    for keep in (keep for keep in SUBSETS.values() if keep):
+        dialogues = pooled(compositions.of(keep))
+        probabilities, labels = _answers(network, dialogues, keep, calibration)
+        counts = np.bincount(labels, minlength=len(class_rates))
+        confidences.append(probabilities.max(1))
+        wrong.append(probabilities.argmax(1) != labels)
+        # Every set counts alike.
+        weights.append((class_rates / class_rates.sum())[labels] / counts[labels])
+    return error_curve(*map(np.concatenate, (confidences, wrong, weights)))
+
+
 def evaluate_changed_inputs(
     network: Network,
     test: ComposedSplit,
@@ -120,11 +145,21 @@ def _scored(
     keep: Sequence[str],
     calibration: Calibration | None,
 ) -> Scores:
+    return score(*_answers(network, dialogues, keep, calibration), EMOTIONS)
+
+
+def _answers(
+    network: Network,
+    dialogues: ComposedDialogues,
+    keep: Sequence[str],
+    calibration: Calibration | None,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities [n, C] and labels [n] of all utterances."""
     logits, labels = labelled(predict(network, dialogues, keep).final, dialogues)
     if calibration is None:
-        return score(softmax(logits), labels, EMOTIONS)
+        return softmax(logits), labels
     available = modality_set_names(network.modalities, dialogues, keep)
-    return score(calibration.probabilities(logits, available), labels, EMOTIONS)
+    return calibration.probabilities(logits, available), labels
 
 
 class SubsetScorer:

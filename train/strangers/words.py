@@ -106,8 +106,12 @@ def word_strangers(
     checkpoint: Checkpoint, report: Report
 ) -> tuple[dict[str, dict[str, StrangerScores]], dict[str, float]]:
     """Scores of the text head and of the answers to words alone, and figures: the shares of answers
-    that marks and case change, and of answers that are the head's. Raises `InputError` where MELD
-    is missing."""
+    that marks and case change in captions, and of answers that are the head's. Raises `InputError`
+    where MELD is missing.
+
+    Recognised words are read without marks and case (`realtime.listen.transcriber`), so these
+    change nothing there.
+    """
     words = Words(checkpoint, report)
     sections, figures = {}, dict[str, float]()
     for name, (texts, speakers, labels) in _sets().items():
@@ -124,7 +128,7 @@ def word_strangers(
                 figures[f"{name}: answer is the head's"] = float(same.mean())
             elif change in MARKS:
                 moved = answered.argmax(1) != written.argmax(1)
-                figures[f"{name}: answers changed {change}"] = float(moved.mean())
+                figures[f"{name}, captions: answers changed {change}"] = float(moved.mean())
         sections[f"words: {name}"] = rows
     return sections, figures
 

@@ -382,6 +382,19 @@ def test_who_is_named_keeps_the_name_and_others_are_told_apart_by_their_sound() 
     assert names == ["S1", "Ada", "S2", None]
 
 
+@pytest.mark.parametrize(
+    "written", ["Don't forget a jacket!", "Don't forget a jacket.", "don't forget a jacket"]
+)
+def test_marks_that_a_recogniser_writes_by_chance_are_shown_but_not_read(written: str) -> None:
+    parts = Parts((written, None))
+    utterance = only(parts.run(segment()))
+    assert utterance.text == written
+    assert parts.text.conversation == [("don't forget a jacket", "S1")]
+    captioned = Parts()
+    captioned.run(segment(text=written))
+    assert captioned.text.conversation == [(written, "S1")]
+
+
 def test_a_speakers_usual_voice_is_learned_from_final_utterances_alone() -> None:
     parts = Parts()
     parts.run(segment(final=False, key=1), segment(key=1), segment(key=2, speaker="Ada"))
