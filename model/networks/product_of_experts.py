@@ -1,19 +1,20 @@
-"""A calibrated product of experts.
+"""A calibrated product of experts, for people who do not show everything in every way.
 
 Each modality's encoder ends in an expert: log-probabilities of the emotions. Divided by the
 expert's prior they are likelihoods, and likelihoods of independent evidence multiply (Hinton 2002,
-Training Products of Experts by Minimizing Contrastive Divergence). Real evidence is not
-independent, and some experts err more than others. So each likelihood has an exponent, its trust,
-for each set of modalities that are there together, and for each emotion:
+Training Products of Experts by Minimizing Contrastive Divergence). But people who are angry may say
+neutral words, or keep a neutral face. So each modality that is there shows the emotion or stays
+neutral, in one of several ways z with learned probabilities:
 
-    log p(e | S) = log prior(e) + sum over m in S of trust[S, m, e] * likelihood[m, e] + bias[S, e]
+    p(e) ~ prior(e) * sum over z of p(z) * product over m of likelihood(m, e if z shows m else neutral)
 
-up to a constant. Exponents are above 0: more evidence for an emotion never makes it less probable.
-A modality that comes alone has exponent 1 and no bias: its expert's answer stands.
+At least one modality that is there shows the emotion. So a modality that comes alone answers by its
+expert, moved to the prior. With several modalities, each likelihood has an exponent, its trust:
+experts err, and are not independent. More evidence for an emotion never makes it less probable.
 """
 
 import math
-from itertools import combinations
+from itertools import product
 from typing import Any
 
 import torch
@@ -21,18 +22,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.networks.network import Answers, Architecture, Conversations, Network
 
-#: Likelihoods below the largest by more than this count as this: no expert can forbid an emotion.
+#: Log-likelihoods below the largest by more than this count as this: no expert can forbid an
+#: emotion.
 FLOOR = 8.0
 #: The exponents before training.
 _TRUST = 0.7
+_NEUTRAL = EMOTIONS.index("neutral")
 
 
 class ProductOfExperts(Network):
-    """Reads the last C features of each modality: an expert's log-probabilities.
+    """Reads the last C features of each modality, an expert's log-probabilities; the first emotion
+    is neutral.
 
-    It has no context of its own: the encoders have it. `encoded` are the likelihoods [B, N, C].
+    It has no context of its own: the encoders have it. `encoded` are the log-likelihoods [B, N, C].
     """
 
     STANDARDISES = False
@@ -40,6 +45,7 @@ class ProductOfExperts(Network):
 
     prior: Tensor
     expert_priors: Tensor
+    _shows: Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
@@ -55,19 +61,13 @@ class ProductOfExperts(Network):
         self.register_buffer("prior", torch.full((a.classes,), flat))
         #: Log of each expert's own prior, [M, C].
         self.register_buffer("expert_priors", torch.full((len(a.dims), a.classes), flat))
-        #: By set of modalities that are there together: before the softplus, the trust in each of
-        #: them, [modalities of the set, C]; and the bias, [C].
-        self.trust, self.bias = nn.ParameterDict(), nn.ParameterDict()
-        begin = math.log(math.expm1(_TRUST))
-        for members in self._sets():
-            name = "+".join(self.modalities[index] for index in members)
-            self.trust[name] = nn.Parameter(torch.full((len(members), a.classes), begin))
-            self.bias[name] = nn.Parameter(torch.zeros(a.classes))
-
-    def _sets(self) -> list[tuple[int, ...]]:
-        """The sets of several modalities, by their places in the masks."""
-        count = len(self.modalities)
-        return [s for size in range(2, count + 1) for s in combinations(range(count), size)]
+        ways = [way for way in product((False, True), repeat=len(a.dims)) if any(way)]
+        #: Which modalities show the emotion, by way, [Z, M].
+        self.register_buffer("_shows", torch.tensor(ways), persistent=False)
+        #: The ways' probabilities before the softmax, [Z].
+        self.ways = nn.Parameter(torch.zeros(len(ways)))
+        #: The exponents before the softplus, [M].
+        self.trust = nn.Parameter(torch.full((len(a.dims),), math.log(math.expm1(_TRUST))))
 
     @property
     def receptive_field(self) -> int | None:
@@ -90,7 +90,7 @@ class ProductOfExperts(Network):
         return {
             **{f"enc.{m}": [] for m in self.modalities},
             "shared": [],
-            "fusion": [*self.trust.parameters(), *self.bias.parameters()],
+            "fusion": [self.ways, self.trust],
             "heads": [],
         }
 
@@ -99,33 +99,37 @@ class ProductOfExperts(Network):
         return answers.last() if last else answers
 
     def _products(self, batch: Conversations) -> Answers:
-        likelihoods = {
-            m: self._likelihood(batch.features[m], index).where(batch.present[..., index, None], 0)
-            for index, m in enumerate(self.modalities)
-        }
-        fused = torch.stack(list(likelihoods.values())).sum(0)
-        for members, (trust, bias) in zip(
-            self._sets(), zip(self.trust.values(), self.bias.values(), strict=True), strict=True
-        ):
-            expected = torch.zeros_like(batch.present[0, 0])
-            expected[list(members)] = True
-            exactly = (batch.present == expected).all(-1, keepdim=True)
-            trusted = functional.softplus(trust)
-            product = sum(
-                trusted[row] * likelihoods[self.modalities[index]]
-                for row, index in enumerate(members)
-            )
-            fused = torch.where(exactly, product + bias, fused)
+        present = batch.present[..., None]
+        likelihoods = torch.stack(
+            [self._likelihood(batch.features[m], row) for row, m in enumerate(self.modalities)], -2
+        ).where(present, 0)
+        several = (batch.present.sum(-1) > 1)[..., None, None]
+        trust = functional.softplus(self.trust)[:, None].where(several, 1)
+        shown = trust * likelihoods
+        quiet = shown[..., _NEUTRAL, None].expand_as(shown)
+        by_way = torch.where(
+            self._shows[..., None], shown[..., None, :, :], quiet[..., None, :, :]
+        ).sum(-2)
+        fused = (self._log_ways(batch.present)[..., None] + by_way).logsumexp(-2)
         return Answers(
             final=self.prior + fused,
-            specific={m: self.prior + x for m, x in likelihoods.items()},
-            encoded=likelihoods,
+            specific={
+                m: self.prior + likelihoods[..., row, :] for row, m in enumerate(self.modalities)
+            },
+            encoded=dict(zip(self.modalities, likelihoods.unbind(-2), strict=True)),
             fused=fused,
         )
 
-    def _likelihood(self, features: Tensor, index: int) -> Tensor:
+    def _log_ways(self, present: Tensor) -> Tensor:
+        """The log-probabilities [B, N, Z] of the ways in which a modality that is there shows the
+        emotion; of all ways where none is there."""
+        seen = (self._shows & present[..., None, :]).any(-1)
+        seen = seen | ~present.any(-1, keepdim=True)
+        return self.ways.expand_as(seen).masked_fill(~seen, -torch.inf).log_softmax(-1)
+
+    def _likelihood(self, features: Tensor, row: int) -> Tensor:
         """Log-likelihoods [B, N, C] of an expert, the largest 0."""
-        log = features[..., -self.architecture.classes :] - self.expert_priors[index]
+        log = features[..., -self.architecture.classes :] - self.expert_priors[row]
         return (log - log.amax(-1, keepdim=True)).clamp(min=-FLOOR)
 
     def _start(self) -> None:

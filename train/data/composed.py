@@ -42,7 +42,7 @@ class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     neutral_words: Probability = 0.3
-    emotional_words: Probability = 0.15
+    emotional_words: Probability = 0.3
     single: Probability = 0.1
     disagreement: Probability = 0.05
 

@@ -30,7 +30,7 @@ from gscon_live.train.encoders.voice.training import CORPORA
 from gscon_live.train.encoders.voice.voice_bank import voice_bank
 from gscon_live.train.encoders.voice.voice_data import voices
 from gscon_live.train.engine.devices import launch_fabric
-from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State, train
+from gscon_live.train.engine.trainer import SELECTION_SCORE, Keep, Plan, State, train
 from gscon_live.train.networks.recipe import (
     Above0,
     AtLeast0,
@@ -76,11 +76,13 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     #: Number of trainings, each with another seed.
     seeds: Positive = 1
     #: Passes over the training data.
-    epochs: Positive = 8
+    epochs: Positive = 12
+    #: Which epoch's weights are kept: the `best` on validation, or the `last`.
+    keep: Keep = "last"
     #: Windows in a step.
     batch: Positive = 128
     #: Peak learning rate, see `train.engine.schedule`.
-    learning_rate: Above0 = 2e-2
+    learning_rate: Above0 = 3e-2
     #: Weight decay of AdamW.
     weight_decay: AtLeast0 = 0.0
     #: The sequence encoder of each modality in GSCon and Ada2I, see `model.networks.layers`.

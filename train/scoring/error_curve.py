@@ -40,8 +40,7 @@ def error_curve(
     parts = np.array_split(np.argsort(confidences, kind="stable"), groups)
     places = [np.average(confidences[part], weights=weights[part]) for part in parts]
     errors = [np.average(wrong[part], weights=weights[part]) for part in parts]
-    falling = IsotonicRegression(increasing=False).fit_transform(
-        places, errors, [weights[part].sum() for part in parts]
-    )
+    sizes = [weights[part].sum() for part in parts]
+    falling = IsotonicRegression(increasing=False).fit(places, errors, sizes).predict(places)
     rounded = {round(float(x), 4): round(float(y), 4) for x, y in zip(places, falling, strict=True)}
     return [ErrorPoint(confidence, error) for confidence, error in rounded.items()]
