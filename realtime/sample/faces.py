@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Picture = NDArray[np.float32]
+Lips = tuple[Points, Points, Points, Points]
 
-LEFT, TOP, SIDE = 70, 0, 300  # the part of NASA's picture that is shown
+LEFT, TOP, SIDE = 70, 0, 300  # the square of the portrait that moves
 DETAIL = 2  # pixels of the drawing for each pixel of the portrait
 GRID = 10  # the splines are computed at each such pixel of the drawing
 
@@ -132,16 +133,14 @@ EXPRESSIONS = {
 
 
 class Pose(NamedTuple):
-    """Where the landmarks are, and the shares of the relaxed skin, the frown and the teeth."""
+    """Where the landmarks are; `looks` are the shares of relaxed skin, frown and teeth."""
 
     face: Points
     upper_inner: Points
     lower_inner: Points
     upper_outer: Points
     lower_outer: Points
-    relaxed: float
-    frown: float
-    teeth: float
+    looks: NDArray[np.float64]
 
 
 def pose(expression: Expression, loudness: float = 0.0) -> Pose:
@@ -159,10 +158,11 @@ def pose(expression: Expression, loudness: float = 0.0) -> Pose:
     chin[:, 1] += jaw * JAW
     face = np.vstack([STILL, brows, upper_lids, lower_lids, folds, cheeks, chin])
     lips = _smile(opening) if expression.smile else _lips(expression, opening)
-    return Pose(face, *lips, float(not expression.smile), expression.frown, expression.teeth)
+    looks = np.array([not expression.smile, expression.frown, expression.teeth], np.float64)
+    return Pose(face, *lips, looks)
 
 
-def _smile(opening: float) -> Sequence[Points]:
+def _smile(opening: float) -> Lips:
     down = np.array([0.0, opening])
     return (
         UPPER_INNER - 0.1 * down * GAP[:, None], LOWER_INNER + down * GAP[:, None],
@@ -170,7 +170,7 @@ def _smile(opening: float) -> Sequence[Points]:
     )  # fmt: skip
 
 
-def _lips(expression: Expression, opening: float) -> Sequence[Points]:
+def _lips(expression: Expression, opening: float) -> Lips:
     width, gap = expression.width - 0.7 * opening, expression.gap + opening
 
     def line(across: NDArray[np.float64], below: NDArray[np.float64]) -> Points:
@@ -186,7 +186,8 @@ def _lips(expression: Expression, opening: float) -> Sequence[Points]:
     upper, lower = (expression.upper + CUPIDS_BOW) * thick, expression.lower * thick
     return (
         line(inner, -0.22 * gap * round_inner), line(inner, 0.78 * gap * round_inner),
-        line(outer, -upper - 0.22 * gap * round_outer), line(outer, lower + 0.78 * gap * round_outer),
+        line(outer, -upper - 0.22 * gap * round_outer),
+        line(outer, lower + 0.78 * gap * round_outer),
     )  # fmt: skip
 
 
@@ -203,19 +204,23 @@ class Portrait:
     def __init__(self) -> None:
         from skimage import data
 
-        portrait = data.astronaut()[TOP : TOP + SIDE, LEFT : LEFT + SIDE]
-        large = cv2.resize(portrait, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
-        self._smiling = large.astype(np.float32)
-        self._relaxed = relaxed(self._smiling)
-        self._frown = frown(self.side)
+        portrait = data.astronaut()[TOP : TOP + SIDE]
+        self._picture: Pixels = np.asarray(
+            cv2.resize(portrait, None, fx=DETAIL, fy=DETAIL, interpolation=cv2.INTER_CUBIC)
+        )
+        self._moving = slice(LEFT * DETAIL, (LEFT + SIDE) * DETAIL)
+        self._smiling = self._picture[:, self._moving].astype(np.float32)
+        self._relaxed = _without_smile(self._smiling)
+        self._frown = _furrows(self.side)
         teeth = _area(np.vstack([UPPER_INNER - [0, 2], LOWER_INNER[::-1]]), 1.2)
         self._teeth = _mixed(_plain(MOUTH), self._smiling, teeth)
         self._y, self._x = np.mgrid[: self.side, : self.side].astype(np.float32)
 
     def draw(self, pose: Pose) -> Pixels:
-        """The portrait in this pose: RGB [side, side, 3]."""
-        skin = _mixed(self._smiling, self._relaxed, pose.relaxed)
-        skin = skin * (1 - pose.frown * self._frown)
+        """The portrait in this pose: RGB [600, 1024, 3], twice the size that scikit-image has."""
+        relaxed, frown, teeth = pose.looks.tolist()
+        skin = _mixed(self._smiling, self._relaxed, relaxed)
+        skin = skin * (1 - frown * self._frown)
         upper = self._moved(skin, (UPPER_INNER, UPPER_OUTER), pose, pose[1], pose[3])
         lower = self._moved(skin, (LOWER_INNER, LOWER_OUTER), pose, pose[2], pose[4])
         above, below = _drawn(pose.upper_inner), _drawn(pose.lower_inner)
@@ -226,11 +231,13 @@ class Portrait:
 
         across = (columns - above[4, 0]) / (above[-1, 0] - above[0, 0]) * 2
         shadow = np.exp(-np.square((self._y - meeting) / 1.6)) * np.clip(1 - across**4, 0, 1)
-        drawn = drawn * (1 - 0.5 * pose.relaxed * shadow[..., None])
-        inside = _mixed(_plain(MOUTH), self._teeth, pose.teeth)
+        drawn = drawn * (1 - 0.5 * relaxed * shadow[..., None])
+        inside = _mixed(_plain(MOUTH), self._teeth, teeth)
         inside = inside * np.clip(0.45 + 0.55 * (self._y - edge) / 4, 0.45, 1)[..., None]
         opening = _area(np.vstack([pose.upper_inner, pose.lower_inner[::-1]]), 0.9)
-        return np.clip(_mixed(drawn, inside, opening), 0, 255).astype(np.uint8)
+        picture = self._picture.copy()
+        picture[:, self._moving] = np.clip(_mixed(drawn, inside, opening), 0, 255)
+        return picture
 
     def _moved(
         self, skin: Picture, lip: Sequence[Points], pose: Pose, inner: Points, outer: Points
@@ -238,7 +245,10 @@ class Portrait:
         from scipy.interpolate import RBFInterpolator
 
         face = np.vstack([STILL, BROWS, UPPER_LIDS, LOWER_LIDS, FOLDS, CHEEKS, CHIN])
-        source, target = _drawn(np.vstack([face, *lip])), _drawn(np.vstack([pose.face, inner, outer]))
+        source, target = (
+            _drawn(np.vstack([face, *lip])),
+            _drawn(np.vstack([pose.face, inner, outer])),
+        )
         count = self.side // GRID
         x, y = np.meshgrid(np.arange(count) * GRID, np.arange(count) * GRID)
         where = np.stack([x, y], axis=-1).reshape(-1, 2).astype(float)
@@ -252,17 +262,17 @@ class Portrait:
         return np.asarray(moved, np.float32)
 
 
-def relaxed(smiling: Picture) -> Picture:
+def _without_smile(smiling: Picture) -> Picture:
     """The skin without what a smile does to it: folds, bulges and shine; the lips are not tight."""
     side = len(smiling)
     around_lips = np.vstack([[201, 139.5], UPPER_OUTER - [0, 1], [247, 140.5],
-                             LOWER_OUTER[::-1] + [0, 1]])  # fmt: skip
+                             LOWER_OUTER[::-1] - [0, -1]])  # fmt: skip
     folds = np.zeros((side, side), np.uint8)
     for crease in CREASES_OF_THE_SMILE:
         cv2.polylines(folds, [np.round(_drawn(crease)).astype(np.int32)], False, 255, 15)
     folds[_area(around_lips, 0)[..., 0] > 0] = 0
     filled = cv2.inpaint(smiling.astype(np.uint8), folds, 8, cv2.INPAINT_TELEA)
-    skin = _mixed(smiling, _blurred(filled, 4), 0.95 * _blurred(folds, 4)[..., None] / 255)
+    skin = _mixed(smiling, _blurred(filled, 4), _share(folds, 4, 0.95))
     for bulge in BULGES:
         known = 1 - _area(around_lips, 2)
         smooth = _blurred(skin * known, 9) / (_blurred(known, 9)[..., None] + 1e-3)
@@ -271,7 +281,7 @@ def relaxed(smiling: Picture) -> Picture:
         circle = np.zeros((side, side), np.uint8)
         (centre,) = np.round(_drawn(points(x, y))).astype(int).tolist()
         cv2.circle(circle, centre, radius * DETAIL, 255, -1)
-        skin = _mixed(skin, np.minimum(skin, SKIN), _blurred(circle, 7)[..., None] / 255)
+        skin = _mixed(skin, np.minimum(skin, SKIN), _share(circle, 7))
     for outer, inner, colour, blur in (
         (LOWER_OUTER, LOWER_INNER, LOWER_LIP, 1.6),
         (UPPER_OUTER, UPPER_INNER, UPPER_LIP, 1.2),
@@ -282,7 +292,7 @@ def relaxed(smiling: Picture) -> Picture:
     return _mixed(skin, _plain(BETWEEN_LIPS), gap)
 
 
-def frown(side: int) -> Picture:
+def _furrows(side: int) -> Picture:
     """The share of each colour that a frown takes away."""
     kept = np.ones((side, side, 3), np.float32)
     for line, width, blur, depth in FROWN:
@@ -304,7 +314,11 @@ def _area(outline: Points, blur: float) -> Picture:
     mask = np.zeros((SIDE * DETAIL, SIDE * DETAIL), np.uint8)
     corners = np.round(_drawn(outline) * 8).astype(np.int32)
     cv2.fillPoly(mask, [corners], 255, lineType=cv2.LINE_AA, shift=3)
-    return _blurred(mask, blur)[..., None] / 255
+    return _share(mask, blur)
+
+
+def _share(mask: Pixels, blur: float, most: float = 1.0) -> Picture:
+    return np.asarray(_blurred(mask, blur)[..., None] * (most / 255), np.float32)
 
 
 def _blurred(picture: NDArray[np.generic], blur: float) -> Picture:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.errors import Failure
 
 RATE = 24_000
 BREAK = 0.2  # s between the sentences of a line, at plain speed
@@ -62,17 +62,11 @@ MANNERS = {
 
 
 class Synthesizer:
-    """Speaks lines. The same versions of the packages give the same sound on the same machine.
-
-    Raises:
-        InputError: hibari-tts is not installed.
-    """
+    """Speaks lines. The same versions of the packages give the same sound on the same machine."""
 
     def __init__(self) -> None:
-        try:
-            from hibari import Hibari
-        except ImportError as error:
-            raise InputError(f"{error}; run pip install hibari-tts") from error
+        from hibari import Hibari
+
         self._synthesizer: Any = Hibari()
 
     def speak(self, text: str, voice: Voice, manner: Manner) -> Samples:
@@ -98,12 +92,12 @@ class Synthesizer:
     ) -> Samples:
         from hibari import dsp
 
-        given = {
+        inputs = {
             "ids": np.array([self._synthesizer.ids(phonemes)], np.int64),
             "speed": np.array([manner.speed], np.float32),
         }
         harmonic, angle, noise, free, phase, pitch = (
-            output[0] for output in self._synthesizer.sess.run(None, given)
+            output[0] for output in self._synthesizer.sess.run(None, inputs)
         )
         spoken = melody(pitch, voice.pitch * manner.pitch, manner.melody, manner.tremor)
         if not np.array_equal(spoken, pitch):
@@ -116,7 +110,8 @@ class Synthesizer:
         noise = resonant(noise, voice.resonances, LOST) + slope + nepers(manner.breath)
         free = resonant(free, voice.resonances, LOST) + slope + nepers(manner.breath)
         angle = resonant(angle, voice.resonances, 0.0)
-        spectra = (one.astype(np.float32) for one in (harmonic, angle, noise, free, phase, spoken))
+        given = (harmonic, angle, noise, free, phase, spoken)
+        spectra = (part.astype(np.float32) for part in given)
         return np.asarray(dsp.synth(*spectra, random), np.float32)
 
 
