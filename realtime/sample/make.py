@@ -59,9 +59,10 @@ class Spoken(NamedTuple):
 # A call: Ada has a camera, Ben has none.
 SCRIPT = (
     Line("Ada", "neutral", "Good morning, Ben. The post comes at nine.", 1.0),
-    Line("Ben", "neutral", "It is here already. There is a letter for you on the table.", 1.1,
+    Line("Ben", "neutral",
+         "It is here already. There is a letter for you on the table, by the window.", 1.1,
          face=False),
-    Line("Ada", "surprise", "Oh my God, it is from the university! Wow, already?", 1.1),
+    Line("Ada", "surprise", "Oh my God, it is from the university! Wow, already?", 1.2),
     Line("Ada", "fear", "I am so scared to open it, Ben. What if they say no?", 1.4),
     Line("Ada", "joy", "They said yes! I am so happy! This is the best day of my life!", 1.5),
     Line("Ben", "sadness", "I feel so sad that you are leaving. I will miss you terribly.", 1.4,

@@ -16,7 +16,7 @@ from gscon_live.common.errors import Failure
 RATE = 24_000
 BREAK = 0.2  # s between the sentences of a line, at plain speed
 CEILING = 0.95  # the loudest sample; 1 is full scale
-QUIET = 0.01  # of the loudest sample: what lies below is silence before and after a sentence
+QUIET = 0.01  # what lies below is silence before and after a sentence
 VOICED = 40.0  # Hz; the synthesizer gives less where the vocal cords do not move
 LOST = -9.0  # log magnitude of frequencies that the synthesizer does not give
 
@@ -73,7 +73,7 @@ class Synthesizer:
         """The line as sound at `RATE`, without the silence before and after it.
 
         Raises:
-            Failure: there is no sound for a sentence.
+            Failure: there is no sound for the line.
         """
         random = np.random.default_rng(0)
         parts: list[Samples] = []
@@ -81,11 +81,10 @@ class Synthesizer:
             if parts:
                 parts.append(np.zeros(round(BREAK / manner.speed * RATE), np.float32))
             sound = self._sentence(phonemes, voice, manner, random)
-            loud = np.flatnonzero(np.abs(sound) > QUIET * np.abs(sound).max(initial=0))
-            if not len(loud):
-                raise Failure(f"hibari-tts: no sound for {text!r}; use other words")
-            parts.append(sound[loud[0] : loud[-1] + 1])
-        return at_loudness(np.concatenate(parts), manner.loudness)
+            parts.append(without_silence(sound / np.abs(sound).max(initial=QUIET)))
+        if not any(part.any() for part in parts):
+            raise Failure(f"hibari-tts: no sound for {text!r}; use other words")
+        return without_silence(at_loudness(np.concatenate(parts), manner.loudness))
 
     def _sentence(
         self, phonemes: str, voice: Voice, manner: Manner, random: np.random.Generator
@@ -113,6 +112,12 @@ class Synthesizer:
         given = (harmonic, angle, noise, free, phase, spoken)
         spectra = (part.astype(np.float32) for part in given)
         return np.asarray(dsp.synth(*spectra, random), np.float32)
+
+
+def without_silence(sound: Samples) -> Samples:
+    """The sound from its first to its last sample that is heard."""
+    heard = np.flatnonzero(np.abs(sound) > QUIET)
+    return sound[heard[0] : heard[-1] + 1] if len(heard) else sound[:0]
 
 
 def nepers(decibels: float) -> float:

@@ -1,6 +1,5 @@
 """The sample conversation is what its README says, and can be made again."""
 
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from gscon_live.common import cli
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime import sample
 from gscon_live.realtime.sample import make
 
@@ -38,9 +38,9 @@ def sound() -> np.ndarray:
 
 
 def test_it_is_small_and_short() -> None:
-    assert sample.CONVERSATION.stat().st_size < 1_500_000
+    assert sample.CONVERSATION.stat().st_size < 900_000
     with av.open(str(sample.CONVERSATION)) as media:
-        assert 25 < media.duration / av.time_base < 45
+        assert 40 < media.duration / av.time_base < 50
         video, audio = media.streams.video[0], media.streams.audio[0]
         assert (video.codec_context.name, video.width, video.height) == ("h264", 640, 360)
         assert audio.codec_context.name == "aac"
@@ -49,6 +49,7 @@ def test_it_is_small_and_short() -> None:
 def test_the_caption_track_names_the_speakers_and_holds_the_script(cues: list[Cue]) -> None:
     assert [text for _, _, text in cues] == [f"<v {x.speaker}>{x.text}" for x in make.SCRIPT]
     assert {x.speaker for x in make.SCRIPT} == {"Ada", "Ben"}
+    assert {x.emotion for x in make.SCRIPT} == set(EMOTIONS)
 
 
 def test_the_utterances_lie_apart(cues: list[Cue]) -> None:
@@ -93,7 +94,6 @@ def test_somebody_is_in_the_picture_except_during_the_lines_that_say_so(cues: li
         assert (min(inside) > 20) if line.face else (max(inside) < 5)
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the espeak-ng command")
 def test_it_can_be_made_again_with_the_same_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
