@@ -75,7 +75,7 @@ def short(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     return replayed(tmp_path_factory.mktemp("short"), clip)
 
 
-def test_the_sample_gives_all_its_utterances_with_words_and_voice_and_the_face_of_ada(sample: Replayed) -> None:
+def test_the_sample_gives_all_its_utterances_and_the_face_of_ada(sample: Replayed) -> None:
     events = utterances(sample.events)
     assert [event.utterance.id for event in events] == list(range(1, 11))
     for event in events:
