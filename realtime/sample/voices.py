@@ -48,7 +48,7 @@ class Manner(NamedTuple):
     tremor: float = 0.0
 
 
-VOICES = {"Ada": Voice(pitch=1.0, resonances=1.0), "Ben": Voice(pitch=0.56, resonances=0.86)}
+VOICES = {"Ada": Voice(pitch=1.0, resonances=1.0), "Ben": Voice(pitch=0.5, resonances=0.82)}
 
 MANNERS = {
     "neutral": Manner(1.0, 1.0, 1.0, -25.0),

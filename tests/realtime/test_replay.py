@@ -93,7 +93,7 @@ def test_the_sample_gives_all_its_utterances_and_the_face_of_ada(sample: Replaye
     ended = sample.events[-1]
     assert isinstance(ended, schema.SessionEnded)
     assert ended.complete
-    assert ended.duration == pytest.approx(43.7, abs=0.1)
+    assert ended.duration == pytest.approx(43.8, abs=0.1)
 
 
 def test_nothing_in_a_replay_tells_the_time_of_day_or_how_long_work_took(sample: Replayed) -> None:
