@@ -131,7 +131,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def four_utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of the sample, 17 s: four utterances with words, voice and face."""
+    """The beginning of the sample, 17 s: four utterances with words and voice, all but the
+    second also with a face."""
     from sessions import cut
 
     return cut(tmp_path_factory.mktemp("sample") / "four.mkv", 17.0)

@@ -1,13 +1,11 @@
 """Makes the sample conversation: our own words, synthetic voices, a public-domain face.
 
-Needs the `espeak-ng` command and scikit-image. The same versions of the tools give the same file.
+Needs the packages hibari-tts, scikit-image and SciPy. The same versions of these and of PyAV give
+the same file on the same machine.
 """
 
-import io
-import shutil
-import subprocess
+import importlib.util
 import sys
-import wave
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,99 +17,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.common import cli
-from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing, write_whole
+from gscon_live.realtime.sample.faces import EXPRESSIONS, Pixels, Portrait, Pose, between, pose
+from gscon_live.realtime.sample.voices import MANNERS, RATE, VOICES, Samples, Synthesizer
 
-WIDTH, HEIGHT, FPS, RATE = 640, 360, 15, 22_050
-
-Pixels = NDArray[np.uint8]
-Samples = NDArray[np.float32]
+WIDTH, HEIGHT, FPS = 640, 360, 15
+LEAD = 0.45  # s before a line in which the picture changes to its speaker
+CHANGE = 0.3  # s that an expression takes to become another
+#: What makes the sample, by import name.
+PACKAGES = {"hibari": "hibari-tts", "skimage": "scikit-image", "scipy": "scipy"}
+NOTICE = "synthetic voices, altered portrait"
+BACKGROUND, BAND, LETTERS = (52, 60, 72), (36, 42, 50), (225, 228, 232)
 
 
 class Line(NamedTuple):
-    """An utterance of the script, and the settings of its synthetic voice.
+    """An utterance of the script: who says it, and how.
 
-    `speed` in words per minute, `pitch` 0 to 99, `amplitude` 0 to 200, `pause` the seconds of
-    silence before it, `face` whether the face is in the picture meanwhile.
+    `pause` is the seconds of silence before it, `face` whether its speaker is in the picture.
     """
 
     speaker: str
     emotion: str
     text: str
-    speed: int
-    pitch: int
-    amplitude: int
     pause: float
     face: bool = True
 
 
 class Spoken(NamedTuple):
-    """A line with its start and end in the recording, in seconds."""
+    """A line with its start and end in the recording, in seconds.
+
+    `loudness` is that of its voice in each picture of the recording from the start on, 0 to 1.
+    """
 
     line: Line
     start: float
     end: float
+    loudness: NDArray[np.float64]
 
 
-VOICES = {"Ada": "en-us+f3", "Ben": "en-gb+m3"}
-
+# A call: Ada has a camera, Ben has none.
 SCRIPT = (
-    Line("Ben", "neutral", "Good morning, Ada. The post came at nine.", 165, 40, 90, 1.0),
-    Line("Ada", "surprise", "Oh my God, a letter from the university? Wow, already?",
-         195, 78, 130, 1.1),
-    Line("Ada", "fear", "I am so scared to open it, Ben. What if they say no?", 200, 70, 60, 1.3),
-    Line("Ben", "neutral", "Give it to me, then. I will read it to you.", 165, 40, 90, 1.0),
-    Line("Ada", "joy", "They said yes! I am so happy, this is the best day of my life!",
-         190, 75, 140, 0.9),
-    Line("Ben", "sadness", "I am sorry, I just feel so sad, and I will miss you terribly.",
-         132, 22, 50, 1.4),
-    Line("Ada", "neutral", "Wait a minute, I will put the kettle on.",
-         170, 50, 80, 1.2, face=False),
-    Line("Ben", "anger", "No! That is my cup! I hate it when you take my things!",
-         205, 55, 180, 1.0, face=False),
-    Line("Ada", "disgust", "Ugh, something green is growing in it. That is disgusting.",
-         150, 38, 100, 1.2),
-    Line("Ben", "joy", "Ha, keep it! Congratulations, Ada, I am so proud of you!",
-         185, 62, 130, 1.1),
+    Line("Ada", "neutral", "Good morning, Ben. The post comes at nine.", 1.0),
+    Line("Ben", "neutral",
+         "It is here already. There is a letter for you on the table, by the window.", 1.1,
+         face=False),
+    Line("Ada", "surprise", "Oh my God, it is from the university! Wow, already?", 1.2),
+    Line("Ada", "fear", "I am so scared to open it, Ben. What if they say no?", 1.4),
+    Line("Ada", "joy", "They said yes! I am so happy! This is the best day of my life!", 1.5),
+    Line("Ben", "sadness", "I feel so sad that you are leaving. I will miss you terribly.", 1.4,
+         face=False),
+    Line("Ben", "neutral", "I will put the kettle on, and take a cup from the shelf.", 1.3,
+         face=False),
+    Line("Ada", "anger", "No! That is my cup! I hate it when you take my things!", 1.0),
+    Line("Ben", "disgust", "Ugh, something green is growing in it. That is disgusting.", 1.1,
+         face=False),
+    Line("Ada", "joy", "Ha, then keep it! I am so happy today, nothing can spoil it!", 1.0),
 )  # fmt: skip
-
-
-def speak(line: Line) -> Samples:
-    """The line as sound at `RATE`, without the silence before and after it.
-
-    Raises:
-        Failure: espeak-ng is missing, or gives no sound at `RATE`.
-    """
-    voice = ["-v", VOICES[line.speaker], "-s", str(line.speed), "-p", str(line.pitch)]
-    command = ["espeak-ng", *voice, "-a", str(line.amplitude), "--stdout", line.text]
-    try:
-        output = subprocess.run(command, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Failure(f"espeak-ng: {error}; install the package espeak-ng") from error
-    with wave.open(io.BytesIO(output)) as sound:
-        if sound.getframerate() != RATE:
-            raise Failure(f"espeak-ng: voice at {sound.getframerate()} Hz, expected {RATE} Hz")
-        # espeak-ng writes to a pipe, so the length in the header is wrong.
-        raw = output[output.index(b"data") + 8 :]
-    samples = np.frombuffer(raw[: len(raw) // 2 * 2], np.int16).astype(np.float32) / np.float32(
-        32768
-    )
-    loud = np.flatnonzero(np.abs(samples) > 0.01)
-    if not len(loud):
-        raise Failure(f"espeak-ng: no sound for {line.text!r}; check the voice with --voices")
-    return samples[loud[0] : loud[-1] + 1]
 
 
 def soundtrack(script: Sequence[Line]) -> tuple[Samples, list[Spoken]]:
     """The sound of the recording over faint room noise, and the times of the lines."""
+    synthesizer = Synthesizer()
     parts: list[Samples] = []
     spoken: list[Spoken] = []
     position = 0
     for line in script:
         silence = np.zeros(round(line.pause * RATE), np.float32)
-        voice = speak(line)
+        voice = synthesizer.speak(line.text, VOICES[line.speaker], MANNERS[line.emotion])
         position += len(silence)
-        spoken.append(Spoken(line, position / RATE, (position + len(voice)) / RATE))
+        start, end = position / RATE, (position + len(voice)) / RATE
+        spoken.append(Spoken(line, start, end, loudness(voice)))
         position += len(voice)
         parts += [silence, voice]
     parts.append(np.zeros(round(1.0 * RATE), np.float32))
@@ -120,32 +96,51 @@ def soundtrack(script: Sequence[Line]) -> tuple[Samples, list[Spoken]]:
     return np.asarray(np.clip(mixed + noise, -1, 1), np.float32), spoken
 
 
-def picture(portrait: Pixels, time: float, away: float) -> Pixels:
-    """The frame (RGB) at `time`: the portrait sways and zooms; at `away` 1 it is out of view."""
+def loudness(voice: Samples) -> NDArray[np.float64]:
+    """How loud the voice is in each picture: 0 for 24 dB below the loudest, 1 for the loudest."""
+    length = RATE // FPS
+    padded = np.pad(voice.astype(np.float64), (0, -len(voice) % length))
+    power = np.square(padded.reshape(-1, length)).mean(axis=1)
+    return np.asarray(np.clip(1 + 10 * np.log10(power / power.max() + 1e-9) / 24, 0, 1))
+
+
+def posed(spoken: Sequence[Spoken], time: float) -> tuple[Spoken, Pose | None]:
+    """Whose turn it is at `time`, and the face then; None where no face is in the picture."""
+    turn = max(sum(time >= utterance.start - LEAD for utterance in spoken), 1) - 1
+    now, before = spoken[turn], spoken[max(turn - 1, 0)]
+    if not now.line.face:
+        return now, None
+    picture = int((time - now.start) * FPS)
+    loud = now.loudness[picture] if 0 <= picture < len(now.loudness) and time >= now.start else 0.0
+    after = pose(EXPRESSIONS[now.line.emotion], loud)
+    share = min(max((time - now.start + LEAD) / CHANGE, 0.0), 1.0)
+    if not before.line.face or share == 1:
+        return now, after
+    return now, between(pose(EXPRESSIONS[before.line.emotion]), after, share)
+
+
+def picture(portrait: Portrait, spoken: Sequence[Spoken], time: float) -> Pixels:
+    """The frame (RGB) at `time`: the face of the speaker, or a plain picture where none is seen."""
+    turn, seen = posed(spoken, time)
     frame = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-    frame[:] = (52, 60, 72)
-    frame[HEIGHT - 48 :] = (92, 78, 66)
-    if away >= 1:
-        return frame
-    scale = 1.15 + 0.10 * np.sin(2 * np.pi * time / 7.0)
-    left = WIDTH / 2 + 30 * np.sin(2 * np.pi * time / 5.0) + away * WIDTH - scale * 150
-    top = HEIGHT / 2 + 6 * np.sin(2 * np.pi * time / 3.1) - scale * 150
-    transform = np.array([[scale, 0, left], [0, scale, top]])
-    moved = np.asarray(cv2.warpAffine(portrait, transform, (WIDTH, HEIGHT)))
-    mask: Pixels = np.full(portrait.shape[:2], 255, np.uint8)
-    inside = np.asarray(cv2.warpAffine(mask, transform, (WIDTH, HEIGHT))) > 127
-    frame[inside] = moved[inside]
+    frame[:] = BACKGROUND
+    if seen is not None:
+        drawn = portrait.draw(seen)
+        size = 0.68 + 0.012 * np.sin(2 * np.pi * time / 7.0)
+        turned = 0.015 * np.sin(2 * np.pi * time / 4.3)
+        rotation = size * np.array([[1, -turned], [turned, 1]])
+        middle = np.array([WIDTH / 2 + 10 * np.sin(2 * np.pi * time / 5.0), HEIGHT / 2])
+        place = middle - rotation @ np.array([drawn.shape[1] / 2, 280])
+        frame = np.asarray(
+            cv2.warpAffine(drawn, np.column_stack([rotation, place]), (WIDTH, HEIGHT),
+                           borderMode=cv2.BORDER_REPLICATE), np.uint8,
+        )  # fmt: skip
+    frame[HEIGHT - 36 :] = BAND
+    name = turn.line.speaker + ("" if seen is not None else " (no camera)")
+    for words, left, size in ((name, 16, 0.6), (NOTICE, 372, 0.45)):
+        cv2.putText(frame, words, (left, HEIGHT - 12), cv2.FONT_HERSHEY_SIMPLEX, size, LETTERS, 1,
+                    cv2.LINE_AA)  # fmt: skip
     return frame
-
-
-def absence(spoken: Sequence[Spoken], time: float) -> float:
-    """How far the face has left the picture at `time`, 0 to 1; leaving it takes half a second."""
-    away = 0.0
-    for utterance in spoken:
-        if not utterance.line.face:
-            outside = max(utterance.start - 0.2 - time, time - utterance.end - 0.2, 0.0)
-            away = max(away, 1 - outside / 0.5)
-    return away
 
 
 def webvtt(spoken: Sequence[Spoken]) -> str:
@@ -170,16 +165,14 @@ def payload(line: Line) -> str:
 
 def encode(path: Path, samples: Samples, spoken: Sequence[Spoken]) -> None:
     """Writes the Matroska file: H.264, AAC and the captions as WebVTT."""
-    from skimage import data
-
-    portrait: Pixels = np.ascontiguousarray(data.astronaut()[0:300, 70:370])
+    portrait = Portrait()
     frames = int(len(samples) / RATE * FPS)
     # Without bitexact, the file has a random identifier and the library's version.
     with av.open(
         str(path), "w", format="matroska", container_options={"fflags": "+bitexact"}
     ) as out:
         video = out.add_stream(
-            "libx264", rate=FPS, options={"crf": "25", "preset": "slow", "threads": "1"}
+            "libx264", rate=FPS, options={"crf": "24", "preset": "slow", "threads": "1"}
         )
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         sound = out.add_stream("aac", rate=RATE, layout="mono", options={"b": "40000"})
@@ -195,7 +188,7 @@ def encode(path: Path, samples: Samples, spoken: Sequence[Spoken]) -> None:
             time = number / FPS
             while waiting and waiting[0].start <= time:
                 out.mux(_cue(waiting.pop(0), captions))
-            pixels = picture(portrait, time, absence(spoken, time))
+            pixels = picture(portrait, spoken, time)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             out.mux(video.encode(frame))
@@ -220,8 +213,9 @@ def make(folder: Path) -> Path:
     """Writes conversation.mkv and conversation.vtt into `folder`; returns the first path."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; create it first")
-    if shutil.which("espeak-ng") is None:
-        raise InputError("espeak-ng: no such command; install the package espeak-ng")
+    for module, package in PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            raise InputError(f"{package}: not installed; run pip install {package}")
     samples, spoken = soundtrack(SCRIPT)
     conversation = folder / "conversation.mkv"
     with replacing(conversation) as unfinished:

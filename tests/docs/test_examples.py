@@ -51,8 +51,8 @@ def test_the_readmes_five_lines_print_who_said_what_and_the_emotion(
     code = example("README.md").replace('"interview.mp4"', repr(str(clip)))
     exec(compile(code, "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["Ben", "Ada"]
-    assert "The post came at nine." in lines[0]
+    assert [line.split()[0] for line in lines] == ["Ada", "Ben"]
+    assert "The post comes at nine." in lines[0]
     assert {line.split()[-1] for line in lines} <= set(EMOTIONS)
 
 

@@ -180,7 +180,7 @@ def everything(source: str) -> list[messages.AnyMessage]:
 
 
 def jumping(worker: Worker, t0: StartTime) -> Source:
-    """The recording's sound; its clock jumps forward by two seconds at 4.5 s, in a silence, and
+    """The recording's sound; its clock jumps forward by two seconds at 4.0 s, in a silence, and
     back by two at 8.7 s, in another."""
     return _Jumping(original("recording", worker, t0))
 
@@ -200,7 +200,7 @@ class _Jumping(Source):
 
     def _shift(self, message: messages.Message) -> messages.Message:
         if isinstance(message, messages.AudioChunk):
-            by = 2.0 if 4.5 <= message.time < 8.7 else 0.0
+            by = 2.0 if 4.0 <= message.time < 8.7 else 0.0
             return messages.AudioChunk(message.time + by, message.samples)
         if isinstance(message, messages.Mark):
             return messages.Mark(0.0, message.source)

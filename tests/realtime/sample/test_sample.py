@@ -1,6 +1,5 @@
 """The sample conversation is what its README says, and can be made again."""
 
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import numpy as np
 import pytest
 
 from gscon_live.common import cli
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime import sample
-from gscon_live.realtime.sample import make
+from gscon_live.realtime.sample import faces, make
 
 Cue = tuple[float, float, str]
 
@@ -38,9 +38,9 @@ def sound() -> np.ndarray:
 
 
 def test_it_is_small_and_short() -> None:
-    assert sample.CONVERSATION.stat().st_size < 1_500_000
+    assert sample.CONVERSATION.stat().st_size < 900_000
     with av.open(str(sample.CONVERSATION)) as media:
-        assert 25 < media.duration / av.time_base < 45
+        assert 40 < media.duration / av.time_base < 50
         video, audio = media.streams.video[0], media.streams.audio[0]
         assert (video.codec_context.name, video.width, video.height) == ("h264", 640, 360)
         assert audio.codec_context.name == "aac"
@@ -49,6 +49,7 @@ def test_it_is_small_and_short() -> None:
 def test_the_caption_track_names_the_speakers_and_holds_the_script(cues: list[Cue]) -> None:
     assert [text for _, _, text in cues] == [f"<v {x.speaker}>{x.text}" for x in make.SCRIPT]
     assert {x.speaker for x in make.SCRIPT} == {"Ada", "Ben"}
+    assert {x.emotion for x in make.SCRIPT} == set(EMOTIONS)
 
 
 def test_the_utterances_lie_apart(cues: list[Cue]) -> None:
@@ -93,7 +94,59 @@ def test_somebody_is_in_the_picture_except_during_the_lines_that_say_so(cues: li
         assert (min(inside) > 20) if line.face else (max(inside) < 5)
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the espeak-ng command")
+def test_anger_is_the_loudest_and_sadness_the_softest(cues: list[Cue], sound: np.ndarray) -> None:
+    loudness = {
+        line.emotion: float(np.square(sound[int(start * 16_000) : int(end * 16_000)]).mean())
+        for line, (start, end, _) in zip(make.SCRIPT, cues, strict=True)
+    }
+    assert max(loudness, key=lambda emotion: loudness[emotion]) == "anger"
+    assert min(loudness, key=lambda emotion: loudness[emotion]) == "sadness"
+
+
+def test_a_louder_voice_opens_the_mouth_and_moves_nothing_above_the_nose() -> None:
+    portrait = faces.Portrait()
+    for expression in faces.EXPRESSIONS.values():
+        shut, wide = (
+            portrait.draw(faces.pose(expression, loudness)).astype(float) for loudness in (0.0, 1.0)
+        )
+        change = np.abs(wide - shut).max(axis=2)
+        assert change[280:340, 420:480].max() > 60
+        assert change[:200].max() < 25
+
+
+def test_nobody_is_seen_while_ben_speaks_and_expressions_blend_while_ada_goes_on() -> None:
+    ada, again, ben = (
+        make.Spoken(make.Line(speaker, emotion, "", 1.0, speaker == "Ada"), start, start + 1, loud)
+        for speaker, emotion, start, loud in (
+            ("Ada", "neutral", 1.0, np.zeros(15)),
+            ("Ada", "anger", 3.0, np.zeros(15)),
+            ("Ben", "neutral", 5.0, np.zeros(15)),
+        )
+    )
+    frowns = []
+    for time in (1.5, 2.7, 3.5):
+        turn, seen = make.posed([ada, again, ben], time)
+        assert turn.line.speaker == "Ada"
+        assert seen is not None
+        frowns.append(seen.looks[1])
+    assert frowns[0] == 0 < frowns[1] < frowns[2] == 1
+    assert make.posed([ada, again, ben], 5.5)[1] is None
+
+
+@pytest.mark.parametrize("package", make.PACKAGES.values())
+def test_a_missing_package_is_named_with_its_remedy(
+    package: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(make, "PACKAGES", {"no_such_module": package})
+    assert cli.run(make.main, [str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"pip install {package}" in error
+    assert error.count("\n") == 1
+
+
 def test_it_can_be_made_again_with_the_same_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

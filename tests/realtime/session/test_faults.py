@@ -205,7 +205,7 @@ def test_utterance_numbers_stay_unique_when_two_stages_fail_during_one(tmp_path:
     play = Play(plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0, has_video=False))
     play.at(2.0, lambda: play.kill("transcribe"))
     play.when(
-        lambda: any(event.utterance.end > 3.5 for event in utterances(play.events)),
+        lambda: any(event.utterance.end > 3.0 for event in utterances(play.events)),
         lambda: play.kill("recognise"),
     )
     assert play.go()
@@ -223,7 +223,7 @@ def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     assert starts == sorted(starts)
     assert all(event.utterance.end > event.utterance.start for event in events)
     # Forward, the sound is missing; back, times go on from the samples.
-    assert [round(start) for start in starts] == [1, 7, 11]
+    assert [round(start) for start in starts] == [1, 6, 11]
     assert [gap for gap in of(schema.Gap, play.events) if gap.what == "audio"]
     assert any("jumped back" in gap.reason for gap in of(schema.Gap, play.events))
 
@@ -244,8 +244,7 @@ def test_a_subscriber_that_stalls_holds_nothing_up(tmp_path: Path) -> None:
         play.at(0.5, lambda: stalled.send_signal(signal.SIGSTOP))
         assert play.go(endpoint=endpoint)
         said = utterances(play.events)
-        assert len(said) == 2
-        assert all(event.modalities.visual.present for event in said)
+        assert [event.modalities.visual.present for event in said] == [True, False]
     finally:
         stalled.kill()
         stalled.communicate()

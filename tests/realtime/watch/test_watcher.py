@@ -181,15 +181,18 @@ def test_the_person_has_one_identity_while_in_view(
     watched: tuple[list[messages.Faces], list[messages.Cue]],
 ) -> None:
     faces, cues = watched
-    stretches: list[set[int]] = [set()]
+    stretches: list[set[int]] = []
+    before = False
     for line, cue in zip(SCRIPT, cues, strict=True):
         inside = [one for one in faces if cue.start <= one.time <= cue.end]
-        if not line.face and stretches[-1]:
+        if line.face and not before:
             stretches.append(set())
-        stretches[-1] |= {face.track for one in inside for face in one.faces}
-    # In view, away for two lines, in view again as somebody new.
-    assert [len(one) for one in stretches] == [1, 1]
-    assert stretches[0] != stretches[1]
+        if line.face:
+            stretches[-1] |= {face.track for one in inside for face in one.faces}
+        before = line.face
+    # In view four times, and away for at least a line in between: each time somebody new.
+    assert [len(one) for one in stretches] == [1, 1, 1, 1]
+    assert len(set.union(*stretches)) == 4
 
 
 def test_faces_lie_in_the_picture_and_have_features_of_the_encoders_length(

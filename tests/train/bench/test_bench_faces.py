@@ -94,8 +94,8 @@ def test_json_has_every_figure_of_every_detector() -> None:
     assert "haar/frontalface-alt2" in figures["detectors"]
     for values in figures["detectors"].values():
         (share,) = values["videos"].values()
-        # Nobody is in view in 7 of 44 seconds.
-        assert 0.8 < share < 0.9
+        # Nobody is in view in 17.5 of 44 seconds.
+        assert 0.55 < share < 0.65
         for kind in KINDS:
             assert 0 <= values[kind]["found"] <= 1
             assert values[kind]["ms"] > 0
