@@ -76,7 +76,9 @@ DOORS: dict[str, str] = {
     "realtime/events": "gscon_live/common model",
     "realtime/pipeline": "gscon_live/common configs model model/speech realtime/events",
     "realtime/capture": "gscon_live/common model realtime/pipeline",
-    "realtime/listen": "gscon_live/common model model/speech realtime/pipeline",
+    "realtime/listen": (
+        "gscon_live/common model model/speech model/encoders/text realtime/pipeline"
+    ),
     "realtime/watch": "gscon_live/common model realtime/pipeline",
     "realtime/recognise": (
         "gscon_live/common model model/recogniser.py realtime/events realtime/pipeline"

@@ -6,7 +6,7 @@ Training Products of Experts by Minimizing Contrastive Divergence). But people w
 neutral words, or keep a neutral face. So each modality that is there shows the emotion or stays
 neutral, in one of several ways z with learned probabilities:
 
-    p(e) ~ prior(e) * sum over z of p(z) * product over m of likelihood(m, e if z shows m else neutral)
+    p(e) ~ prior(e) * sum over z of p(z) * product over m of likelihood(m, z shows m ? e : neutral)
 
 At least one modality that is there shows the emotion. So a modality that comes alone answers by its
 expert, moved to the prior. With several modalities, each likelihood has an exponent, its trust:

@@ -12,8 +12,8 @@ from gscon_live.train.networks.composed_task import ComposedMaterial, FusionReci
 DIMS = {"text": 9, "audio": 8, "visual": 7}
 RECIPE = resolved(FusionRecipe(
     name="toy", model="gscon", experts=False, epochs=12, batch=32, learning_rate=1e-2, width=16,
-    weight_decay=0.03, balance=0.75, heads=2, context=4, dropout=0.1, compositions=2,
-    kinds=Kinds(0.1, 0.1, 0.05, 0.05), habit=0.1,
+    weight_decay=0.03, balance=0.75, keep="best", heads=2, context=4, dropout=0.1, compositions=2,
+    kinds=Kinds(0.1, 0.1, 0.05, 0.05),
 ))  # fmt: skip
 
 

@@ -50,7 +50,8 @@ class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def agree(self) -> float:
         """The probability that all modalities show the emotion; below 0 where the others are too
         large."""
-        return round(1 - sum(getattr(self, name) for name in self.__struct_fields__), 9)
+        some = self.neutral_words + self.emotional_words + self.single + self.disagreement
+        return round(1 - some, 9)
 
     def check(self) -> None:
         """Raises `InputError` where the probabilities sum to more than 1."""
@@ -125,7 +126,6 @@ class ComposedCorpus(FeaturedCorpus):
 
     parts: ComposedSplit
     kinds: Kinds
-    habit: float
     keep: tuple[str, ...]
 
     def training_features(self, modality: str) -> Tensor:
@@ -140,12 +140,12 @@ class ComposedCorpus(FeaturedCorpus):
     def epoch(self, random: torch.Generator) -> tuple[FeaturedDialogue, ...]:
         """The training dialogues with newly drawn voices and faces."""
         draw = np.random.default_rng(int(torch.randint(2**62, (), generator=random)))
-        composition = compose(self.parts, self.kinds, self.habit, draw, clean=False)
+        composition = compose(self.parts, self.kinds, draw, clean=False)
         return composition.dialogues(self.parts, self.keep)
 
 
 def compose(
-    split: ComposedSplit, kinds: Kinds, habit: float, random: np.random.Generator, clean: bool
+    split: ComposedSplit, kinds: Kinds, random: np.random.Generator, clean: bool
 ) -> Composition:
     """Draws a voice and a face for every utterance.
 
@@ -153,8 +153,6 @@ def compose(
         split: the parts.
         kinds: what the modalities show. Where words have to show another emotion than their own,
             they are replaced by those of another utterance.
-        habit: share of the speakers of a dialogue whose face keeps one expression, whatever they
-            feel: faces at rest differ.
         random: source of all draws.
         clean: only the originals of words, clips and faces are drawn.
     """
@@ -165,17 +163,15 @@ def compose(
     for turns in split.dialogues:
         names = dict.fromkeys(turn.speaker for turn in turns)
         cast = {name: str(random.choice(actors)) for name in names}
-        habits = {name: _habit(habit, random) for name in names}
         for turn in turns:
             text, voice, face = shown(turn.label, kinds, random)
-            resting = habits[turn.speaker]
             # What an actor never shows is lent by another.
             own = clips.get((cast[turn.speaker], voice), voices[voice])
             rows.append(
                 (
                     len(rows) if text == turn.label else _drawn(words[text], random),
                     _drawn(own, random),
-                    _drawn(faces[face if resting is None else resting], random),
+                    _drawn(faces[face], random),
                 )
             )
     features = {}
@@ -240,11 +236,6 @@ def _by_owner(bank: Bank) -> dict[tuple[str, int], NDArray[np.int64]]:
 
 def _by_emotion(emotions: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     return {emotion: np.flatnonzero(emotions == emotion) for emotion in range(len(EMOTIONS))}
-
-
-def _habit(share: float, random: np.random.Generator) -> int | None:
-    """The constant expression of a speaker's face, or None."""
-    return int(random.integers(len(EMOTIONS))) if random.random() < share else None
 
 
 def _drawn(rows: NDArray[np.int64], random: np.random.Generator) -> int:

@@ -74,7 +74,7 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     #: The network, one of `model.networks.network.NETWORKS`.
     model: str = "product"
     #: Number of trainings, each with another seed.
-    seeds: Positive = 1
+    seeds: Positive = 3
     #: Passes over the training data.
     epochs: Positive = 12
     #: Which epoch's weights are kept: the `best` on validation, or the `last`.
@@ -97,8 +97,6 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     voices: tuple[Literal["ravdess", "emodb", "nemo"], ...] = ("ravdess", "emodb", "nemo")
     #: How often only some modalities show an utterance's emotion.
     kinds: Kinds = Kinds()
-    #: Share of speakers whose face keeps one expression.
-    habit: UpTo1 = 0.15
     #: Number of random compositions of validation and test that are scored.
     compositions: Positive = 3
     #: Maximum number of training dialogues; None: all.
@@ -222,7 +220,7 @@ def corpus(recipe: FusionRecipe, material: ComposedMaterial) -> ComposedCorpus:
     """The composed corpus of a recipe. Validation and test have one composition each; training is
     composed anew in each epoch."""
     splits = {
-        name: tuple(draw_compositions(split, recipe.kinds, recipe.habit, 1, seed).mixed[0])
+        name: tuple(draw_compositions(split, recipe.kinds, 1, seed).mixed[0])
         for name, split, seed in (
             ("train", material.train, 0),
             ("validation", material.validation, _VALIDATION),
@@ -236,7 +234,6 @@ def corpus(recipe: FusionRecipe, material: ComposedMaterial) -> ComposedCorpus:
         splits,
         material.train,
         recipe.kinds,
-        recipe.habit,
         recipe.kept,
     )
 
@@ -264,8 +261,7 @@ def fit(
     torch.set_num_threads(recipe.threads)
     fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
     composed = corpus(recipe, material)
-    composition = (recipe.kinds, recipe.habit)
-    selecting = draw_compositions(material.validation, *composition, 1, _VALIDATION)
+    selecting = draw_compositions(material.validation, recipe.kinds, 1, _VALIDATION)
     epoch_scores = SubsetScorer(selecting, recipe.kept)
     task = ConversationTask(recipe, composed, seed, fabric, epoch_scores)
     if isinstance(task.network, ProductOfExperts):
@@ -277,8 +273,8 @@ def fit(
     task.learner.load_state_dict(state.best)
     network = task.network.eval()
     count, rates = recipe.compositions, composed.label_counts.clamp(min=1)
-    validation = draw_compositions(material.validation, *composition, count, _VALIDATION)
-    test = draw_compositions(material.test, *composition, count, _TEST)
+    validation = draw_compositions(material.validation, recipe.kinds, count, _VALIDATION)
+    test = draw_compositions(material.test, recipe.kinds, count, _TEST)
     calibration = calibrate(
         network,
         pooled(validation.mixed),

@@ -11,9 +11,9 @@ from lightning_fabric import Fabric
 
 from gscon_live.common.files import write_whole
 from gscon_live.model import checkpoint
-from gscon_live.model.checkpoint import Card
-from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.engine.trainer import SELECTION_SCORE, Plan, State
+from gscon_live.model.checkpoint import Card, modality_set_name
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.train.engine.trainer import Plan, State
 from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.composed_task import (
     ComposedMaterial,
@@ -26,6 +26,7 @@ from gscon_live.train.progress import Display
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.runs.resumable import train_in
 from gscon_live.train.runs.run_folder import RunFolder, TrainingFolder
+from gscon_live.train.scoring.composed_scores import figure_name
 from gscon_live.train.scoring.encoder_scores import encoder_scores
 from gscon_live.train.trainables import Trainable
 
@@ -37,8 +38,7 @@ _DATA = (
     "words beside an emotional voice and face with probability {kinds.neutral_words:g}, emotional "
     "words beside a neutral voice and face with {kinds.emotional_words:g}; only one of voice and "
     "face shows it with {kinds.single:g}; the three disagree with {kinds.disagreement:g}; else "
-    "all agree ({agree:g}). Of the speakers, {habit:.0%} keep one expression of the face whatever "
-    "they say."
+    "all agree ({agree:g})."
 )
 _SPLIT = (
     "Disjoint in dialogues, actors and images. Dialogues: MELD's train, dev and test. Actors: 27, "
@@ -75,6 +75,10 @@ _NOTES = [
 ]
 
 
+#: The score that a training displays.
+_FIGURE = figure_name(modality_set_name(MODALITIES))
+
+
 class ComposedTrainable(Trainable[FusionRecipe]):
     """A network on composed conversations, with several seeds."""
 
@@ -109,9 +113,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
                     training: TrainingFolder = training,
                 ) -> State:
                     title = f"seed {plan.seed}"
-                    return train_in(
-                        training, task, plan, fabric, display, title, figure=SELECTION_SCORE
-                    )
+                    return train_in(training, task, plan, fabric, display, title, figure=_FIGURE)
 
                 trained.append(composed_task.fit(recipe, material, seed, display.report, resumed))
             save(trained, recipe, material, folder)
@@ -173,7 +175,7 @@ def card_of(
         prior=best.calibration.prior,
         abstention=best.abstention,
         temperatures=best.calibration.unimodal,
-        data=_DATA.format(kinds=recipe.kinds, habit=recipe.habit, agree=recipe.kinds.agree),
+        data=_DATA.format(kinds=recipe.kinds, agree=recipe.kinds.agree),
         split=_SPLIT,
         seeds=[result.seed for result in trained],
         scores=scores,

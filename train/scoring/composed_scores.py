@@ -50,21 +50,17 @@ class Compositions:
         return self.mixed if keep else self.mixed[:1]
 
 
-def draw_compositions(
-    split: ComposedSplit, kinds: Kinds, habit: float, count: int, seed: int
-) -> Compositions:
+def draw_compositions(split: ComposedSplit, kinds: Kinds, count: int, seed: int) -> Compositions:
     """Draws `count` compositions of a split of each kind, with words, voices and faces as they
     are."""
 
-    def drawn(kinds: Kinds, habit: float) -> list[ComposedDialogues]:
+    def drawn(kinds: Kinds) -> list[ComposedDialogues]:
         return [
-            compose(split, kinds, habit, np.random.default_rng(seed + number), True).dialogues(
-                split
-            )
+            compose(split, kinds, np.random.default_rng(seed + number), True).dialogues(split)
             for number in range(count)
         ]
 
-    return Compositions(drawn(kinds, habit), drawn(AGREE, 0.0))
+    return Compositions(drawn(kinds), drawn(AGREE))
 
 
 def pooled(compositions: Sequence[ComposedDialogues]) -> list[FeaturedDialogue]:

@@ -127,9 +127,9 @@ def compose(
             text, voice, face = turn.shown
             statistics = voices.statistics[random.choice(clips[str(cast[place % 2]), voice])]
             visual = faces[face][random.integers(len(faces[face]))]
-            said = text_encoder.final(str(random.choice(by_emotion[text])), speaker)
+            words_shown = text_encoder.final(str(random.choice(by_emotion[text])), speaker)
             audio = encoder.final(statistics.astype(np.float32), speaker)
-            conversation.append((UtteranceFeatures(said, audio, visual), speaker))
+            conversation.append((UtteranceFeatures(words_shown, audio, visual), speaker))
         composed.conversations.append(conversation)
         composed.turns.extend(drawn)
     return composed
@@ -170,18 +170,22 @@ def composed_strangers(
     corpus = np.array([name for name, part in parts.items() for _ in part.turns])
     prior = np.asarray(model.card.prior, np.float64)
     flat = np.full(len(EMOTIONS), 1 / len(EMOTIONS))
+    labels = np.array([turn.label or 0 for turn in every_turn])
+    disagree = np.array([turn.kind == "disagreement" for turn in every_turn])
+    scored: dict[str, NDArray[np.bool_]] = {
+        kind: np.array([turn.kind == kind for turn in every_turn])
+        for kind in KINDS
+        if kind != "disagreement"
+    }
+    scored["the three together"] = ~disagree
     sections: dict[str, dict[str, StrangerScores]] = {}
     figures: dict[str, float] = {}
     for name, by_corpus in answered.items():
         predictions = np.concatenate(by_corpus)
-        for kind in KINDS:
-            rows = np.array([turn.kind == kind for turn in every_turn])
-            if kind == "disagreement":
-                confidence = predictions[rows].max(1)
-                figures[f"disagreement, {name}: mean confidence"] = float(confidence.mean())
-                figures[f"disagreement, {name}: unsure"] = float((confidence < UNSURE).mean())
-                continue
-            labels = np.array([turn.label or 0 for turn in every_turn])
+        confidence = predictions[disagree].max(1)
+        figures[f"disagreement, {name}: mean confidence"] = float(confidence.mean())
+        figures[f"disagreement, {name}: unsure"] = float((confidence < UNSURE).mean())
+        for kind, rows in scored.items():
             table = sections.setdefault(f"composed: {kind}", {})
             table[name] = stranger_scores(predictions[rows], labels[rows])
             if not name.endswith("encoder"):

@@ -53,24 +53,33 @@ def probabilities(logits: Tensor) -> np.ndarray:
 
 def expected(model: ProductOfExperts, given: Conversations, members: tuple[int, ...]) -> np.ndarray:
     """The formula, written plainly."""
-    answer = model.prior.exp().numpy()
-    name = "+".join(MODALITIES[index] for index in members)
-    for row, index in enumerate(members):
+    likelihoods = {}
+    for index in members:
         said = given.features[MODALITIES[index]][0, 0, -CLASSES:].exp().numpy()
         likelihood = said / model.expert_priors[index].exp().numpy()
         likelihood = np.maximum(likelihood / likelihood.max(), np.exp(-FLOOR))
-        trust = 1.0
-        if len(members) > 1:
-            trust = np.log1p(np.exp(model.trust[name][row].detach().numpy()))
-        answer = answer * likelihood**trust
-    if len(members) > 1:
-        answer = answer * np.exp(model.bias[name].detach().numpy())
+        trust = np.log1p(np.exp(float(model.trust[index].detach()))) if len(members) > 1 else 1.0
+        likelihoods[index] = likelihood**trust
+    # All ways in which somebody may show an emotion, as a binary number: words are its highest bit.
+    shares = np.exp(model.ways.detach().numpy())
+    ways = [{m for m in range(3) if number >> (2 - m) & 1} for number in range(1, 8)]
+    total, answer = 0.0, np.zeros(CLASSES)
+    for share, shows in zip(shares, ways, strict=True):
+        if not shows & {*members}:
+            continue
+        total += share
+        for emotion in range(CLASSES):
+            chance = share
+            for m in members:
+                chance = chance * likelihoods[m][emotion if m in shows else 0]
+            answer[emotion] += chance
+    answer = answer / total * model.prior.exp().numpy()
     return np.asarray(answer / answer.sum())
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), members=st.sampled_from(SETS))
-def test_likelihoods_are_multiplied_with_the_trust_of_their_set(
+def test_likelihoods_are_multiplied_for_all_ways_to_show_an_emotion(
     seed: int, members: tuple[int, ...]
 ) -> None:
     model, given = product(seed), utterance(seed, members)
@@ -108,6 +117,28 @@ def test_more_evidence_never_makes_an_emotion_less_probable(
     m = MODALITIES[data.draw(st.sampled_from(members))]
     given.features[m][..., DIMS[m] - CLASSES + emotion] += more
     assert probabilities(model(given).final)[emotion] >= before - 1e-12
+
+
+def test_neutral_words_cost_little_where_voice_and_face_show_an_emotion() -> None:
+    """And emotional words little where these are neutral; as it was learned."""
+    model = product()
+    model.ways.data = torch.tensor([0.0, 0.0, 3.0, 3.0, 0.0, 0.0, 3.0]).double()
+    flat = torch.ones(CLASSES)
+    model.set_priors(flat, dict.fromkeys(MODALITIES, flat))
+
+    def answer(words: int, voice: int, face: int) -> np.ndarray:
+        given = utterance(0, (0, 1, 2))
+        for m, emotion in zip(MODALITIES, (words, voice, face), strict=True):
+            shares = torch.full((CLASSES,), 0.1 / (CLASSES - 1))
+            shares[emotion] = 0.9
+            given.features[m][..., -CLASSES:] = shares.log()
+        return probabilities(model(given).final)
+
+    for shown in ((0, 2, 2), (2, 0, 0), (2, 2, 2)):
+        assert answer(*shown).argmax() == 2
+    assert answer(0, 0, 0).argmax() == 0
+    # One of three says little against the two others.
+    assert answer(0, 0, 2).argmax() == 0
 
 
 def test_nothing_is_answered_by_the_prior() -> None:

@@ -31,7 +31,7 @@ def centres(name: str) -> np.ndarray:
 @given(seed=st.integers(0, 50))
 def test_composed_dialogues_are_those_of_the_split_with_other_voices_and_faces(seed: int) -> None:
     parts = split(6, seed)
-    way = compose(parts, AGREE, 0.0, np.random.default_rng(seed), clean=True)
+    way = compose(parts, AGREE, np.random.default_rng(seed), clean=True)
     dialogues = way.dialogues(parts)
     assert len(dialogues) == len(parts.dialogues)
     place = 0
@@ -80,7 +80,7 @@ def nearest(features: torch.Tensor, name: str) -> np.ndarray:
 
 def test_full_agreement_shows_the_emotion_of_the_utterance() -> None:
     made = split(40, 0)
-    way = compose(made, AGREE, 0.0, np.random.default_rng(0), clean=True)
+    way = compose(made, AGREE, np.random.default_rng(0), clean=True)
     assert torch.equal(way.features["text"], made.text[:, 0])
     for name in ("audio", "visual"):
         assert (nearest(way.features[name], name) == made.emotions.numpy()).mean() > 0.9
@@ -108,7 +108,7 @@ def test_an_utterance_shows_what_its_kind_says(emotion: int, kind: int, seed: in
 def test_kinds_are_as_frequent_as_stated() -> None:
     made = split(600, 0)
     kinds = Kinds(0.4, 0.2, 0.0, 0.0)
-    way = compose(made, kinds, 0.0, np.random.default_rng(0), clean=True)
+    way = compose(made, kinds, np.random.default_rng(0), clean=True)
     labels = made.emotions.numpy()
     emotional = labels != NEUTRAL
     own = (way.features["text"] == made.text[:, 0]).all(1).numpy()
@@ -129,7 +129,7 @@ def test_too_many_kinds_are_refused() -> None:
 
 def test_what_an_actor_never_shows_is_lent_by_another() -> None:
     made = split(60, 0)
-    way = compose(made, AGREE, 0.0, np.random.default_rng(0), clean=True)
+    way = compose(made, AGREE, np.random.default_rng(0), clean=True)
     lent = made.emotions == 1
     owner = {row.tobytes(): o for row, o in zip(made.voices.vectors[:, 0], made.voices.owners)}  # noqa: B905
     assert {str(owner[row.numpy().tobytes()]) for row in way.features["audio"][lent]} == {"B"}
@@ -137,7 +137,7 @@ def test_what_an_actor_never_shows_is_lent_by_another() -> None:
 
 def test_a_speaker_keeps_one_actor_in_a_dialogue() -> None:
     made = split(30, 0)
-    way = compose(made, AGREE, 0.0, np.random.default_rng(5), clean=True)
+    way = compose(made, AGREE, np.random.default_rng(5), clean=True)
     owner = {row.tobytes(): o for row, o in zip(made.voices.vectors[:, 0], made.voices.owners)}  # noqa: B905
     start = 0
     for turns in made.dialogues:
@@ -153,7 +153,7 @@ def test_a_speaker_keeps_one_actor_in_a_dialogue() -> None:
 
 def test_only_the_modalities_asked_for_are_there() -> None:
     parts = split(5, 0)
-    way = compose(parts, AGREE, 0.0, np.random.default_rng(0), clean=True)
+    way = compose(parts, AGREE, np.random.default_rng(0), clean=True)
     for dialogue, whole in zip(way.dialogues(parts, ("audio",)), way.dialogues(parts), strict=True):
         assert not dialogue.present[:, [0, 2]].any()
         assert torch.equal(dialogue.present[:, 1], whole.present[:, 1])
@@ -162,7 +162,7 @@ def test_only_the_modalities_asked_for_are_there() -> None:
 
 def test_absences_only_take_away_and_nothing_else_changes() -> None:
     parts = split(30, 0)
-    way = compose(parts, AGREE, 0.0, np.random.default_rng(0), clean=True)
+    way = compose(parts, AGREE, np.random.default_rng(0), clean=True)
     whole = Windows(way.dialogues(parts), 4)
     windows = whole.take(range(len(whole.lengths))).conversations
     random = torch.Generator().manual_seed(0)
@@ -177,18 +177,3 @@ def test_absences_only_take_away_and_nothing_else_changes() -> None:
     assert not everything.present.any()
     assert not everything.speakers.any()
     assert set(some.features) == set(MODALITIES)
-
-
-def test_a_habit_is_one_expression_of_the_face_for_all_that_a_speaker_says() -> None:
-    made = split(60, 0)
-    way = compose(made, AGREE, 1.0, np.random.default_rng(0), clean=True)
-    faces, voices = (nearest(way.features[name], name) for name in ("visual", "audio"))
-    start, shown_by_all = 0, set()
-    for turns in made.dialogues:
-        for name in {turn.speaker for turn in turns}:
-            own = {int(faces[start + i]) for i, turn in enumerate(turns) if turn.speaker == name}
-            assert len(own) == 1
-            shown_by_all |= own
-        start += len(turns)
-    assert len(shown_by_all) > 4
-    assert (voices == made.emotions.numpy()).mean() > 0.9

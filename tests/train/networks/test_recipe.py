@@ -189,7 +189,7 @@ def test_values_that_make_no_sense_are_refused(override: str) -> None:
 
 
 def test_a_network_that_there_is_not_is_refused() -> None:
-    with pytest.raises(InputError, match="gscon, ada2i, cmath, dmd, mlp"):
+    with pytest.raises(InputError, match="gscon, ada2i, cmath, dmd, product, mlp"):
         fit.recipe("iemocap", ["model=nonesuch"])
 
 
