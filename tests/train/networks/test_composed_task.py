@@ -184,6 +184,9 @@ def test_validation_data_does_not_train() -> None:
 def test_each_temperature_makes_validation_labels_most_probable(fitted: FusionResult) -> None:
     given = material()
     composed = draw_compositions(given.validation, RECIPE.kinds, RECIPE.compositions, 101)
+    frequent = np.bincount(given.train.emotions, minlength=len(EMOTIONS)) / np.bincount(
+        given.validation.emotions, minlength=len(EMOTIONS)
+    )
     for name, keep in SUBSETS.items():
         found = []
         for way in composed.agreeing if len(keep) == 1 else composed.mixed:
@@ -202,7 +205,9 @@ def test_each_temperature_makes_validation_labels_most_probable(fitted: FusionRe
                 softmax(logits, temperature, shift)[np.arange(len(known)), known]
                 for logits, known in found
             ]
-            return -float(np.log(np.concatenate(chosen)).mean())
+            known = np.concatenate([labels for _, labels in found])
+            # Each emotion counts as if it were as frequent as in training.
+            return -float(np.average(np.log(np.concatenate(chosen)), weights=frequent[known]))
 
         temperature = fitted.calibration.by_presence[name]
         best = surprise(temperature, found)
