@@ -22,8 +22,6 @@ _RAVDESS = {
     "07": "disgust",
     "08": "surprise",
 }
-#: RAVDESS' eight emotions, in the order of its codes.
-STATED = ("neutral", "calm", "joy", "sadness", "anger", "fear", "disgust", "surprise")
 #: Boredom (L) is none of the seven and is left out; there is no surprise.
 _EMODB = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
 
@@ -34,18 +32,15 @@ ACTORS = {
     "validation": ("ravdess-17", "ravdess-18", "ravdess-19", "ravdess-20", "emodb-12", "emodb-13"),
     "test": ("ravdess-21", "ravdess-22", "ravdess-23", "ravdess-24", "emodb-15", "emodb-16"),
 }
-#: The held-out actors: no shipped encoder was trained on them.
-HELD_OUT = (*ACTORS["validation"], *ACTORS["test"])
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording; `emotion` is an index of `EMOTIONS`, `stated` one of `STATED`."""
+    """A recording; `emotion` is an index of `EMOTIONS`."""
 
     name: str
     actor: str
     emotion: int
-    stated: int
 
 
 def split_of(actor: str) -> str:
@@ -59,22 +54,16 @@ def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
         yield clip, samples(archive.read(clip.name))
 
 
-def clips() -> Iterator[Clip]:
-    """All clips in the order of `load`, without reading their sound."""
-    return (clip for clip, _ in _archived())
-
-
 def _archived() -> Iterator[tuple[Clip, ZipFile]]:
     with ZipFile(corpus_file("voice/ravdess_speech_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             parts = name.removesuffix(".flac").split("-")
             if len(parts) == 7 and parts[2] in _RAVDESS:
                 emotion = EMOTIONS.index(_RAVDESS[parts[2]])
-                yield Clip(name, f"ravdess-{parts[6]}", emotion, int(parts[2]) - 1), archive
+                yield Clip(name, f"ravdess-{parts[6]}", emotion), archive
     with ZipFile(corpus_file("voice/emodb_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:
-                label = _EMODB[stem[5]]
-                emotion, stated = EMOTIONS.index(label), STATED.index(label)
-                yield Clip(name, f"emodb-{stem[:2]}", emotion, stated), archive
+                emotion = EMOTIONS.index(_EMODB[stem[5]])
+                yield Clip(name, f"emodb-{stem[:2]}", emotion), archive

@@ -1,15 +1,13 @@
 """The corpora of voices are read in our terms."""
 
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
-import small_corpora
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import data_folder, ravdess_emodb
+from gscon_live.train.corpora import data_folder
 from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 
 
@@ -43,13 +41,3 @@ def test_a_missing_corpus_is_one_line_with_the_remedy(
     monkeypatch.setenv("GSCON_DATA", str(tmp_path))
     with pytest.raises(InputError, match="GSCON_DATA"):
         next(VOICE_CORPORA[name].read())
-
-
-def test_clips_are_listed_without_their_sound(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_corpora.write(tmp_path)
-    monkeypatch.setenv("GSCON_DATA", str(tmp_path))
-    listed = list(ravdess_emodb.clips())
-    assert listed == [clip for clip, _ in ravdess_emodb.load()]
-    assert {clip.actor.partition("-")[0] for clip in listed} == {"ravdess", "emodb"}
