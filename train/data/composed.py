@@ -8,7 +8,7 @@ conversations are not real ones: scores on them measure how well the parts work 
 well the model reads people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -152,13 +152,19 @@ def compose(
     Args:
         split: the parts.
         kinds: what the modalities show. Where words have to show another emotion than their own,
-            they are replaced by those of another utterance.
+            they are replaced by those of another utterance; if no utterance has such words, they
+            stay.
         random: source of all draws.
         clean: only the originals of words, clips and faces are drawn.
+
+    Raises:
+        InputError: an emotion has no voice or no face.
     """
     clips, faces = _by_owner(split.voices), _by_emotion(split.faces.emotions)
     actors = sorted({owner for owner, _ in clips})
     voices, words = _by_emotion(split.voices.emotions), _by_emotion(split.emotions.numpy())
+    _check(voices, "voices", "give more corpora of voices")
+    _check(faces, "faces", "give a complete corpus of faces")
     rows: list[tuple[int, int, int]] = []
     for turns in split.dialogues:
         names = dict.fromkeys(turn.speaker for turn in turns)
@@ -169,7 +175,9 @@ def compose(
             own = clips.get((cast[turn.speaker], voice), voices[voice])
             rows.append(
                 (
-                    len(rows) if text == turn.label else _drawn(words[text], random),
+                    _drawn(words[text], random)
+                    if text != turn.label and len(words[text])
+                    else len(rows),
                     _drawn(own, random),
                     _drawn(faces[face], random),
                 )
@@ -236,6 +244,15 @@ def _by_owner(bank: Bank) -> dict[tuple[str, int], NDArray[np.int64]]:
 
 def _by_emotion(emotions: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     return {emotion: np.flatnonzero(emotions == emotion) for emotion in range(len(EMOTIONS))}
+
+
+def _check(rows: Mapping[int, NDArray[np.int64]], what: str, remedy: str) -> None:
+    """Raises `InputError` where an emotion has no rows."""
+    missing = [EMOTIONS[emotion] for emotion, own in rows.items() if not len(own)]
+    if missing:
+        raise InputError(
+            f"composed conversations: no {what} show {', '.join(missing)} in a split; {remedy}"
+        )
 
 
 def _drawn(rows: NDArray[np.int64], random: np.random.Generator) -> int:

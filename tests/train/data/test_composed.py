@@ -1,5 +1,7 @@
 """Composed conversations are what they say they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from gscon_live.train.data.composed import (
     shown,
     with_absences,
 )
+from gscon_live.train.data.feature_banks import Bank
 from gscon_live.train.networks import composed_task
 
 
@@ -125,6 +128,14 @@ def test_too_many_kinds_are_refused() -> None:
     with pytest.raises(InputError, match=r"sum to 1.2; give at most 1"):
         Kinds(0.6, 0.6, 0.0, 0.0).check()
     assert Kinds(0.3, 0.2, 0.1, 0.1).agree == pytest.approx(0.3)
+
+
+def test_an_emotion_that_nobody_shows_is_named() -> None:
+    made = split(6, 0)
+    kept = made.voices.emotions != EMOTIONS.index("disgust")
+    poorer = Bank(made.voices.vectors[kept], made.voices.emotions[kept], made.voices.owners[kept])
+    with pytest.raises(InputError, match=r"no voices show disgust .*; give more corpora"):
+        compose(replace(made, voices=poorer), AGREE, np.random.default_rng(0), clean=True)
 
 
 def test_what_an_actor_never_shows_is_lent_by_another() -> None:

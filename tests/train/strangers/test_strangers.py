@@ -136,7 +136,8 @@ def test_the_prior_is_that_of_the_labels_that_the_face_encoder_learned_from(
     learned = np.array([by_corpus[face_corpus()].get(emotion, 0.1) for emotion in EMOTIONS])
     rows = face_strangers(quiet)["face: FER+ test"]
     test = ferplus.load("test")
-    answers = face_features(test.pixels, FaceEncoder(), quiet)[:, -len(EMOTIONS) :].astype(float)
+    features = face_features(test.pixels, FaceEncoder(), quiet)
+    answers = np.exp(features[:, -len(EMOTIONS) :].astype(float))
     flat = np.full(len(EMOTIONS), 1 / len(EMOTIONS))
     expected = stranger_scores(at_prior(answers, learned, flat), test.votes.argmax(1))
     measured = rows["majority of votes, at a flat prior"]

@@ -180,4 +180,6 @@ def _best_temperatures(parts: Iterable[Predictions]) -> NDArray[np.float64]:
 
 
 def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.exp(logits - logsumexp(logits, axis=1, keepdims=True)), np.float64)
+    """Probabilities [n, 7], above 0 where the logit is finite."""
+    probabilities = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+    return np.asarray(np.where(np.isfinite(logits), probabilities.clip(1e-12), 0), np.float64)
