@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
@@ -28,7 +30,7 @@ class Recorder(Stage):
     Args:
         folder: the folder of the file; created if missing.
         has_audio, has_video: the media of the session.
-        size: width and height of the pictures in pixels.
+        size: width and height of the recording's pictures in pixels; others are fitted into it.
         part: 1; 2 and more after restarts of this stage (`session-2.mkv`).
 
     Raises:
@@ -121,9 +123,27 @@ class Recorder(Stage):
         self._last_picture = stamp
         self._pictures += 1
         pixels = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
-        frame = av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(
-            self._video.width, self._video.height, "yuv420p"
-        )
+        fitted = _fitted(pixels, self._video.width, self._video.height)
+        frame = av.VideoFrame.from_ndarray(fitted, format="bgr24").reformat(format="yuv420p")
         frame.time_base = _MILLISECONDS
         frame.pts = stamp
         self._container.mux(self._video.encode(frame))
+
+
+def _fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture uint8 [h, w, 3] in another size: as large as fits, undistorted, black around it. A
+    stretched face shows another expression."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    scale = min(width / pixels.shape[1], height / pixels.shape[0])
+    inner = (
+        max(1, min(width, round(pixels.shape[1] * scale))),
+        max(1, min(height, round(pixels.shape[0] * scale))),
+    )
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    fitted = np.zeros((height, width, 3), np.uint8)
+    fitted[top : top + inner[1], left : left + inner[0]] = cv2.resize(
+        pixels, inner, interpolation=interpolation
+    )
+    return fitted

@@ -73,7 +73,8 @@ def main(words: Sequence[str]) -> None:
 def measure(settings: cost.Settings, seed: int) -> dict[str, Any]:
     """All figures by the names of `MEANING`, with the settings and the machine."""
     torch.set_num_threads(1)
-    shipped = checkpoint.read_card("live").architecture
+    included = checkpoint.read_card("live").architecture
+    gscon = msgspec.structs.replace(included, network="gscon", experts=False)
     figures: dict[str, Any] = {}
     with progress() as display:
         for title, measurement, ticks in (
@@ -81,13 +82,13 @@ def measure(settings: cost.Settings, seed: int) -> dict[str, Any]:
             ("gradients of single samples", cost.gdc_vs_per_sample, settings.slow_repetitions),
             ("a long conversation", cost.inference, settings.late + settings.answers),
         ):
-            figures |= measurement(shipped, settings, seed, _tick(display, ticks, title))
+            figures |= measurement(gscon, settings, seed, _tick(display, ticks, title))
         figures |= cost.face(settings, seed, _tick(display, settings.answers, "faces"))
     origin = provenance()
     return {
         **{key: figures[key] for key in MEANING},
         "settings": msgspec.to_builtins(settings),
-        "shipped": msgspec.to_builtins(msgspec.structs.replace(shipped, mode="causal")),
+        "shipped": msgspec.to_builtins(msgspec.structs.replace(gscon, mode="causal")),
         "date": origin["created"],
         "machine": f"{origin['machine']}, 1 thread",
         "seed": seed,

@@ -180,8 +180,9 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     text = reader.encoder
     identities = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
     dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
+    labels = torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS))
     priors = {
-        "text": torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS)).float(),
+        "text": labels.clamp(min=1).float(),
         # Every emotion counts alike in its training.
         "audio": torch.ones(len(EMOTIONS)),
         "visual": torch.from_numpy(label_shares("ferplus")).float(),
@@ -265,7 +266,7 @@ def fit(
     epoch_scores = SubsetScorer(selecting, recipe.kept)
     task = ConversationTask(recipe, composed, seed, fabric, epoch_scores)
     if isinstance(task.network, ProductOfExperts):
-        task.network.set_priors(composed.label_counts.float(), material.priors)
+        task.network.set_priors(composed.label_counts.clamp(min=1).float(), material.priors)
     fabric.to_device(task.network)
     before = epoch_scores(task.network.eval())
     run = trained or partial(_trained, report=report)

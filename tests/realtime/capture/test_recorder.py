@@ -105,6 +105,19 @@ def test_pictures_of_another_size_are_fitted(tmp_path: Path) -> None:
         assert {(f.width, f.height) for f in media.decode(video=0)} == {(64, 48)}
 
 
+@pytest.mark.parametrize("size", [(64, 36), (36, 48), (640, 360), (16, 9)])
+def test_pictures_of_another_shape_are_not_stretched(tmp_path: Path, size: tuple[int, int]) -> None:
+    recorder = Recorder(tmp_path, False, True, (64, 48))
+    see(recorder, 0.1, 200, size)
+    recorder.close()
+    with av.open(str(tmp_path / "session.mkv")) as media:
+        (frame,) = media.decode(video=0)
+        bright = frame.to_ndarray(format="gray") > 100
+    height, width = np.ptp(np.argwhere(bright), axis=0) + 1
+    assert width == 64 or height == 48
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.06)
+
+
 def test_what_a_killed_recorder_leaves_can_be_read(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, True, True, (64, 48))
     for second in range(6):

@@ -60,8 +60,10 @@ class Counting:
 class Voices:
     """An audio encoder of which one can see whose voice it was given, and whose it learned."""
 
-    def reset(self) -> None:
+    def __init__(self) -> None:
         self.given: list[bytes] = []
+
+    def reset(self) -> None:
         self.usual: list[str] = []
         self.asked: list[str] = []
 

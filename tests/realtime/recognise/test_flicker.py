@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 from sessions import read, run, utterances
-from skimage import data
 from spoken import held_out_sentences, join, needs_ravdess, whole, write_wav
 
 from gscon_live.realtime.events import schema
-from gscon_live.realtime.sample.make import HEIGHT, WIDTH, picture
+from gscon_live.realtime.sample.faces import Portrait
+from gscon_live.realtime.sample.make import HEIGHT, SCRIPT, WIDTH, Spoken, picture
 
 #: RAVDESS' numbers of neutral and calm.
 NEUTRAL = (1, 2)
@@ -23,13 +23,15 @@ def silent_recording(path: Path) -> Path:
     """A face that is kept still by nobody but its owner, before a camera that is not perfect, in a
     room where nobody speaks."""
     rng = np.random.default_rng(4)
-    portrait = np.ascontiguousarray(data.astronaut()[0:300, 70:370])
+    portrait, nobody = Portrait(), np.zeros(1)
+    # Somebody whose turn has not come yet.
+    waiting = [Spoken(SCRIPT[0], SECONDS + 1.0, SECONDS + 2.0, nobody)]
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         sound = out.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for number in range(SECONDS * FPS):
-            shown = picture(portrait, number / FPS, 0.0).astype(np.int16)
+            shown = picture(portrait, waiting, number / FPS).astype(np.int16)
             shown = np.clip(shown + rng.integers(-6, 7, shown.shape, np.int16), 0, 255)
             frame = av.VideoFrame.from_ndarray(shown.astype(np.uint8), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
