@@ -133,7 +133,7 @@ def test_later_utterances_are_complete(killed: tuple[Play, Kills]) -> None:
         assert event.latency is not None
     assert [event.modalities.visual.present for event in later] == [False, True, False, True]
     assert by_start[1.0].modalities.visual.present
-    between = [event for start, event in by_start.items() if 16 < start < 17]
+    between = [event for start, event in by_start.items() if 17 < start < 18]
     assert between[0].modalities.visual.present  # the watch is back
 
 
