@@ -160,7 +160,8 @@ def compose(
     Raises:
         InputError: an emotion has no voice or no face.
     """
-    clips, faces = _by_owner(split.voices), _by_emotion(split.faces.emotions)
+    bank = split.voices
+    clips, faces = by_owner(bank.owners, bank.emotions), _by_emotion(split.faces.emotions)
     actors = sorted({owner for owner, _ in clips})
     voices, words = _by_emotion(split.voices.emotions), _by_emotion(split.emotions.numpy())
     _check(voices, "voices", "give more corpora of voices")
@@ -232,14 +233,16 @@ def with_absences(
     )
 
 
-def _by_owner(bank: Bank) -> dict[tuple[str, int], NDArray[np.int64]]:
-    owners = {str(owner) for owner in bank.owners}
-    by_owner = {
-        (owner, emotion): np.flatnonzero((bank.owners == owner) & (bank.emotions == emotion))
-        for owner in owners
+def by_owner(
+    owners: NDArray[np.str_], emotions: NDArray[np.int64]
+) -> dict[tuple[str, int], NDArray[np.int64]]:
+    """The rows of each owner's clips [n] of each emotion; none where the owner never shows it."""
+    rows = {
+        (owner, emotion): np.flatnonzero((owners == owner) & (emotions == emotion))
+        for owner in {str(owner) for owner in owners}
         for emotion in range(len(EMOTIONS))
     }
-    return {key: rows for key, rows in by_owner.items() if len(rows)}
+    return {key: own for key, own in rows.items() if len(own)}
 
 
 def _by_emotion(emotions: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal
 
 import msgspec
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -20,7 +21,7 @@ from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.model.networks.product_of_experts import ProductOfExperts
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.labelled_faces import label_shares
-from gscon_live.train.data.composed import ComposedCorpus, ComposedSplit, Kinds
+from gscon_live.train.data.composed import ComposedCorpus, ComposedSplit, Kinds, compose
 from gscon_live.train.data.feature_banks import face_bank
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.text_features import MeldTextFeatures
@@ -221,7 +222,7 @@ def corpus(recipe: FusionRecipe, material: ComposedMaterial) -> ComposedCorpus:
     """The composed corpus of a recipe. Validation and test have one composition each; training is
     composed anew in each epoch."""
     splits = {
-        name: tuple(draw_compositions(split, recipe.kinds, 1, seed).mixed[0])
+        name: compose(split, recipe.kinds, np.random.default_rng(seed), clean=True).dialogues(split)
         for name, split, seed in (
             ("train", material.train, 0),
             ("validation", material.validation, _VALIDATION),

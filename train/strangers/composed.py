@@ -21,6 +21,7 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.recogniser import EmotionRecogniser
+from gscon_live.train.data.composed import by_owner
 from gscon_live.train.encoders.voice.left_out import LeftOutVoices
 from gscon_live.train.encoders.voice.voice_data import Voices
 from gscon_live.train.progress import Report
@@ -108,7 +109,7 @@ def compose(
     lines = words.sentences()
     by_emotion = {EMOTIONS.index(kind): texts for kind, texts in lines.items() if kind in EMOTIONS}
     by_emotion[_NEUTRAL] = by_emotion[_NEUTRAL] + lines["facts"]
-    clips = _clips(voices)
+    clips = by_owner(voices.speakers, voices.emotions)
     emotions = sorted({emotion for _, emotion in clips})
     complete = sorted(
         speaker
@@ -215,17 +216,6 @@ def _predictions(
             modality_set_name(kept),
             answers(recogniser, [restricted(c, kept) for c in conversations]),
         )
-
-
-def _clips(voices: Voices) -> dict[tuple[str, int], NDArray[np.int64]]:
-    """The rows of a corpus by speaker and emotion."""
-    keys = {(str(s), int(e)) for s, e in zip(voices.speakers, voices.emotions, strict=True)}
-    return {
-        (speaker, emotion): np.flatnonzero(
-            (voices.speakers == speaker) & (voices.emotions == emotion)
-        )
-        for speaker, emotion in keys
-    }
 
 
 def _faces(report: Report) -> dict[int, NDArray[np.float32]]:

@@ -1,6 +1,5 @@
 """The voice encoder on corpora that were left out of its training: what it says, and scores."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
+from gscon_live.model.encoders.text.context_encoder import digest
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.encoders.voice.relative_voice import RelativeVoice, inverse_temperature
 from gscon_live.model.labels import EMOTIONS
@@ -82,14 +81,14 @@ class LeftOutVoices:
         self._recipe, self.sets = recipe, sets
         self._classifier = cache(self._trained)
         self._predictions = cache(self._predicted)
+        self._temperatures = cache(self._fitted_temperatures)
 
     def encoder(self, name: str) -> AudioEncoder:
         """An audio encoder whose classifier was trained without a corpus, with temperatures fitted
         on the others, left out likewise."""
         voice = deepcopy(self._classifier(name))
         voice.temperatures.copy_(torch.from_numpy(self.temperatures(without=name)))
-        digest = hashlib.sha256(save(voice.state_dict())).hexdigest()[:12]
-        return AudioEncoder((voice, f"relative-voice/1:{digest}"))
+        return AudioEncoder((voice, f"relative-voice/1:{digest(voice)}"))
 
     def vectors(self, name: str, order: Order) -> NDArray[np.float32]:
         """The audio features [n, dim] of a corpus by `encoder`, where it is spoken in an order."""
@@ -100,13 +99,21 @@ class LeftOutVoices:
     def temperatures(self, without: str | None = None) -> NDArray[np.float64]:
         """The temperatures of first utterances and of well-known speakers that fit predictions on
         left-out corpora best, by log-likelihood; every corpus with emotions counts alike."""
+        return self._temperatures(without)
+
+    def _fitted_temperatures(self, without: str | None) -> NDArray[np.float64]:
         parts = [
             self._predictions(name, order)
             for name in self.sets
             if name not in (READERS, without)
             for order in ("first", "drawn")
         ]
-        return _best_temperatures(parts)
+
+        def loss(logarithms: NDArray[np.float64]) -> float:
+            return float(np.mean([part.loss(np.exp(logarithms)) for part in parts]))
+
+        best = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=[(-2.0, 3.0)] * 2)
+        return np.asarray(np.exp(best.x), np.float64)
 
     def scores(self) -> dict[str, dict[str, StrangerScores]]:
         """Scores by corpus that was left out, and by how well the speakers are known. Temperatures
@@ -167,16 +174,6 @@ def predictions(model: RelativeVoice, spoken: Voices, order: Order, seed: int) -
         relative, known, before = in_conversation(model, spoken, rows)
     answers = model.log_probabilities(relative, known)
     return Predictions(answers, known, before, spoken.emotions)
-
-
-def _best_temperatures(parts: Iterable[Predictions]) -> NDArray[np.float64]:
-    parts = list(parts)
-
-    def loss(logarithms: NDArray[np.float64]) -> float:
-        return float(np.mean([part.loss(np.exp(logarithms)) for part in parts]))
-
-    best = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=[(-2.0, 3.0)] * 2)
-    return np.asarray(np.exp(best.x), np.float64)
 
 
 def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:

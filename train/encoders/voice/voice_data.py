@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from gscon_live.model.encoders.voice.relative_voice import RelativeVoice
-from gscon_live.model.encoders.voice.speaker_baseline import SpeakerBaseline
 from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import EMOTIONS
@@ -79,22 +78,11 @@ def in_conversation(
     """What the model reads where the utterances are spoken in an order: statistics relative to each
     speaker's baseline [n, dim], how much of it is the speaker's own [n], and how many utterances of
     the speaker came before [n]."""
-    rows = model.standardised(spoken.statistics)
-    return relative_to_speakers(rows, spoken.speakers, order, model.baseline())
-
-
-def relative_to_speakers(
-    rows: NDArray[np.float64],
-    speakers: NDArray[np.str_],
-    order: Iterable[int],
-    baseline: SpeakerBaseline,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Features [n, dim] relative to a new baseline, where their speakers [n] speak in an order. The
-    others are as in `in_conversation`."""
+    rows, baseline = model.standardised(spoken.statistics), model.baseline()
     relative, known = np.zeros_like(rows), np.zeros(len(rows))
     before, counts = np.zeros(len(rows), np.int64), dict[str, int]()
     for row in order:
-        speaker = str(speakers[row])
+        speaker = str(spoken.speakers[row])
         known[row] = baseline.known(speaker)
         relative[row] = baseline.relative(rows[row], speaker)
         baseline.add(rows[row], speaker)
