@@ -1,4 +1,4 @@
-"""The context encoder: a BERT encoder that reads an utterance in its conversation.
+"""The context encoder: a BERT-like encoder that reads an utterance in its conversation.
 
 A conversation is one row of tokens. A token attends to all of its own utterance and to earlier
 utterances within the window, never to a later one. Positions restart with every utterance. Speaker
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gscon_live.model.encoders.text.encoder_layouts import layout_of
 from gscon_live.model.encoders.text.normalisation import normalised
 from gscon_live.model.encoders.text.sentence_encoder import default_directory, load_encoder
 
@@ -89,12 +90,15 @@ class ContextState:
 
 
 class ContextEncoder(nn.Module):
-    """BERT's embeddings and layers with past-only attention.
+    """A BERT-like encoder's embeddings and layers with past-only attention.
 
     Args:
-        bert: a `transformers` BERT model, whose parts are reused.
+        bert: a `transformers` model whose parts are reused, see `encoder_layouts`.
         settings: the context.
         layers: replace the model's own layers.
+
+    Raises:
+        InputError: a model of another architecture.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class ContextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
+        self._layout = layout_of(bert)
         self.heads = int(bert.config.num_attention_heads)
         #: Length of an utterance's vector.
         self.dim = int(bert.config.hidden_size)
@@ -112,6 +117,8 @@ class ContextEncoder(nn.Module):
         bias[..., 1:] = -2.0
         #: Added to the attention logits: [layer, head, same speaker, utterances apart].
         self.bias = nn.Parameter(bias)
+        #: Added to the attention logits of all layers, by relative position in the row.
+        self.relative = bert.encoder.relative_attention_bias if self._layout.buckets else None
 
     def forward(self, tokens: Tokens) -> Tensor:
         """The utterances' vectors [B, U, dim]: the mean of the last states over their tokens."""
@@ -125,10 +132,12 @@ class ContextEncoder(nn.Module):
         visible = (distance >= 0) & (distance < self.settings.window)
         visible[-1] = distance[-1] == 0
         mask = torch.zeros(visible.shape, device=utterance.device).masked_fill(~visible, _MASKED)
-        hidden = self.embeddings(input_ids=tokens.ids, position_ids=tokens.positions)
+        row = torch.arange(tokens.ids.shape[1], device=utterance.device)
+        relative = self._relative(row, row)
+        hidden = self._embed(tokens.ids, tokens.positions)
         for layer, table in zip(self.layers, self.bias, strict=True):
             by_utterance = self._bias(table, distance, speakers[:, :, None] == speakers[:, None])
-            bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT
+            bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT + relative
             query, key, value = self._split(layer, hidden)
             hidden = self._finish_layer(layer, hidden, query, key, value, bias)
         membership = membership[..., :count]
@@ -152,8 +161,9 @@ class ContextEncoder(nn.Module):
         distance = torch.arange(len(lengths)).flip(0)
         same_speaker = torch.tensor(speakers) == speaker
         repeats = torch.tensor(lengths)
-        input_ids = torch.tensor([list(ids)])
-        hidden = self.embeddings(input_ids=input_ids, position_ids=torch.arange(len(ids))[None])
+        hidden = self._embed(torch.tensor([list(ids)]), torch.arange(len(ids))[None])
+        row = torch.arange(sum(lengths))
+        relative = self._relative(row[-len(ids) :], row)
         kept_lengths = lengths[-(self.settings.window - 1) :] if self.settings.window > 1 else []
         keys, values = [], []
         for index, (layer, table) in enumerate(zip(self.layers, self.bias, strict=True)):
@@ -161,7 +171,7 @@ class ContextEncoder(nn.Module):
             key = torch.cat([state.keys[index][None], key], 2)
             value = torch.cat([state.values[index][None], value], 2)
             by_utterance = self._bias(table, distance, same_speaker)
-            bias = by_utterance.repeat_interleave(repeats, -1)[None, :, None]
+            bias = by_utterance.repeat_interleave(repeats, -1)[None, :, None] + relative
             hidden = self._finish_layer(layer, hidden, query, key, value, bias)
             first = key.shape[2] - sum(kept_lengths)
             keys.append(key[0, :, first:])
@@ -180,18 +190,29 @@ class ContextEncoder(nn.Module):
         values = functional.embedding(index, table.flatten(1).mT)
         return values.movedim(-1, -3) if same_speaker.dim() > 1 else values.mT
 
+    def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+        first = self._layout.first_position
+        hidden: Tensor = self.embeddings(input_ids=ids, position_ids=positions + first)
+        return hidden
+
+    def _relative(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """The attention bias [heads, queries, keys] between places in a row; 0 without one."""
+        if self.relative is None or self._layout.buckets is None:
+            return torch.zeros((), device=keys.device)
+        values: Tensor = self.relative(self._layout.buckets(keys - queries[:, None]))
+        return values.movedim(-1, 0)
+
     def _split(self, layer: Any, hidden: Tensor) -> list[Tensor]:
-        attention = layer.attention.self
-        projections = (attention.query(hidden), attention.key(hidden), attention.value(hidden))
         return [
-            projection.unflatten(-1, (self.heads, -1)).transpose(1, 2) for projection in projections
+            projection(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in self._layout.attention(layer)
         ]
 
     def _finish_layer(
         self, layer: Any, hidden: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor
     ) -> Tensor:
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        hidden = layer.attention.output(attended.transpose(1, 2).flatten(2), hidden)
+        hidden = self._layout.attended(layer, attended.transpose(1, 2).flatten(2), hidden)
         output: Tensor = layer.output(layer.intermediate(hidden), hidden)
         return output
 
@@ -232,7 +253,8 @@ def fresh(settings: ContextSettings, directory: Path | None = None) -> ContextEn
 
     Args:
         settings: the context.
-        directory: a `transformers` BERT to start from; None takes the project's sentence encoder.
+        directory: a `transformers` encoder to start from, see `encoder_layouts`; None takes the
+            project's sentence encoder.
 
     Raises:
         InputError: the directory holds no such model.

@@ -1,9 +1,13 @@
 """The text encoder in context: it looks back only, and streaming is the same as all at once."""
 
+from typing import Any
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import (
     ContextEncoder,
     ContextSettings,
@@ -20,18 +24,32 @@ LAYERS = 2
 Dialogue = tuple[list[list[int]], list[int]]
 
 
-def small(window: int = WINDOW) -> ContextEncoder:
-    from transformers import BertConfig, BertModel
+#: Encoders of `transformers` by layout, tiny and untrained.
+SIZES = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 24,
+}
+LAYOUTS = ("bert", "mpnet", "roberta")
+layouts = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def plain(layout: str) -> Any:
+    from transformers import AutoConfig, AutoModel
 
     torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=60,
-        hidden_size=16,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    model = ContextEncoder(BertModel(config), ContextSettings(window=window, reach=2))
+    model = AutoModel.from_config(AutoConfig.for_model(layout, **SIZES))
+    if layout == "mpnet":
+        # So that the places in the row are not without weight.
+        torch.nn.init.normal_(model.encoder.relative_attention_bias.weight)
+    return model.eval()
+
+
+def small(layout: str = "bert", window: int = WINDOW) -> ContextEncoder:
+    model = ContextEncoder(plain(layout), ContextSettings(window=window, reach=2))
     # So that neither the bias nor the other utterances are without weight.
     torch.nn.init.normal_(model.bias)
     return model.eval().requires_grad_(False)
@@ -47,29 +65,33 @@ def dialogues(draw: st.DrawFn, least: int = 1) -> Dialogue:
     return utterances, speakers
 
 
-@settings(max_examples=30, deadline=None)
+@layouts
+@settings(max_examples=20, deadline=None)
 @given(dialogues(least=2), st.data())
 def test_nothing_that_comes_later_changes_an_utterance(
-    dialogue: Dialogue, data: st.DataObject
+    layout: str, dialogue: Dialogue, data: st.DataObject
 ) -> None:
     utterances, speakers = dialogue
     cut = data.draw(st.integers(1, len(utterances) - 1))
     # The same number of tokens, so that the arithmetic is the same too.
     other = [[(token % 59) + 1 for token in row] for row in utterances[cut:]]
-    vectors = small()(pack([(utterances, speakers)]))[0, :cut]
-    changed = small()(
+    model = small(layout)
+    vectors = model(pack([(utterances, speakers)]))[0, :cut]
+    changed = model(
         pack([([*utterances[:cut], *other], [*speakers[:cut], *speakers[cut:][::-1]])])
     )[0, :cut]
     assert torch.equal(vectors, changed)
-    alone = small()(pack([(utterances[:cut], speakers[:cut])]))[0]
+    alone = model(pack([(utterances[:cut], speakers[:cut])]))[0]
     torch.testing.assert_close(vectors, alone, atol=1e-5, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@layouts
+@settings(max_examples=20, deadline=None)
 @given(dialogues())
-def test_one_after_the_other_is_the_same_as_all_at_once(dialogue: Dialogue) -> None:
+def test_one_after_the_other_is_the_same_as_all_at_once(layout: str, dialogue: Dialogue) -> None:
     utterances, speakers = dialogue
-    model, past = small(), small().start()
+    model = small(layout)
+    past = model.start()
     vectors = model(pack([(utterances, speakers)]))[0]
     for place, ids in enumerate(utterances):
         vector, past = model.step(past, ids, speakers[place])
@@ -78,29 +100,35 @@ def test_one_after_the_other_is_the_same_as_all_at_once(dialogue: Dialogue) -> N
         assert past.keys[0].shape[1] == sum(past.lengths)
 
 
-@settings(max_examples=30, deadline=None)
+@layouts
+@settings(max_examples=20, deadline=None)
 @given(dialogues(), dialogues())
-def test_other_rows_and_padding_change_nothing(dialogue: Dialogue, other: Dialogue) -> None:
-    model = small()
+def test_other_rows_and_padding_change_nothing(
+    layout: str, dialogue: Dialogue, other: Dialogue
+) -> None:
+    model = small(layout)
     alone = model(pack([dialogue]))[0]
     together = model(pack([other, dialogue]))[1, : len(dialogue[0])]
     torch.testing.assert_close(alone, together, atol=1e-5, rtol=0)
 
 
-def test_what_lies_beyond_the_reach_of_all_layers_has_no_influence() -> None:
+@layouts
+def test_what_lies_beyond_the_reach_of_all_layers_has_no_influence(layout: str) -> None:
     reach = LAYERS * (WINDOW - 1)
     utterances = [[place + 1, 7] for place in range(reach + 2)]
     other = [[40, 41], *utterances[1:]]
     speakers = [0] * len(utterances)
-    first, second = (small()(pack([(rows, speakers)]))[0] for rows in (utterances, other))
+    first, second = (small(layout)(pack([(rows, speakers)]))[0] for rows in (utterances, other))
     torch.testing.assert_close(first[-1], second[-1], atol=1e-6, rtol=0)
     assert not torch.allclose(first[-2], second[-2], atol=1e-6, rtol=0)
 
 
-def test_speakers_are_told_apart_and_only_as_same_or_other() -> None:
+@layouts
+def test_speakers_are_told_apart_and_only_as_same_or_other(layout: str) -> None:
     utterances = [[1, 2], [3, 4], [5, 6]]
     original, renamed, merged = (
-        small()(pack([(utterances, speakers)])) for speakers in ([0, 1, 0], [5, 2, 5], [0] * 3)
+        small(layout)(pack([(utterances, speakers)]))
+        for speakers in ([0, 1, 0], [5, 2, 5], [0] * 3)
     )
     assert torch.equal(original, renamed)
     assert not torch.allclose(original[0, 1], merged[0, 1], atol=1e-4)
@@ -109,10 +137,28 @@ def test_speakers_are_told_apart_and_only_as_same_or_other() -> None:
 def test_it_begins_as_the_sentence_encoder_on_first_utterances() -> None:
     tokenise, model = tokeniser(ContextSettings()), fresh(ContextSettings()).eval()
     text = "I can't believe you did that!"
-    reader, plain = load_encoder(default_directory())
-    expected = plain(**reader(text, return_tensors="pt")).last_hidden_state[0].mean(0)
+    reader, original = load_encoder(default_directory())
+    expected = original(**reader(text, return_tensors="pt")).last_hidden_state[0].mean(0)
     vector = model(pack([(tokenise([text]), [0])]))[0, 0]
     torch.testing.assert_close(vector, expected, atol=1e-4, rtol=0)
+
+
+@layouts
+def test_it_begins_as_the_encoder_of_any_layout_on_first_utterances(layout: str) -> None:
+    original = plain(layout)
+    ids = [2, 11, 48, 7, 30, 31, 32, 33, 34, 35, 36, 5]
+    expected = original(input_ids=torch.tensor([ids])).last_hidden_state[0].mean(0)
+    model = ContextEncoder(original, ContextSettings()).eval()
+    vector = model(pack([([ids], [0])]))[0, 0]
+    torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
+
+
+def test_another_architecture_is_refused_in_one_line() -> None:
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.for_model("distilbert", dim=16, n_heads=2, n_layers=1, hidden_dim=32)
+    with pytest.raises(InputError, match="'distilbert'; expected bert, mpnet, roberta"):
+        ContextEncoder(AutoModel.from_config(config), ContextSettings())
 
 
 def test_the_digest_tells_weights_apart() -> None:
