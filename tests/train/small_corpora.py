@@ -20,8 +20,11 @@ from gscon_live.realtime import sample
 
 
 def write(folder: Path) -> None:
-    """Writes MELD, four corpora of voices, readers, FER2013 and FER+ into a new folder."""
+    """Writes MELD, IEMOCAP, four corpora of voices, readers, FER2013 and FER+ into a new folder."""
     made_show.write(folder / "erc")
+    meld = (folder / "erc" / "meld.csv").read_text(encoding="utf-8")
+    iemocap = meld.replace(",joy,", ",excited,").replace(",anger,", ",frustrated,")
+    (folder / "erc" / "iemocap.csv").write_text(iemocap, encoding="utf-8")
     speech = _speech()
     (folder / "voice").mkdir()
     (folder / "speech").mkdir()

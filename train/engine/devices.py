@@ -1,7 +1,7 @@
 """Devices, precision and threads of a training."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 
 from gscon_live.common.errors import InputError
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 Accelerator = Literal["auto", "cpu", "cuda"]
 
@@ -19,6 +19,9 @@ def launch_fabric(
     accelerator: str = "auto", devices: int = 1, precision: Precision = "32-true"
 ) -> Fabric:
     """The devices to train on. Under `torchrun`, every process has one device.
+
+    The precision `auto` is bf16-mixed where that is fast: on a GPU that has it, and on a CPU with
+    AMX; else 32-true. `precision_of` tells which it is.
 
     Raises:
         InputError: there are no such devices, or they do not support this precision.
@@ -32,6 +35,8 @@ def launch_fabric(
         raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
     if cuda and devices > torch.cuda.device_count():
         raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
+    if precision == "auto":
+        precision = "bf16-mixed" if _fast_bf16(cuda) else "32-true"
     if precision == "16-mixed" and not cuda:
         raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
     fabric = Fabric(
@@ -42,6 +47,19 @@ def launch_fabric(
     )
     fabric.launch()
     return fabric
+
+
+def _fast_bf16(cuda: bool) -> bool:
+    if cuda:
+        return bool(torch.cuda.is_bf16_supported())
+    # Older versions of torch do not tell; they train in full precision.
+    read: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+    return bool(read().get("amx_bf16"))
+
+
+def precision_of(fabric: Fabric) -> str:
+    """The numerical precision of a training's devices."""
+    return str(fabric.strategy.precision.precision)
 
 
 @contextmanager

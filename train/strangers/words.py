@@ -1,6 +1,8 @@
-"""Words: plain sentences that no training has, and MELD's test as a recogniser writes it."""
+"""Words: plain sentences and conversations that no training has, and MELD's test, also as a
+recogniser writes them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -15,10 +17,11 @@ from gscon_live.model.features import UtteranceFeatures
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.recogniser import EmotionRecogniser
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.schema import Table
 from gscon_live.train.data.asr_noise import SimulatedAsr, plain
 from gscon_live.train.data.feature_banks import cached
 from gscon_live.train.progress import Report
-from gscon_live.train.scoring.stranger_scores import StrangerScores, stranger_scores
+from gscon_live.train.scoring.stranger_scores import StrangerScores, at_prior, stranger_scores
 from gscon_live.train.strangers.answers import answers
 
 #: Sentences by the emotion that their words show; `facts` are neutral. No training may use them.
@@ -30,6 +33,27 @@ WRONG = (0.12, 0.3)
 _VERSION = 1
 
 Texts = Sequence[Sequence[str]]
+
+#: The emotion of each label of IEMOCAP.
+_IEMOCAP = {
+    "happy": "joy",
+    "excited": "joy",
+    "sad": "sadness",
+    "neutral": "neutral",
+    "angry": "anger",
+    "frustrated": "anger",
+}
+
+
+@dataclass(frozen=True)
+class WordSet:
+    """Conversations by turn: texts, numbers of the speakers, and the labels of all utterances in
+    order. `own_emotions`: only the emotions among the labels can be the answer."""
+
+    texts: Texts
+    speakers: list[list[int]]
+    labels: NDArray[np.int64]
+    own_emotions: bool = False
 
 
 def sentences() -> dict[str, list[str]]:
@@ -114,14 +138,20 @@ def word_strangers(
     """
     words = Words(checkpoint, report)
     sections, figures = {}, dict[str, float]()
-    for name, (texts, speakers, labels) in _sets().items():
+    model_prior = np.asarray(checkpoint.card.prior, np.float64)
+    for name, spoken in _sets().items():
         rows = {}
         written = None
-        for change, changed in _changes(texts).items():
-            vectors = words.vectors(changed, speakers)
-            heads, answered = head(vectors), words.answers(vectors, speakers)
-            rows[f"head, {change}"] = stranger_scores(heads, labels)
-            rows[f"answer, {change}"] = stranger_scores(answered, labels)
+        for change, changed in _changes(spoken.texts).items():
+            vectors = words.vectors(changed, spoken.speakers)
+            heads, answered = head(vectors), words.answers(vectors, spoken.speakers)
+            flat = at_prior(answered, model_prior, np.full(len(EMOTIONS), 1 / len(EMOTIONS)))
+            for row, predictions in (
+                (f"head, {change}", heads),
+                (f"answer, {change}", answered),
+                (f"answer, {change}, at a flat prior", flat),
+            ):
+                rows[row] = stranger_scores(predictions, spoken.labels, spoken.own_emotions)
             if written is None:
                 written = answered
                 same = answered.argmax(1) == heads.argmax(1)
@@ -133,23 +163,32 @@ def word_strangers(
     return sections, figures
 
 
-def _sets() -> dict[str, tuple[Texts, list[list[int]], NDArray[np.int64]]]:
-    """Texts, speakers by number and labels by set of dialogues."""
+def _sets() -> dict[str, WordSet]:
+    """The sets of dialogues by name."""
     by_kind = sentences()
     plain_ones = {kind: texts for kind, texts in by_kind.items() if kind in EMOTIONS}
     labels = [EMOTIONS.index(kind) for kind, texts in plain_ones.items() for _ in texts]
     texts = [[text] for texts in plain_ones.values() for text in texts]
     facts = [[text] for text in by_kind["facts"]]
-    dialogues = load_table("meld").utterances("test")
+    neutral = np.full(len(facts), EMOTIONS.index("neutral"))
     return {
-        "plain sentences": (texts, [[0]] * len(texts), np.array(labels)),
-        "facts": (facts, [[0]] * len(facts), np.full(len(facts), EMOTIONS.index("neutral"))),
-        "MELD test": (
-            [[turn.text for turn in turns] for turns in dialogues],
-            [speakers_by_appearance([turn.speaker for turn in turns]) for turns in dialogues],
-            np.array([turn.label for turns in dialogues for turn in turns]),
-        ),
+        "plain sentences": WordSet(texts, [[0]] * len(texts), np.array(labels)),
+        "facts": WordSet(facts, [[0]] * len(facts), neutral),
+        "MELD test": _conversations(load_table("meld")),
+        "IEMOCAP": _conversations(load_table("iemocap"), _IEMOCAP),
     }
+
+
+def _conversations(table: Table, emotions: Mapping[str, str] | None = None) -> WordSet:
+    """The test dialogues of a table, whose labels mean these emotions; None: they are ours."""
+    dialogues = table.utterances("test")
+    meaning = [EMOTIONS.index(emotions[label] if emotions else label) for label in table.labels]
+    return WordSet(
+        [[turn.text for turn in turns] for turns in dialogues],
+        [speakers_by_appearance([turn.speaker for turn in turns]) for turns in dialogues],
+        np.array([meaning[turn.label] for turns in dialogues for turn in turns]),
+        own_emotions=emotions is not None,
+    )
 
 
 def _changes(texts: Texts) -> dict[str, Texts]:

@@ -73,11 +73,12 @@ def test_every_measure_is_there_and_is_the_same_each_time(
     # Three of each emotion, of which one is a copy of a training picture.
     assert faces["majority of votes, with near-copies"].count == 21
     assert faces["majority of votes"].count == 20
-    for name in ("plain sentences", "facts", "MELD test"):
+    for name in ("plain sentences", "facts", "MELD test", "IEMOCAP"):
         rows = sections[f"words: {name}"]
         assert {f"head, {change}" for change in MARKS} < set(rows)
         assert {"answer, 12% of words wrong", "answer, 30% of words wrong"} < set(rows)
     assert sections["words: plain sentences"]["head, as written"].count == 28
+    assert set(sections["words: IEMOCAP"]["answer, as written"].recall) == {"joy", "anger"}
     for kind in ("all agree", "neutral words", "emotional words"):
         rows = sections[f"composed: {kind}"]
         assert len(rows) == len(MODALITIES) + len(SUBSETS) + len(CORPORA)

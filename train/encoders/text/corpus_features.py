@@ -20,7 +20,7 @@ from gscon_live.train.corpora.schema import Dialogue, Table, Utterance
 from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import text_vectors
 from gscon_live.train.encoders.text import text_cache, training
-from gscon_live.train.encoders.text.recipe import TextRecipe
+from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import sounds
 from gscon_live.train.progress import Report
 
@@ -76,7 +76,7 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             model = text_cache.encoder(recipe, seed, report)
-            tokenise = tokeniser(recipe.context, normalise=recipe.normalise)
+            tokenise = tokeniser(recipe.context, directory(recipe), recipe.normalise)
             metadata = {"identity": f"{recipe.name}:{digest(model)}"}
             model.to("cuda" if torch.cuda.is_available() else "cpu")
             splits = {}

@@ -1,5 +1,7 @@
 """The recipe of text encoders."""
 
+import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,10 +20,16 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["text"] = "text"
     #: The name of its files in the cache.
     name: str = "text"
-    #: Training corpora, each with its own head.
+    #: Training corpora.
     corpora: tuple[str, ...] = ("iemocap",)
     #: The recipe whose encoder is the starting point; None: the sentence encoder.
     start: str | None = None
+    #: The encoder to train: a folder with a `transformers` encoder of the layout of BERT, MPNet or
+    #: RoBERTa, or its name in the folder GSCON_MODELS; None: the sentence encoder.
+    encoder: str | None = None
+    #: One head for all corpora with the seven emotions, which is told how frequent each emotion is
+    #: in each corpus; else each corpus has its own.
+    shared_head: bool = False
     #: Number of seeds.
     seeds: Positive = 1
     #: The first seed; the others follow in steps of one.
@@ -56,7 +64,7 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     apart: tuple[str, ...] = ()
     #: Number of folds of each corpus' training dialogues.
     parts: Annotated[int, msgspec.Meta(ge=2)] = 3
-    #: The fold that is left out, from 1; 0: none.
+    #: The fold that is left out, from 1; 0: none. Only MELD, IEMOCAP and EmoryNLP have folds.
     left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
     #: The encoder reads words without punctuation and case, in training and in use.
     normalise: bool = False
@@ -64,7 +72,8 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mishearing: AsrNoise | None = None
     #: `auto` takes a GPU where available.
     accelerator: Accelerator = "auto"
-    #: Numerical precision.
+    #: Numerical precision; `auto` is bf16-mixed on a GPU that has it and on a CPU with AMX, else
+    #: 32-true. The file of the trained encoder names it.
     precision: Precision = "32-true"
     #: Number of CPU threads.
     threads: Positive = 1
@@ -72,3 +81,14 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: ContextSettings = ContextSettings()
     #: Install the encoder as `model/weights/text.safetensors`.
     ship: bool = False
+
+
+def directory(recipe: TextRecipe) -> Path | None:
+    """The folder of a recipe's encoder; None for the sentence encoder."""
+    if recipe.encoder is None:
+        return None
+    path = Path(recipe.encoder).expanduser()
+    models = os.environ.get("GSCON_MODELS")
+    if models is not None and path.name == recipe.encoder and not path.is_dir():
+        return Path(models) / recipe.encoder
+    return path

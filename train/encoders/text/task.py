@@ -11,13 +11,11 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from gscon_live.model.encoders.text.context_encoder import (
-    ContextEncoder,
-    Tokens,
-    emotion_head,
     fresh,
     pack,
 )
-from gscon_live.train.encoders.text.recipe import TextRecipe
+from gscon_live.train.encoders.text.learner import HEADS, SHARED, Learner
+from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
 from gscon_live.train.encoders.text.token_batching import random_stretches, token_batches
 from gscon_live.train.engine.losses import Terms
@@ -40,7 +38,8 @@ class TextTask(Task[TextPart]):
     Args:
         recipe: the recipe of the encoder.
         corpora: the training corpora by name.
-        start: the encoder's initial weights; None: the sentence encoder's.
+        start: the weights of an encoder and its heads (by `HEADS`) to begin with; a shared head
+            begins with that of `start`, if there is one, the others anew. None: all begin anew.
         seed: the seed of the heads' initial weights.
         fabric: the device.
     """
@@ -57,22 +56,21 @@ class TextTask(Task[TextPart]):
     ) -> None:
         self._recipe, self._corpora, self._fabric = recipe, corpora, fabric
         torch.manual_seed(seed)
-        self.encoder = fresh(recipe.context)
-        if start is not None:
-            self.encoder.load_state_dict(start)
+        self.encoder = fresh(recipe.context, directory(recipe))
         if recipe.frozen >= 0:
             self.encoder.embeddings.requires_grad_(False)
             for layer in self.encoder.layers[: recipe.frozen]:
                 layer.requires_grad_(False)
-        self._network = _Learner(self.encoder, recipe, corpora)
+        self._network = Learner(self.encoder, recipe, corpora)
         self.learner = self._network
+        if start is not None:
+            self._begin_from(start)
         self._batches: list[tuple[str, list[TokenDialogue]]] = []
 
     @property
-    def heads(self) -> dict[str, nn.Module]:
-        """The heads on the encoder's vectors alone, by corpus."""
-        network = self._network
-        return {name: head for name, head in network.heads.items() if name not in network.voices}
+    def heads(self) -> dict[str, nn.Sequential]:
+        """The heads on the encoder's vectors alone, see `Learner.word_heads`."""
+        return self._network.word_heads()
 
     def begin(self, epoch: int, random: torch.Generator) -> int:
         """Draws the epoch's batches: stretches of similar length of one corpus, in random order."""
@@ -138,6 +136,18 @@ class TextTask(Task[TextPart]):
             ParameterGroup(heads, recipe.head_learning_rate, plan.weight_decay),
         ]
 
+    def _begin_from(self, start: Mapping[str, Tensor]) -> None:
+        prefix = f"{HEADS}{SHARED}."
+        encoder = {name: value for name, value in start.items() if not name.startswith(HEADS)}
+        self.encoder.load_state_dict(encoder)
+        head = {
+            name.removeprefix(prefix): value
+            for name, value in start.items()
+            if name.startswith(prefix)
+        }
+        if head and SHARED in self._network.heads:
+            self._network.heads[SHARED].load_state_dict(head)
+
     def _answers(self, corpus: str, rows: Sequence[TokenDialogue]) -> tuple[Tensor, Tensor]:
         """Logits and targets [n, classes] of all labelled utterances."""
         tokens = self._fabric.to_device(pack([(row.ids, row.speakers) for row in rows]))
@@ -155,42 +165,6 @@ class TextTask(Task[TextPart]):
         labels = torch.cat([targets for _, targets in pairs]).argmax(1)
         classes = [str(place) for place in range(corpus.classes)]
         return score(answers.cpu().numpy(), labels.cpu().numpy(), classes).weighted_f1
-
-
-class _Learner(nn.Module):
-    """The encoder and a head for each corpus."""
-
-    def __init__(
-        self, encoder: ContextEncoder, recipe: TextRecipe, corpora: Mapping[str, TextCorpus]
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        sounds = {name: corpus.train[0].sound.shape[1] for name, corpus in corpora.items()}
-        self.voices = nn.ModuleDict(
-            {
-                name: nn.Sequential(
-                    nn.Linear(count, 64), nn.GELU(), nn.Dropout(recipe.dropout), nn.Linear(64, 64)
-                )
-                for name, count in sounds.items()
-                if count
-            }
-        )
-        self.heads = nn.ModuleDict(
-            {
-                name: emotion_head(
-                    encoder.dim + (64 if sounds[name] else 0), corpus.classes, recipe.dropout
-                )
-                for name, corpus in corpora.items()
-            }
-        )
-
-    def forward(self, name: str, tokens: Tokens, sound: Tensor) -> Tensor:
-        """Logits [B, U, classes of the corpus]."""
-        state = self.encoder(tokens)
-        if name in self.voices:
-            state = torch.cat([state, self.voices[name](sound)], -1)
-        logits: Tensor = self.heads[name](state)
-        return logits
 
 
 def _tokens(piece: TokenDialogue) -> int:

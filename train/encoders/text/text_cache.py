@@ -16,20 +16,21 @@ from torch import Tensor, nn
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder, emotion_head, fresh
+from gscon_live.model.encoders.text.sentence_encoder import identity
 from gscon_live.train.corpora import corpus_file
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
+from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
-from gscon_live.train.encoders.text.recipe import TextRecipe
-from gscon_live.train.encoders.text.text_data import corpora
+from gscon_live.train.encoders.text.learner import HEADS
+from gscon_live.train.encoders.text.recipe import TextRecipe, directory
+from gscon_live.train.encoders.text.text_data import CORPORA, corpora
 from gscon_live.train.progress import Report, Reporting
 from gscon_live.train.recipes import as_written
 from gscon_live.train.runs.run_folder import TrainingFolder
 
 #: Version of the cache: changes when the same recipe gives another encoder or features.
-_VERSION = 4
-#: Prefix of the heads' names in a file.
-_HEADS = "heads."
+_VERSION = 5
 
 
 def recipe(name_or_path: str) -> TextRecipe:
@@ -42,19 +43,27 @@ def recipe(name_or_path: str) -> TextRecipe:
 def check(settings: TextRecipe) -> None:
     """Raises `InputError` for unknown corpora in a recipe or in one that it starts from, and for
     recipes that start from each other."""
-    known = {*TABLES, "goemotions"}
     chain = [settings]
     while True:
         last = chain[-1]
-        if not last.corpora or not known.issuperset(last.corpora):
+        if not last.corpora or not {*CORPORA}.issuperset(last.corpora):
             raise InputError(
                 f"recipe {last.name!r}: corpora {', '.join(last.corpora) or 'none'}; expected some "
-                f"of {', '.join(sorted(known))}"
+                f"of {', '.join(sorted(CORPORA))}"
             )
         if not {*TABLES} >= {*last.apart}:
             raise InputError(
                 f"recipe {last.name!r}: apart {', '.join(last.apart)}; expected some of "
                 f"{', '.join(sorted(TABLES))}"
+            )
+        if last.shared_head and last.prosody:
+            raise InputError(
+                f"recipe {last.name!r}: shared_head reads words alone; give prosody: false"
+            )
+        if last.encoder != settings.encoder:
+            raise InputError(
+                f"recipe {last.name!r}: encoder {last.encoder}, but {settings.name!r} starts from "
+                f"it with encoder {settings.encoder}; give both the same"
             )
         if last.left_out > last.parts:
             raise InputError(
@@ -80,7 +89,7 @@ def with_head(
     vectors alone. Raises `InputError` where the recipe's head for the corpus also reads prosody, or
     there is none."""
     model, heads = _loaded(settings, seed, report)
-    prefix = f"{_HEADS}{corpus}."
+    prefix = f"{HEADS}{corpus}."
     parts = {name.removeprefix(prefix): heads[name] for name in heads if name.startswith(prefix)}
     if not parts:
         raise InputError(
@@ -96,10 +105,11 @@ def _loaded(
     settings: TextRecipe, seed: int, report: Report
 ) -> tuple[ContextEncoder, dict[str, Tensor]]:
     """The text encoder, and the weights of its heads."""
-    model, path = fresh(settings.context), trained(settings, seed, report)
+    path = trained(settings, seed, report)
+    model = fresh(settings.context, directory(settings))
     with cache.reading(path):
         state = load_file(path)
-        heads = {name: state.pop(name) for name in list(state) if name.startswith(_HEADS)}
+        heads = {name: state.pop(name) for name in list(state) if name.startswith(HEADS)}
         model.load_state_dict(state)
     return model.eval().requires_grad_(False), heads
 
@@ -114,7 +124,8 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
         if not path.is_file():
             start = None
             if settings.start is not None:
-                start = encoder(recipe(settings.start), 1, report).state_dict()
+                model, heads = _loaded(recipe(settings.start), 1, report)
+                start = {**model.state_dict(), **heads}
             text_corpora = corpora(settings, seed)
             result = training.fit(
                 settings, text_corpora, start, seed, training_folder, Reporting(report)
@@ -122,8 +133,12 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
             state = {name: value.contiguous() for name, value in result.model.state_dict().items()}
             for corpus, head in result.heads.items():
                 weights = head.state_dict().items()
-                state |= {f"{_HEADS}{corpus}.{name}": value.contiguous() for name, value in weights}
-            notes = {"epoch": str(result.epoch), "validation": json.dumps(result.validation)}
+                state |= {f"{HEADS}{corpus}.{name}": value.contiguous() for name, value in weights}
+            notes = {
+                "epoch": str(result.epoch),
+                "validation": json.dumps(result.validation),
+                "precision": result.precision,
+            }
             with replacing(path) as unfinished:
                 save_file(state, unfinished, metadata=notes)
         training_folder.remove()
@@ -147,17 +162,23 @@ def key(settings: TextRecipe, seed: int) -> str:
     """The cache key of an encoder: its recipe, the recipe that it starts from, seed and data."""
     shared = msgspec.to_builtins(msgspec.structs.replace(settings, seeds=1, first_seed=1))
     del shared["ship"]
-    if not settings.normalise:
-        del shared["normalise"]  # as in the keys from before there was this choice
+    if settings.encoder is not None:
+        shared["encoder"] = identity(directory(settings))
     parts = [f"{_VERSION} {seed}", msgspec.json.encode(shared).decode()]
     if settings.start is not None:
         parts.append(key(recipe(settings.start), 1))
-    files = {"goemotions": "text/goemotions_ekman.csv.gz"}
     for name in (*settings.corpora, *settings.apart):
-        path = corpus_file(files.get(name, f"erc/{name}.csv"))
-        with path.open("rb") as file:
-            parts.append(hashlib.file_digest(file, "sha256").hexdigest())
+        for path in _files(name):
+            with path.open("rb") as file:
+                parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _files(corpus: str) -> list[Path]:
+    if corpus in WRITTEN:
+        return files(corpus)
+    paths = {"goemotions": "text/goemotions_ekman.csv.gz"}
+    return [corpus_file(paths.get(corpus, f"erc/{corpus}.csv"))]
 
 
 def _weights(settings: TextRecipe, seed: int) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,15 +14,20 @@ from gscon_live.model.encoders.text.context_encoder import Tokeniser, tokeniser
 from gscon_live.model.encoders.voice.speaker_relative import SpeakerRelative
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import goemotions
-from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
+from gscon_live.train.corpora.goemotions import Sentence
+from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES, load_table
 from gscon_live.train.corpora.overlap import disjoint
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table
+from gscon_live.train.corpora.written import WRITTEN, load_written
 from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, with_asr_noise
-from gscon_live.train.encoders.text.recipe import TextRecipe
+from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 
 #: Two corpora of the same show: scenes of one's validation or test split are left out of the
 #: other's training.
 _SAME_SHOW = {"meld": "emorynlp", "emorynlp": "meld"}
+
+#: Every corpus that a recipe may name.
+CORPORA = ("goemotions", *TABLES, *WRITTEN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +45,14 @@ class TokenDialogue:
 @dataclasses.dataclass(frozen=True)
 class TextCorpus:
     """A corpus: training and validation dialogues (`validation` is empty without selection).
-    `recognised` has the training dialogues of each epoch, where they differ."""
+    `recognised` has the training dialogues of each epoch, where they differ. `seven`: its labels
+    are the seven emotions."""
 
     classes: int
     train: list[TokenDialogue]
     validation: list[TokenDialogue] = dataclasses.field(default_factory=list)
     recognised: list[list[TokenDialogue]] = dataclasses.field(default_factory=list)
+    seven: bool = False
 
     def read_in(self, epoch: int) -> list[TokenDialogue]:
         """The training dialogues of an epoch, from 0."""
@@ -68,21 +76,10 @@ class Transcript:
 def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
     """The corpora of a recipe, by name: training splits, and validation splits for selection.
     `seed` is that of the simulated recognition errors."""
-    tokenise = tokeniser(recipe.context, normalise=recipe.normalise)
+    tokenise = tokeniser(recipe.context, directory(recipe), recipe.normalise)
     text_corpora = {}
     for name in recipe.corpora:
-        if name == "goemotions":
-            classes, train, validation = len(EMOTIONS), _sentences(), list[Transcript]()
-        else:
-            table = load_table(name)
-            classes = len(table.labels)
-            dialogues = disjoint(table.splits["train"], _held_out(recipe, name))
-            train = [transcript(dialogue, table) for dialogue in dialogues]
-            validation = [transcript(dialogue, table) for dialogue in table.splits["validation"]]
-        if recipe.left_out:
-            parts = partition(len(train), recipe.parts)
-            assigned = zip(train, parts, strict=True)
-            train = [dialogue for dialogue, part in assigned if part != recipe.left_out - 1]
+        labels, train, validation = _transcripts(recipe, name)
         versions = [train, *_recognised(recipe, train, f"{seed} {name}")]
         if not recipe.prosody:
             versions, validation = [*map(_silent, versions)], _silent(validation)
@@ -90,8 +87,29 @@ def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
             [dialogue.tokenised(tokenise) for dialogue in version]
             for version in [*versions, validation]
         ]
-        text_corpora[name] = _standardised(TextCorpus(classes, first, last, others))
+        corpus = TextCorpus(len(labels), first, last, others, seven=labels == EMOTIONS)
+        text_corpora[name] = _standardised(corpus)
     return text_corpora
+
+
+def _transcripts(
+    recipe: TextRecipe, name: str
+) -> tuple[tuple[str, ...], list[Transcript], list[Transcript]]:
+    """The labels of a corpus, its training dialogues for a recipe, and its validation dialogues."""
+    if name == "goemotions":
+        return EMOTIONS, _sentences(goemotions.load()["train"]), []
+    table = load_written(name) if name in WRITTEN else load_table(name)
+    train, validation = (
+        [transcript(dialogue, table) for dialogue in table.splits[split]]
+        for split in ("train", "validation")
+    )
+    if name not in WRITTEN:
+        dialogues = disjoint(table.splits["train"], _held_out(recipe, name))
+        train = [transcript(dialogue, table) for dialogue in dialogues]
+        if recipe.left_out:
+            assigned = zip(train, partition(len(train), recipe.parts), strict=True)
+            train = [dialogue for dialogue, part in assigned if part != recipe.left_out - 1]
+    return table.labels, train, validation
 
 
 def partition(count: int, parts: int) -> list[int]:
@@ -136,10 +154,10 @@ def _silent(dialogues: list[Transcript]) -> list[Transcript]:
     return [dataclasses.replace(dialogue, sound=dialogue.sound[:, :0]) for dialogue in dialogues]
 
 
-def _sentences() -> list[Transcript]:
+def _sentences(sentences: Sequence[Sentence]) -> list[Transcript]:
     return [
         Transcript([sentence.text], [0], _multi_label(sentence.labels), torch.zeros(1, 0))
-        for sentence in goemotions.load()["train"]
+        for sentence in sentences
     ]
 
 
@@ -176,11 +194,11 @@ def _standardised(corpus: TextCorpus) -> TextCorpus:
         values = values * dialogue.sound.any(1)[:, None]
         return dataclasses.replace(dialogue, sound=values[:, :width])
 
-    return TextCorpus(
-        corpus.classes,
-        [*map(scaled, corpus.train)],
-        [*map(scaled, corpus.validation)],
-        [[*map(scaled, version)] for version in corpus.recognised],
+    return dataclasses.replace(
+        corpus,
+        train=[*map(scaled, corpus.train)],
+        validation=[*map(scaled, corpus.validation)],
+        recognised=[[*map(scaled, version)] for version in corpus.recognised],
     )
 
 

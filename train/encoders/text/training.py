@@ -10,7 +10,7 @@ from gscon_live.model.encoders.text.context_encoder import ContextEncoder, Token
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus
-from gscon_live.train.engine.devices import launch_fabric, threads
+from gscon_live.train.engine.devices import launch_fabric, precision_of, threads
 from gscon_live.train.engine.trainer import Plan
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
@@ -19,13 +19,14 @@ from gscon_live.train.runs.run_folder import TrainingFolder
 
 @dataclass(frozen=True)
 class TextResult:
-    """A trained encoder, its heads on its vectors alone by corpus, the kept epoch, and weighted F1
-    on validation by epoch and corpus."""
+    """A trained encoder, its heads on its vectors alone by corpus, the kept epoch, weighted F1 on
+    validation by epoch and corpus, and the numerical precision of the training."""
 
     model: ContextEncoder
-    heads: dict[str, nn.Module]
+    heads: dict[str, nn.Sequential]
     epoch: int
     validation: list[dict[str, float]]
+    precision: str
 
 
 def fit(
@@ -71,7 +72,7 @@ def fit(
         }
         for epoch in state.history
     ]
-    return TextResult(task.encoder, task.heads, state.best_epoch, validation)
+    return TextResult(task.encoder, task.heads, state.best_epoch, validation, precision_of(fabric))
 
 
 def vectors(model: ContextEncoder, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:
