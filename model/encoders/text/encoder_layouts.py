@@ -46,8 +46,10 @@ def layout_of(model: Any) -> EncoderLayout:
         return EncoderLayout(0, _bert_attention, _bert_attended)
     if kind in ("roberta", "xlm-roberta"):
         return EncoderLayout(_after_padding(model), _bert_attention, _bert_attended)
+    name = model.config.name_or_path or "without a name"
     raise InputError(
-        f"text model of the architecture {kind!r}; expected bert, mpnet, roberta or xlm-roberta"
+        f"text model {name}: its architecture is {kind!r}; give one of bert, mpnet, roberta or "
+        "xlm-roberta"
     )
 
 

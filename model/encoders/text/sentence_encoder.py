@@ -70,6 +70,9 @@ class SentenceEncoder:
         return normalised(text) if self.normalise else text
 
 
+#: Files of a tokeniser, one of which a directory has.
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model")
+
 _REMEDY = "give a directory with a transformers encoder (config.json, model.safetensors, tokenizer)"
 
 
@@ -83,6 +86,8 @@ def identity(directory: str | Path | None = None) -> str:
     for file_path in (path / "config.json", weights):
         if not file_path.is_file():
             raise InputError(f"text model {path}: no {file_path.name} in it; {_REMEDY}")
+    if not any((path / name).is_file() for name in _TOKENIZERS):
+        raise InputError(f"text model {path}: no tokenizer in it; {_REMEDY}")
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = "all-MiniLM-L6-v2" if directory is None else path.resolve().name

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
 from gscon_live.train.data.asr_noise import AsrNoise
 from gscon_live.train.engine.devices import Accelerator, Precision
@@ -84,11 +85,19 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def directory(recipe: TextRecipe) -> Path | None:
-    """The folder of a recipe's encoder; None for the sentence encoder."""
+    """The folder of a recipe's encoder; None for the sentence encoder.
+
+    Raises:
+        InputError: there is neither such a folder nor such a name in GSCON_MODELS.
+    """
     if recipe.encoder is None:
         return None
     path = Path(recipe.encoder).expanduser()
-    models = os.environ.get("GSCON_MODELS")
-    if models is not None and path.name == recipe.encoder and not path.is_dir():
-        return Path(models) / recipe.encoder
-    return path
+    named = Path(os.environ.get("GSCON_MODELS", ".")) / recipe.encoder
+    for folder in (path, named):
+        if folder.is_dir():
+            return folder
+    raise InputError(
+        f"recipe {recipe.name!r}: encoder {recipe.encoder}: no such folder; give the path of a "
+        "transformers encoder, or set GSCON_MODELS to the folder that holds it"
+    )

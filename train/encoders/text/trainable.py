@@ -43,10 +43,10 @@ def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
     first = recipe
     while first.start is not None and first.frozen >= 0:
         first = text_cache.recipe(first.start)
-    if first.frozen < 0 or recipe.context != ContextSettings():
+    if first.frozen < 0 or recipe.context != ContextSettings() or recipe.encoder is not None:
         raise InputError(
             f"recipe {recipe.name!r}: a shipped encoder has the sentence encoder's embeddings and "
-            "the default context; leave out `frozen: -1` and `context`"
+            "the default context; leave out `frozen: -1`, `context` and `encoder`"
         )
     model, head = text_cache.with_head(recipe, seed, "meld", report)
     card = {
@@ -54,7 +54,8 @@ def _save(recipe: TextRecipe, seed: int, report: Report, folder: Path) -> Path:
         "data": f"Training splits of {', '.join(recipe.corpora)}"
         f"{f', after the recipe {recipe.start}' if recipe.start else ''}.",
         "note": "Laid over all-MiniLM-L6-v2, whose embeddings it keeps; half precision. Words and "
-        "turns were the corpora's own, some with a recogniser's errors, which were simulated."
+        "turns were the corpora's own, some with a recogniser's errors, which were simulated. The "
+        "head answers at the prior of MELD."
         + (" It reads words without punctuation and case." if recipe.normalise else ""),
         "recipe": recipe,
         "seed": seed,
