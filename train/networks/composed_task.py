@@ -14,6 +14,7 @@ from torch import Tensor
 from gscon_live.common.errors import InputError
 from gscon_live.model.abstention import ErrorPoint
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.architecture import Encoder
@@ -160,7 +161,7 @@ Trained = Callable[[ConversationTask, Plan, Fabric], State]
 
 def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     """Reads the corpora and encodes them, or takes the features from the cache."""
-    audio, face = AudioEncoder(), FaceEncoder()
+    face = FaceEncoder()
     reader = MeldTextFeatures(text_cache.recipe(recipe.text), report)
     left_out = left_out_voices(recipe.voice, report)
     meld, splits, dialogues = load_table("meld"), {}, []
@@ -178,9 +179,9 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     recognised = {
         rate: torch.from_numpy(reader.recognised(dialogues, "test", rate)) for rate in WRONG
     }
-    text = reader.encoder
-    identities = dict(zip(MODALITIES, (text.identity, audio.identity, face.identity), strict=True))
-    dims = dict(zip(MODALITIES, (text.dim, audio.dim, face.dim), strict=True))
+    encoders = (reader.encoder, AudioEncoder(), face)
+    identities = {m: encoder.identity for m, encoder in zip(MODALITIES, encoders, strict=True)}
+    dims = {m: encoder.dim for m, encoder in zip(MODALITIES, encoders, strict=True)}
     labels = torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS))
     priors = {
         "text": labels.clamp(min=1).float(),
@@ -191,6 +192,12 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     return ComposedMaterial(
         splits["train"], splits["validation"], splits["test"], recognised, identities, dims, priors
     )
+
+
+def shipped_encoders() -> dict[str, str]:
+    """The identities of the encoders that ship, by modality."""
+    encoders = (TextEncoder(), AudioEncoder(), FaceEncoder())
+    return {m: encoder.identity for m, encoder in zip(MODALITIES, encoders, strict=True)}
 
 
 def left_out_voices(name_or_path: str, report: Report) -> LeftOutVoices:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from lightning_fabric import Fabric
 
+from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card, modality_set_name
@@ -97,6 +98,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
             for seed in range(1, recipe.seeds + 1)
         }
         if all(training.finished for training in trainings.values()):
+            _refuse_other_encoders(weights, folder)
             display.report(1, 1, f"{recipe.name}: finished before")
             return weights
         material = composed_task.material(recipe, display.report)
@@ -120,6 +122,18 @@ class ComposedTrainable(Trainable[FusionRecipe]):
             for training in trainings.values():
                 training.finish()
         return weights
+
+
+def _refuse_other_encoders(weights: Path, folder: Path) -> None:
+    """Refuses a finished run whose encoders have been replaced since. Raises `InputError`."""
+    card, current = checkpoint.read_card(weights), composed_task.shipped_encoders()
+    for modality, identity in current.items():
+        if card.encoders.get(modality) != identity:
+            raise InputError(
+                f"run {folder}: it was trained for the {modality} encoder "
+                f"{card.encoders.get(modality)}, but {identity} is installed; give another "
+                f"name=..., or delete {folder} to train it anew"
+            )
 
 
 def save(

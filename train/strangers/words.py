@@ -86,22 +86,28 @@ class Words:
     def __init__(self, checkpoint: Checkpoint, report: Report) -> None:
         self.encoder = TextEncoder()
         self._recogniser = EmotionRecogniser(checkpoint)
+        self._experts = checkpoint.card.architecture.experts
         self._report = report
 
     def vectors(self, texts: Texts, speakers: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The text features of all utterances, in order, [n, dim]; computed or from the user's
-        cache."""
+        cache. The sentence's vector is zero where the model reads the encoders' predictions alone.
+        """
 
         def make() -> dict[str, NDArray[np.generic]]:
             rows = []
             for number, (lines, numbers) in enumerate(zip(texts, speakers, strict=True)):
                 heads = self.encoder.log_probabilities(lines, numbers)
-                embedded = np.stack([self.encoder.sentence.encode(line) for line in lines])
-                rows.append(np.concatenate([embedded, heads], 1))
+                sentences = np.zeros((len(lines), self.encoder.sentence.dim), np.float32)
+                if not self._experts:
+                    encode = self.encoder.sentence.encode
+                    sentences = np.stack([encode(line) for line in lines])
+                rows.append(np.concatenate([sentences, heads], 1))
                 self._report(number + 1, len(texts), "words")
             return {"vectors": np.concatenate(rows)}
 
-        key = f"{_VERSION}\n{self.encoder.identity}\n{texts}\n{speakers}"
+        kind = "predictions" if self._experts else "vectors"
+        key = f"{_VERSION} {kind}\n{self.encoder.identity}\n{texts}\n{speakers}"
         return np.asarray(cached("strangers", key, make)["vectors"], np.float32)
 
     def answers(

@@ -33,6 +33,7 @@ def files(folder: Path) -> dict[str, tuple[bytes, int]]:
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composed_task, "material", lambda *_: material())
+    monkeypatch.setattr(composed_task, "shipped_encoders", lambda: material().encoders)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights_and_scores(tmp_path: Path) -> None:
@@ -59,3 +60,14 @@ def test_a_finished_run_is_left_and_another_recipe_is_refused(tmp_path: Path) ->
     with pytest.raises(InputError, match="delete"):
         trained(tmp_path / "run", SHORT)
     assert files(tmp_path / "run") == before
+
+
+def test_a_finished_run_for_replaced_encoders_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = msgspec.structs.replace(SHORT, epochs=1, seeds=1)
+    trained(tmp_path / "run", short)
+    replaced = {**material().encoders, "text": "words:new"}
+    monkeypatch.setattr(composed_task, "shipped_encoders", lambda: replaced)
+    with pytest.raises(InputError, match=r"words:new is installed; .* delete"):
+        trained(tmp_path / "run", short)
