@@ -1,6 +1,7 @@
 """Shared parts of all commands: exit codes, one-line errors, `--debug`."""
 
 import argparse
+import errno
 import io
 import signal
 import sys
@@ -10,6 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from gscon_live.common.errors import Failure, InputError
+
+#: The errors of a write to a full disk, or beyond a quota.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -82,6 +86,9 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
         message = f"{type(error).__name__}: {' '.join(str(error).split())}; run with --debug"
         if isinstance(error, OSError) and not _output_works():
             message = f"standard output: {error.strerror}; check the space left where it goes"
+        elif isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            # A failed write does not name its file; those that the user asked for are named.
+            message = f"standard output or a temporary file: {error.strerror}; check the space left"
     if not _output_works():
         # The interpreter would try again at its end, and print a second error.
         sys.stdout = None

@@ -25,9 +25,11 @@ def check_output(path: Path | str) -> None:
     path = Path(path)
     try:
         mode = path.stat().st_mode
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         _check_new_file(path)
         return
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give another path") from error
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a folder; give the path of a file")
     if stat.S_ISBLK(mode):
@@ -40,7 +42,11 @@ def check_output(path: Path | str) -> None:
 def _check_new_file(path: Path) -> None:
     # The file that a link points to need not lie in the link's folder.
     folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except OSError as error:
+        is_folder = isinstance(error, PermissionError)  # the attempt to write says it
+    if not is_folder:
         raise InputError(f"{path}: its folder does not exist; create it or give another path")
     _check_writable(path, folder)
 
@@ -66,17 +72,28 @@ def check_new_folder(path: Path | str) -> None:
             written to.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; give a new folder")
+    check_folder(path)
     try:
         if path.is_dir() and any(path.iterdir()):
             raise InputError(f"{path}: not empty, and nothing is overwritten; give a new folder")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a new folder") from error
+
+
+def check_folder(path: Path | str) -> None:
+    """Refuses a folder that cannot be written to, or created where it is missing.
+
+    Raises:
+        InputError: that is so, or it is a file.
+    """
+    path = Path(path)
+    # These functions answer no where a folder on the way may not be entered; those of `Path` raise.
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise InputError(f"{path}: is a file; give a new folder")
     folder = Path(os.path.realpath(path))
-    while not folder.exists():
+    while not os.path.exists(folder):
         folder = folder.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{path}: {folder} is a file; give a new folder")
     _check_writable(path, folder)
 

@@ -132,11 +132,11 @@ def check_socket(path: Path) -> None:
 
 
 def _check_file(path: Path, ours: Recognise, endings: Sequence[str]) -> None:
+    check_output(path)
     special = path.exists() and not path.is_file() and not path.is_dir()
     if endings and not special and path.suffix.lower() not in endings:
         kinds = " or ".join(endings)
         raise InputError(f"{path}: it is written as {kinds}; give a path with this ending")
-    check_output(path)
     if not path.is_file():
         return
     try:
