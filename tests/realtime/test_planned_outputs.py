@@ -1,5 +1,7 @@
 """A live session and keys destroy nothing, and say so before a device is opened."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,15 @@ from gscon_live.realtime import keys, live
 from gscon_live.realtime.events.endpoint import socket_path
 from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    """A command changes what SIGTERM does."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
 
 DESTROYS = {
     "somebody's table": ["--events", "mine.csv"],

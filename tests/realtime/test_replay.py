@@ -403,7 +403,11 @@ def test_outputs_that_would_destroy_something_are_refused_before_anything_is_rea
     Path("hard.html").hardlink_to("talk.mkv")
     Path("link2.html").symlink_to("new.csv")
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert cli.run(replay.main, [*words, "recognition.checkpoint=nowhere"]) == 2
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.run(replay.main, [*words, "recognition.checkpoint=nowhere"]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, handler)
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")
     assert printed.err.count("\n") == 1
