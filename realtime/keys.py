@@ -8,7 +8,8 @@ import zmq.auth
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_new_folder, write_whole
+from gscon_live.common.files import make_private_folder, write_whole
+from gscon_live.common.outputs import Outputs
 
 
 def make(folder: Path, clients: Sequence[str]) -> None:
@@ -24,8 +25,10 @@ def make(folder: Path, clients: Sequence[str]) -> None:
     for client in clients:
         if not client or Path(client).name != client or list(clients).count(client) > 1:
             raise InputError(f"--clients {client!r}: give each client a different plain name")
-    check_new_folder(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    outputs = Outputs()
+    outputs.makes(folder, "DIR")
+    outputs.check()
+    make_private_folder(folder)
     public_keys = folder / "clients"
     public_keys.mkdir()
     zmq.auth.create_certificates(folder, "server")

@@ -18,9 +18,8 @@ from rich.console import Console
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_new_folder
+from gscon_live.common.files import make_private_folder
 from gscon_live.configs import loader
-from gscon_live.model.encoders.face.face_detector import fallback_notice
 from gscon_live.realtime.capture import devices
 from gscon_live.realtime.capture.camera import CameraSource
 from gscon_live.realtime.capture.microphone import MicrophoneSource
@@ -29,7 +28,8 @@ from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.session.model_info import model_info
+from gscon_live.realtime.session.model_checks import check_detector, check_models
+from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
@@ -76,23 +76,33 @@ def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
     chosen = _parser().parse_intermixed_args(arguments)
     settings = loader.load(chosen.config, Settings, _overrides(chosen))
-    if chosen.record:
-        check_new_folder(chosen.record)
-    events_file = sinks.for_path(chosen.events) if chosen.events else None
+    if chosen.preview and settings.camera.device is None:
+        raise InputError("--preview needs a camera; give one with --camera")
     cli.terminate_like_interrupt()
+    check_outputs(
+        inputs=_inputs(chosen, settings),
+        events=chosen.events,
+        record=chosen.record,
+        publish=settings.publish.endpoint,
+    )
+    model = check_models(settings)
+    faces = None if settings.camera.device is None else check_detector(settings)
     notices = Notices()
     microphone = _microphone(settings)
     camera = _camera(settings, required=chosen.camera is not None, notices=notices)
     if chosen.preview and not camera:
         raise InputError("--preview needs a camera; give one with --camera")
     source = microphone + (f", camera {camera}" if camera else ", no camera")
+    if faces and camera:
+        notices.once(faces)
+    session_name = uuid.uuid4().hex[:16]
+    # Refused now rather than after a download: an address that is in use, or keys that are wrong.
+    Publisher(settings.publish.endpoint, session_name, settings.publish.curve).close()
     words = transcription_source.choose(settings.transcription, has_captions=False, say=notices.say)
-    faces = fallback_notice(settings.features.face_detector) if camera else None
-    for line in (words.notice, faces):
-        if line:
-            notices.once(line)
+    if words.notice:
+        notices.once(words.notice)
     plan = Plan(
-        session=uuid.uuid4().hex[:16],
+        session=session_name,
         settings=settings,
         live=True,
         words=words,
@@ -103,7 +113,7 @@ def main(arguments: Sequence[str]) -> int:
         preview=chosen.preview,
         record=chosen.record,
     )
-    model = model_info(settings.recognition)
+    events_file = sinks.for_path(chosen.events) if chosen.events else None
     input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
         publisher = stack.enter_context(
@@ -113,9 +123,10 @@ def main(arguments: Sequence[str]) -> int:
             notices.say(f"publishing on {settings.publish.endpoint}")
         outputs: list[sinks.Sink] = [events_file] if events_file is not None else []
         if chosen.record:
-            folder = _new_folder(Path(chosen.record))
+            folder = Path(chosen.record)
+            make_private_folder(folder)
             stack.callback(_remove_if_empty, folder)
-            outputs.append(sinks.JsonLines(folder / "events.jsonl"))
+            outputs.append(sinks.JsonLines(folder / "events.jsonl", secret=True))
         for output in outputs:
             stack.enter_context(contextlib.closing(output))
         notices.say("loading the models; say something when the screen appears")
@@ -179,6 +190,14 @@ def _overrides(chosen: argparse.Namespace) -> list[str]:
     return overrides
 
 
+def _inputs(chosen: argparse.Namespace, settings: Settings) -> list[tuple[Path, str]]:
+    """The files that are read."""
+    inputs = [(path, "the configuration") for path in [Path(chosen.config)] if path.is_file()]
+    if isinstance(settings.camera.device, str):
+        inputs.append((Path(settings.camera.device), "the camera"))
+    return inputs
+
+
 def _device(word: str) -> str | int:
     return int(word) if word.isdecimal() else word
 
@@ -208,15 +227,6 @@ def _camera(settings: Settings, required: bool, notices: Notices) -> str | None:
             raise
         notices.say(f"{error}; going on without a camera")
         return None
-
-
-def _new_folder(folder: Path) -> Path:
-    """Makes the folder of a recording. Raises `InputError` if that is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--record {folder}: {error.strerror}; give another folder") from error
-    return folder
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from gscon_live.common import extras
 
@@ -17,14 +18,14 @@ extras.require("live", __name__)
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_output
 from gscon_live.configs import loader
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.display.terminal import Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.session.model_info import model_info
+from gscon_live.realtime.session.model_checks import check_detector, check_models
+from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
@@ -92,11 +93,21 @@ def main(arguments: Sequence[str]) -> int:
     speed = _speed(chosen.speed)
     cli.terminate_like_interrupt()
     notices = Notices(quiet=chosen.quiet)
-    if chosen.report:
-        check_output(chosen.report)
-    events_file = sinks.for_path(chosen.events) if chosen.events not in (None, "-") else None
-    plans = [plan_for(video, settings, chosen.captions, speed, notices) for video in videos]
-    model = model_info(settings.recognition)
+    _check_words(settings, chosen.captions)
+    events = None if chosen.events == "-" else chosen.events
+    check_outputs(
+        inputs=_inputs(chosen),
+        recordings=[Path(video) for video in videos],
+        events=events,
+        report=chosen.report,
+        publish=chosen.publish,
+    )
+    model = check_models(settings)
+    opened = [open_recording(video, settings, chosen.captions, notices) for video in videos]
+    # Refused now rather than after a download: an address that is in use, or keys that are wrong.
+    Publisher(chosen.publish, "", settings.publish.curve).close()
+    plans = [plan_of(recording, settings, speed, notices) for recording in opened]
+    events_file = None if events is None else sinks.for_path(events)
     complete = True
     with contextlib.ExitStack() as stack:
         outputs: list[sinks.Sink] = []
@@ -145,10 +156,32 @@ def _replay(
         return session.run()
 
 
+class Recorded(NamedTuple):
+    """What is known of a recording before its replay; `duration` in seconds."""
+
+    path: str
+    session: str
+    duration: float
+    captions: str
+    has_audio: bool
+    has_video: bool
+    has_captions: bool
+
+
 def plan_for(
     video: str, settings: Settings, captions: str, speed: float | None, notices: Notices
 ) -> tuple[Plan, float]:
     """The plan for the replay of a recording, and its duration in seconds."""
+    _check_words(settings, captions)
+    return plan_of(open_recording(video, settings, captions, notices), settings, speed, notices)
+
+
+def open_recording(video: str, settings: Settings, captions: str, notices: Notices) -> Recorded:
+    """Looks into a recording and its captions; loads and downloads no model.
+
+    Raises:
+        InputError: the recording or the captions cannot be used, or the face detector.
+    """
     source = RecordingSource(
         video,
         settings.recording,
@@ -157,20 +190,13 @@ def plan_for(
     )
     source.open()
     try:
+        faces = check_detector(settings) if source.has_video else None
         for notice in source.notices:
             notices.say(notice)
-        chosen = transcription_source.choose(
-            settings.transcription, source.has_captions, notices.say
-        )
-        if captions not in ("auto", "off") and not chosen.captions:
-            raise InputError(
-                f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
-                "both give the words; choose one of them"
-            )
-        for line in (chosen.notice, _faces_notice(settings) if source.has_video else None):
-            if line:
-                notices.once(line)
-        if not source.has_audio and not chosen.captions:
+        if faces:
+            notices.once(faces)
+        uses_captions = source.has_captions and not _names_transcriber(settings)
+        if not source.has_audio and not uses_captions:
             raise InputError(
                 f"{video}: has no audio track and no captions, so there is nothing to cut into "
                 "utterances; give its words with --captions FILE.vtt"
@@ -178,28 +204,64 @@ def plan_for(
         session = hashlib.blake2b(
             f"{source.digest()} {settings.recognition.checkpoint}".encode(), digest_size=8
         ).hexdigest()
-        plan = Plan(
+        return Recorded(
+            path=str(Path(video).resolve()),
             session=session,
-            settings=settings,
-            live=False,
-            words=chosen,
+            duration=source.duration,
+            captions=str(source.captions_path) if source.captions_path else captions,
             has_audio=source.has_audio,
             has_video=source.has_video,
-            recording=str(Path(video).resolve()),
-            captions=str(source.captions_path) if source.captions_path else captions,
-            speed=speed,
+            has_captions=source.has_captions,
         )
-        return plan, source.duration
     finally:
         source.close()
 
 
-def _faces_notice(settings: Settings) -> str | None:
-    """See `face_detector.fallback_notice`."""
-    # Brings OpenCV along, which a recording without pictures does not need.
-    from gscon_live.model.encoders.face.face_detector import fallback_notice
+def plan_of(
+    recorded: Recorded, settings: Settings, speed: float | None, notices: Notices
+) -> tuple[Plan, float]:
+    """The plan for a recording that was opened, and its duration in seconds. Downloads the model
+    that writes the words if there is need."""
+    words = transcription_source.choose(settings.transcription, recorded.has_captions, notices.say)
+    if words.notice:
+        notices.once(words.notice)
+    plan = Plan(
+        session=recorded.session,
+        settings=settings,
+        live=False,
+        words=words,
+        has_audio=recorded.has_audio,
+        has_video=recorded.has_video,
+        recording=recorded.path,
+        captions=recorded.captions,
+        speed=speed,
+    )
+    return plan, recorded.duration
 
-    return fallback_notice(settings.features.face_detector)
+
+def _inputs(chosen: argparse.Namespace) -> list[tuple[Path, str]]:
+    """The files that are read beside the recordings."""
+    inputs = [(path, "the configuration") for path in [Path(chosen.config)] if path.is_file()]
+    if chosen.captions not in ("auto", "off"):
+        inputs.append((Path(chosen.captions), "the captions"))
+    return inputs
+
+
+def _names_transcriber(settings: Settings) -> bool:
+    """Whether a transcriber writes the words, captions or not."""
+    transcription = settings.transcription
+    return not transcription_source.is_automatic(transcription) and (
+        transcription.transcriber != "off"
+    )
+
+
+def _check_words(settings: Settings, captions: str) -> None:
+    """Refuses two sources of words."""
+    if captions not in ("auto", "off") and _names_transcriber(settings):
+        raise InputError(
+            f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
+            "both give the words; choose one of them"
+        )
 
 
 def _speed(text: str) -> float | None:
@@ -224,8 +286,9 @@ def _kept_events() -> Iterator[Path]:
 def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
     from gscon_live.realtime.display.report_page import write_report
 
+    first, *others = (Path(video).name for video in videos)
+    title = ", ".join([first, *others]) if len(others) < 3 else f"{first} and {len(others)} more"
     with kept.open("rb") as lines:
-        title = ", ".join(Path(video).name for video in videos)
         write_report((schema.decode(line) for line in lines), path, title)
 
 

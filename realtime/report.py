@@ -12,8 +12,8 @@ import msgspec
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_output
-from gscon_live.realtime.display.report_page import write_report
+from gscon_live.common.outputs import Outputs
+from gscon_live.realtime.display import report_page
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent
 
@@ -44,17 +44,23 @@ def main(arguments: Sequence[str]) -> None:
     """Entry point."""
     parser = cli.parser(
         "gscon-live report",
-        "Turns a file of events into one HTML page to look at.",
+        "Turns a file of events into one HTML page to look at. Several sessions stand one below "
+        "the other.",
         """
         gscon-live report session.jsonl session.html
         """,
     )
-    parser.add_argument("events", type=Path, metavar="EVENTS.jsonl", help="events of one session")
+    parser.add_argument("events", type=Path, metavar="EVENTS.jsonl", help="a file of events")
     parser.add_argument("out", type=Path, metavar="OUT.html", help="the page to write")
     parser.add_argument("--title", help="heading of the page (default: the name of the events)")
     options = parser.parse_args(arguments)
-    check_output(options.out)
-    write_report(read_events(options.events), options.out, options.title or options.events.stem)
+    outputs = Outputs()
+    outputs.reads(options.events, "the events")
+    outputs.writes(options.out, "OUT.html", report_page.ours, report_page.ENDINGS)
+    outputs.check()
+    report_page.write_report(
+        read_events(options.events), options.out, options.title or options.events.stem
+    )
     print(options.out)
 
 

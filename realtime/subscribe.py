@@ -1,7 +1,6 @@
 """`gscon-live subscribe`: prints the events of a running session as they come."""
 
 import argparse
-import io
 import math
 import sys
 from collections.abc import Sequence
@@ -40,9 +39,6 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     cli.terminate_like_interrupt()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Events are UTF-8, also with another locale.
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
     topics = [topic for topic in options.topics.split(",") if topic]
     # The session's end is needed for --once, also if it is not printed.
     wanted = {*topics, "session"} if options.once else {*topics}

@@ -1,5 +1,6 @@
 """`gscon-live evaluate`: the scores of a trained model, measured anew or by its card."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +19,11 @@ from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_output, write_output
+from gscon_live.common.files import write_output
+from gscon_live.common.outputs import Outputs
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card, modality_set_name
+from gscon_live.train.markdown import ENDINGS
 from gscon_live.train.networks.evaluate_run import Material, conversation_material, evaluate, is_run
 from gscon_live.train.progress import progress
 from gscon_live.train.scoring.encoder_scores import EncoderScores
@@ -71,7 +74,9 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     torch.set_num_threads(1)
     if options.model == STRANGERS:
         if options.markdown:
-            check_output(options.markdown)
+            outputs = Outputs()
+            outputs.writes(options.markdown, "--markdown", _is_page, ENDINGS)
+            outputs.check()
         _strangers(
             options.live_model or "live", options.only or PARTS, options.json, options.markdown
         )
@@ -95,6 +100,11 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             _print_json(card_summary(card))
         else:
             _print_card(card)
+
+
+def _is_page(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a page on strangers."""
+    return re.match(rb"Model .*, measured \d{4}-\d\d-\d\d; ", head) is not None
 
 
 def _strangers(model: str, parts: Sequence[Part], as_json: bool, page: Path | None) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import check_folder
 from gscon_live.configs import loader
 from gscon_live.train import save_weights
 from gscon_live.train.progress import progress
@@ -58,13 +59,15 @@ def main(words: Sequence[str]) -> None:
         raise InputError(
             f"kind {settings.kind}: it trains in a single process; start it without torchrun"
         )
+    folder = RUNS / str(settings.name)
+    check_folder(folder)
     terminate_like_interrupt()
     torch.set_num_threads(1)
     # Of several processes that train together, only the first prints.
     first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
     console = Console(stderr=True, quiet=not first)
     with progress(console, lines=True) as display:
-        result = training.fit(settings, RUNS / str(settings.name), display)
+        result = training.fit(settings, folder, display)
     console.print(f"done: {result}")
     if settings.ship:
         for path in save_weights.ship(training.weights(result), training.ships_as or settings.name):

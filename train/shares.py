@@ -3,6 +3,7 @@
 A modality's contribution is the loss of weighted F1 on validation when it is removed (an ablation).
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,8 @@ from rich.table import Table
 
 from gscon_live.common.cli import parser, run
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_output, write_output
+from gscon_live.common.files import write_output
+from gscon_live.common.outputs import Outputs
 from gscon_live.common.templates import rendered
 from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.model.labels import MODALITIES
@@ -60,7 +62,9 @@ def main(words: Sequence[str]) -> None:
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     options = arguments.parse_args(words)
     if options.svg is not None:
-        check_output(options.svg)
+        outputs = Outputs()
+        outputs.writes(options.svg, "--svg", _is_plot, (".svg",))
+        outputs.check()
     by_run = {
         Path(str(find_model(name))).name: modality_contributions(_read_history(name))
         for name in options.runs
@@ -82,6 +86,11 @@ def main(words: Sequence[str]) -> None:
         "Points of weighted F1 on validation (composed conversations) that erasing the modality "
         "costs; mean ± standard deviation over seeds."
     )
+
+
+def _is_plot(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a picture of contributions."""
+    return re.match(rb'<svg [^>]* font-size="12">\n(<!-- gscon-live|<rect )', head) is not None
 
 
 def modality_contributions(history: History) -> dict[str, Contribution]:

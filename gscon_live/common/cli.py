@@ -1,6 +1,8 @@
 """Shared parts of all commands: exit codes, one-line errors, `--debug`."""
 
 import argparse
+import errno
+import io
 import signal
 import sys
 import textwrap
@@ -9,6 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from gscon_live.common.errors import Failure, InputError
+
+#: The errors of a write to a full disk, or beyond a quota.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -53,12 +58,18 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
     """Runs a command's `main` and returns its exit code.
 
     0 done, 2 the request or the input is wrong, 1 it failed, 130 stopped with Ctrl-C. An error is
-    one line on standard error; `--debug` adds the traceback.
+    one line on standard error; `--debug` adds the traceback. All output is UTF-8, whatever the
+    locale: it holds the words of any language.
     """
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    _write_utf8()
     try:
-        return main(words) or OK
+        code = main(words) or OK
+        # Here rather than when the interpreter ends, which could only complain.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except (InputError, Failure) as error:
         shown: Exception = error
         code = WRONG_INPUT if isinstance(error, InputError) else FAILED
@@ -73,10 +84,37 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | 
         shown = error
         code = FAILED
         message = f"{type(error).__name__}: {' '.join(str(error).split())}; run with --debug"
+        if isinstance(error, OSError) and not _output_works():
+            message = f"standard output: {error.strerror}; check the space left where it goes"
+        elif isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            # A failed write does not name its file; those that the user asked for are named.
+            message = f"standard output or a temporary file: {error.strerror}; check the space left"
+    if not _output_works():
+        # The interpreter would try again at its end, and print a second error.
+        sys.stdout = None
     if debug:
         traceback.print_exception(shown)
     print(f"error: {message}", file=sys.stderr)
     return code
+
+
+def _write_utf8() -> None:
+    """Makes standard output and standard error UTF-8. No line endings are translated: events are
+    the same bytes on all systems."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _output_works() -> bool:
+    """Whether what was printed so far could be written."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def terminate_like_interrupt() -> None:

@@ -59,16 +59,16 @@ def find(recording: Path, choice: str | Path) -> Captions:
     messages, notices = _read_tracks(recording)
     if any(isinstance(message, Cue) for message in messages):
         return Captions(messages, None, notices)
-    sidecars = _sidecars(recording)
-    for path in sidecars:
+    beside = sidecars(recording)
+    for path in beside:
         try:
             items = read_file(path)
         except InputError as error:
             notices.append(f"not used: {error}")
             continue
-        if len(sidecars) > 1:
+        if len(beside) > 1:
             notices.append(
-                f"{recording.name}: {len(sidecars)} caption files beside it, using {path.name}; "
+                f"{recording.name}: {len(beside)} caption files beside it, using {path.name}; "
                 "choose with --captions"
             )
         return Captions(items, path, notices)
@@ -130,17 +130,30 @@ def within(messages: Iterable[Item], duration: float) -> list[Item]:
     return kept
 
 
-def _sidecars(recording: Path) -> list[Path]:
+def sidecars(recording: Path) -> list[Path]:
     """Caption files with the recording's stem: the plain name first, .vtt before .srt."""
     stem = recording.stem
-    paths = [
-        path
-        for path in recording.parent.iterdir()
-        if path.suffix.lower() in _FORMATS
-        and path.is_file()
-        and (path.stem == stem or re.fullmatch(re.escape(stem) + r"\.[\w-]{2,15}", path.stem))
-    ]
+    try:
+        beside = list(recording.parent.iterdir())
+    except OSError:  # the folder may be entered, but not listed
+        return []
+    paths = [path for path in beside if _has_name_of(path, recording) and path.is_file()]
     return sorted(paths, key=lambda p: (p.stem != stem, p.suffix.lower() != ".vtt", p.name))
+
+
+def is_sidecar(path: Path, recording: Path) -> bool:
+    """Whether a file at this path would be taken for the recording's captions."""
+    try:
+        beside = path.parent.samefile(recording.parent)
+    except OSError:
+        return False
+    return beside and _has_name_of(path, recording)
+
+
+def _has_name_of(path: Path, recording: Path) -> bool:
+    """Whether it is named as captions of the recording: `talk.vtt` or `talk.en.vtt`."""
+    name = re.escape(recording.stem) + r"(\.[\w-]{2,15})?"
+    return path.suffix.lower() in _FORMATS and re.fullmatch(name, path.stem) is not None
 
 
 def _read_tracks(recording: Path) -> tuple[list[Item], list[str]]:

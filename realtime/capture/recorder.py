@@ -1,5 +1,6 @@
 """Records sound and pictures of a live session, if the user asks for it."""
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import private
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
@@ -25,10 +27,10 @@ class Recorder(Stage):
     """Stage: writes `session.mkv` (FLAC sound, H.264 pictures), which `replay` reads.
 
     However the session ends, the file is complete up to its last cluster. Lost sound is silence in
-    the file, so that times stay right.
+    the file, so that times stay right. Only its owner can read it.
 
     Args:
-        folder: the folder of the file; created if missing.
+        folder: the folder of the file; created if missing, for its owner alone.
         has_audio, has_video: the media of the session.
         size: width and height of the recording's pictures in pixels; others are fitted into it.
         part: 1; 2 and more after restarts of this stage (`session-2.mkv`).
@@ -47,9 +49,11 @@ class Recorder(Stage):
     ) -> None:
         path = Path(folder) / ("session.mkv" if part == 1 else f"session-{part}.mkv")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.exists():
                 raise InputError(f"--record {folder}: holds {path.name} already; give a new folder")
+            # FFmpeg keeps the permissions of a file that is there.
+            os.close(private(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             self._container: Any = av.open(str(path), "w", options=_CLUSTERS)
         except OSError as error:
             raise InputError(f"--record {folder}: cannot write there: {error.strerror}") from error

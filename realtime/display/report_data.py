@@ -67,8 +67,13 @@ class Notice(NamedTuple):
 
 
 class Page(NamedTuple):
-    """All that the template needs; `width` and `ticks` in pixels."""
+    """All that the template needs of a session; `width` and `ticks` in pixels.
 
+    `name` is its heading, `anchor` the beginning of its links within the page.
+    """
+
+    name: str
+    anchor: str
     emotions: Sequence[str]
     facts: list[tuple[str, str]]
     shares: list[Share]
@@ -83,11 +88,23 @@ class Page(NamedTuple):
     remarks: list[str]
 
 
-def page_data(events: Iterable[AnyEvent]) -> Page:
-    """The page of the first session among the events."""
-    all_events = list(events)
-    name = all_events[0].session if all_events else ""
-    session = [event for event in all_events if event.session == name]
+def sessions(events: Iterable[AnyEvent]) -> list[list[AnyEvent]]:
+    """The events by session, in the order in which the sessions begin. The replays of one recording
+    have the same name, so a second start is a new session."""
+    groups: list[list[AnyEvent]] = []
+    latest: dict[str, list[AnyEvent]] = {}
+    for event in events:
+        group = latest.get(event.session)
+        if group is None or (group and isinstance(event, schema.SessionStarted)):
+            group = latest[event.session] = []
+            groups.append(group)
+        group.append(event)
+    return groups
+
+
+def page_data(events: Iterable[AnyEvent], number: int = 1) -> Page:
+    """The data of one session, which is the `number`th of its page."""
+    session = list(events)
     utterances = [event for event in session if isinstance(event, UtteranceEvent)]
     utterances.sort(key=lambda event: (event.utterance.start, event.utterance.id))
     notes = [event for event in session if isinstance(event, (schema.Gap, schema.Health))]
@@ -98,7 +115,10 @@ def page_data(events: Iterable[AnyEvent]) -> Page:
     )
     duration = max(last, ended.duration if ended else 0.0)
     scale = timeline.scale_for(duration)
+    started = next((event for event in session if isinstance(event, schema.SessionStarted)), None)
     return Page(
+        name=started.source if started else f"Session {number}",
+        anchor="" if number == 1 else f"u{number}-",
         emotions=EMOTIONS,
         facts=_facts(session, utterances, ended, duration),
         shares=_shares(utterances),
@@ -110,7 +130,7 @@ def page_data(events: Iterable[AnyEvent]) -> Page:
         overview=timeline.overview(utterances, duration) if duration > 120 else [],
         lines=[_line(event) for event in utterances],
         notices=[_notice(event, scale) for event in notes],
-        remarks=_remarks(all_events, session, utterances, ended),
+        remarks=_remarks(session, utterances, ended),
     )
 
 
@@ -214,16 +234,12 @@ def _notice(event: schema.Gap | schema.Health, scale: float) -> Notice:
 
 
 def _remarks(
-    all_events: Sequence[AnyEvent],
     session: Sequence[AnyEvent],
     utterances: Sequence[UtteranceEvent],
     ended: schema.SessionEnded | None,
 ) -> list[str]:
     remarks = []
-    sessions = len({event.session for event in all_events})
-    if sessions > 1:
-        remarks.append(f"These events hold {sessions} sessions; this page shows the first.")
-    if all_events and ended is None:
+    if session and ended is None:
         remarks.append(
             "The session's end was not recorded: what came after the last event is not here."
         )

@@ -1,6 +1,7 @@
 """Addresses of the event stream: their syntax, and whether other machines can reach them."""
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gscon_live.common.errors import InputError
@@ -24,6 +25,14 @@ def host(endpoint: str) -> str | None:
     except ValueError:  # invalid brackets or port
         pass
     raise InputError(f"endpoint {endpoint!r}: expected tcp://HOST:PORT, such as {DEFAULT}")
+
+
+def socket_path(endpoint: str) -> Path | None:
+    """The socket file of `ipc://FILE`; None for other addresses, and for sockets without a file."""
+    name = endpoint.removeprefix("ipc://")
+    if name == endpoint or not name or name == "*" or name.startswith("@"):
+        return None
+    return Path(name)
 
 
 def is_local(endpoint: str) -> bool:

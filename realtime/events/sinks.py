@@ -7,21 +7,22 @@ destroys nothing.
 
 import csv
 import io
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, TextIO, cast
+from typing import Protocol, cast
+
+import msgspec
 
 from gscon_live.common import registry
-from gscon_live.common.errors import Failure, InputError
-from gscon_live.common.files import check_output
+from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, Modality, Provisional, UtteranceEvent
-
-#: A file to write, or an open text stream, which stays open.
-Target = Path | str | TextIO
+from gscon_live.realtime.events.text_output import Target as Target
+from gscon_live.realtime.events.text_output import TextOutput
 
 
 class Sink(ABC):
@@ -35,11 +36,21 @@ class Sink(ABC):
     def close(self) -> None:
         """Completes the output; `write` may not be called after it."""
 
+    @classmethod
+    def ours(cls, head: bytes) -> bool:
+        """Whether a file that begins with `head`, at most 64 KiB, was written by this sink. Only
+        such a file is overwritten; by default, none is."""
+        return False
+
 
 class SinkType(Protocol):
     """A class of sinks: called with a file or an open text stream, it gives a sink."""
 
     def __call__(self, target: Target, /) -> Sink: ...
+
+    def ours(self, head: bytes, /) -> bool:
+        """See `Sink.ours`."""
+        ...
 
 
 #: The project's sinks by name, with module and class. A sink's name is also the ending of its
@@ -67,80 +78,69 @@ def of_name(name: str) -> SinkType:
     return cast(SinkType, _SINKS.get(name))
 
 
-def for_path(path: Path | str) -> Sink:
-    """The sink for the ending of a file; nothing is written before its first event.
-
-    Raises:
-        InputError: the ending is unknown, or no file can be written at the path.
-    """
+def kind_for(path: Path | str) -> SinkType:
+    """The class of a sink by the ending of a file. Raises `InputError` for an unknown ending."""
     ending = Path(path).suffix.lower().removeprefix(".")
     name = _ENDINGS.get(ending, ending)
     if name not in names():
         own = {sink: end for end, sink in _ENDINGS.items()}
         endings = ", ".join(f".{own.get(sink, sink)}" for sink in names())
         raise InputError(f"{path}: events are written as {endings}; choose one ending")
-    return of_name(name)(Path(path))
+    return of_name(name)
 
 
-class _Output:
-    """Text into a file that is opened at the first text, or into an open stream."""
+def for_path(path: Path | str) -> Sink:
+    """The sink for the ending of a file; nothing is written before its first event.
 
-    def __init__(self, target: Target, header: str = "") -> None:
-        self._path: Path | None = None
-        self._stream: TextIO | None = None
-        self._header = header
-        self._closed = False
-        if isinstance(target, (Path, str)):
-            self._path = Path(target)
-            check_output(self._path)
-        else:
-            self._stream = target
-
-    def put(self, text: str) -> None:
-        if self._closed:
-            raise ValueError("the sink is closed")
-        try:
-            if self._stream is None:
-                assert self._path is not None
-                # UTF-8 cannot encode a lone surrogate: it becomes a question mark.
-                self._stream = self._path.open("w", encoding="utf-8", errors="replace", newline="")
-            self._stream.write(self._header + text)
-            self._stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            where = self._path or "output"
-            reason = error.strerror or error
-            raise Failure(f"{where}: {reason}; check its permissions and the space left") from error
-        self._header = ""
-
-    def close(self) -> None:
-        if self._path is not None and self._stream is not None:
-            self._stream.close()
-        self._closed = True
+    Raises:
+        InputError: the ending is unknown, or no file can be written at the path.
+    """
+    return kind_for(path)(Path(path))
 
 
 class JsonLines(Sink):
-    """All events as published, a line of JSON for each."""
+    """All events as published, a line of JSON for each.
 
-    def __init__(self, target: Target) -> None:
-        self._output = _Output(target)
+    Args:
+        target: a file or an open text stream.
+        secret: a new file is readable for its owner alone.
+    """
+
+    def __init__(self, target: Target, secret: bool = False) -> None:
+        self._output = TextOutput(target, secret=secret)
 
     def write(self, event: AnyEvent) -> None:
         self.write_line(schema.encode(event).decode())
 
     def write_line(self, line: str) -> None:
-        """Writes an encoded event unchanged, with fields that this version does not know."""
+        """Writes an encoded event with all fields, also those that this version does not know. An
+        event that was sent on several lines becomes one line."""
+        if "\n" in line or "\r" in line:
+            compact = msgspec.json.format(line, indent=-1)
+            # JSON allows line breaks between tokens only, so a space means the same.
+            line = compact.replace("\n", " ").replace("\r", " ")
         self._output.put(line + "\n")
 
     def close(self) -> None:
         self._output.close()
 
+    @classmethod
+    def ours(cls, head: bytes) -> bool:
+        line = head.split(b"\n", 1)[0]
+        try:
+            event = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        return isinstance(event, dict) and event.get("schema") == schema.SCHEMA
+
 
 class Csv(Sink):
     """A row for each final utterance, for spreadsheets and statistics; RFC 4180 with a header.
 
-    The columns `prior_` are empty where the prior is the model's own. New columns come last.
+    The columns `prior_` are empty where the prior is the model's own. The columns `text_`, `audio_`
+    and `visual_` hold the modality's own probabilities, or the reason why it is missing. Rows of
+    several recordings differ in `source` and `session`; the numbers in `id` begin anew in each.
+    New columns come last.
 
     The words are written unchanged. A spreadsheet may take a leading `=` for a formula: import the
     column as text.
@@ -152,16 +152,24 @@ class Csv(Sink):
         "text_source",
         *(f"{modality}_present" for modality in MODALITIES),
         *(f"prior_{emotion}" for emotion in EMOTIONS),
+        "source",
+        *(f"{modality}_{emotion}" for modality in MODALITIES for emotion in EMOTIONS),
+        *(f"{modality}_reason" for modality in MODALITIES),
+        "model",
     )
 
     def __init__(self, target: Target) -> None:
-        self._output = _Output(target, header=_row(self.COLUMNS))
+        self._output = TextOutput(target, header=_row(self.COLUMNS))
+        self._source = ""
 
     def write(self, event: AnyEvent) -> None:
+        if isinstance(event, schema.SessionStarted):
+            self._source = event.source
         if not isinstance(event, UtteranceEvent):
             self._output.put("")  # a session without utterances still gets its header
             return
         utterance, emotion = event.utterance, event.emotion
+        modalities: list[Modality] = [getattr(event.modalities, name) for name in MODALITIES]
         self._output.put(
             _row(
                 (
@@ -170,8 +178,16 @@ class Csv(Sink):
                     *(emotion.label, emotion.confidence, _bool(emotion.abstained)),
                     *(emotion.probabilities.get(name, "") for name in EMOTIONS),
                     utterance.text_source,
-                    *(_bool(getattr(event.modalities, name).present) for name in MODALITIES),
+                    *(_bool(modality.present) for modality in modalities),
                     *((emotion.prior or {}).get(name, "") for name in EMOTIONS),
+                    self._source,
+                    *(
+                        (m.probabilities or {}).get(name, "")
+                        for m in modalities
+                        for name in EMOTIONS
+                    ),
+                    *(modality.reason or "" for modality in modalities),
+                    f"{event.model.name} {event.model.version}",
                 )
             )
         )
@@ -179,12 +195,23 @@ class Csv(Sink):
     def close(self) -> None:
         self._output.close()
 
+    @classmethod
+    def ours(cls, head: bytes) -> bool:
+        return head.startswith(",".join(cls.COLUMNS[:9]).encode())
+
+
+#: The beginning of captions by `WebVtt`: a header alone, or a first cue with an emotion.
+_OWN_CAPTIONS = re.compile(
+    rb"WEBVTT\n\n(\Z|\d+\n[\d:.]+ --> [\d:.]+\n<v [^>\n]*>\[(%s)\?? \d+ %%\])"
+    % "|".join(EMOTIONS).encode()
+)
+
 
 class WebVtt(Sink):
     """A caption per final utterance: `<v Ada>[joy 71 %] They said yes!`; `?` where abstained."""
 
     def __init__(self, target: Target) -> None:
-        self._output = _Output(target, header="WEBVTT\n\n")
+        self._output = TextOutput(target, header="WEBVTT\n\n")
 
     def write(self, event: AnyEvent) -> None:
         if not isinstance(event, UtteranceEvent):
@@ -202,6 +229,10 @@ class WebVtt(Sink):
     def close(self) -> None:
         self._output.close()
 
+    @classmethod
+    def ours(cls, head: bytes) -> bool:
+        return _OWN_CAPTIONS.match(head) is not None
+
 
 class Text(Sink):
     """Readable lines for a terminal.
@@ -212,7 +243,7 @@ class Text(Sink):
 
     def __init__(self, target: Target, live: bool = False) -> None:
         self.live = live
-        self._output = _Output(target)
+        self._output = TextOutput(target)
         self._drawn = False
 
     def write(self, event: AnyEvent) -> None:
@@ -230,6 +261,10 @@ class Text(Sink):
         if self._drawn:
             self._output.put("\r\x1b[2K")
         self._output.close()
+
+    @classmethod
+    def ours(cls, head: bytes) -> bool:
+        return re.match(rb"session \S+ started: .*, model ", head) is not None
 
 
 def short_answer(event: UtteranceEvent | Provisional) -> str:

@@ -50,7 +50,7 @@ def choose(
         InputError: the chosen model or directory does not exist.
     """
     wanted = settings.transcriber
-    automatic = wanted == "auto" or wanted.startswith("auto:")
+    automatic = is_automatic(settings)
     if not automatic and wanted != "off":
         return Words(model=_find(wanted, say))
     if has_captions:
@@ -65,6 +65,24 @@ def choose(
             notice=f"no captions and no faster-whisper model {model!r} here: going on "
             f"with voice and face, without words; {_REMEDY}"
         )
+
+
+def check(settings: Transcription) -> None:
+    """Refuses a transcriber that does not exist, without loading or downloading it.
+
+    Raises:
+        InputError: it is neither a directory with a model nor the name of one.
+    """
+    wanted = settings.transcriber
+    if is_automatic(settings):
+        wanted = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
+    if wanted != "off" and _directory(wanted) is None:
+        _check_name(wanted)
+
+
+def is_automatic(settings: Transcription) -> bool:
+    """Whether captions come before the transcriber."""
+    return settings.transcriber == "auto" or settings.transcriber.startswith("auto:")
 
 
 def _find(wanted: str, say: Callable[[str], None]) -> str:
@@ -89,7 +107,7 @@ def _refuse(path: str) -> str:
     raise InputError(f"transcriber directory {path}: there is no such directory; {_REMEDY}")
 
 
-def _by_name(name: str, say: Callable[[str], None]) -> str:
+def _check_name(name: str) -> None:
     if name not in available_models():
         if os.sep in name or name.startswith((".", "~")):
             _refuse(name)
@@ -97,6 +115,10 @@ def _by_name(name: str, say: Callable[[str], None]) -> str:
             f"transcriber {name!r}: neither a directory nor a faster-whisper model; "
             f"names are {', '.join(available_models())}"
         )
+
+
+def _by_name(name: str, say: Callable[[str], None]) -> str:
+    _check_name(name)
     try:
         return str(download_model(name, local_files_only=True))
     except Exception:  # it is not cached: the hub's client raises many kinds of errors

@@ -6,6 +6,8 @@ answers on that topic with the number of the next event: from there on, the subs
 nothing.
 """
 
+import contextlib
+from pathlib import Path
 from types import TracebackType
 
 import msgspec
@@ -13,8 +15,9 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from gscon_live.common.errors import InputError
+from gscon_live.common.outputs import check_socket
 from gscon_live.realtime.events import curve, schema
-from gscon_live.realtime.events.endpoint import is_local
+from gscon_live.realtime.events.endpoint import is_local, socket_path
 from gscon_live.realtime.events.sockets import PUBLISHER, PUBLISHER_IPV6, prepare
 from gscon_live.realtime.pipeline.services import EVENT_BYTES, EVENTS_QUEUE_BYTES
 from gscon_live.realtime.pipeline.settings import Curve
@@ -31,7 +34,8 @@ class Publisher:
         keys: the publisher's CURVE key files; needed for an address beyond loopback.
 
     Raises:
-        InputError: the endpoint is malformed or in use, or needs keys.
+        InputError: the endpoint is malformed or in use, needs keys, or is a file that is no
+            socket.
     """
 
     def __init__(self, endpoint: str | None, session: str, keys: Curve | None = None) -> None:
@@ -39,9 +43,10 @@ class Publisher:
         self.next_seq = 0
         self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: ThreadAuthenticator | None = None
+        self._file: tuple[Path, int] | None = None
         if endpoint is None:
             return
-        _check_endpoint(endpoint, secured=keys is not None)
+        check_endpoint(endpoint, secured=keys is not None)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         profile = PUBLISHER_IPV6 if "[" in endpoint else PUBLISHER
@@ -50,6 +55,8 @@ class Publisher:
             if keys is not None:
                 self._secure(keys)
             self._socket.bind(endpoint)
+            path = socket_path(endpoint)
+            self._file = None if path is None else (path, path.stat().st_ino)
         except zmq.ZMQError as error:
             self.close()
             raise InputError(
@@ -92,6 +99,7 @@ class Publisher:
             if self._authenticator is not None:
                 self._authenticator.stop()
             self._context.term()
+            self._remove_file()
 
     def __enter__(self) -> "Publisher":
         return self
@@ -104,6 +112,14 @@ class Publisher:
     ) -> None:
         self.close()
 
+    def _remove_file(self) -> None:
+        """Deletes the socket's file, unless another publisher has put its own there since."""
+        if self._file is not None:
+            path, inode = self._file
+            with contextlib.suppress(OSError):
+                if path.stat().st_ino == inode:
+                    path.unlink()
+
     def _secure(self, keys: Curve) -> None:
         assert self._socket is not None
         curve.check_clients(keys.clients, "publish.curve.clients")
@@ -114,11 +130,15 @@ class Publisher:
         curve.secure_server(self._socket, own)
 
 
-def _check_endpoint(endpoint: str, *, secured: bool) -> None:
-    """Refuses a malformed endpoint, and one beyond loopback without keys."""
+def check_endpoint(endpoint: str, *, secured: bool) -> None:
+    """Refuses a malformed endpoint, one beyond loopback without keys, and a file that is no
+    socket."""
     if not is_local(endpoint) and not secured:
         raise InputError(
             f"endpoint {endpoint}: other machines reach this address, so it needs CURVE keys; make "
             "them with gscon-live keys DIR and set publish.curve.secret and "
             "publish.curve.clients, or stay on tcp://127.0.0.1"
         )
+    path = socket_path(endpoint)
+    if path is not None:
+        check_socket(path)

@@ -278,6 +278,13 @@ def test_a_subscriber_gets_every_event(held: Held) -> None:
     assert held.received[0].seq <= 1
 
 
+def test_a_recording_is_for_its_owner_alone(held: Held) -> None:
+    kept = held.folder / "kept"
+    assert kept.stat().st_mode & 0o777 == 0o700
+    modes = {path.name: path.stat().st_mode & 0o777 for path in kept.iterdir()}
+    assert modes == {"events.jsonl": 0o600, "session.mkv": 0o600}
+
+
 def test_no_process_is_left(held: Held) -> None:
     assert held.left == []
 

@@ -34,6 +34,7 @@ from gscon_live.model import checkpoint
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime import replay
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.sample import CONVERSATION
 
 STAGES = ("segment", "transcribe", "watch", "recognise")
@@ -171,9 +172,12 @@ def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None
 
 
 def test_several_recordings_follow_one_another(clip: Path, short: Replayed, tmp_path: Path) -> None:
-    path = tmp_path / "both.jsonl"
-    assert cli.run(replay.main, [str(clip), str(clip), "--events", str(path), "--quiet"]) == 0
+    path, page = tmp_path / "both.jsonl", tmp_path / "both.html"
+    words = [str(clip), str(clip), "--events", str(path), "--report", str(page), "--quiet"]
+    assert cli.run(replay.main, words) == 0
     assert path.read_bytes() == short.raw * 2
+    # Two utterances in each; both are on the page.
+    assert page.read_text(encoding="utf-8").count("<tr id=") == 4
 
 
 def test_events_can_go_to_standard_output(
@@ -358,6 +362,115 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     assert printed.err.count("\n") == 1
     assert printed.out == ""
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+DESTROYS = {
+    "report is the recording": ["talk.mkv", "--report", "talk.mkv"],
+    "report is a link to the recording": ["talk.mkv", "--report", "link.html"],
+    "report has the recording's inode": ["talk.mkv", "--report", "hard.html"],
+    "events are the captions beside it": ["talk.mkv", "--events", "talk.vtt"],
+    "events are the captions": ["talk.mkv", "--captions", "other.vtt", "--events", "other.vtt"],
+    "events will be taken for captions": ["talk.mkv", "--events", "talk.en.vtt"],
+    "events are the second recording": ["talk.mkv", "take.csv", "--events", "take.csv"],
+    "two outputs in one": ["talk.mkv", "--events", "x.csv", "--report", "x.csv"],
+    "two outputs in one by links": ["talk.mkv", "--events", "new.csv", "--report", "link2.html"],
+    "somebody's page": ["talk.mkv", "--report", "mine.html"],
+    "somebody's table": ["talk.mkv", "--events", "mine.csv"],
+    "somebody's captions": ["talk.mkv", "--events", "other.vtt"],
+    "somebody's notes": ["talk.mkv", "--events", "notes.txt"],
+    "published over a file": ["talk.mkv", "--publish", "ipc://notes.txt"],
+    "published over an output": ["talk.mkv", "--events", "n.csv", "--publish", "ipc://n.csv"],
+    "captions of two": ["talk.mkv", "take.csv", "--events", "both.vtt"],
+    "report of another kind": ["talk.mkv", "--report", "x.pdf"],
+    "events of another kind": ["talk.mkv", "--events", "x.xlsx"],
+}
+
+
+@pytest.mark.parametrize("words", DESTROYS.values(), ids=DESTROYS.keys())
+def test_outputs_that_would_destroy_something_are_refused_before_anything_is_read(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Not even a recording: the refusal comes before anybody looks.
+    for name in ("talk.mkv", "take.csv", "mine.html", "mine.csv", "notes.txt"):
+        Path(name).write_text("mine", encoding="utf-8")
+    for name in ("talk.vtt", "other.vtt"):
+        Path(name).write_text("WEBVTT\n\n1\n00:01.000 --> 00:02.000\nHi\n", encoding="utf-8")
+    Path("link.html").symlink_to("talk.mkv")
+    Path("hard.html").hardlink_to("talk.mkv")
+    Path("link2.html").symlink_to("new.csv")
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.run(replay.main, [*words, "recognition.checkpoint=nowhere"]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert "checkpoint" not in printed.err
+    assert "FFmpeg" not in printed.err
+    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+MISSING = {
+    "checkpoint": ["recognition.checkpoint=nowhere"],
+    "text model": ["features.text_model=nowhere"],
+    "face detector": ["features.face_detector=nowhere.onnx"],
+    "transcriber": ["--transcriber", "nowhere"],
+    "second recording": ["missing.mkv"],
+    "keys": ["--publish", "tcp://0.0.0.0:5560"],
+}
+
+
+@pytest.mark.parametrize("words", MISSING.values(), ids=MISSING.keys())
+def test_what_is_missing_is_found_before_a_model_is_looked_for(
+    words: list[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: object) -> None:
+        raise AssertionError("a model was looked for")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(transcription_source, "download_model", look)
+    shutil.copy(clip, "alone.mkv")  # without the captions
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.run(replay.main, ["alone.mkv", *words, "--quiet"]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def test_words_of_any_script_are_printed_with_any_encoding(clip: Path, tmp_path: Path) -> None:
+    shutil.copy(clip, tmp_path / "talk.mkv")
+    (tmp_path / "talk.vtt").write_text(
+        "WEBVTT\n\n1\n00:00:00.500 --> 00:00:02.000\n<v \u738b\u82b3>\u5b57\u5e55\u3067\u3059\n",
+        encoding="utf-8",
+    )
+    out, errors = tmp_path / "out", tmp_path / "errors"
+    with out.open("wb") as output, errors.open("wb") as messages:
+        process = start(
+            "gscon_live.realtime.replay", tmp_path / "talk.mkv", "--speed", "max",
+            environment={"PYTHONIOENCODING": "cp1252"}, stdout=output, stderr=messages,
+        )  # fmt: skip
+        assert process.wait(timeout=WAIT * 2) == 0, errors.read_text(encoding="utf-8")
+    assert "\u738b\u82b3" in out.read_text(encoding="utf-8")
+    assert "\u5b57\u5e55\u3067\u3059" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_line_that_names_it(unbuffered: str) -> None:
+    with open("/dev/full", "wb") as full:
+        environment = {"PYTHONUNBUFFERED": unbuffered}
+        process = start("gscon_live", "--help", stdout=full, environment=environment)
+        _, errors = process.communicate(timeout=WAIT)
+    assert process.returncode == 1
+    assert errors.startswith("error: standard output")
+    assert "No space left on device" in errors
+    assert errors.count("\n") == 1
 
 
 def test_a_wrong_request_costs_the_user_one_line(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from rich.text import Text
 
 from gscon_live.common.cli import parser, run, terminate_like_interrupt
 from gscon_live.common.errors import InputError
-from gscon_live.common.files import check_output, write_output
+from gscon_live.common.files import write_output
+from gscon_live.common.outputs import Outputs
 from gscon_live.train.evaluate import find_model, print_table
 from gscon_live.train.leaderboard import run_list as lists
 from gscon_live.train.leaderboard.board import Board, board
@@ -28,6 +29,8 @@ from gscon_live.train.leaderboard.board_view import (
     COMPARISON_COLUMNS,
     COMPARISON_NOTE,
     CROSS_TABLE_NOTE,
+    HTML_TITLE,
+    MARKDOWN_HEADING,
     REMARKS,
     cells,
     comparison_cells,
@@ -37,6 +40,7 @@ from gscon_live.train.leaderboard.board_view import (
 )
 from gscon_live.train.leaderboard.published import published
 from gscon_live.train.leaderboard.run_list import PlannedRun
+from gscon_live.train.markdown import ENDINGS
 from gscon_live.train.networks.evaluate_run import (
     Material,
     conversation_material,
@@ -78,6 +82,7 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
     torch.set_num_threads(1)
     if options.jobs < 1:
         raise InputError(f"--jobs {options.jobs}: expected 1 or more")
+    _check_outputs(options.html, options.markdown)
     folders, planned = _runs_and_lists(options.runs)
     if options.fit and not planned:
         raise InputError("--fit is for the runs of a list; give one, or leave --fit out")
@@ -87,9 +92,6 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             f"run {untrained[0].folder}: not trained, as {len(untrained)} of {len(planned)} on "
             "the list; add --fit"
         )
-    for out in (options.html, options.markdown):
-        if out:
-            check_output(out)
     names = [folder.resolve().name for folder in folders]
     if duplicates := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two runs are named {duplicates[0]!r}; rename the folder of one")
@@ -111,6 +113,24 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         sys.stdout.buffer.write(msgspec.json.encode(leaderboard) + b"\n")
     else:
         _print_tables(leaderboard)
+
+
+def _check_outputs(html: Path | None, text: Path | None) -> None:
+    """Refuses pages that would destroy something or cannot be written."""
+    outputs = Outputs()
+    if html:
+        outputs.writes(html, "--html", _is_page, (".html", ".htm"))
+    if text:
+        outputs.writes(text, "--markdown", _is_markdown, ENDINGS)
+    outputs.check()
+
+
+def _is_page(head: bytes) -> bool:
+    return HTML_TITLE.encode() in head
+
+
+def _is_markdown(head: bytes) -> bool:
+    return head.startswith(f"{MARKDOWN_HEADING}\n\n| {COLUMNS[0]} |".encode())
 
 
 def _runs_and_lists(names: Sequence[str]) -> tuple[list[Path], list[PlannedRun]]:

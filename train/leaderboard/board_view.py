@@ -12,6 +12,9 @@ from gscon_live.train.leaderboard.grid import CrossTable
 from gscon_live.train.markdown import markdown_table
 from gscon_live.train.scoring.evaluation import Evaluation, Spread
 
+#: How the page in Markdown begins, and what the HTML page has in its head.
+MARKDOWN_HEADING, HTML_TITLE = "# Leaderboard", "<title>Leaderboard – gscon-live</title>"
+
 #: The columns of the table of models.
 COLUMNS = (
     "model",
@@ -167,7 +170,7 @@ def cross_table_text(table: CrossTable) -> TextTable:
 def markdown(leaderboard: Board) -> str:
     """The leaderboard in Markdown."""
     lines = [
-        "# Leaderboard",
+        MARKDOWN_HEADING,
         "",
         *markdown_table(COLUMNS, [cells(row) for row in leaderboard.rows]),
     ]

@@ -65,6 +65,14 @@ def test_sound_is_kept_without_loss_and_pictures_at_their_times(tmp_path: Path) 
     assert [grey for _, grey in kept] == pytest.approx([0, 40, 80, 120, 160], abs=4)
 
 
+def test_a_recording_is_for_its_owner_alone(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "new", True, False, (64, 48))
+    hear(recorder, tone(0.2), 0.0)
+    recorder.close()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new" / "session.mkv").stat().st_mode & 0o777 == 0o600
+
+
 def test_lost_sound_is_silence_so_that_times_stay_true(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, True, False, (64, 48))
     hear(recorder, tone(0.5), 0.5)

@@ -148,10 +148,41 @@ def test_a_session_that_was_cut_off_says_so() -> None:
     assert "1 utterance(s) began" in Read(report_page.render(begun, "a")).text
 
 
-def test_of_several_sessions_the_first_is_shown_and_the_page_says_so() -> None:
-    page = Read(report_page.render([*conversation(2, 1), *conversation(3, 2)], "a"))
-    assert "hold 2 sessions" in page.text
-    assert len(page.rows) == 2
+def test_of_several_sessions_all_are_shown_with_links_of_their_own() -> None:
+    same = list(conversation(2, 1))
+    raw = report_page.render([*conversation(2, 1), *conversation(3, 2), *same], "a")
+    page = Read(raw)
+    assert len(page.rows) == 7
+    assert "3 sessions, one below the other" in page.text
+    places = [value for name, value in page.attributes if name == "id"]
+    assert len(places) == len(set(places))
+    links = {value.removeprefix("#") for name, value in page.attributes if name == "href"}
+    assert links <= set(places)
+    assert raw.count('class="recording"') == 3
+
+
+def test_a_page_is_recognised_and_other_pages_are_not() -> None:
+    assert report_page.ours(report_page.render(conversation(), "a").encode()[:65536])
+    older = b"<!doctype html>\n<head>\n<title>a \xe2\x80\x93 emotions in a conversation</title>"
+    assert report_page.ours(older)
+    assert not report_page.ours(b"<!doctype html>\n<title>My page</title>")
+
+
+@pytest.mark.parametrize("out", ["events.jsonl", "page.pdf", "mine.html", "link.html"])
+def test_a_report_destroys_nothing(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [schema.encode(event) for event in conversation()]
+    Path("events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    Path("mine.html").write_text("<p>mine</p>", encoding="utf-8")
+    Path("link.html").symlink_to("events.jsonl")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert cli.run(report.main, ["events.jsonl", out]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert cli.run(report.main, ["events.jsonl", "new.html"]) == 0
+    assert cli.run(report.main, ["events.jsonl", "new.html"]) == 0
 
 
 def test_an_hour_with_hundreds_of_utterances_fits_in_a_page() -> None:

@@ -205,6 +205,66 @@ def test_a_missing_folder_is_refused_at_once(tmp_path: Path) -> None:
             sinks.JsonLines(path)
 
 
+@pytest.mark.parametrize("name", sinks.names())
+def test_a_sink_knows_what_it_wrote_and_nothing_else(name: str, tmp_path: Path) -> None:
+    kind = sinks.of_name(name)
+    path = tmp_path / "events"
+    for count in (0, 3):
+        sink = kind(path)
+        for event in conversation(count):
+            sink.write(event)
+        sink.close()
+        assert kind.ours(path.read_bytes()[:65536])
+    captions = b"WEBVTT\n\n1\n00:00:01.000 --> 00:00:02.000\n<v Ada>They said yes!\n"
+    for other in (b"notes\n", captions, b'{"schema": 1}\n', b"[]", b"session,id\n", b"\xff\xfe"):
+        assert not kind.ours(other)
+
+
+def test_a_sink_of_others_overwrites_nothing_unless_it_says_what_is_its_own() -> None:
+    assert not Labels.ours(b"joy\n")
+
+
+def test_an_event_that_was_sent_on_several_lines_is_one_line() -> None:
+    event = _with_words("a\nb")
+    pretty = json.dumps({**json.loads(schema.encode(event)), "new": [1, 2]}, indent=2)
+    for sent in (pretty, pretty.replace("\n", "\r\n"), pretty.replace("\n", "\r")):
+        stream = io.StringIO(newline="")
+        sinks.JsonLines(stream).write_line(sent)
+        line = stream.getvalue()
+        assert (line.count("\n"), line.count("\r"), line[-1]) == (1, 0, "\n")
+        assert json.loads(line) == json.loads(pretty)
+
+
+def test_rows_of_several_recordings_say_which_one_and_what_each_modality_says() -> None:
+    made = [*conversation(2, 1), *conversation(3, 2)]
+    started = [event for event in made if isinstance(event, schema.SessionStarted)]
+    made = [
+        msgspec.structs.replace(event, source=f"{started.index(event)}.mkv", session="same")
+        if isinstance(event, schema.SessionStarted)
+        else event
+        for event in made
+    ]
+    rows = list(csv.DictReader(io.StringIO(written(sinks.Csv, made), newline="")))
+    assert [row["source"] for row in rows] == ["0.mkv"] * 2 + ["1.mkv"] * 3
+    said = [event for event in made if isinstance(event, UtteranceEvent)]
+    for row, event in zip(rows, said, strict=True):
+        assert row["model"] == f"{event.model.name} {event.model.version}"
+        for name in ("text", "audio", "visual"):
+            modality = getattr(event.modalities, name)
+            assert row[f"{name}_reason"] == (modality.reason or "")
+            expected = {e: str((modality.probabilities or {}).get(e, "")) for e in EMOTIONS}
+            assert {emotion: row[f"{name}_{emotion}"] for emotion in EMOTIONS} == expected
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_file_on_a_full_disk_is_named_also_when_it_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    sink = sinks.JsonLines(tmp_path / "full.jsonl")
+    with pytest.raises(Failure, match=r"full\.jsonl: No space left"):
+        sink.write(next(conversation()))
+    sink.close()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_a_failure_in_one_line() -> None:
     with pytest.raises(Failure, match="No space left"):
