@@ -46,13 +46,22 @@ def decode(data: bytes) -> tuple[str, str | None]:
 
 
 def _guess(data: bytes) -> str | None:
-    web = chardet.EncodingEra.MODERN_WEB
-    guess = chardet.detect(data, encoding_era=web, prefer_superset=True)["encoding"]
+    guess = _detected(data, None)
     if guess is None or guess.lower().startswith("utf-"):
         return guess
-    ascii_letters = sum(1 for byte in data if chr(byte).isascii() and chr(byte).isalpha())
-    if ascii_letters > sum(1 for byte in data if byte > 127):
-        # Digits and marks are the same everywhere and make the guess worse.
-        letters = data.translate(_LETTERS_ONLY)
-        return chardet.detect(letters, encoding_era=web, include_encodings=_LATIN)["encoding"]
-    return guess
+    ascii_letters = sum(1 for byte in data if byte < 128 and chr(byte).isalpha())
+    if ascii_letters <= sum(1 for byte in data if byte > 127):
+        return guess
+    # Digits and marks sway the guess. A rarer encoding counts if it is guessed without them, too.
+    guesses = {_detected(data, _LATIN), _detected(data.translate(_LETTERS_ONLY), _LATIN)}
+    return guesses.pop() if len(guesses) == 1 else _LATIN[0]
+
+
+def _detected(data: bytes, encodings: tuple[str, ...] | None) -> str | None:
+    answer = chardet.detect(
+        data,
+        encoding_era=chardet.EncodingEra.MODERN_WEB,
+        prefer_superset=True,
+        include_encodings=encodings,
+    )
+    return answer["encoding"]

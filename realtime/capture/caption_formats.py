@@ -21,8 +21,12 @@ _TIMING = re.compile(rf"\s*{_CLOCK}{_ARROW}{_CLOCK}(?![\d:.,])")
 _BARE_TIMING = re.compile(rf"\s*{_CLOCK}[^\w:]{{1,8}}{_CLOCK}\s*")
 _SBV_CLOCK = _CLOCK.replace("[.,]", r"\.")
 _SBV_TIMING = re.compile(rf"\s*{_SBV_CLOCK}\s*,\s*{_SBV_CLOCK}\s*")
-#: A line that was meant as a timing: an arrow, or nothing but digits and the marks of clocks.
-_ALMOST_TIMING = re.compile(r"\s*[-+]?\w{0,9}\d:[\w:.,]{0,99}\s*(?:[-–—=]\s?){1,3}>|[\d\s:.,>-]+")
+#: A line that was meant as a timing: a clock and an arrow or comma, or only digits and marks.
+_ALMOST_TIMING = re.compile(
+    r"\s*[-+]?\w{0,9}\d:[\w:.,]{0,99}\s*(?:[-–—=]\s?){1,3}>"
+    r"|\s*\d{1,6}:\d{1,6}(?::\d{1,6})?\.\d{1,9},[\w:.]{1,99}\s*"
+    r"|[\d\s:.,>-]+"
+)
 _INDEX = re.compile(r"\s*\d{1,9}\s*")
 
 Entry = Written | Unreadable

@@ -61,6 +61,8 @@ def read_lines(payload: str) -> list[Line]:
 
 def plain(text: str) -> str:
     """Text on one line, without control characters and half surrogates."""
+    if text.isprintable():
+        return " ".join(text.split())
     kept = "".join(
         " " if char.isspace() else char
         for char in text

@@ -178,8 +178,8 @@ def _is_name_word(word: str) -> bool:
     if word in ("&", "+"):
         return True
     letters = all(unicodedata.category(char)[0] in "LMN" or char in _NAME_MARKS for char in word)
-    # A full stop ends abbreviations, but no long words: those end sentences.
-    return letters and not (word.endswith(".") and len(word) > 5)
+    # A full stop ends abbreviations, such as "Dr.", and sentences.
+    return letters and not (word.endswith(".") and (len(word) > 5 or word[0].islower()))
 
 
 def _may_be_sound(name: str) -> bool:

@@ -83,7 +83,8 @@ def _carried(before: Lines, cue: Lines) -> _Carried:
     for first in range(len(shown)):
         tail = shown[first:]
         if words[: len(tail)] == tail:
-            instant = min(before.end - before.start, cue.end - cue.start) <= _INSTANT
+            shortest = min(before.end - before.start, cue.end - cue.start)
+            instant = shortest <= _INSTANT and abs(cue.start - before.end) <= _INSTANT
             return _Carried(len(tail), 0, instant or len(cue.lines) > len(tail))
         count = len(tail) - 1
         if (
@@ -96,4 +97,5 @@ def _carried(before: Lines, cue: Lines) -> _Carried:
 
 
 def _adjacent(before: Lines, cue: Lines) -> bool:
-    return bool(before.lines and cue.lines) and cue.start <= before.end + _PAUSE
+    has_lines = bool(before.lines and cue.lines)
+    return has_lines and before.start < cue.start <= before.end + _PAUSE

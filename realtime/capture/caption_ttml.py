@@ -52,6 +52,8 @@ def read_ttml(text: str) -> list[Written | Unreadable]:
         timed = {"begin", "end", "dur"} & element.attrib.keys()
         if kind in ("p", "span") and (timed or not _has_timed_child(element)):
             number = f"caption {len(entries) + 1}"
+            if not timed and math.isinf(scope.end) and not _content(element).strip():
+                continue  # an empty element makes space
             if times is None or math.isinf(times[1]):
                 entries.append(Unreadable(scope.begin, number))
             else:
