@@ -16,7 +16,7 @@ WORD = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzäéßøñ'"), min_siz
 )
 TEXT = st.lists(WORD, min_size=1, max_size=8).map(" ".join)
 NAME = st.lists(
-    st.text(st.sampled_from("abcdefghijéü"), min_size=1, max_size=8).map(str.capitalize),
+    st.text(st.sampled_from("abcdefghijéü"), min_size=5, max_size=8).map(str.capitalize),
     min_size=1,
     max_size=3,
 ).map(" ".join)

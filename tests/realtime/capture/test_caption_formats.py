@@ -72,7 +72,7 @@ def test_a_malformed_cue_is_counted_and_loses_no_other(
         tmp_path,
         f"a.{kind}",
         f"{head}1\n00:00:01,000 --> 00:00:02,000\nfirst words\n\n2\n{timing}\nsecret words\n\n"
-        "3\n00:00:05,000 --> 00:00:06,000\nthird words\n\n4\n00:00:07,000 --> 00:00:08,000\nfourth\n",
+        "3\n00:00:05,000 --> 00:00:06,000\nthird words\n\n4\n00:07,000 --> 00:08,000\nfourth\n",
     )
     assert [cue.text for cue in only(found, Cue)] == ["first words", "third words", "fourth"]
     (drop,) = only(found, Dropped)

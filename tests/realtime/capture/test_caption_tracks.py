@@ -25,7 +25,8 @@ def recording(tmp_path: Path) -> Path:
         "-i", plain, "-i", tmp_path / "forced.srt", "-i", tmp_path / "full.srt",
         "-i", tmp_path / "german.srt", "-map", "0", "-map", "1", "-map", "2", "-map", "3",
         "-c", "copy", "-metadata:s:s:1", "language=eng", "-metadata:s:s:1", "title=All of it",
-        "-disposition:s:0", "default+forced", "-disposition:s:1", "0", "-disposition:s:2", "0", path,
+        "-disposition:s:0", "default+forced", "-disposition:s:1", "0", "-disposition:s:2", "0",
+        path,
     )  # fmt: skip
     return path
 
