@@ -5,7 +5,9 @@ import codecs
 import chardet
 
 #: The encodings of Latin letters. Short texts with few accents are easily taken for other scripts.
-_LATIN = ("cp1252", "cp1250", "cp1254")
+_LATIN = ("Windows-1252", "Windows-1250", "Windows-1254")
+#: How many times likelier than the first of them, by far the most frequent, another must be.
+_MARGIN = 1.5
 #: Bytes of which the encoding is guessed.
 _SAMPLE = 200_000
 _LETTERS_ONLY = bytes(
@@ -46,22 +48,29 @@ def decode(data: bytes) -> tuple[str, str | None]:
 
 
 def _guess(data: bytes) -> str | None:
-    guess = _detected(data, None)
-    if guess is None or guess.lower().startswith("utf-"):
-        return guess
+    guess = _likeliest(data)
+    encoding = guess[0][0] if guess else None
+    if encoding is None or encoding.lower().startswith("utf-"):
+        return encoding
     ascii_letters = sum(1 for byte in data if byte < 128 and chr(byte).isalpha())
     if ascii_letters <= sum(1 for byte in data if byte > 127):
-        return guess
-    # Digits and marks sway the guess. A rarer encoding counts if it is guessed without them, too.
-    guesses = {_detected(data, _LATIN), _detected(data.translate(_LETTERS_ONLY), _LATIN)}
-    return guesses.pop() if len(guesses) == 1 else _LATIN[0]
+        return encoding
+    # Digits and marks sway the guess.
+    western = _LATIN[0]
+    latin = dict(_likeliest(data.translate(_LETTERS_ONLY), _LATIN))
+    enough = _MARGIN * latin.get(western, 0.0)
+    return next((name for name, confidence in latin.items() if confidence > enough), western)
 
 
-def _detected(data: bytes, encodings: tuple[str, ...] | None) -> str | None:
-    answer = chardet.detect(
+def _likeliest(
+    data: bytes, encodings: tuple[str, ...] | None = None
+) -> list[tuple[str | None, float]]:
+    """Encodings with the confidence in them, the likeliest first."""
+    answers = chardet.detect_all(
         data,
+        ignore_threshold=True,
         encoding_era=chardet.EncodingEra.MODERN_WEB,
         prefer_superset=True,
         include_encodings=encodings,
     )
-    return answer["encoding"]
+    return [(answer["encoding"], answer["confidence"]) for answer in answers]

@@ -153,8 +153,8 @@ def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None
     """Seconds, to the millisecond; None for 60 or more seconds, or minutes of an hour."""
     if int(seconds) > 59 or (hours is not None and int(minutes) > 59):
         return None
-    whole = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)
-    return round(whole + float(f"0.{_ascii_digits(fraction)}"), 3)
+    clock = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)
+    return round(clock + float(f"0.{_ascii_digits(fraction)}"), 3)
 
 
 def _ascii_digits(fraction: str | None) -> str:

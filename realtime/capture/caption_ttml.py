@@ -86,8 +86,8 @@ def _seconds(text: str, rates: _Rates) -> float | None:
     text = text.strip()[:99]
     if match := _CLOCK.fullmatch(text):
         hours, minutes, seconds, fraction, frames = match.groups()
-        whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-        return whole + float(fraction or 0) + float(frames or 0) / rates.frames
+        clock = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+        return clock + float(fraction or 0) + float(frames or 0) / rates.frames
     if match := _OFFSET.fullmatch(text):
         unit = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}.get(match[2])
         per_second = rates.frames if match[2] == "f" else rates.ticks

@@ -61,7 +61,7 @@ def test_what_is_written_as_vtt_or_srt_is_read_back(
     path = tmp_path / f"cues.{kind}"
     # Lines that two cues share could have been carried over.
     cues = [
-        (s, n, f"{'abcdefghijkl'[i]} {text}", name) for i, (s, n, text, name) in enumerate(cues)
+        (s, n, f"Q{'abcdefghijkl'[i]} {text}", name) for i, (s, n, text, name) in enumerate(cues)
     ]
     # In SubRip, a label is a name because it recurs.
     cues = cues + [(s + 7_500_000, n, text, name) for s, n, text, name in cues]
