@@ -154,7 +154,9 @@ def _sidecars(recording: Path) -> list[Path]:
         and path.is_file()
         and (
             path.stem == stem
-            or re.fullmatch(re.escape(stem) + r"(?:\.[\w-]{2,15}){1,2}", path.stem)
+            or re.fullmatch(
+                re.escape(stem) + r"\.[\w-]{2,15}(?:\.(?:forced|sdh|cc|hi))?", path.stem
+            )
         )
     ]
 
