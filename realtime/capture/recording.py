@@ -37,9 +37,9 @@ class RecordingSource(Source):
 
     Args:
         path: the media file.
-        settings: audio track and maximal frame width.
+        settings: audio track, caption track and maximal frame width.
         captions: "auto" (a text track of the file, else a caption file beside it), "off", or the
-            path of a .vtt or .srt file.
+            path of a caption file.
         frame_rate: maximal number of frames per second.
         want_audio, want_video: false leaves that medium undecoded.
         block: seconds of sound per `AudioChunk`.
@@ -82,8 +82,8 @@ class RecordingSource(Source):
         """Opens the file and finds its streams and captions.
 
         Raises:
-            InputError: no such file, no sound and no moving pictures in it, no such audio track, or
-                an unusable caption file.
+            InputError: no such file, no sound and no moving pictures in it, no such audio or
+                caption track, or an unusable caption file.
         """
         self._container = container = open_media(self.path)
         try:
@@ -119,7 +119,7 @@ class RecordingSource(Source):
             for stream, track in ((audio, self._audio), (video, self._video))
             if stream is not None and track is not None
         }
-        captions = caption_files.find(self.path, self._captions)
+        captions = caption_files.find(self.path, self._captions, self._settings.caption_track)
         self.has_captions = bool(captions.cues)
         self.captions_path = captions.path
         self.notices += captions.notices

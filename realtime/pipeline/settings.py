@@ -53,6 +53,9 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: number of the audio track, from 0; None is the file's default
     audio_track: Annotated[int, Meta(ge=0)] | None = None
+    #: number of the caption track, from 0; None is the file's default, or a full one if that is
+    #: forced or has only some of the words
+    caption_track: Annotated[int, Meta(ge=0)] | None = None
     #: wider pictures are scaled down to this width in pixels
     max_width: Annotated[int, Meta(ge=64)] = 640
 

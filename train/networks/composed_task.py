@@ -155,6 +155,9 @@ class FusionResult:
     history: list[dict[str, float]]
 
 
+#: The encoders of words, voice and face.
+Encoders = tuple[TextEncoder | AudioEncoder | FaceEncoder, ...]
+
 #: Trains to the end; returns the last state.
 Trained = Callable[[ConversationTask, Plan, Fabric], State]
 
@@ -179,7 +182,7 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
     recognised = {
         rate: torch.from_numpy(reader.recognised(dialogues, "test", rate)) for rate in WRONG
     }
-    encoders = (reader.encoder, AudioEncoder(), face)
+    encoders: Encoders = (reader.encoder, AudioEncoder(), face)
     identities = {m: encoder.identity for m, encoder in zip(MODALITIES, encoders, strict=True)}
     dims = {m: encoder.dim for m, encoder in zip(MODALITIES, encoders, strict=True)}
     labels = torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS))
@@ -196,7 +199,7 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
 
 def shipped_encoders() -> dict[str, str]:
     """The identities of the encoders that ship, by modality."""
-    encoders = (TextEncoder(), AudioEncoder(), FaceEncoder())
+    encoders: Encoders = (TextEncoder(), AudioEncoder(), FaceEncoder())
     return {m: encoder.identity for m, encoder in zip(MODALITIES, encoders, strict=True)}
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from made_media import click, ffmpeg, make, only, replay
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.caption_cues import parse
 from gscon_live.realtime.capture.caption_files import find, read_file
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, Mark
 
@@ -17,7 +16,7 @@ WORD = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzäéßøñ'"), min_siz
 )
 TEXT = st.lists(WORD, min_size=1, max_size=8).map(" ".join)
 NAME = st.lists(
-    st.text(st.sampled_from("abcdefghijéü"), min_size=1, max_size=8).map(str.capitalize),
+    st.text(st.sampled_from("abcdefghijéü"), min_size=5, max_size=8).map(str.capitalize),
     min_size=1,
     max_size=3,
 ).map(" ".join)
@@ -60,6 +59,12 @@ def test_what_is_written_as_vtt_or_srt_is_read_back(
     line_end: str,
 ) -> None:
     path = tmp_path / f"cues.{kind}"
+    # Lines that two cues share could have been carried over.
+    cues = [
+        (s, n, f"Q{'abcdefghijkl'[i]} {text}", name) for i, (s, n, text, name) in enumerate(cues)
+    ]
+    # In SubRip, a label is a name because it recurs.
+    cues = cues + [(s + 7_500_000, n, text, name) for s, n, text, name in cues]
     text = as_vtt(cues) if kind == "vtt" else as_srt(cues)
     path.write_bytes(text.replace("\n", line_end).encode())
     expected = {(s / 1000, (s + n) / 1000, text, name) for s, n, text, name in cues}
@@ -69,57 +74,6 @@ def test_what_is_written_as_vtt_or_srt_is_read_back(
     assert len(found) == len(expected)  # exact duplicates are merged
     starts = [cue.start for cue in only(found, Cue)]
     assert starts == sorted(starts)
-
-
-@pytest.mark.parametrize(
-    ("payload", "text", "speaker"),
-    [
-        (
-            "<v Jane Doe>Hello &amp; bye\nsecond &lt;line&gt;",
-            "Hello & bye second <line>",
-            "Jane Doe",
-        ),
-        ("<v.loud Ann>Hi</v>", "Hi", "Ann"),
-        ("<c.yellow>So</c> <00:01.500><b>there</b>", "So there", None),
-        ("JANE: Hello", "Hello", "JANE"),
-        ("- JANE: Hello\n- you", "Hello you", "JANE"),
-        ("[Dr. Smith] Come in", "Come in", "Dr. Smith"),
-        ("SPEAKER_01: yes", "yes", "SPEAKER_01"),
-        ("Élodie O'Neil: oui", "oui", "Élodie O'Neil"),
-        ("- ANN: Hi\n- BEN: Hello", "Hi Hello", None),
-        ("<v Ann>Hi</v>\n<v Ben>Hello</v>", "Hi Hello", None),
-        ("see https://example.org now", "see https://example.org now", None),
-        ("https://example.org", "https://example.org", None),
-        ("Meet me at 10:30 or 11: whatever", "Meet me at 10:30 or 11: whatever", None),
-        ("10:30 it is", "10:30 it is", None),
-        ("this is what he said: nothing", "this is what he said: nothing", None),
-        ("All of these many words: no name", "All of these many words: no name", None),
-        ("[laughs] I know", "I know", None),
-        ("[Laughter] I know", "I know", None),
-        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2", None),
-        (r"{\an8\i1}Up{\i0} here\Nbelow", "Up here below", None),
-        ("♪ music ♪ and words", "and words", None),
-        ("[music]", "", None),
-        ("(laughs)", "", None),
-        ("♪ la la la ♪", "", None),
-        ("[Music]\n(applause) ...", "", None),
-        ("<i></i>", "", None),
-        ("...", "", None),
-        (r"{\p1}m 0 0 l 10 10{\p0}", "", None),
-    ],
-)
-def test_words_and_speaker_are_told_from_markup(
-    payload: str, text: str, speaker: str | None
-) -> None:
-    assert parse(payload) == (text, speaker)
-
-
-@settings(max_examples=200, deadline=None)
-@given(payload=st.text())
-def test_any_payload_gives_one_clean_line(payload: str) -> None:
-    text, speaker = parse(payload)
-    assert text == " ".join(text.split())
-    assert speaker is None or speaker.strip()
 
 
 def test_cues_that_are_no_utterance_are_reported(tmp_path: Path) -> None:
@@ -145,11 +99,17 @@ def test_cues_that_are_no_utterance_are_reported(tmp_path: Path) -> None:
         ("a.vtt", b""),
         ("a.vtt", b"WEBVTT\n"),
         ("a.vtt", b"00:01.000 --> 00:02.000\nno header\n"),
-        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\ncafé\n".encode("latin-1")),
         ("a.srt", b""),
         ("a.srt", b"just a text\nof two lines\n"),
-        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nHi\n".encode("utf-16")),
         ("a.srt", b"\x00\x01\x02" * 100),
+        ("a.srt", bytes(range(128, 256)) * 20),
+        ("a.sbv", b"just a text\n"),
+        ("a.ass", b"[Script Info]\n[Events]\n"),
+        ("a.ttml", b"<tt xmlns='http://www.w3.org/ns/ttml'><body><div><p begin='0s' end='1s'>"),
+        (
+            "a.ttml",
+            b"<!DOCTYPE tt [<!ENTITY a 'aa'>]><tt><body><p begin='0s' end='1s'>&a;</p></body></tt>",
+        ),
         ("a.txt", b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n"),
         ("missing.vtt", None),
     ],
@@ -166,7 +126,7 @@ def test_an_unusable_caption_file_is_refused_by_name_and_ignored_where_nobody_as
     assert "\n" not in str(caught.value)
     source, _ = replay(recording, captions="auto")
     assert not source.has_captions
-    if path.suffix in (".vtt", ".srt") and data is not None:
+    if path.suffix != ".txt" and data is not None:
         assert any(name in notice for notice in source.notices)
 
 
