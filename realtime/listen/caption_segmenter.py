@@ -71,7 +71,7 @@ class CaptionSegmenter(Stage):
             case messages.Mark(time=time):
                 if not self._has_audio or time > self._timeline.now:
                     yield from self._reach(time)
-            case messages.Dropped():
+            case messages.Dropped(what=what) if what != "frames":  # those pass with the faces
                 yield message
 
     def flush(self) -> Iterator[messages.Message]:

@@ -68,7 +68,7 @@ class Segmenter(Stage):
                 yield from self._add_sound(time, np.frombuffer(samples, np.float32))
             case messages.Mark(time=time):
                 yield from self._pass_silence(time)
-            case messages.Dropped():
+            case messages.Dropped(what=what) if what != "frames":  # those pass with the faces
                 yield message
 
     def flush(self) -> Iterator[messages.Message]:

@@ -72,13 +72,14 @@ class Watcher(Stage):
         return {"faces": float(len(self._last)), "frames": float(self._count)}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
-        """Takes `VideoFrame`, `Mark` and `Dropped`; see the class."""
+        """Takes `VideoFrame`, `Mark` and `Dropped`; see the class. Other losses than those of
+        pictures pass with the sound."""
         match message:
             case messages.VideoFrame():
                 yield self._faces(message)
             case messages.Mark(time=time):
                 yield messages.Mark(time, "watch")
-            case messages.Dropped():
+            case messages.Dropped(what="frames"):
                 yield message
 
     def _faces(self, message: messages.VideoFrame) -> messages.Faces:
