@@ -319,16 +319,18 @@ class VideoTrack(Track):
         if time < -_EXACT or time < self._due / self._rate - _EXACT:
             return []
         self._due = math.floor(time * self._rate + _EXACT) + 1
-        pixels = self._pixels(frame)
+        pixels, full_width = self._pixels(frame)
         height, width = pixels.shape[:2]
-        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes())]
+        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes(), full_width)]
 
-    def _pixels(self, frame: Any) -> npt.NDArray[np.uint8]:
+    def _pixels(self, frame: Any) -> tuple[npt.NDArray[np.uint8], int]:
+        """The picture, and its width if it were not made smaller."""
         turns = round((frame.rotation or 0) / 90) % 4
         width, height = frame.width * self._aspect, float(frame.height)
-        scale = min(1.0, self._max_width / (height if turns % 2 else width))
+        shown = height if turns % 2 else width
+        scale = min(1.0, self._max_width / shown)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = frame.reformat(
             width=size[0], height=size[1], format="bgr24", interpolation="AREA"
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, turns))
+        return np.ascontiguousarray(np.rot90(pixels, turns)), max(1, round(shown))

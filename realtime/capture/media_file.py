@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.media import decoding_time, packet_time
+from gscon_live.realtime.capture.streamed_sound import is_streamed
 from gscon_live.realtime.capture.time_stamps import (
     LONGEST_HOLE,
     LONGEST_HOLE_UNTIMED,
@@ -18,7 +19,6 @@ from gscon_live.realtime.capture.time_stamps import (
     Join,
     TimeStamps,
 )
-from gscon_live.realtime.capture.streamed_sound import is_streamed
 
 #: Seconds by which a file must fall short of its header to count as truncated.
 _TOLERANCE = 0.5

@@ -265,8 +265,8 @@ class RecordingSource(Source):
         readable = {kind: None if kind in locked else s for kind, s in streams.items()}
         if locked and not any(s is not None for s in readable.values()):
             raise InputError(
-                f"recording {self.path}: encrypted (DRM), so it cannot be read; give a copy without "
-                "protection"
+                f"recording {self.path}: encrypted (DRM), so it cannot be read; give a copy "
+                "without protection"
             )
         self.notices += [
             f"{self.description}: its {names[kind]} encrypted (DRM) and not used" for kind in locked

@@ -1,6 +1,6 @@
 """Joins the time stamps of a file whose clock starts anew or jumps, as in joined recordings.
 
-A *part* is a stretch of packets on one clock. Part after part is moved to where the one before ends,
+A *part* is a stretch of packets on one clock. Each part is moved to where the one before it ends,
 with one shift for all streams, so that sound and pictures stay together.
 """
 
@@ -79,7 +79,7 @@ class TimeStamps:
     def _place(self, state: _Stream, time: float) -> None:
         newest = len(self._parts) - 1
         if state.part < newest:
-            # Another stream is on a new clock: the packet belongs to the clock that it is nearer to.
+            # Another stream is on a new clock: the packet belongs to the nearer of the two.
             own = math.inf if state.last is None else abs(time - state.last)
             if abs(time - self._parts[newest].clock) < max(own, BACK):
                 state.part, state.last = newest, None
