@@ -1,6 +1,7 @@
 """Mixes the channels of sound to one, so that a voice in any of them is heard."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,7 @@ class Mixdown:
             self._chosen = loudest
 
 
-def to_float(data: npt.NDArray[np.generic], channels: int, planar: bool) -> Samples:
+def to_float(data: npt.NDArray[Any], channels: int, planar: bool) -> Samples:
     """The samples of a decoded frame as float32 [n, channels] with a full scale of 1.
 
     Args:
@@ -95,7 +96,8 @@ def to_float(data: npt.NDArray[np.generic], channels: int, planar: bool) -> Samp
     """
     samples = data.T if planar else data.reshape(-1, channels)
     if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / np.float32(128)
+        return np.asarray((samples.astype(np.float32) - 128) / np.float32(128), np.float32)
     if np.issubdtype(samples.dtype, np.integer):
-        return samples.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
+        full_scale = -float(np.iinfo(samples.dtype).min)
+        return np.asarray(samples.astype(np.float32) / np.float32(full_scale), np.float32)
     return samples.astype(np.float32)

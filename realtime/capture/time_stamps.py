@@ -104,7 +104,7 @@ class TimeStamps:
     def shifts(self, stream: int) -> npt.NDArray[np.float64]:
         """Seconds by which each packet of a stream is moved, in file order."""
         parts = self._streams[stream].parts if stream in self._streams else []
-        return self._shifts()[np.array(parts, int)]
+        return np.asarray(self._shifts()[np.array(parts, int)], np.float64)
 
     def _shifts(self) -> npt.NDArray[np.float64]:
         """By part. No stream's part begins before the end of all streams of the one before."""
