@@ -49,7 +49,7 @@ class MicrophoneSource(Source):
     `state` is "open" or "gone"; `description` names the device. A `Dropped` reports lost sound:
     when the device goes (with count 0, as the length is not known yet), when it is back, after an
     overflow of the device, and when `read` was not called for 30 s. Another reports, once, that the
-    device has given nothing but zeros for 5 s.
+    device has given nothing but zeros in its first 5 s.
 
     Args:
         settings: the device, and the length of a block.
@@ -80,9 +80,8 @@ class MicrophoneSource(Source):
         self._latency = 0.0
         self._resampler: Any = None
         self._mixdown: Mixdown | None = None
-        # Where zeros began; infinite while there is sound, None once they are reported.
+        # Where zeros began; infinite before the first block, None after sound or the report.
         self._zeros_since: float | None = math.inf
-        self._zeros_reported = False
         self._samples = SampleClock()
         self._last_block = 0.0
         self._timeout = _FIRST_TIMEOUT
@@ -200,14 +199,15 @@ class MicrophoneSource(Source):
 
     def _only_zeros(self, block: _Block, time: float) -> list[Message]:
         """Reports once that the device gives no sound: it is muted, or not allowed to be heard."""
+        # Not after the first sound: many programs that take out noise give zeros in every pause.
         if self._zeros_since is None or block.samples.any():
-            self._zeros_since = None if self._zeros_reported else math.inf
+            self._zeros_since = None
             return []
         self._zeros_since = min(self._zeros_since, time)
         seconds = time + len(block.samples) / self._rate - self._zeros_since
         if seconds < ZEROS_SECONDS - _ROUNDING:
             return []
-        since, self._zeros_since, self._zeros_reported = self._zeros_since, None, True
+        since, self._zeros_since = self._zeros_since, None
         reason = (
             f"{self.description} has given only zeros for {ZEROS_SECONDS:g} s; unmute it, allow "
             "its use in the system's settings, or choose another with --microphone"

@@ -267,8 +267,6 @@ def test_a_device_that_falls_silent_is_taken_for_gone() -> None:
 
 def test_a_device_that_gives_only_zeros_is_reported_once() -> None:
     faulty = Faulty()
-    for _ in range(100):
-        faulty.block()  # heard at first
     for _ in range(round(20 / 0.02)):
         faulty.block(value=0.0)
     found = faulty.source.read(0)
@@ -276,9 +274,9 @@ def test_a_device_that_gives_only_zeros_is_reported_once() -> None:
     assert "microphone has given only zeros for 5 s" in drop.reason
     assert "--microphone" in drop.reason
     assert (drop.what, drop.seconds) == ("audio", pytest.approx(5.0, abs=0.03))
-    assert drop.time == pytest.approx(2.0, abs=0.05)
+    assert drop.time == pytest.approx(0.0, abs=0.05)
     # The sound goes on, at its time.
-    assert seconds(found) == pytest.approx(22.0, abs=0.03)
+    assert seconds(found) == pytest.approx(20.0, abs=0.03)
     for value in (1.0, 0.0):
         for _ in range(round(10 / 0.02)):
             faulty.block(value=value)
@@ -290,7 +288,8 @@ def test_quiet_is_not_mute() -> None:
     for _ in range(round(4.9 / 0.02)):
         faulty.block(value=0.0)
     faulty.block(value=1e-7)
-    for _ in range(round(4.9 / 0.02)):
+    # Programs that take out noise give zeros in every pause.
+    for _ in range(round(20 / 0.02)):
         faulty.block(value=0.0)
     assert not only(faulty.source.read(0), Dropped)
 
