@@ -296,9 +296,9 @@ def lost(gap: schema.Gap) -> str:
         if not gap.seconds and gap.count:
             amount = "sound lost"
     elif gap.count:
-        one, several = _LOST[gap.what]
+        singular, plural = _LOST[gap.what]
         length = f" ({gap.seconds:.2f} s)" if gap.seconds else ""
-        amount = f"{gap.count} {one if gap.count == 1 else several} lost{length}"
+        amount = f"{gap.count} {singular if gap.count == 1 else plural} lost{length}"
     else:
         amount = f"{gap.seconds:.2f} s of {_LOST[gap.what][1]} lost" if gap.seconds else ""
     return f"{amount}: {gap.reason}" if amount else gap.reason
