@@ -146,11 +146,12 @@ class CameraSource(Source):
         if not decoded or pixels is None:
             return [Dropped(time, "frames", 1, 0.0, "a picture of the camera cannot be decoded")]
         height, width = pixels.shape[:2]
+        full_width = width
         if width > self._settings.width:
             height = max(1, round(height * self._settings.width / width))
             width = self._settings.width
             pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes())]
+        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes(), full_width)]
 
     def _marks(self) -> list[Message]:
         now = self._clock() - self._t0

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.capture.mixdown import Mixdown, to_float
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Message, VideoFrame
 
 #: Seconds of sound per `AudioChunk` by default.
@@ -31,6 +32,12 @@ def packet_time(packet: Any, start: Fraction) -> float | None:
     return None if stamp is None else float(stamp * packet.time_base - start)
 
 
+def decoding_time(packet: Any, start: Fraction) -> float | None:
+    """Decoding time of a packet in seconds of media time, from its presentation if it has none."""
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return None if stamp is None else float(stamp * packet.time_base - start)
+
+
 class Track:
     """A stream that is decoded packet by packet.
 
@@ -38,17 +45,25 @@ class Track:
         stream: the container's stream.
         start: the container's start in seconds.
         times: media times of all packets of the stream, in file order.
+        shifts: seconds by which the time stamps of each packet are moved, in file order.
     """
 
     what = ""
 
-    def __init__(self, stream: Any, start: Fraction, times: npt.NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        start: Fraction,
+        times: npt.NDArray[np.float64],
+        shifts: npt.NDArray[np.float64],
+    ) -> None:
         self._codec = stream.codec_context
         self._codec.thread_count = 1  # the order of messages must not depend on the machine
         self._start = start
         self._time_base = stream.time_base
         #: By packet, the earliest time of it and all packets after it.
         self._earliest = np.minimum.accumulate(times[::-1])[::-1]
+        self._shifts = shifts
         self._fed = 0
         self._pending: list[float] = []
         self._damage: Dropped | None = None
@@ -62,10 +77,12 @@ class Track:
 
     def feed(self, packet: Any) -> list[Message]:
         """Decodes a packet. Damaged packets are skipped, and counted in a `Dropped`."""
+        self._move(packet)
         self._fed += 1
         time = packet_time(packet, self._start)
         try:
-            if packet.is_corrupt:
+            # Of uncompressed sound, the part of a packet that is there is as good as any.
+            if packet.is_corrupt and not self._codec.name.startswith("pcm_"):
                 raise av.error.InvalidDataError(0, "flagged as corrupt")
             if time is not None:
                 insort(self._pending, time)
@@ -90,6 +107,13 @@ class Track:
         out = self._take(frames)
         self._pending.clear()
         return out + self._flush() + self._report()
+
+    def _move(self, packet: Any) -> None:
+        """Moves the time stamps of the next packet by its shift."""
+        shift = self._shifts[self._fed] if self._fed < len(self._shifts) else 0.0
+        if ticks := round(shift / float(packet.time_base or 1)):
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
 
     def _take(self, frames: list[Any]) -> list[Message]:
         out: list[Message] = self._report() if frames else []
@@ -144,9 +168,10 @@ class AudioTrack(Track):
         stream: Any,
         start: Fraction,
         times: npt.NDArray[np.float64],
+        shifts: npt.NDArray[np.float64],
         block: float = BLOCK,
     ) -> None:
-        super().__init__(stream, start, times)
+        super().__init__(stream, start, times, shifts)
         self._block = round(block * SAMPLE_RATE)
         self.filled = 0.0
         self._buffer: list[npt.NDArray[np.float32]] = []
@@ -154,6 +179,7 @@ class AudioTrack(Track):
         self._sent = 0
         self._resampler: Any = None
         self._kind: tuple[str, str, int] | None = None
+        self._mixdown = Mixdown(["FC"])
         self._clock = 0.0  # media time of the end of the decoded sound
         self._excess = 0  # samples to leave out, as their time is filled already
         self._exact = True  # follow the next time stamp exactly, not only beyond `GAP`
@@ -167,6 +193,11 @@ class AudioTrack(Track):
     def mark(self) -> float:
         return math.inf if self.ended else self.position
 
+    @property
+    def clock(self) -> float:
+        """Media time of the end of the decoded sound, silence included."""
+        return self._clock
+
     def fill(self, until: float) -> list[Message]:
         """Silence up to `until`, or to the next sound if that comes before."""
         until = min(until, self.next_time)
@@ -179,10 +210,12 @@ class AudioTrack(Track):
     def _frame(self, frame: Any, time: float | None) -> list[Message]:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         gap = 0.0 if time is None else time - self._clock
+        out: list[Message] = []
         if time is not None and abs(gap) > (_EXACT if self._exact else GAP):
             if gap > 0:
                 self._silence(time)
             else:
+                out += self._overlap(time, -gap)
                 self._drain()
                 self._excess += round(-gap * SAMPLE_RATE)
                 self._clock = time
@@ -190,13 +223,29 @@ class AudioTrack(Track):
         if kind != self._kind:
             self._drain()
             self._kind = kind
+            self._mixdown = Mixdown([channel.name for channel in frame.layout.channels])
         if self._resampler is None:
-            # With 16-bit integers the down-mix stays within full scale, unlike with floats.
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         self._clock += frame.samples / frame.sample_rate
+        self._write(self._resampler.resample(self._mono(frame)))
+        return out + self._chunks()
+
+    def _overlap(self, time: float, seconds: float) -> list[Message]:
+        """Reports sound that is left out; that before the file's start is the codec's padding."""
+        if not self._written or seconds <= GAP:
+            return []
+        reason = "its time stamps are those of the sound before it"
+        return [Dropped(max(time, 0.0), self.what, round(seconds * SAMPLE_RATE), seconds, reason)]
+
+    def _mono(self, frame: Any) -> Any:
+        if frame.layout.nb_channels > 1:
+            block = to_float(frame.to_ndarray(), frame.layout.nb_channels, frame.format.is_planar)
+            samples = self._mixdown(block, frame.sample_rate)[None]
+            mono = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
+            mono.sample_rate = frame.sample_rate
+            return mono
         frame.pts = None
-        self._write(self._resampler.resample(frame))
-        return self._chunks()
+        return frame
 
     def _flush(self) -> list[Message]:
         self._drain()
@@ -249,10 +298,11 @@ class VideoTrack(Track):
         stream: Any,
         start: Fraction,
         times: npt.NDArray[np.float64],
+        shifts: npt.NDArray[np.float64],
         rate: float,
         max_width: int,
     ) -> None:
-        super().__init__(stream, start, times)
+        super().__init__(stream, start, times, shifts)
         self._rate = rate
         self._max_width = max_width
         self._due = 0  # number of the next interval
@@ -269,16 +319,18 @@ class VideoTrack(Track):
         if time < -_EXACT or time < self._due / self._rate - _EXACT:
             return []
         self._due = math.floor(time * self._rate + _EXACT) + 1
-        pixels = self._pixels(frame)
+        pixels, full_width = self._pixels(frame)
         height, width = pixels.shape[:2]
-        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes())]
+        return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes(), full_width)]
 
-    def _pixels(self, frame: Any) -> npt.NDArray[np.uint8]:
+    def _pixels(self, frame: Any) -> tuple[npt.NDArray[np.uint8], int]:
+        """The picture, and its width if it were not made smaller."""
         turns = round((frame.rotation or 0) / 90) % 4
         width, height = frame.width * self._aspect, float(frame.height)
-        scale = min(1.0, self._max_width / (height if turns % 2 else width))
+        shown = height if turns % 2 else width
+        scale = min(1.0, self._max_width / shown)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = frame.reformat(
             width=size[0], height=size[1], format="bgr24", interpolation="AREA"
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, turns))
+        return np.ascontiguousarray(np.rot90(pixels, turns)), max(1, round(shown))

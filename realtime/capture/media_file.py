@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.media import packet_time
+from gscon_live.realtime.capture.media import decoding_time, packet_time
+from gscon_live.realtime.capture.streamed_sound import is_streamed
+from gscon_live.realtime.capture.time_stamps import (
+    LONGEST_HOLE,
+    LONGEST_HOLE_UNTIMED,
+    UNTIMED,
+    Join,
+    TimeStamps,
+)
 
 #: Seconds by which a file must fall short of its header to count as truncated.
 _TOLERANCE = 0.5
@@ -33,9 +41,10 @@ def open_media(path: Path) -> Any:
     try:
         if path.stat().st_size == 0:
             raise InputError(f"recording {path}: the file is empty; record or copy it again")
-        container = av.open(
-            f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"}
-        )
+        options = {"protocol_whitelist": "file"}
+        if is_streamed(path):
+            options["ignore_length"] = "1"  # an option of WAV alone; other formats leave it
+        container = av.open(f"file:{path}", metadata_errors="replace", options=options)
     except PermissionError as error:
         raise InputError(f"recording {path}: not readable; change its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -57,49 +66,70 @@ class PacketScan(NamedTuple):
 
     Args:
         times: media times of the packets in file order, by index of the stream.
+        shifts: seconds by which the time stamps of these packets are moved, by index.
+        joins: where the time stamps start anew or jump.
         duration: length in seconds of what can be read.
         missing: seconds by which that falls short of the header; 0 for a complete file, NaN if the
             file breaks off and the missing length is unknown.
+        encrypted: indexes of the streams that hold encrypted packets.
     """
 
     times: dict[int, npt.NDArray[np.float64]]
+    shifts: dict[int, npt.NDArray[np.float64]]
+    joins: list[Join]
     duration: float
     missing: float
+    encrypted: set[int]
 
 
-def scan_packets(path: Path, streams: set[int], start: Fraction) -> PacketScan:
+def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool) -> PacketScan:
     """Reads all packets of a media file without decoding them.
 
     Args:
         path: the media file.
         streams: the indexes of the streams to scan.
         start: the container's start in seconds, where media time is 0.
+        has_audio: whether one of them is sound. In pictures alone, no hole is too long.
     """
     times: dict[int, list[float]] = {index: [] for index in streams}
-    duration = end_of_all = 0.0
+    ends: dict[int, list[float]] = {index: [] for index in streams}
+    end_of_all = 0.0
     broken = False
+    encrypted: set[int] = set()
     with open_media(path) as container:
+        names = set(container.format.name.split(","))
+        longest = LONGEST_HOLE_UNTIMED if names & UNTIMED else LONGEST_HOLE
+        stamps = TimeStamps(longest if has_audio else math.inf)
         try:
             for packet in container.demux():
                 if not packet.size:
                     continue
                 broken = packet.is_corrupt  # in the end: whether the file ends inside a packet
                 index = packet.stream.index
-                stamp = packet_time(packet, start)
-                time = (times.get(index) or [0.0])[-1] if stamp is None else stamp
+                if packet.has_sidedata("encryption_info"):
+                    encrypted.add(index)
+                shown = packet_time(packet, start)
+                time = (times.get(index) or [0.0])[-1] if shown is None else shown
                 end = time + float((packet.duration or 0) * (packet.time_base or 0))
                 end_of_all = max(end_of_all, end)
                 if index in streams:
+                    stamps.add(index, decoding_time(packet, start), time, end)
                     times[index].append(time)
-                    duration = max(duration, end)
+                    ends[index].append(end)
         except av.error.FFmpegError:
             broken = True
         stated = (container.duration or 0) / 1_000_000
-        known = bool(set(container.format.name.split(",")) & _STATED)
+        known = bool(names & _STATED)
+    if broken and is_streamed(path):
+        broken = False
+    joins = stamps.joins()
+    shifts = {index: stamps.shifts(index) for index in streams}
+    moved = {index: np.array(times[index]) + shifts[index] for index in streams}
+    lasts = [np.array(ends[index]) + shifts[index] for index in streams]
+    duration = max([0.0, *(float(last.max()) for last in lasts if len(last))])
     difference = stated - end_of_all
-    if known and difference > (0.0 if broken else _TOLERANCE):
+    if known and not joins and difference > (0.0 if broken else _TOLERANCE):
         missing = difference
     else:
         missing = math.nan if broken else 0.0
-    arrays = {index: np.array(stamps) for index, stamps in times.items()}
-    return PacketScan(arrays, duration, missing)
+    return PacketScan(moved, shifts, joins, duration, missing, encrypted)

@@ -1,5 +1,6 @@
 """A microphone as a source: PortAudio's callback fills a bounded queue, and `read` empties it."""
 
+import math
 import queue
 import time as system_time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.capture.devices import MicrophoneInfo, find_microphone, portaudio
+from gscon_live.realtime.capture.mixdown import Mixdown
 from gscon_live.realtime.capture.sample_clock import SampleClock
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
 from gscon_live.realtime.pipeline.settings import Microphone
@@ -27,12 +29,16 @@ _RETRY = 1.0
 #: Seconds between two marks while the device is gone.
 _MARK_INTERVAL = 0.5
 
+#: Seconds of nothing but zeros after which the device counts as mute.
+ZEROS_SECONDS = 5.0
+_ROUNDING = 1e-6
+
 Samples = npt.NDArray[np.float32]
 
 
 class _Block(NamedTuple):
     time: float  # capture of the first sample, in seconds of the session
-    samples: Samples
+    samples: Samples  # [n, channels]
     lost: int  # samples before this block for which the queue was full
     overflow: bool  # the device lost samples before this block
 
@@ -42,7 +48,8 @@ class MicrophoneSource(Source):
 
     `state` is "open" or "gone"; `description` names the device. A `Dropped` reports lost sound:
     when the device goes (with count 0, as the length is not known yet), when it is back, after an
-    overflow of the device, and when `read` was not called for 30 s.
+    overflow of the device, and when `read` was not called for 30 s. Another reports, once, that the
+    device has given nothing but zeros in its first 5 s.
 
     Args:
         settings: the device, and the length of a block.
@@ -72,6 +79,9 @@ class MicrophoneSource(Source):
         self._rate = SAMPLE_RATE
         self._latency = 0.0
         self._resampler: Any = None
+        self._mixdown: Mixdown | None = None
+        # Where zeros began; infinite before the first block, None after sound or the report.
+        self._zeros_since: float | None = math.inf
         self._samples = SampleClock()
         self._last_block = 0.0
         self._timeout = _FIRST_TIMEOUT
@@ -126,6 +136,7 @@ class MicrophoneSource(Source):
             open_stream = _open_stream
         assert open_stream is not None
         index = device.index if device else None
+        self._mixdown = None
         self._resampler = None
         try:
             stream = open_stream(
@@ -155,7 +166,7 @@ class MicrophoneSource(Source):
         # that come in time. If an age is impossible, the arrival is the better measure.
         if not 0 < age <= frames / self._rate + self._latency:
             age = frames / self._rate
-        samples = data.mean(axis=1, dtype=np.float32) if data.shape[1] > 1 else data[:, 0].copy()
+        samples = data.copy()
         overflow = bool(status and status.input_overflow)
         try:
             self._queue.put_nowait(_Block(now - age - self._t0, samples, self._refused, overflow))
@@ -178,10 +189,30 @@ class MicrophoneSource(Source):
         if missing or block.overflow:
             reason = "the device lost sound (overflow)" if block.overflow else "sound is missing"
             out.append(self._dropped(before, missing, reason))
-        samples = self._resampled(block.samples)
+        out += self._only_zeros(block, max(time, 0.0))
+        if self._mixdown is None:
+            self._mixdown = Mixdown(["NONE"] * block.samples.shape[1])
+        samples = self._resampled(self._mixdown(block.samples, self._rate))
         if len(samples):
             out.append(AudioChunk(max(time, 0.0), samples.tobytes()))
         return out
+
+    def _only_zeros(self, block: _Block, time: float) -> list[Message]:
+        """Reports once that the device gives no sound: it is muted, or not allowed to be heard."""
+        # Not after the first sound: many programs that take out noise give zeros in every pause.
+        if self._zeros_since is None or block.samples.any():
+            self._zeros_since = None
+            return []
+        self._zeros_since = min(self._zeros_since, time)
+        seconds = time + len(block.samples) / self._rate - self._zeros_since
+        if seconds < ZEROS_SECONDS - _ROUNDING:
+            return []
+        since, self._zeros_since = self._zeros_since, None
+        reason = (
+            f"{self.description} has given only zeros for {ZEROS_SECONDS:g} s; unmute it, allow "
+            "its use in the system's settings, or choose another with --microphone"
+        )
+        return [self._dropped(since, seconds, reason)]
 
     def _resampled(self, samples: Samples) -> Samples:
         if self._rate == SAMPLE_RATE:

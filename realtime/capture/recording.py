@@ -18,6 +18,7 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
 from gscon_live.realtime.capture.media_file import open_media, scan_packets
+from gscon_live.realtime.capture.time_stamps import Join
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, End, Mark, Message
 from gscon_live.realtime.pipeline.settings import Recording
 from gscon_live.realtime.pipeline.stage import Source
@@ -26,6 +27,8 @@ from gscon_live.realtime.pipeline.stage import Source
 _NAME = "recording"
 #: Maximal distance of two marks, in seconds of media time.
 _STEP = 0.5
+#: Silence that is longer, in seconds, is given in blocks of this length.
+_SILENCE = 1.0
 
 
 class RecordingSource(Source):
@@ -103,17 +106,24 @@ class RecordingSource(Source):
                 "decoded; give a video or audio file"
             )
         start = Fraction(container.start_time or 0, 1_000_000)
-        scan = scan_packets(self.path, {s.index for s in streams.values() if s is not None}, start)
+        indexes = {s.index for s in streams.values() if s is not None}
+        scan = scan_packets(self.path, indexes, start, self.has_audio)
         self.duration, self._missing = scan.duration, scan.missing
+        streams = self._readable(streams, scan.encrypted)
+        self._jumps = [join for join in scan.joins if join.left_out]
+        self.notices += _about_joins(self.description, scan.joins)
         used = {kind: s for kind, s in streams.items() if s is not None and self._want[kind]}
         audio, video = used.get("audio"), used.get("video")
         self._audio = self._video = None
         if audio is not None:
-            self._audio = AudioTrack(audio, start, scan.times[audio.index], self._block)
+            index = audio.index
+            self._audio = AudioTrack(
+                audio, start, scan.times[index], scan.shifts[index], self._block
+            )
         if video is not None:
             width = self._settings.max_width
-            times = scan.times[video.index]
-            self._video = VideoTrack(video, start, times, self._frame_rate, width)
+            times, shifts = scan.times[video.index], scan.shifts[video.index]
+            self._video = VideoTrack(video, start, times, shifts, self._frame_rate, width)
         self._tracks: dict[int, Track] = {
             stream.index: track
             for stream, track in ((audio, self._audio), (video, self._video))
@@ -123,11 +133,17 @@ class RecordingSource(Source):
         self.has_captions = bool(captions.cues)
         self.captions_path = captions.path
         self.notices += captions.notices
+        if scan.joins and self.has_captions and captions.path is None:
+            self.notices.append(
+                f"{self.description}: the captions in it may not fit after "
+                f"{scan.joins[0].time:.2f} s; give a caption file with --captions"
+            )
         self._cues = caption_files.within(captions.messages, self.duration)
         self._next_cue = 0
         self._mark = 0.0
         self._ended = False
-        self._packets: Iterator[Any] = iter(container.demux(list(used.values())) if used else ())
+        packets = iter(container.demux(list(used.values())) if used else ())
+        self._steps = self._decoded(packets)
 
     def read(self, timeout: float = 0.0) -> list[Message]:
         """The next messages in file order; empty only after `End`.
@@ -136,13 +152,7 @@ class RecordingSource(Source):
         """
         out: list[Message] = []
         while not out and not self._ended:
-            try:
-                packet = next(self._packets)
-            except (StopIteration, av.error.FFmpegError):
-                self._finish(out)
-                break
-            if packet.size:
-                self._feed(packet, out)
+            out = next(self._steps)
         return out
 
     def close(self) -> None:
@@ -163,12 +173,34 @@ class RecordingSource(Source):
                         digest.update(block)
         return digest.hexdigest()
 
-    def _feed(self, packet: Any, out: list[Message]) -> None:
-        track = self._tracks[packet.stream.index]
-        self._put(track.feed(packet), out)
-        if self._audio is not None and self._video is not None and track is self._video:
-            self._put(self._audio.fill(min(self._video.mark, self.duration)), out)
-        self._advance(out)
+    def _decoded(self, packets: Iterator[Any]) -> Iterator[list[Message]]:
+        """The messages of the file, packet by packet, and of long silence block by block."""
+        while True:
+            out: list[Message] = []
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):
+                self._finish(out)
+                yield out
+                return
+            if not packet.size:
+                continue
+            track = self._tracks[packet.stream.index]
+            if track is self._audio:
+                yield from self._silence_before(self._audio)
+            self._put(track.feed(packet), out)
+            if self._audio is not None and track is self._video:
+                self._put(self._audio.fill(min(self._video.mark, self.duration)), out)
+            self._advance(out)
+            yield out
+
+    def _silence_before(self, audio: AudioTrack) -> Iterator[list[Message]]:
+        """Silence up to the next sound, in blocks, so that a long one takes no memory."""
+        while math.isfinite(audio.next_time) and audio.next_time - audio.clock > _SILENCE:
+            out: list[Message] = []
+            self._put(audio.fill(audio.clock + _SILENCE), out)
+            self._advance(out)
+            yield out
 
     def _put(self, messages: list[Message], out: list[Message]) -> None:
         """Adds messages; captions come before the sound in which they begin."""
@@ -185,12 +217,21 @@ class RecordingSource(Source):
             out.append(message)
             self._next_cue += 1
 
+    def _put_jumps(self, until: float, out: list[Message]) -> None:
+        """Reports the holes that are left out up to a media time."""
+        while self._jumps and self._jumps[0].time <= until:
+            time, seconds = self._jumps.pop(0)
+            what = "audio" if self._audio is not None else "frames"
+            reason = f"the time stamps jump ahead by {seconds:.2f} s; times go on without that time"
+            out.append(Dropped(time, what, 0, seconds, reason))
+
     def _advance(self, out: list[Message]) -> None:
         """Marks the time that both media have reached, in small steps for slow receivers."""
         marks = [track.mark for track in (self._audio, self._video) if track is not None]
         reached = min([*marks, self.duration])
         while self._mark + _STEP <= reached + 1e-9:
             self._mark = min(self._mark + _STEP, reached)
+            self._put_jumps(self._mark, out)
             self._put_cues(self._mark, out)
             out.append(Mark(self._mark, _NAME))
 
@@ -198,6 +239,7 @@ class RecordingSource(Source):
         for track in self._tracks.values():
             self._put(track.flush(), out)
         self._advance(out)
+        self._put_jumps(math.inf, out)
         self._put_cues(math.inf, out)
         out += self._broken_off()
         if self._mark < self.duration:
@@ -220,6 +262,23 @@ class RecordingSource(Source):
             for track, rate in rates
             if track is not None
         ]
+
+    def _readable(self, streams: dict[str, Any], encrypted: set[int]) -> dict[str, Any]:
+        """The streams without those under DRM. Raises `InputError`: none is left."""
+        names = {"audio": "sound is", "video": "pictures are"}
+        locked = [kind for kind, s in streams.items() if s is not None and s.index in encrypted]
+        readable = {kind: None if kind in locked else s for kind, s in streams.items()}
+        if locked and not any(s is not None for s in readable.values()):
+            raise InputError(
+                f"recording {self.path}: encrypted (DRM), so it cannot be read; give a copy "
+                "without protection"
+            )
+        self.notices += [
+            f"{self.description}: its {names[kind]} encrypted (DRM) and not used" for kind in locked
+        ]
+        self.has_audio = readable["audio"] is not None
+        self.has_video = readable["video"] is not None
+        return readable
 
     def _pick_audio(self, container: Any) -> Any:
         tracks = list(container.streams.audio)
@@ -266,6 +325,15 @@ class RecordingSource(Source):
         if len(moving) > 1:
             self.notices.append(f"{self.description}: has {len(moving)} video tracks, using one")
         return next((s for s in moving if s.disposition & _flag("default")), [*moving, None][0])
+
+
+def _about_joins(name: str, joins: list[Join]) -> list[str]:
+    """A notice about the places where the clock starts anew, if there are any."""
+    anew = [join for join in joins if not join.left_out]
+    if not anew:
+        return []
+    times = "" if len(anew) == 1 else f" {len(anew)} times, first"
+    return [f"{name}: its time stamps start anew{times} at {anew[0].time:.2f} s; it is read on"]
 
 
 def _flag(name: str) -> Any:

@@ -10,7 +10,7 @@ from gscon_live.realtime.display import report_timeline as timeline
 from gscon_live.realtime.display.report_timeline import NAMES, Block, Column, Row, best, css
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, Modality, UtteranceEvent
-from gscon_live.realtime.events.sinks import clock, missing_modalities
+from gscon_live.realtime.events.sinks import clock, lost, missing_modalities
 
 
 class Share(NamedTuple):
@@ -227,8 +227,7 @@ def _line(event: UtteranceEvent) -> Line:
 def _notice(event: schema.Gap | schema.Health, scale: float) -> Notice:
     left = round(event.time * scale, 1)
     if isinstance(event, schema.Gap):
-        text = f"{event.count} × {event.what} lost, {event.seconds:.2f} s: {event.reason}"
-        return Notice(clock(event.time), left, "gap", text)
+        return Notice(clock(event.time), left, "gap", lost(event))
     text = f"{event.stage} {event.status}: {event.detail}"
     return Notice(clock(event.time), left, "health", text)
 

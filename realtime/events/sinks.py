@@ -308,9 +308,35 @@ def _sentence(event: AnyEvent) -> str:
     if isinstance(event, schema.SpeechStarted):
         return f"{clock(event.start)}  speech started"
     if isinstance(event, schema.Gap):
-        amount = f"{event.count} x {event.what}, {event.seconds:.2f} s"
-        return f"{clock(event.time)}  gap: {amount} lost ({event.reason})"
+        return f"{clock(event.time)}  gap: {lost(event)}"
     return f"{clock(event.time)}  health: {event.stage} {event.status} ({event.detail})"
+
+
+#: How a loss of each kind is named: one of it, and several.
+_LOST = {
+    "frames": ("picture", "pictures"),
+    "utterance": ("utterance", "utterances"),
+    "caption": ("caption", "captions"),
+    "events": ("event", "events"),
+}
+
+
+def lost(gap: schema.Gap) -> str:
+    """What a gap says in words: "26 pictures lost (2.60 s): watch did not keep up".
+
+    Sound is measured in seconds. Where nothing was counted or measured, it is the reason alone.
+    """
+    if gap.what == "audio":
+        amount = f"{gap.seconds:.2f} s of sound lost" if gap.seconds or gap.count else ""
+        if not gap.seconds and gap.count:
+            amount = "sound lost"
+    elif gap.count:
+        singular, plural = _LOST[gap.what]
+        length = f" ({gap.seconds:.2f} s)" if gap.seconds else ""
+        amount = f"{gap.count} {singular if gap.count == 1 else plural} lost{length}"
+    else:
+        amount = f"{gap.seconds:.2f} s of {_LOST[gap.what][1]} lost" if gap.seconds else ""
+    return f"{amount}: {gap.reason}" if amount else gap.reason
 
 
 def clock(seconds: float) -> str:

@@ -63,15 +63,15 @@ class CaptionSegmenter(Stage):
                 if len(samples):
                     self._level = level_in_db(samples)
                     jump = self._timeline.arrive(time, len(samples))
-                    if jump:
-                        yield self._timeline.report(jump)
+                    yield from self._timeline.report(jump)
                     self._history.append(self._timeline.position, samples)
                     self._timeline.advance(len(samples))
                     yield from self._reach(self._timeline.now)
             case messages.Mark(time=time):
                 if not self._has_audio or time > self._timeline.now:
                     yield from self._reach(time)
-            case messages.Dropped():
+            case messages.Dropped(what=what) if what != "frames":  # those pass with the faces
+                self._timeline.known(message)
                 yield message
 
     def flush(self) -> Iterator[messages.Message]:

@@ -68,7 +68,8 @@ class Segmenter(Stage):
                 yield from self._add_sound(time, np.frombuffer(samples, np.float32))
             case messages.Mark(time=time):
                 yield from self._pass_silence(time)
-            case messages.Dropped():
+            case messages.Dropped(what=what) if what != "frames":  # those pass with the faces
+                self._timeline.known(message)
                 yield message
 
     def flush(self) -> Iterator[messages.Message]:
@@ -85,8 +86,7 @@ class Segmenter(Stage):
         jump = self._timeline.arrive(time, len(samples))
         if jump > 0:
             yield from self._after_loss()
-        if jump:
-            yield self._timeline.report(jump)
+        yield from self._timeline.report(jump)
         self._level = level_in_db(samples)
         for start in range(0, len(samples), PIECE):
             yield from self._add_piece(samples[start : start + PIECE])

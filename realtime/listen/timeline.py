@@ -1,5 +1,7 @@
 """The media time of captured sound, and a buffer of the last seconds of it."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,7 @@ class Timeline:
         self._offset = 0.0
         self._clock_shift = 0.0
         self._started = False
+        self._reported = 0.0
 
     @property
     def position(self) -> int:
@@ -75,14 +78,23 @@ class Timeline:
         """Moves on by `count` samples."""
         self._position += count
 
-    def report(self, jump: float) -> messages.Dropped:
-        """The message for a jump, as `arrive` returns it."""
+    def known(self, loss: messages.Dropped) -> None:
+        """Takes a loss that the source has reported, so that its jump is not reported again."""
+        if loss.what == "audio":
+            self._reported += loss.seconds
+
+    def report(self, jump: float) -> Iterator[messages.Dropped]:
+        """The message for a jump, as `arrive` returns it; none if the source has reported it."""
+        reported, self._reported = self._reported, 0.0
+        if jump > 0 and abs(jump - reported) <= JUMP:
+            return
         if jump > 0:
-            return messages.Dropped(
+            yield messages.Dropped(
                 max(0.0, self.now - jump), "audio", 1, round(jump, 3), "no sound arrived"
             )
-        reason = f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples"
-        return messages.Dropped(max(0.0, self.now), "audio", 0, 0.0, reason)
+        elif jump < 0:
+            reason = f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples"
+            yield messages.Dropped(max(0.0, self.now), "audio", 0, 0.0, reason)
 
 
 class History:

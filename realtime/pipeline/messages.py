@@ -29,12 +29,14 @@ class AudioChunk(Message, frozen=True):
 
 
 class VideoFrame(Message, frozen=True):
-    """A captured picture, rows of BGR pixels."""
+    """A captured picture, rows of BGR pixels. `full_width` is its width before it was scaled down;
+    0: the same."""
 
     time: float
     width: int
     height: int
     pixels: bytes
+    full_width: int = 0
 
 
 class Cue(Message, frozen=True):
@@ -142,10 +144,16 @@ class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Faces(Message, frozen=True):
-    """The faces of a frame, possibly none; also a watermark for `time`."""
+    """The faces of a frame, possibly none; also a watermark for `time`.
+
+    Where all faces were too small, `too_small` is the width in pixels of the largest, and `remedy`
+    says what helps.
+    """
 
     time: float
     faces: list[Face]
+    too_small: int = 0
+    remedy: str = ""
 
 
 AnyMessage = (

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -13,6 +14,8 @@ from gscon_live.realtime.pipeline import messages
 SPEAKING_FACTOR = 1.5
 #: ... and by more than this, in grey levels per frame: noise changes still faces, too.
 MIN_MOVEMENT = 1.0
+#: The reason is a face that is too small if it is seen in this share of the frames.
+SMALL_SHARE = 0.25
 
 
 class FacesInView(msgspec.Struct, frozen=True):
@@ -26,6 +29,15 @@ class FacesInView(msgspec.Struct, frozen=True):
     reason: str | None
     face: int | None
     faces: int
+
+
+def _no_face(frames: Sequence[messages.Faces]) -> str:
+    """Why no frame has a face: none was in view, or it was too small in a good part of them."""
+    small = [frame for frame in frames if frame.too_small]
+    if len(small) < SMALL_SHARE * len(frames):
+        return "no face in view"
+    typical = sorted(small, key=lambda frame: frame.too_small)[len(small) // 2]
+    return f"face too small ({typical.too_small} px); {typical.remedy}"
 
 
 class FaceMemory:
@@ -69,7 +81,7 @@ class FaceMemory:
                 movement[face.track] += face.mouth
                 counts[face.track] += 1
         if not areas:
-            return FacesInView(None, "no face in view", None, 0)
+            return FacesInView(None, _no_face(frames), None, 0)
         used = min(areas, key=lambda track: (-areas[track], track))
         frequent = [track for track, count in counts.items() if 2 * count >= len(frames)]
         rates = sorted(

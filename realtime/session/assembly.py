@@ -47,13 +47,14 @@ def build_watch(worker: Worker, t0: StartTime) -> Stage:
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.face.face_detector import FaceDetector
     from gscon_live.model.encoders.face.face_encoder import FaceEncoder
-    from gscon_live.realtime.watch.watcher import Watcher
+    from gscon_live.realtime.watch.watcher import CAMERA_WIDTH, RECORDING_WIDTH, Watcher
 
     settings = worker.plan.settings
     encoder = FaceEncoder()
     checkpoint.read_card(settings.recognition.checkpoint).require("visual", encoder.identity)
     detector = FaceDetector(settings.features.face_detector)
-    return Watcher(detector, encoder, settings.features.min_face)
+    wider = CAMERA_WIDTH if worker.plan.recording is None else RECORDING_WIDTH
+    return Watcher(detector, encoder, settings.features.min_face, wider)
 
 
 def build_recognise(worker: Worker, t0: StartTime) -> Stage:

@@ -13,6 +13,10 @@ from gscon_live.realtime.watch.tracker import Box, Tracker
 
 #: Maximal number of faces per frame that are encoded, the largest first.
 MAX_FACES = 4
+#: The settings that make pictures wider, of a recording and of a camera.
+RECORDING_WIDTH, CAMERA_WIDTH = "recording.max_width", "camera.width"
+#: Cameras are not asked for pictures that are more than so many times wider.
+MAX_FACTOR = 3
 #: Every so many frames, the whole frame is searched; in between, only around the last faces.
 FULL_SEARCH_INTERVAL = 5
 
@@ -52,12 +56,20 @@ class Watcher(Stage):
         detector: finds faces.
         encoder: crops and encodes them.
         min_face: minimal width of a face in pixels; smaller ones are ignored.
+        wider: the setting that makes pictures wider, which is named where all faces are too small.
     """
 
-    def __init__(self, detector: Detector, encoder: FaceFeatures, min_face: int) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        encoder: FaceFeatures,
+        min_face: int,
+        wider: str = RECORDING_WIDTH,
+    ) -> None:
         self._detector = detector
         self._encoder = encoder
         self._min_face = min_face
+        self._wider = wider
         self.reset()
 
     def reset(self) -> None:
@@ -72,22 +84,27 @@ class Watcher(Stage):
         return {"faces": float(len(self._last)), "frames": float(self._count)}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
-        """Takes `VideoFrame`, `Mark` and `Dropped`; see the class."""
+        """Takes `VideoFrame`, `Mark` and `Dropped`; see the class. Other losses than those of
+        pictures pass with the sound."""
         match message:
             case messages.VideoFrame():
                 yield self._faces(message)
             case messages.Mark(time=time):
                 yield messages.Mark(time, "watch")
-            case messages.Dropped():
+            case messages.Dropped(what="frames"):
                 yield message
 
     def _faces(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
-        faces = [face for face in self._search(frame) if face.width >= self._min_face][:MAX_FACES]
+        seen = self._search(frame)
+        faces = [face for face in seen if face.width >= self._min_face][:MAX_FACES]
         boxes: list[Box] = [(face.x, face.y, face.width, face.height) for face in faces]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
         self._last = faces
+        if seen and not boxes:
+            width = max(face.width for face in seen)
+            return messages.Faces(message.time, [], width, self._remedy(message, width))
         if not boxes:
             return messages.Faces(message.time, [])
         crops = np.stack([self._encoder.crop(frame, box) for box in boxes])
@@ -99,6 +116,19 @@ class Watcher(Stage):
                 for track, box, row, mouth in zip(tracks, boxes, features, movements, strict=True)
             ],
         )
+
+    def _remedy(self, picture: messages.VideoFrame, face: int) -> str:
+        """What makes a face of this width large enough.
+
+        How wide the pictures of a camera can be is not known; a recording has a width.
+        """
+        factor = -(-self._min_face // face)
+        full = picture.full_width or picture.width
+        if self._wider == CAMERA_WIDTH:
+            full = max(full, factor * picture.width if factor <= MAX_FACTOR else 0)
+        if full * face >= self._min_face * picture.width:
+            return f"{self._wider}={min(full, factor * picture.width)}"
+        return "come closer to the camera, or film closer"
 
     def _search(self, frame: Frame) -> Sequence[Detected]:
         """The faces in a frame, searched around the last ones as long as none is lost."""

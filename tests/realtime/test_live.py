@@ -269,7 +269,9 @@ def test_live_says_how_long_it_took_and_when_it_began(held: Held) -> None:
 
 
 def test_no_sound_was_lost_and_no_stage_failed(held: Held) -> None:
-    assert not [gap for gap in of(schema.Gap, held.events) if gap.what == "audio"]
+    lost = [gap for gap in of(schema.Gap, held.events) if gap.what == "audio"]
+    # Before the conversation is played, the virtual microphone gives zeros.
+    assert not [gap for gap in lost if "only zeros" not in gap.reason]
     assert not of(schema.Health, held.events)
 
 

@@ -200,8 +200,9 @@ class FakeStream:
 class Faulty:
     """A microphone whose blocks come when the test says, on the test's clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
         self.now = 100.0
+        self.channels = channels
         self.stream: Any = None
         self.source = MicrophoneSource(
             Microphone(), 100.0, stream_factory=self._make, clock=lambda: self.now
@@ -212,10 +213,12 @@ class Faulty:
         self.stream = FakeStream(*arguments)
         return self.stream
 
-    def block(self, overflow: bool = False, jump: float = 0.0) -> None:
+    def block(self, overflow: bool = False, jump: float = 0.0, value: float = 1.0) -> None:
         self.now += 0.02 + jump
         status = SimpleNamespace(input_overflow=overflow)
-        self.stream.callback(np.ones((320, 1), np.float32), 320, None, status)
+        data = np.full((320, self.channels), value, np.float32)
+        data[:, 1:] *= -1
+        self.stream.callback(data, 320, None, status)
 
 
 def test_samples_lost_by_the_device_are_reported_with_their_length() -> None:
@@ -260,6 +263,44 @@ def test_a_device_that_falls_silent_is_taken_for_gone() -> None:
     (drop,) = faulty.source.read(0)
     assert isinstance(drop, Dropped)
     assert "gone" in drop.reason
+
+
+def test_a_device_that_gives_only_zeros_is_reported_once() -> None:
+    faulty = Faulty()
+    for _ in range(round(20 / 0.02)):
+        faulty.block(value=0.0)
+    found = faulty.source.read(0)
+    (drop,) = only(found, Dropped)
+    assert "microphone has given only zeros for 5 s" in drop.reason
+    assert "--microphone" in drop.reason
+    assert (drop.what, drop.seconds) == ("audio", pytest.approx(5.0, abs=0.03))
+    assert drop.time == pytest.approx(0.0, abs=0.05)
+    # The sound goes on, at its time.
+    assert seconds(found) == pytest.approx(20.0, abs=0.03)
+    for value in (1.0, 0.0):
+        for _ in range(round(10 / 0.02)):
+            faulty.block(value=value)
+    assert not only(faulty.source.read(0), Dropped)
+
+
+def test_quiet_is_not_mute() -> None:
+    faulty = Faulty()
+    for _ in range(round(4.9 / 0.02)):
+        faulty.block(value=0.0)
+    faulty.block(value=1e-7)
+    # Programs that take out noise give zeros in every pause.
+    for _ in range(round(20 / 0.02)):
+        faulty.block(value=0.0)
+    assert not only(faulty.source.read(0), Dropped)
+
+
+def test_a_stereo_device_whose_channels_cancel_each_other_is_heard() -> None:
+    faulty = Faulty(channels=2)
+    for _ in range(100):
+        faulty.block(value=0.5)
+    found = faulty.source.read(0)
+    heard = np.concatenate([np.frombuffer(m.samples, np.float32) for m in only(found, AudioChunk)])
+    assert np.abs(heard[RATE:]).min() == pytest.approx(0.5)
 
 
 def test_a_device_that_cannot_be_opened_is_an_error_in_one_line() -> None:

@@ -301,6 +301,24 @@ def test_damaged_data_is_skipped_and_counted(tmp_path: Path) -> None:
     assert time_of_click(sound(messages), 3.0) == pytest.approx(3.5, abs=0.05)
 
 
+def protect(path: Path, *kinds: str) -> Path:
+    """The file under Common Encryption (DRM), all of it or its sound or pictures alone."""
+    out = path.with_name("drm.mp4")
+    key, number = "76a6c65c5ea762046bd749a2e632ccbb", "a7e61c373e219033c21091fa607bf3b8"
+    ffmpeg("-i", path, "-c", "copy", *(word for kind in kinds for word in ("-map", f"0:{kind}")),
+           "-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", number,
+           out)  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize("kinds", [(), ("a",), ("v",)], ids=["all", "sound", "pictures"])
+def test_a_protected_file_is_refused_as_such(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    path = make(tmp_path / "a.mp4", video=STEADY, audio=[click(4)], codecs=("mpeg4", "aac"))
+    with pytest.raises(InputError, match=r"drm\.mp4: encrypted \(DRM\).*give a copy") as caught:
+        replay(protect(path, *kinds))
+    assert "\n" not in str(caught.value)
+
+
 def test_only_what_is_wanted_is_read(plain: Path) -> None:
     heard = replay(plain, want_video=False)[1]
     assert not only(heard, VideoFrame)

@@ -88,7 +88,7 @@ def test_the_summary_and_the_notices_say_what_happened() -> None:
     assert facts["Without face"] == "2 of 10"
     assert facts["Model"] == "live 1.0"
     text = Read(report_page.render(made, "a")).text
-    assert "7 × frames lost, 0.70 s: the face stage fell behind" in text
+    assert "7 pictures lost (0.70 s): the face stage fell behind" in text
     assert "watch restarted: no answer for 2 s" in text
     assert "no lie detector and no diagnosis" in text
 

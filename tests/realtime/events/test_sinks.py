@@ -146,7 +146,7 @@ def test_text_is_one_printable_line_per_event(made: list[AnyEvent]) -> None:
 def test_text_marks_abstention_missing_modalities_gaps_and_health() -> None:
     shown = written(sinks.Text, list(conversation()))
     assert "[no visual: no face in view]" in shown
-    assert "gap: 7 x frames" in shown
+    assert "gap: 7 pictures lost (0.70 s): " in shown
     assert "health: watch restarted (no answer for 2 s)" in shown
     assert "session ended after" in shown
     event = _with_words("hm", abstained=True)
@@ -319,3 +319,26 @@ def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:
         utterance=replace(event.utterance, text=text),
         emotion=replace(event.emotion, abstained=abstained),
     )
+
+
+@pytest.mark.parametrize(
+    ("what", "count", "seconds", "words"),
+    [
+        ("frames", 26, 2.6, "26 pictures lost (2.60 s): why"),
+        ("frames", 26, 0.0, "26 pictures lost: why"),
+        ("frames", 1, 0.0, "1 picture lost: why"),
+        ("frames", 0, 0.0, "why"),
+        ("audio", 4800, 0.3, "0.30 s of sound lost: why"),
+        ("audio", 1, 0.0, "sound lost: why"),
+        ("audio", 0, 0.0, "why"),
+        ("utterance", 1, 0.0, "1 utterance lost: why"),
+        ("caption", 3, 0.0, "3 captions lost: why"),
+    ],
+)
+def test_a_loss_is_told_as_people_would(what: str, count: int, seconds: float, words: str) -> None:
+    head = {"schema": schema.SCHEMA, "session": "s", "seq": 0, "time": 1.0}
+    gap = msgspec.convert(
+        head | {"type": "gap", "what": what, "count": count, "seconds": seconds, "reason": "why"},
+        schema.Gap,
+    )
+    assert sinks.describe(gap) == f"00:01.00  gap: {words}"

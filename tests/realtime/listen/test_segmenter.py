@@ -408,7 +408,9 @@ def test_the_end_of_the_sound_ends_the_last_utterance() -> None:
 def test_what_was_dropped_before_passes_and_the_end_does_not() -> None:
     lost = messages.Dropped(1.0, "audio", 1, 0.5, "overflow")
     end = messages.End("microphone", 3.0)
-    assert run(Segmenter(Segmentation(), Scripted()), [lost, end]) == [lost]  # type: ignore[arg-type]
+    pictures = messages.Dropped(1.0, "frames", 1, 0.5, "the watcher reports it")
+    given = [lost, pictures, end]
+    assert run(Segmenter(Segmentation(), Scripted()), given) == [lost]  # type: ignore[arg-type]
 
 
 def test_after_a_reset_everything_begins_anew() -> None:

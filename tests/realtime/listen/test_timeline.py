@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.timeline import JITTER, JUMP, History, Timeline
+from gscon_live.realtime.pipeline import messages
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
 BLOCK = 320
@@ -75,9 +76,24 @@ def test_lost_sound_leaves_a_gap_of_its_length(lost: float) -> None:
     jump = timeline.arrive(1.02 + lost, BLOCK)
     assert jump == pytest.approx(lost)
     assert timeline.now == pytest.approx(1.02 + lost, abs=1e-4)
-    said = timeline.report(jump)
+    (said,) = timeline.report(jump)
     assert (said.what, said.count, said.time) == ("audio", 1, pytest.approx(1.02, abs=1e-3))
     assert said.seconds == pytest.approx(lost, abs=1e-3)
+
+
+@law
+@given(st.floats(JUMP * 1.05, 86400.0), st.booleans())
+def test_lost_sound_that_the_source_reported_is_not_reported_again(
+    lost: float, other: bool
+) -> None:
+    timeline = Timeline()
+    timeline.arrive(1.0, BLOCK)
+    timeline.advance(BLOCK)
+    what = "frames" if other else "audio"
+    timeline.known(messages.Dropped(1.02, what, 1, lost, "overflow"))
+    assert len(list(timeline.report(timeline.arrive(1.02 + lost, BLOCK)))) == int(other)
+    timeline.advance(BLOCK)
+    assert len(list(timeline.report(timeline.arrive(1.04 + 2 * lost, BLOCK)))) == 1
 
 
 @law
@@ -88,8 +104,9 @@ def test_a_clock_set_back_is_reported_once_and_time_goes_on(back: float, chunks:
     timeline.advance(BLOCK)
     jump = timeline.arrive(2e6 + 0.02 - back, BLOCK)
     assert jump == pytest.approx(-back)
-    assert timeline.report(jump).count == 0
-    assert "jumped back" in timeline.report(jump).reason
+    (said,) = timeline.report(jump)
+    assert said.count == 0
+    assert "jumped back" in said.reason
     for number in range(chunks):
         assert timeline.now == pytest.approx(2e6 + 0.02 * (number + 1), abs=1e-3)
         timeline.advance(BLOCK)

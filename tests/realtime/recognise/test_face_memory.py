@@ -33,6 +33,23 @@ def test_no_frames_is_not_the_same_as_no_face() -> None:
     assert (nobody.face, nobody.faces) == (None, 0)
 
 
+@pytest.mark.parametrize(
+    ("small", "none", "reason"),
+    [(5, 0, "face too small (22 px); come closer"), (2, 6, "face too small (21 px); come closer"),
+     (1, 6, "no face in view")],
+)  # fmt: skip
+def test_a_face_that_is_too_small_is_the_reason(small: int, none: int, reason: str) -> None:
+    seen = FaceMemory()
+    for number in range(small + none):
+        if number < small:
+            seen.add(messages.Faces(float(number), [], 20 + number, "come closer"))
+        else:
+            seen.add(messages.Faces(float(number), []))
+    assert seen.look(0.0, 99.0).reason == reason
+    seen.add(messages.Faces(99.0, [face(1)]))
+    assert seen.look(0.0, 99.0).face == 1
+
+
 def test_both_bounds_belong_to_the_utterance() -> None:
     made = memory(*((float(second), [face(1, value=second)]) for second in range(6)))
     look = made.look(1.0, 3.0)

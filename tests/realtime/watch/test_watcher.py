@@ -1,10 +1,13 @@
 """Frames become faces with identity and features; the real detector sees who is in the picture."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from made_media import ffmpeg
 from numpy.typing import NDArray
 
 from gscon_live.model.encoders.face.face_detector import FaceDetector
@@ -13,8 +16,15 @@ from gscon_live.realtime import sample
 from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Recording
+from gscon_live.realtime.recognise.face_memory import FaceMemory
 from gscon_live.realtime.sample.make import SCRIPT
-from gscon_live.realtime.watch.watcher import FULL_SEARCH_INTERVAL, MAX_FACES, Watcher
+from gscon_live.realtime.watch.watcher import (
+    CAMERA_WIDTH,
+    FULL_SEARCH_INTERVAL,
+    MAX_FACES,
+    RECORDING_WIDTH,
+    Watcher,
+)
 
 Frame = NDArray[np.uint8]
 
@@ -100,6 +110,58 @@ def test_small_faces_are_left_out_and_so_are_too_many() -> None:
     assert [one.box[2] for one in seen(watcher, 9.0)] == [50, 49, 48, 47][:MAX_FACES]
 
 
+@pytest.mark.parametrize(
+    ("face", "shown", "full", "setting", "remedy"),
+    [
+        (24, 640, 1280, RECORDING_WIDTH, "recording.max_width=1280"),
+        (24, 640, 3840, RECORDING_WIDTH, "recording.max_width=1280"),
+        (24, 640, 900, RECORDING_WIDTH, "recording.max_width=900"),
+        (12, 640, 3840, RECORDING_WIDTH, "recording.max_width=1920"),
+        (24, 640, 640, RECORDING_WIDTH, "closer"),
+        (24, 640, 700, RECORDING_WIDTH, "closer"),
+        (24, 640, 640, CAMERA_WIDTH, "camera.width=1280"),
+        (9, 640, 640, CAMERA_WIDTH, "closer"),
+    ],
+)
+def test_a_face_that_is_too_small_comes_with_what_helps(
+    face: int, shown: int, full: int, setting: str, remedy: str
+) -> None:
+    watcher = Watcher(Given([Found(0, 0, face, 30), Found(50, 0, 8, 8)]), Corner(), 32, setting)
+    picture = messages.VideoFrame(0.0, shown, 4, bytes(shown * 12), full)
+    (faces,) = watcher.process(picture)
+    assert isinstance(faces, messages.Faces)
+    assert (faces.faces, faces.too_small) == ([], face)
+    assert remedy in faces.remedy
+
+
+def test_a_small_face_in_a_wide_recording_is_named_with_the_setting_that_helps(
+    tmp_path: Path,
+) -> None:
+    """A real face, about 50 pixels wide in a picture of 1280: the setting that is named helps."""
+    far = tmp_path / "far.mkv"
+    ffmpeg("-ss", "3", "-t", "2", "-i", sample.CONVERSATION, "-vf",
+           "scale=640:360,scale=iw*0.48:-2,pad=1280:720:400:200:gray", "-an", "-c:v", "mpeg4",
+           "-q:v", "2", far)  # fmt: skip
+
+    def reason(settings: Recording) -> str | None:
+        source = RecordingSource(far, settings, frame_rate=5)
+        watcher = Watcher(FaceDetector(), FaceEncoder(), 32)
+        memory = FaceMemory()
+        source.open()
+        while read := source.read():
+            for message in read:
+                for faces in watcher.process(message):
+                    if isinstance(faces, messages.Faces):
+                        memory.add(faces)
+        source.close()
+        return memory.look(0, 2).reason
+
+    told = reason(Recording())
+    assert told is not None
+    assert re.fullmatch(r"face too small \(2\d px\); recording\.max_width=1280", told)
+    assert reason(Recording(max_width=1280)) is None
+
+
 def test_who_comes_in_is_seen_soon_and_who_goes_is_missed_at_once() -> None:
     room = Room()
     watcher = Watcher(room, Corner(), 32)
@@ -128,7 +190,8 @@ def test_pictures_of_any_shape_are_read() -> None:
 def test_marks_pass_as_its_own_and_losses_as_they_are() -> None:
     watcher = Watcher(Given(), Corner(), 32)
     lost = messages.Dropped(1.0, "frames", 3, 0.0, "the camera was gone")
-    given = [messages.Mark(1.0, "camera"), lost, messages.End("camera", 2.0)]
+    other = messages.Dropped(1.0, "audio", 3, 0.1, "the segmenter reports it")
+    given = [messages.Mark(1.0, "camera"), lost, other, messages.End("camera", 2.0)]
     given.append(messages.Restarted("camera"))
     made = [one for message in given for one in watcher.process(message)]
     assert made == [messages.Mark(1.0, "watch"), lost]
