@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.events import in_words, schema, sinks
 from gscon_live.realtime.pipeline.control import Status
 
 #: Number of past utterances on the screen.
@@ -55,13 +55,13 @@ class LiveView(sinks.Sink):
                 if event.latency is not None:
                     self._delay = event.latency.end_of_speech_to_event
                 if isinstance(event, schema.UtteranceEvent):
-                    line = sinks.describe(event)
+                    line = in_words.describe(event)
                     self._past.append(Text(line, style=_COLOURS[event.emotion.label]))
             case schema.Gap():
                 self._lost[event.what] += max(1, event.count)
-                self._notes.append(sinks.describe(event))
+                self._notes.append(in_words.describe(event))
             case schema.Health():
-                self._notes.append(sinks.describe(event))
+                self._notes.append(in_words.describe(event))
             case _:
                 pass
 
@@ -111,7 +111,7 @@ class LiveView(sinks.Sink):
         lost = ", ".join(f"{count} {what}" for what, count in sorted(self._lost.items()))
         table.add_row("dropped", Text(lost or "nothing", style="red" if lost else "dim"), "")
         delay = "" if self._delay is None else f"{self._delay:.2f} s after the end of speech"
-        table.add_row("delay", Text(delay, style="dim"), sinks.clock(self._time))
+        table.add_row("delay", Text(delay, style="dim"), in_words.clock(self._time))
         return table
 
     def close(self) -> None:
@@ -145,9 +145,11 @@ def _answer(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType
     words = event.utterance.text or "(no words)"
     state = "" if final else "  … still speaking"
     doubt = "  not sure" if event.emotion.abstained else ""
-    missing = ", ".join(f"no {name}: {reason}" for name, reason in sinks.missing_modalities(event))
+    missing = ", ".join(
+        f"no {name}: {reason}" for name, reason in in_words.missing_modalities(event)
+    )
     return Group(
-        Text(sinks.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
+        Text(in_words.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
         table,
         Text(missing, style="dim"),
     )

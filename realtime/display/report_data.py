@@ -9,8 +9,8 @@ from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.display import report_timeline as timeline
 from gscon_live.realtime.display.report_timeline import NAMES, Block, Column, Row, best, css
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.in_words import clock, lost, missing_modalities
 from gscon_live.realtime.events.schema import AnyEvent, Modality, UtteranceEvent
-from gscon_live.realtime.events.sinks import clock, lost, missing_modalities
 
 
 class Share(NamedTuple):

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.realtime.events.in_words import clock
 from gscon_live.realtime.events.schema import Modality, UtteranceEvent
-from gscon_live.realtime.events.sinks import clock
 
 #: Names of the modalities on the page.
 NAMES = {"text": "Words", "audio": "Voice", "visual": "Face"}

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import jsonschema
@@ -19,7 +20,7 @@ from made_events import any_event, conversation, utterances
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.events import in_words, schema, sinks
 from gscon_live.realtime.events.schema import AnyEvent, UtteranceEvent
 
 SHIPPED = json.loads((Path(schema.__file__).parent / "schema.json").read_text(encoding="utf-8"))
@@ -118,10 +119,16 @@ def test_webvtt_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
         found = re.fullmatch(r"<v ([^<>]*)>\[([^<>\]]*)\]([^<>]*)", words)
         assert found is not None
         speaker, verdict, text = (html.unescape(part).split() for part in found.groups())
-        assert speaker == event.utterance.speaker.split() or "&" in block
+        assert speaker == shown(event.utterance.speaker) or "&" in block
         assert " ".join(verdict).startswith(event.emotion.label)
-        assert text == event.utterance.text.split() or "&" in block
+        assert text == shown(event.utterance.text) or "&" in block
+        assert not any(unicodedata.category(sign) == "Cc" for sign in block if sign != "\n")
     assert head in ("", "WEBVTT")
+
+
+def shown(words: str) -> list[str]:
+    """The words as a caption has them: without control characters."""
+    return in_words.printable(" ".join(words.split())).split()
 
 
 @pytest.mark.parametrize(("kind", "lines"), [(sinks.Csv, 1), (sinks.WebVtt, 2)])
@@ -140,7 +147,8 @@ def test_text_is_one_printable_line_per_event(made: list[AnyEvent]) -> None:
     assert lines.pop() == ""
     shown = [x for x in made if not isinstance(x, schema.Provisional | schema.SpeechStarted)]
     assert len(lines) == len(shown)
-    assert all(line.isprintable() for line in lines)
+    assert all(in_words.printable(line) == line for line in lines)
+    assert not any(unicodedata.category(sign) == "Cc" for line in lines for sign in line)
 
 
 def test_text_marks_abstention_missing_modalities_gaps_and_health() -> None:
@@ -341,4 +349,12 @@ def test_a_loss_is_told_as_people_would(what: str, count: int, seconds: float, w
         head | {"type": "gap", "what": what, "count": count, "seconds": seconds, "reason": "why"},
         schema.Gap,
     )
-    assert sinks.describe(gap) == f"00:01.00  gap: {words}"
+    assert in_words.describe(gap) == f"00:01.00  gap: {words}"
+
+
+def test_joiners_and_marks_of_direction_are_words_and_control_characters_are_none() -> None:
+    persian, arabic, long = "می\u200cخواهم", "\u200fنعم\u200f", "co\u00adoperate"
+    for words in (persian, arabic, long, "👩\u200d🚀"):
+        assert in_words.printable(words) == words
+    for sign in ("\x1b", "\x07", "\x9b", "\u202e", "\n", "\x00"):
+        assert in_words.printable(f"a{sign}b") == "a\N{REPLACEMENT CHARACTER}b"
