@@ -80,7 +80,8 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError("--preview needs a camera; give one with --camera")
     cli.terminate_like_interrupt()
     check_outputs(
-        inputs=_inputs(chosen, settings),
+        config=chosen.config,
+        inputs=_inputs(settings),
         events=chosen.events,
         record=chosen.record,
         publish=settings.publish.endpoint,
@@ -190,12 +191,10 @@ def _overrides(chosen: argparse.Namespace) -> list[str]:
     return overrides
 
 
-def _inputs(chosen: argparse.Namespace, settings: Settings) -> list[tuple[Path, str]]:
-    """The files that are read."""
-    inputs = [(path, "the configuration") for path in [Path(chosen.config)] if path.is_file()]
-    if isinstance(settings.camera.device, str):
-        inputs.append((Path(settings.camera.device), "the camera"))
-    return inputs
+def _inputs(settings: Settings) -> list[tuple[Path, str]]:
+    """The files that are read beside the configuration."""
+    device = settings.camera.device
+    return [(Path(device), "the camera")] if isinstance(device, str) else []
 
 
 def _device(word: str) -> str | int:

@@ -96,6 +96,7 @@ def main(arguments: Sequence[str]) -> int:
     _check_words(settings, chosen.captions)
     events = None if chosen.events == "-" else chosen.events
     check_outputs(
+        config=chosen.config,
         inputs=_inputs(chosen),
         recordings=[Path(video) for video in videos],
         events=events,
@@ -240,11 +241,9 @@ def plan_of(
 
 
 def _inputs(chosen: argparse.Namespace) -> list[tuple[Path, str]]:
-    """The files that are read beside the recordings."""
-    inputs = [(path, "the configuration") for path in [Path(chosen.config)] if path.is_file()]
-    if chosen.captions not in ("auto", "off"):
-        inputs.append((Path(chosen.captions), "the captions"))
-    return inputs
+    """The files that are read beside the recordings and the configuration."""
+    given = chosen.captions not in ("auto", "off")
+    return [(Path(chosen.captions), "the captions")] if given else []
 
 
 def _names_transcriber(settings: Settings) -> bool:

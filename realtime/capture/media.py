@@ -28,13 +28,15 @@ _EXACT = 1e-6
 
 def packet_time(packet: Any, start: Fraction) -> float | None:
     """Media time of a packet, from its decoding time if it has no presentation time."""
-    stamp = packet.pts if packet.pts is not None else packet.dts
-    return None if stamp is None else float(stamp * packet.time_base - start)
+    return _media_time(packet.pts if packet.pts is not None else packet.dts, packet, start)
 
 
 def decoding_time(packet: Any, start: Fraction) -> float | None:
     """Decoding time of a packet in seconds of media time, from its presentation if it has none."""
-    stamp = packet.dts if packet.dts is not None else packet.pts
+    return _media_time(packet.dts if packet.dts is not None else packet.pts, packet, start)
+
+
+def _media_time(stamp: int | None, packet: Any, start: Fraction) -> float | None:
     return None if stamp is None else float(stamp * packet.time_base - start)
 
 

@@ -41,34 +41,31 @@ class Mixdown:
             shares = np.array([_SHARES.get(name, _OTHER) for name in names])
         if not shares.any():
             shares = np.ones(len(names))
-        self._mix = shares / shares.sum()
+        self._mix = (shares / shares.sum()).astype(np.float32)
         self._voiced = np.flatnonzero(shares)
         self._chosen: int | None = None
         self._power = np.zeros(len(names))
         self._mix_power = 0.0
-        self._weights: npt.NDArray[np.float64] | None = None  # at the end of the last block
+        self._begun = False
 
     def __call__(self, block: Samples, rate: int) -> Samples:
         """The mix, float32 [n], of a block float32 [n, channels] with `rate` samples per second."""
         count, channels = block.shape
         if channels == 1 or not count:
             return np.ascontiguousarray(block[:, 0])
-        self._choose(block, count / rate)
-        weights = self._mix
-        if self._chosen is not None:
-            weights = np.zeros(channels)
-            weights[self._chosen] = 1.0
-        before = weights if self._weights is None else self._weights
-        self._weights = weights
-        if before is weights or np.array_equal(before, weights):
-            return np.asarray(block @ weights.astype(np.float32), np.float32)
-        # From the old weights to the new ones within the block: a step would be a click.
+        mixed = block @ self._mix
+        before = self._chosen
+        self._choose(block, mixed, count / rate)
+        new = mixed if self._chosen is None else block[:, self._chosen]
+        begun, self._begun = self._begun, True
+        if self._chosen == before or not begun:
+            return np.ascontiguousarray(new, np.float32)
+        # From the old choice to the new one within the block: a step would be a click.
         ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)
-        old, new = (block @ w.astype(np.float32) for w in (before, weights))
+        old = mixed if before is None else block[:, before]
         return np.asarray(old + ramp * (new - old), np.float32)
 
-    def _choose(self, block: Samples, seconds: float) -> None:
-        mixed = block @ self._mix.astype(np.float32)
+    def _choose(self, block: Samples, mixed: Samples, seconds: float) -> None:
         power = np.mean(np.square(block), axis=0, dtype=np.float64)
         mix_power = float(np.mean(np.square(mixed), dtype=np.float64))
         if power.max() < _SILENCE:

@@ -1,6 +1,5 @@
 """The outputs of a live session or a replay, planned and checked before anything is read."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gscon_live.realtime.events import endpoint, sinks
 
 def check_outputs(
     *,
+    config: str | None = None,
     inputs: Sequence[tuple[Path, str]] = (),
     recordings: Sequence[Path] = (),
     events: str | None = None,
@@ -23,7 +23,8 @@ def check_outputs(
     """Refuses outputs that would destroy something or cannot be written.
 
     Args:
-        inputs: files that are read, and what they are.
+        config: the name or path of the configuration.
+        inputs: other files that are read, and what they are.
         recordings: the recordings that are replayed.
         events: the file of the events.
         report: the page.
@@ -35,6 +36,8 @@ def check_outputs(
             somebody else made, or cannot be written.
     """
     plan = Outputs()
+    if config is not None and Path(config).is_file():
+        plan.reads(config, "the configuration")
     for path, what in inputs:
         plan.reads(path, what)
     for recording in recordings:
@@ -69,7 +72,7 @@ def _check_future_captions(events: Path, recordings: Sequence[Path]) -> None:
 
 def _check_one_timeline(events: Path, recordings: Sequence[Path]) -> None:
     """Refuses captions of several recordings: their times begin anew in each."""
-    if len(recordings) > 1 and re.fullmatch(r"\.vtt", events.suffix, re.IGNORECASE):
+    if len(recordings) > 1 and events.suffix.lower() == ".vtt":
         raise InputError(
             f"--events {events}: captions belong to one recording; replay the {len(recordings)} "
             "one at a time, or give a .csv or .jsonl file"

@@ -46,7 +46,7 @@ class Publisher:
         self._file: tuple[Path, int] | None = None
         if endpoint is None:
             return
-        check_endpoint(endpoint, secured=keys is not None)
+        _check_endpoint(endpoint, secured=keys is not None)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         profile = PUBLISHER_IPV6 if "[" in endpoint else PUBLISHER
@@ -130,7 +130,7 @@ class Publisher:
         curve.secure_server(self._socket, own)
 
 
-def check_endpoint(endpoint: str, *, secured: bool) -> None:
+def _check_endpoint(endpoint: str, *, secured: bool) -> None:
     """Refuses a malformed endpoint, one beyond loopback without keys, and a file that is no
     socket."""
     if not is_local(endpoint) and not secured:

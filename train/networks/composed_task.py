@@ -183,7 +183,6 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
         rate: torch.from_numpy(reader.recognised(dialogues, "test", rate)) for rate in WRONG
     }
     encoders: Encoders = (reader.encoder, AudioEncoder(), face)
-    identities = {m: encoder.identity for m, encoder in zip(MODALITIES, encoders, strict=True)}
     dims = {m: encoder.dim for m, encoder in zip(MODALITIES, encoders, strict=True)}
     labels = torch.bincount(splits["train"].emotions, minlength=len(EMOTIONS))
     priors = {
@@ -193,13 +192,22 @@ def material(recipe: FusionRecipe, report: Report) -> ComposedMaterial:
         "visual": torch.from_numpy(label_shares("ferplus")).float(),
     }
     return ComposedMaterial(
-        splits["train"], splits["validation"], splits["test"], recognised, identities, dims, priors
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        recognised,
+        _identities(encoders),
+        dims,
+        priors,
     )
 
 
 def shipped_encoders() -> dict[str, str]:
     """The identities of the encoders that ship, by modality."""
-    encoders: Encoders = (TextEncoder(), AudioEncoder(), FaceEncoder())
+    return _identities((TextEncoder(), AudioEncoder(), FaceEncoder()))
+
+
+def _identities(encoders: Encoders) -> dict[str, str]:
     return {m: encoder.identity for m, encoder in zip(MODALITIES, encoders, strict=True)}
 
 

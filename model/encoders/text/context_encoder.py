@@ -8,7 +8,7 @@ one pass, and a live utterance costs only its own tokens.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -137,7 +137,8 @@ class ContextEncoder(nn.Module):
         hidden = self._embed(tokens.ids, tokens.positions)
         for layer, table in zip(self.layers, self.bias, strict=True):
             by_utterance = self._bias(table, distance, speakers[:, :, None] == speakers[:, None])
-            bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT + relative
+            bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT
+            bias = bias if relative is None else bias + relative
             query, key, value = self._split(layer, hidden)
             hidden = self._finish_layer(layer, hidden, query, key, value, bias)
         membership = membership[..., :count]
@@ -171,7 +172,8 @@ class ContextEncoder(nn.Module):
             key = torch.cat([state.keys[index][None], key], 2)
             value = torch.cat([state.values[index][None], value], 2)
             by_utterance = self._bias(table, distance, same_speaker)
-            bias = by_utterance.repeat_interleave(repeats, -1)[None, :, None] + relative
+            bias = by_utterance.repeat_interleave(repeats, -1)[None, :, None]
+            bias = bias if relative is None else bias + relative
             hidden = self._finish_layer(layer, hidden, query, key, value, bias)
             first = key.shape[2] - sum(kept_lengths)
             keys.append(key[0, :, first:])
@@ -195,10 +197,10 @@ class ContextEncoder(nn.Module):
         hidden: Tensor = self.embeddings(input_ids=ids, position_ids=positions + first)
         return hidden
 
-    def _relative(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """The attention bias [heads, queries, keys] between places in a row; 0 without one."""
+    def _relative(self, queries: Tensor, keys: Tensor) -> Tensor | None:
+        """The attention bias [heads, queries, keys] between places in a row; None without one."""
         if self.relative is None or self._layout.buckets is None:
-            return torch.zeros((), device=keys.device)
+            return None
         values: Tensor = self.relative(self._layout.buckets(keys - queries[:, None]))
         return values.movedim(-1, 0)
 
@@ -226,6 +228,13 @@ def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
         nn.Dropout(dropout),
         nn.Linear(256, classes),
     )
+
+
+def head_of(weights: Mapping[str, Tensor]) -> nn.Sequential:
+    """A classification head with the weights of another one, see `emotion_head`."""
+    head = emotion_head(weights["1.weight"].shape[1], len(weights["4.bias"]))
+    head.load_state_dict(weights)
+    return head
 
 
 class Tokeniser:

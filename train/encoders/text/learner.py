@@ -5,7 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gscon_live.model.encoders.text.context_encoder import ContextEncoder, Tokens, emotion_head
+from gscon_live.model.encoders.text.context_encoder import (
+    ContextEncoder,
+    Tokens,
+    emotion_head,
+    head_of,
+)
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import TextCorpus
 
@@ -88,6 +93,14 @@ class Learner(nn.Module):
         return heads
 
 
+def head_weights(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The weights of a head among those of an encoder and its heads; empty without this head."""
+    prefix = f"{HEADS}{name}."
+    return {
+        key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
+    }
+
+
 def _log_prior(corpus: TextCorpus) -> Tensor:
     """The logarithms of the shares of the emotions among a corpus' training utterances [classes],
     as if each were there once more."""
@@ -98,8 +111,6 @@ def _log_prior(corpus: TextCorpus) -> Tensor:
 def _at_prior(head: nn.Module, log_prior: Tensor | None) -> nn.Sequential:
     """A copy of a head that adds logarithms of shares to its logits."""
     state = head.state_dict()
-    copy = emotion_head(state["1.weight"].shape[1], len(state["4.bias"]))
     if log_prior is not None:
         state["4.bias"] = state["4.bias"] + log_prior.to(state["4.bias"])
-    copy.load_state_dict(state)
-    return copy
+    return head_of(state)

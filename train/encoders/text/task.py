@@ -14,7 +14,7 @@ from gscon_live.model.encoders.text.context_encoder import (
     fresh,
     pack,
 )
-from gscon_live.train.encoders.text.learner import HEADS, SHARED, Learner
+from gscon_live.train.encoders.text.learner import HEADS, SHARED, Learner, head_weights
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
 from gscon_live.train.encoders.text.token_batching import random_stretches, token_batches
@@ -137,14 +137,9 @@ class TextTask(Task[TextPart]):
         ]
 
     def _begin_from(self, start: Mapping[str, Tensor]) -> None:
-        prefix = f"{HEADS}{SHARED}."
         encoder = {name: value for name, value in start.items() if not name.startswith(HEADS)}
         self.encoder.load_state_dict(encoder)
-        head = {
-            name.removeprefix(prefix): value
-            for name, value in start.items()
-            if name.startswith(prefix)
-        }
+        head = head_weights(start, SHARED)
         if head and SHARED in self._network.heads:
             self._network.heads[SHARED].load_state_dict(head)
 

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
-from gscon_live.model.encoders.text.context_encoder import ContextEncoder, emotion_head, fresh
+from gscon_live.model.encoders.text.context_encoder import ContextEncoder, fresh, head_of
 from gscon_live.model.encoders.text.sentence_encoder import identity
 from gscon_live.train.corpora import corpus_file
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
-from gscon_live.train.encoders.text.learner import HEADS
+from gscon_live.train.encoders.text.learner import HEADS, head_weights
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import CORPORA, corpora
 from gscon_live.train.progress import Report, Reporting
@@ -89,16 +89,13 @@ def with_head(
     vectors alone. Raises `InputError` where the recipe's head for the corpus also reads prosody, or
     there is none."""
     model, heads = _loaded(settings, seed, report)
-    prefix = f"{HEADS}{corpus}."
-    parts = {name.removeprefix(prefix): heads[name] for name in heads if name.startswith(prefix)}
+    parts = head_weights(heads, corpus)
     if not parts:
         raise InputError(
             f"recipe {settings.name!r}: no head that answers for {corpus} from words alone; give "
             f"prosody=false, and {corpus} among the corpora"
         )
-    head = emotion_head(model.dim, len(parts["4.bias"]))
-    head.load_state_dict(parts)
-    return model, head.eval().requires_grad_(False)
+    return model, head_of(parts).eval().requires_grad_(False)
 
 
 def _loaded(
@@ -124,8 +121,9 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
         if not path.is_file():
             start = None
             if settings.start is not None:
-                model, heads = _loaded(recipe(settings.start), 1, report)
-                start = {**model.state_dict(), **heads}
+                path_of_start = trained(recipe(settings.start), 1, report)
+                with cache.reading(path_of_start):
+                    start = load_file(path_of_start)
             text_corpora = corpora(settings, seed)
             result = training.fit(
                 settings, text_corpora, start, seed, training_folder, Reporting(report)

@@ -99,16 +99,16 @@ def _transcripts(
     if name == "goemotions":
         return EMOTIONS, _sentences(goemotions.load()["train"]), []
     table = load_written(name) if name in WRITTEN else load_table(name)
-    train, validation = (
-        [transcript(dialogue, table) for dialogue in table.splits[split]]
-        for split in ("train", "validation")
-    )
+    dialogues = table.splits["train"]
     if name not in WRITTEN:
-        dialogues = disjoint(table.splits["train"], _held_out(recipe, name))
-        train = [transcript(dialogue, table) for dialogue in dialogues]
+        dialogues = disjoint(dialogues, _held_out(recipe, name))
         if recipe.left_out:
-            assigned = zip(train, partition(len(train), recipe.parts), strict=True)
-            train = [dialogue for dialogue, part in assigned if part != recipe.left_out - 1]
+            assigned = zip(dialogues, partition(len(dialogues), recipe.parts), strict=True)
+            dialogues = tuple(each for each, part in assigned if part != recipe.left_out - 1)
+    train, validation = (
+        [transcript(dialogue, table) for dialogue in split]
+        for split in (dialogues, table.splits["validation"])
+    )
     return table.labels, train, validation
 
 
