@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder
 from gscon_live.train.encoders.text.recipe import TextRecipe
-from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, corpora
+from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, corpora, kept
 from gscon_live.train.encoders.text.training import vectors
 from gscon_live.train.progress import Report
 
@@ -29,8 +29,52 @@ class Teacher:
     heads: Mapping[str, nn.Module]
 
 
+def answers(teacher: Teacher, recipe: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
+    """The teacher's probabilities [U, classes] for the training dialogues of a student, by corpus.
+    No fold is left out, so that all folds have the same.
+
+    Args:
+        teacher: the teacher, with a head for each of the student's corpora.
+        recipe: the recipe of the student.
+        report: takes (done, total, what).
+
+    Raises:
+        InputError: the teacher has no head on words alone for one of the corpora.
+    """
+    for name in recipe.corpora:
+        if name not in teacher.heads:
+            raise InputError(
+                f"recipe {teacher.recipe.name!r}: no head that answers for {name} from words "
+                f"alone; give a teacher with prosody: false, and {name} among its corpora"
+            )
+    # The same dialogues, in the teacher's tokens.
+    reading = msgspec.structs.replace(
+        teacher.recipe,
+        corpora=recipe.corpora,
+        apart=recipe.apart,
+        left_out=0,
+        mishearing=None,
+        prosody=False,
+    )
+    return {
+        name: _probabilities(teacher, name, corpus, report)
+        for name, corpus in corpora(reading).items()
+    }
+
+
+def _probabilities(teacher: Teacher, name: str, corpus: TextCorpus, report: Report) -> list[Tensor]:
+    head = teacher.heads[name]
+    probabilities: list[Tensor] = []
+    for place, dialogue in enumerate(corpus.train):
+        report(place, len(corpus.train), f"answers of {teacher.recipe.name} on {name}")
+        with torch.no_grad():
+            words = vectors(teacher.model, dialogue.ids, dialogue.speakers)
+            probabilities.append(head(words).softmax(-1))
+    return probabilities
+
+
 def taught(
-    recipe: TextRecipe, own: Mapping[str, TextCorpus], teacher: Teacher, seed: int, report: Report
+    recipe: TextRecipe, own: Mapping[str, TextCorpus], taught_by: Mapping[str, list[Tensor]]
 ) -> dict[str, TextCorpus]:
     """The corpora with soft targets on their training dialogues: the share `distillation` of each
     comes from the teacher's probabilities, the rest from the label. Validation keeps its labels.
@@ -38,52 +82,24 @@ def taught(
     Args:
         recipe: the recipe of the student.
         own: the student's corpora by name.
-        teacher: the teacher, with a head for each of these corpora.
-        seed: the seed of the student's training.
-        report: takes (done, total, what).
-
-    Raises:
-        InputError: the teacher has no head on words alone for one of the corpora.
+        taught_by: the teacher's `answers`.
     """
-    # The same dialogues, in the teacher's tokens.
-    reading = msgspec.structs.replace(
-        teacher.recipe,
-        corpora=recipe.corpora,
-        apart=recipe.apart,
-        parts=recipe.parts,
-        left_out=recipe.left_out,
-        mishearing=None,
-        prosody=False,
-    )
-    read = corpora(reading, seed)
     return {
-        name: _soft(corpus, _probabilities(teacher, name, read[name], report), recipe.distillation)
+        name: _soft(
+            corpus,
+            [taught_by[name][place] for place in kept(recipe, name, len(taught_by[name]))],
+            recipe.distillation,
+        )
         for name, corpus in own.items()
     }
-
-
-def _probabilities(teacher: Teacher, name: str, corpus: TextCorpus, report: Report) -> list[Tensor]:
-    """The teacher's probabilities [U, classes] for each training dialogue."""
-    if name not in teacher.heads:
-        raise InputError(
-            f"recipe {teacher.recipe.name!r}: no head that answers for {name} from words alone; "
-            f"give a teacher with prosody: false, and {name} among its corpora"
-        )
-    head, answers = teacher.heads[name], []
-    for place, dialogue in enumerate(corpus.train):
-        report(place, len(corpus.train), f"answers of {teacher.recipe.name} on {name}")
-        with torch.no_grad():
-            words = vectors(teacher.model, dialogue.ids, dialogue.speakers)
-            answers.append(head(words).softmax(-1))
-    return answers
 
 
 def _soft(corpus: TextCorpus, probabilities: list[Tensor], share: float) -> TextCorpus:
     """The corpus with targets [U, classes] mixed with the share of probabilities; a target of
     zeros, where there is no label, stays so."""
     targets = [
-        torch.lerp(dialogue.targets, answers, share) * dialogue.targets.any(1, keepdim=True)
-        for dialogue, answers in zip(corpus.train, probabilities, strict=True)
+        torch.lerp(dialogue.targets, answer, share) * dialogue.targets.any(1, keepdim=True)
+        for dialogue, answer in zip(corpus.train, probabilities, strict=True)
     ]
 
     def mixed(version: list[TokenDialogue]) -> list[TokenDialogue]:

@@ -22,7 +22,7 @@ from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
-from gscon_live.train.encoders.text.distillation import Teacher, taught
+from gscon_live.train.encoders.text.distillation import Teacher, answers, taught
 from gscon_live.train.encoders.text.learner import HEADS, head_weights
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import CORPORA, corpora
@@ -139,8 +139,7 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
                     start = load_file(path_of_start)
             text_corpora = corpora(settings, seed)
             if settings.teacher is not None:
-                teacher = _teacher(recipe(settings.teacher), report)
-                text_corpora = taught(settings, text_corpora, teacher, seed, report)
+                text_corpora = taught(settings, text_corpora, _answers(settings, report))
             result = training.fit(
                 settings, text_corpora, start, seed, training_folder, Reporting(report)
             )
@@ -165,6 +164,31 @@ def validation(settings: TextRecipe, seed: int) -> list[dict[str, float]]:
     with cache.reading(path), safe_open(path, "pt") as stored:
         epochs: list[dict[str, float]] = json.loads(stored.metadata()["validation"])
     return epochs
+
+
+def _answers(settings: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
+    """The answers of a recipe's teacher, see `distillation.answers`, computed or from the cache."""
+    assert settings.teacher is not None
+    teacher = recipe(settings.teacher)
+    parts = [key(teacher, 1), *settings.corpora, "apart", *settings.apart]
+    end = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    path = folder() / f"answers-{teacher.name}-{end}.safetensors"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            computed = answers(_teacher(teacher, report), settings, report)
+            stored = {
+                f"{name}.{place}": rows
+                for name, dialogues in computed.items()
+                for place, rows in enumerate(dialogues)
+            }
+            with replacing(path) as unfinished:
+                save_file(stored, unfinished)
+    with cache.reading(path):
+        rows = load_file(path)
+    counts = {name: sum(each.startswith(f"{name}.") for each in rows) for name in settings.corpora}
+    return {
+        name: [rows[f"{name}.{place}"] for place in range(count)] for name, count in counts.items()
+    }
 
 
 def _teacher(settings: TextRecipe, report: Report) -> Teacher:

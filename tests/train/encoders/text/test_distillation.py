@@ -12,7 +12,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import digest
 from gscon_live.train.data.asr_noise import AsrNoise
 from gscon_live.train.encoders.text import text_cache, text_data, training
-from gscon_live.train.encoders.text.distillation import Teacher, taught
+from gscon_live.train.encoders.text.distillation import Teacher, answers, taught
 from gscon_live.train.encoders.text.recipe import TextRecipe
 
 STUDENT = TextRecipe(
@@ -38,20 +38,50 @@ def test_a_share_of_each_label_is_the_teachers_answer_to_the_words_as_written(
 ) -> None:
     model, head = text_cache.with_head(teacher, 1, "meld", quiet)
     own = text_data.corpora(STUDENT, 1)
-    soft = taught(STUDENT, own, Teacher(teacher, model, {"meld": head}), 1, quiet)["meld"]
+    told = answers(Teacher(teacher, model, {"meld": head}), STUDENT, quiet)
+    soft = taught(STUDENT, own, told)["meld"]
     written = text_data.corpora(teacher, 1)["meld"].train
     (misheard,) = soft.recognised
     for plain, read, mixed, heard in zip(
         own["meld"].train, written, soft.train, misheard, strict=True
     ):
-        answers = head(training.vectors(model, read.ids, read.speakers)).softmax(1)
+        answer = head(training.vectors(model, read.ids, read.speakers)).softmax(1)
         labelled = plain.targets.sum(1, keepdim=True) > 0
-        expected = (0.75 * plain.targets + 0.25 * answers) * labelled
+        expected = (0.75 * plain.targets + 0.25 * answer) * labelled
         torch.testing.assert_close(mixed.targets, expected)
         assert torch.equal(heard.targets, mixed.targets)
     assert [row.ids for row in misheard] != [row.ids for row in soft.train]
     for plain, kept in zip(own["meld"].validation, soft.validation, strict=True):
         assert torch.equal(plain.targets, kept.targets)
+
+
+def test_a_fold_has_the_answers_of_its_own_dialogues_which_are_computed_once(
+    show: Path, teacher: TextRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, head = text_cache.with_head(teacher, 1, "meld", quiet)
+    fold = msgspec.structs.replace(STUDENT, parts=2, left_out=1, mishearing=None)
+    everything = answers(Teacher(teacher, model, {"meld": head}), fold, quiet)["meld"]
+    whole, part = (text_data.corpora(each)["meld"].train for each in (STUDENT, fold))
+    assert len(everything) == len(whole) > len(part) > 0
+    soft = taught(
+        msgspec.structs.replace(fold, distillation=1.0),
+        {"meld": text_data.corpora(fold)["meld"]},
+        {"meld": everything},
+    )["meld"]
+    for mixed, expected in zip(soft.train, everything[-len(part) :], strict=True):
+        labelled = mixed.targets.sum(1, keepdim=True) > 0
+        torch.testing.assert_close(mixed.targets, expected * labelled)
+    students = [
+        msgspec.structs.replace(each, teacher=str(show / "teacher.yaml"))
+        for each in (fold, msgspec.structs.replace(fold, left_out=2))
+    ]
+    text_cache.encoder(students[0], 1, quiet)
+
+    def never(*_: object) -> None:
+        raise AssertionError("answered again")
+
+    monkeypatch.setattr(text_cache, "answers", never)
+    text_cache.encoder(students[1], 1, quiet)
 
 
 def test_the_teacher_and_its_share_change_what_is_learned(show: Path, teacher: TextRecipe) -> None:
