@@ -19,6 +19,7 @@ from gscon_live.realtime.capture.time_stamps import (
     Join,
     TimeStamps,
 )
+from gscon_live.realtime.capture.unread_parts import Unread, unread_parts
 
 #: Seconds by which a file must fall short of its header to count as truncated.
 _TOLERANCE = 0.5
@@ -72,6 +73,7 @@ class PacketScan(NamedTuple):
         missing: seconds by which that falls short of the header; 0 for a complete file, NaN if the
             file breaks off and the missing length is unknown.
         encrypted: indexes of the streams that hold encrypted packets.
+        unread: what follows the recording in its file and is not read, if anything does.
     """
 
     times: dict[int, npt.NDArray[np.float64]]
@@ -80,6 +82,7 @@ class PacketScan(NamedTuple):
     duration: float
     missing: float
     encrypted: set[int]
+    unread: Unread | None = None
 
 
 def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool) -> PacketScan:
@@ -94,6 +97,7 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
     times: dict[int, list[float]] = {index: [] for index in streams}
     ends: dict[int, list[float]] = {index: [] for index in streams}
     end_of_all = 0.0
+    read_to = 0
     broken = False
     encrypted: set[int] = set()
     with open_media(path) as container:
@@ -106,6 +110,7 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
                     continue
                 broken = packet.is_corrupt  # in the end: whether the file ends inside a packet
                 index = packet.stream.index
+                read_to = max(read_to, (packet.pos or 0) + packet.size)
                 if packet.has_sidedata("encryption_info"):
                     encrypted.add(index)
                 shown = packet_time(packet, start)
@@ -132,4 +137,5 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
         missing = difference
     else:
         missing = math.nan if broken else 0.0
-    return PacketScan(moved, shifts, joins, duration, missing, encrypted)
+    unread = None if broken else unread_parts(path, names, read_to)
+    return PacketScan(moved, shifts, joins, duration, missing, encrypted, unread)

@@ -109,6 +109,7 @@ class RecordingSource(Source):
         indexes = {s.index for s in streams.values() if s is not None}
         scan = scan_packets(self.path, indexes, start, self.has_audio)
         self.duration, self._missing = scan.duration, scan.missing
+        self._unread = scan.unread
         streams = self._readable(streams, scan.encrypted)
         self._jumps = [join for join in scan.joins if join.left_out]
         self.notices += _about_joins(self.description, scan.joins)
@@ -242,6 +243,7 @@ class RecordingSource(Source):
         self._put_jumps(math.inf, out)
         self._put_cues(math.inf, out)
         out += self._broken_off()
+        out += self._not_read()
         if self._mark < self.duration:
             out.append(Mark(self.duration, _NAME))
         # A codec's padding can make the sound some milliseconds longer than the container says.
@@ -262,6 +264,15 @@ class RecordingSource(Source):
             for track, rate in rates
             if track is not None
         ]
+
+    def _not_read(self) -> list[Message]:
+        """A `Dropped` for recordings that follow in the same file, beyond its stated end."""
+        if self._unread is None:
+            return []
+        seconds, rate = self._unread.seconds, self._frame_rate
+        what = "frames" if self._audio is None else "audio"
+        count = round(seconds * (rate if self._audio is None else SAMPLE_RATE))
+        return [Dropped(self.duration, what, count, seconds, self._unread.reason)]
 
     def _readable(self, streams: dict[str, Any], encrypted: set[int]) -> dict[str, Any]:
         """The streams without those under DRM. Raises `InputError`: none is left."""
