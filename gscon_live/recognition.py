@@ -31,6 +31,7 @@ def recognise(
     transcriber: str | None = None,
     config: str | os.PathLike[str] = "live",
     settings: Sequence[str] = (),
+    allow_url: bool = False,
 ) -> Iterator[AnyEvent]:
     """The events of a recording, in order; the same file always gives the same events.
 
@@ -45,13 +46,16 @@ def recognise(
             takes the configuration's.
         config: a live set-up by name or path.
         settings: values to change in it, as `key=value`.
+        allow_url: whether `path` may be a URL that FFmpeg opens.
 
     Raises:
         InputError: the file, a setting or a model is wrong, or the extra `live` is not installed.
         Failure: the pipeline failed.
     """
+    # FFmpeg's addresses begin so; a path of this form is given with its folder.
+    is_url = allow_url and "://" in os.fsdecode(path)
     words = [
-        os.path.abspath(path),
+        *(("--allow-url", os.fsdecode(path)) if is_url else (os.path.abspath(path),)),
         *("--events", "-", "--captions", os.fspath(captions), "--config", os.fspath(config)),
         *(() if transcriber is None else ("--transcriber", transcriber)),
         *settings,

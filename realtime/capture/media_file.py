@@ -1,6 +1,7 @@
 """Opens a media file safely, and scans its packets without decoding them."""
 
 import math
+import stat
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,19 +30,35 @@ _STATED = {"mov", "mp4", "matroska", "webm", "avi", "flac", "wav"}
 _NOT_MEDIA = {"tty", "image2", "concat", "hls", "dash", "ico", "svg", "bin", "lrc"}
 
 
+def check_file(path: Path) -> None:
+    """Refuses a path at which nothing can be a recording, without looking into it.
+
+    Raises:
+        InputError: no such file, no file, or an empty one.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = "no such file"
+        if isinstance(error, PermissionError):
+            reason = "its folder may not be entered"
+        raise InputError(
+            f"recording {path}: {reason}; give the path of a video or audio file"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"recording {path}: not a file; give the path of a video or audio file")
+    if status.st_size == 0:
+        raise InputError(f"recording {path}: the file is empty; record or copy it again")
+
+
 def open_media(path: Path) -> Any:
     """Opens a local media file for reading; never files or addresses that it refers to.
 
     Raises:
         InputError: no such file, or FFmpeg finds no recording in it.
     """
-    if not path.exists():
-        raise InputError(f"recording {path}: no such file; give the path of a video or audio file")
-    if not path.is_file():
-        raise InputError(f"recording {path}: not a file; give the path of a video or audio file")
+    check_file(path)
     try:
-        if path.stat().st_size == 0:
-            raise InputError(f"recording {path}: the file is empty; record or copy it again")
         options = {"protocol_whitelist": "file"}
         if is_streamed(path):
             options["ignore_length"] = "1"  # an option of WAV alone; other formats leave it

@@ -29,14 +29,14 @@ class Unread(NamedTuple):
     """What follows the recording in its file: the number of recordings, their bytes, and their
     seconds as far as they can be opened."""
 
-    count: int
+    number: int
     size: int
     seconds: float
 
     @property
     def reason(self) -> str:
         """What happened, and the remedy."""
-        more = "another recording" if self.count == 1 else f"{self.count} more recordings"
+        more = "another recording" if self.number == 1 else f"{self.number} more recordings"
         return (
             f"{more} in the same file ({self.size} bytes) cannot be read, as its header ends "
             "before: replay them as files of their own"
