@@ -29,6 +29,7 @@ from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.recorded import Recorded, check_words, open_recording, plan_of
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.realtime.session.tally import Tally
 
 EXAMPLES = """
 gscon-live replay interview.mp4
@@ -38,7 +39,7 @@ gscon-live replay interview.mp4 --captions off --transcriber ~/models/whisper-sm
 gscon-live replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
 gscon-live replay interviews/ --events all.csv --report all.html
 gscon-live replay -- -talk.mp4
-ffmpeg -i talk.mp4 -f matroska - | gscon-live replay -
+gscon-live replay - < talk.mp4
 """
 
 
@@ -183,6 +184,8 @@ def _run(
             outputs.append(stack.enter_context(contextlib.closing(events_file)))
         if not chosen.quiet and chosen.events != "-":
             outputs.append(sinks.Text(sys.stdout))
+        tally = Tally("check recording.audio_track, or lower segmentation.threshold")
+        outputs.append(tally)
         kept = stack.enter_context(_kept_events()) if chosen.report else None
         if kept is not None:
             outputs.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
@@ -195,6 +198,8 @@ def _run(
         finally:
             if kept is not None and kept.exists():
                 _write_report(kept, Path(chosen.report), names)
+    for line in tally.lines():
+        notices.say(line)
     if not complete:
         return cli.INTERRUPTED
     for path in (chosen.events, chosen.report):

@@ -63,7 +63,7 @@ def shown_name(path: Path | str) -> str:
 
 
 def names_recording(word: str, groups: Collection[str]) -> bool:
-    """Whether a word of the form `key=value` is a file or a pattern rather than a setting.
+    """Whether a word of the form `key=value` is a recording or a pattern rather than a setting.
 
     Args:
         word: the word of the command line.
@@ -71,7 +71,9 @@ def names_recording(word: str, groups: Collection[str]) -> bool:
     """
     if re.split("[.=]", word, maxsplit=1)[0] in groups:
         return False
-    return os.path.exists(word) or (glob.has_magic(word) and bool(glob.glob(word, recursive=True)))
+    if os.path.exists(word) or os.path.splitext(word)[1].lower() in ENDINGS:
+        return True
+    return glob.has_magic(word) and bool(glob.glob(word, recursive=True))
 
 
 def expand(words: Iterable[str], allow_url: bool) -> tuple[list[RecordingInput], list[str]]:

@@ -119,13 +119,13 @@ def _download(stream: RecordingInput, target: Path, ends_at: float) -> bool:
     """Copies the bytes behind an address of the web. Returns whether these are all, and media."""
     try:
         with urllib.request.urlopen(stream.address, timeout=STALLED) as answer:
-            whole = _copy(answer, target, stream.name, lambda: time.monotonic() < ends_at)
+            complete = _copy(answer, target, stream.name, lambda: time.monotonic() < ends_at)
     except urllib.error.HTTPError as error:
         raise InputError(
             f"recording {stream.name}: the server says {error.code} {error.reason}; "
             "check the address"
         ) from error
-    return whole and not _is_playlist(target)
+    return complete and not _is_playlist(target)
 
 
 def _is_playlist(path: Path) -> bool:

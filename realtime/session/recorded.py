@@ -79,7 +79,9 @@ def plan_of(
 ) -> tuple[Plan, float]:
     """The plan for a recording that was opened, and its duration in seconds. Downloads the model
     that writes the words if there is need."""
-    words = transcription_source.choose(settings.transcription, recorded.has_captions, notices.say)
+    words = transcription_source.choose(
+        settings.transcription, recorded.has_captions, notices.say, notices.downloads()
+    )
     if words.notice:
         notices.once(words.notice)
     plan = Plan(

@@ -154,3 +154,13 @@ def test_a_look_gives_what_was_put_in() -> None:
     assert look.features.dtype == np.float32
     assert look.features.shape == (1, 2)
     assert look.features[0, 1] == pytest.approx(0.1)
+
+
+@pytest.mark.fault
+def test_faces_that_were_not_compared_are_counted_in_the_event() -> None:
+    """Nine faces in view: the event says how many were not compared, in words as well."""
+    seen = FaceMemory()
+    for number in range(4):
+        seen.add(messages.Faces(float(number), [face(1)], left_out=number))
+    assert seen.look(0.0, 3.0).left_out == 3
+    assert seen.look(0.0, 0.0).left_out == 0
