@@ -25,7 +25,10 @@ def utterance(text: schema.Modality, visual: schema.Modality) -> schema.Utteranc
             id=1, start=0.0, end=1.0, speaker="S1", text=LINES[0][2], text_source="asr"
         ),
         emotion=schema.Emotion(
-            label="joy", confidence=0.5, probabilities=dict.fromkeys(EMOTIONS, 1 / 7)
+            label="joy",
+            confidence=0.5,
+            probabilities=dict.fromkeys(EMOTIONS, 1 / 7),
+            abstained=False,
         ),
         modalities=schema.Modalities(text=text, audio=PRESENT, visual=visual),
         model=MODEL,
