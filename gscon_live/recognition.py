@@ -52,10 +52,11 @@ def recognise(
         InputError: the file, a setting or a model is wrong, or the extra `live` is not installed.
         Failure: the pipeline failed.
     """
-    # FFmpeg's addresses begin so; a path of this form is given with its folder.
-    is_url = allow_url and "://" in os.fsdecode(path)
+    address = os.fsdecode(path)
+    place = address if "://" in address else os.path.abspath(path)
     words = [
-        *(("--allow-url", os.fsdecode(path)) if is_url else (os.path.abspath(path),)),
+        place,
+        *(("--allow-url",) if allow_url else ()),
         *("--events", "-", "--captions", os.fspath(captions), "--config", os.fspath(config)),
         *(() if transcriber is None else ("--transcriber", transcriber)),
         *settings,

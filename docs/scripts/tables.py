@@ -252,6 +252,7 @@ _FAULTS = {
     "gscon_live": "Commands",
     "model": "Models",
     "train": "Training",
+    "faults": "The system around it",
     "": "Everything else",
 }
 

@@ -116,7 +116,8 @@ def _of_url(address: str, allow_url: bool) -> RecordingInput:
     name = shown_address(address)
     if not allow_url:
         raise InputError(
-            f"recording {name}: URLs are opened only with --allow-url; add it, or download the file"
+            f"recording {name}: URLs are opened only with --allow-url (in Python: allow_url=True); "
+            "add it, or download the file"
         )
     return RecordingInput(None, name, address)
 
