@@ -36,11 +36,10 @@ class Unread(NamedTuple):
     @property
     def reason(self) -> str:
         """What happened, and the remedy."""
-        more = "another recording" if self.number == 1 else f"{self.number} more recordings"
-        return (
-            f"{more} in the same file ({self.size} bytes) cannot be read, as its header ends "
-            "before: replay them as files of their own"
-        )
+        more, parts = "another recording follows", "it as a file of its own"
+        if self.number > 1:
+            more, parts = f"{self.number} more recordings follow", "them as files of their own"
+        return f"{more} in the same file ({self.size} bytes) and cannot be read: replay {parts}"
 
 
 def unread_parts(path: Path, kinds: set[str], read_to: int) -> Unread | None:
