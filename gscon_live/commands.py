@@ -1,6 +1,5 @@
 """`gscon-live COMMAND ...`: all commands of the project by name."""
 
-import difflib
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from gscon_live import __version__
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
+from gscon_live.common.suggestions import did_you_mean
 
 
 class Command(NamedTuple):
@@ -49,11 +49,9 @@ def main(words: Sequence[str]) -> int | None:
         print(f"gscon-live {__version__}")
         return cli.OK
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(
-            f"{name!r}: no such command; {hint}The commands are {', '.join(COMMANDS)}; "
-            f"see {cli.as_typed('gscon-live')} --help"
+            f"{name!r}: no such command; {did_you_mean(name, COMMANDS)}"
+            f"The commands are {', '.join(COMMANDS)}; see {cli.as_typed('gscon-live')} --help"
         )
     module = import_module(f"gscon_live.{COMMANDS[name].module}")
     code: int | None = module.main(arguments)

@@ -12,6 +12,7 @@ from safetensors.torch import save as serialised
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
+from gscon_live.common.suggestions import did_you_mean
 from gscon_live.model.abstention import ErrorPoint, is_curve
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Architecture, Network, build, network_class
@@ -238,6 +239,7 @@ def _find(name_or_path: str | Path) -> Path:
         return path
     raise InputError(
         f"checkpoint {str(name_or_path)!r}: no such file, and not one of {', '.join(names())}; "
+        f"{did_you_mean(str(name_or_path), names())}"
         "give one of these names or the path of a .safetensors file"
     )
 

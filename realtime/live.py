@@ -33,6 +33,7 @@ from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.realtime.session.tally import Tally
 
 EXAMPLES = """
 gscon-live live
@@ -99,7 +100,9 @@ def main(arguments: Sequence[str]) -> int:
     session_name = uuid.uuid4().hex[:16]
     # Refused now rather than after a download: an address that is in use, or keys that are wrong.
     Publisher(settings.publish.endpoint, session_name, settings.publish.curve).close()
-    words = transcription_source.choose(settings.transcription, has_captions=False, say=notices.say)
+    words = transcription_source.choose(
+        settings.transcription, False, notices.say, notices.downloads()
+    )
     if words.notice:
         notices.once(words.notice)
     plan = Plan(
@@ -122,7 +125,8 @@ def main(arguments: Sequence[str]) -> int:
         )
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
-        outputs: list[sinks.Sink] = [events_file] if events_file is not None else []
+        tally = Tally("check the microphone, or lower segmentation.threshold")
+        outputs: list[sinks.Sink] = [tally, *([] if events_file is None else [events_file])]
         if chosen.record:
             folder = Path(chosen.record)
             make_private_folder(folder)
@@ -158,6 +162,8 @@ def main(arguments: Sequence[str]) -> int:
             on_tick=tick,
         )
         session.run()
+    for line in tally.lines():
+        notices.say(line)
     return cli.OK
 
 

@@ -1,17 +1,29 @@
-"""Notices and a progress bar on standard error."""
+"""Notices, questions and progress bars on standard error."""
 
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class Notices:
     """Lines for the user that are neither results nor errors."""
 
     def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._printed: set[str] = set()
+
+    def downloads(self) -> "Downloads":
+        """Asks about downloads of models, and shows them."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        return Downloads(Path(HF_HUB_CACHE), self._quiet)
 
     def say(self, line: str) -> None:
         """Prints a line on standard error."""
@@ -22,6 +34,69 @@ class Notices:
         if line not in self._printed:
             self._printed.add(line)
             self.say(line)
+
+
+class Downloads:
+    """Asks about downloads, and shows how far they are.
+
+    Args:
+        folder: where they arrive.
+        quiet: nothing is asked and shown.
+        interval: seconds between two looks into the folder.
+    """
+
+    def __init__(self, folder: Path, quiet: bool = False, interval: float = 0.5) -> None:
+        self._folder = folder
+        self._quiet = quiet
+        self._interval = interval
+        self._console = Console(stderr=True, highlight=False)
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        """Asks whether something may be downloaded. Yes where nobody can answer, as in a script."""
+        can_answer = sys.stdin is not None and sys.stdin.isatty() and self._console.is_terminal
+        if self._quiet or not can_answer:
+            return True
+        question = f"The words need {what}. Download it, about {megabytes} MB, once? [Y/n] "
+        answer = self._console.input(question, markup=False)
+        return answer.strip().lower() in ("", "y", "yes")
+
+    @contextmanager
+    def shown(self, what: str, megabytes: int | None) -> Iterator[None]:
+        """Shows on a terminal how much has arrived, until the block ends."""
+        before = _bytes_in(self._folder)
+        ended = threading.Event()
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            console=self._console,
+            transient=True,
+            disable=self._quiet or not self._console.is_terminal,
+        ) as progress:
+            task = progress.add_task(what, total=None if megabytes is None else megabytes * 1e6)
+
+            def follow() -> None:
+                while not ended.wait(self._interval):
+                    progress.update(task, completed=_bytes_in(self._folder) - before)
+
+            thread = threading.Thread(target=follow, name="download", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+
+def _bytes_in(folder: Path) -> int:
+    """The bytes of all files in a folder; links count once."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += 0 if path.is_symlink() or path.is_dir() else path.stat().st_size
+        except OSError:  # it was moved meanwhile
+            continue
+    return total
 
 
 class ReplayProgress:

@@ -65,6 +65,8 @@ class Modality(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: visual only: the tracked face that was used, and how many faces were in view
     face: int | None = None
     faces: int | None = None
+    #: visual only: so many more faces were in view and not compared; absent where there were none
+    faces_left_out: int | None = None
 
 
 class Modalities(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,17 +2,22 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from faster_whisper import available_models
 from faster_whisper.utils import download_model
 
 from gscon_live.common.errors import InputError
+from gscon_live.common.suggestions import did_you_mean
 from gscon_live.realtime.pipeline.settings import Transcription
 
 #: The faster-whisper model of `auto`.
 DEFAULT_MODEL = "small"
+#: What a download of a model takes, where it was measured.
+_MEGABYTES = {DEFAULT_MODEL: 490}
 
 _REMEDY = (
     "give a faster-whisper model directory or name with --transcriber, captions with --captions, "
@@ -22,6 +27,10 @@ _REMEDY = (
 
 class _NotAvailable(InputError):
     """A known model that is not on this machine and cannot be downloaded now."""
+
+
+class _NotWanted(_NotAvailable):
+    """A known model that the user did not want to download."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -35,8 +44,35 @@ class Words(msgspec.Struct, frozen=True):
     notice: str | None = None
 
 
+class Downloads(Protocol):
+    """Asks the user about a download, and shows how far it is."""
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        """Whether something may be downloaded that nobody asked for by name."""
+        ...
+
+    def shown(self, what: str, megabytes: int | None) -> AbstractContextManager[object]:
+        """Shows the progress of a download while it runs; its size may be unknown."""
+        ...
+
+
+class Unshown:
+    """Downloads without a question and without a display."""
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        """Everything is."""
+        return True
+
+    def shown(self, what: str, megabytes: int | None) -> AbstractContextManager[object]:
+        """Shows nothing."""
+        return nullcontext()
+
+
 def choose(
-    settings: Transcription, has_captions: bool, say: Callable[[str], None] = lambda _: None
+    settings: Transcription,
+    has_captions: bool,
+    say: Callable[[str], None] = lambda _: None,
+    downloads: Downloads | None = None,
 ) -> Words:
     """Chooses the source of the words by `settings.transcriber` and what is available.
 
@@ -45,21 +81,25 @@ def choose(
             used although there are captions.
         has_captions: whether the recording has captions that may be used.
         say: gets a line for the user before a download.
+        downloads: is asked before the download of the default model, and shows all downloads.
 
     Raises:
         InputError: the chosen model or directory does not exist.
     """
     wanted = settings.transcriber
     automatic = is_automatic(settings)
+    downloads = downloads or Unshown()
     if not automatic and wanted != "off":
-        return Words(model=_find(wanted, say))
+        return Words(model=_find(wanted, say, downloads))
     if has_captions:
         return Words(captions=True)
     if not automatic:
         return Words()
     model = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
     try:
-        return Words(model=_find(model, say))
+        return Words(model=_find(model, say, downloads, asked_for=wanted != "auto"))
+    except _NotWanted:
+        return Words(notice=f"going on with voice and face, without words; {_REMEDY}")
     except _NotAvailable:
         return Words(
             notice=f"no captions and no faster-whisper model {model!r} here: going on "
@@ -85,9 +125,11 @@ def is_automatic(settings: Transcription) -> bool:
     return settings.transcriber == "auto" or settings.transcriber.startswith("auto:")
 
 
-def _find(wanted: str, say: Callable[[str], None]) -> str:
+def _find(
+    wanted: str, say: Callable[[str], None], downloads: Downloads, asked_for: bool = True
+) -> str:
     """The directory of a model, which is given by directory or name."""
-    return _directory(wanted) or _by_name(wanted, say)
+    return _directory(wanted) or _by_name(wanted, say, downloads, asked_for)
 
 
 def _directory(path: str) -> str | None:
@@ -113,11 +155,11 @@ def _check_name(name: str) -> None:
             _refuse(name)
         raise InputError(
             f"transcriber {name!r}: neither a directory nor a faster-whisper model; "
-            f"names are {', '.join(available_models())}"
+            f"{did_you_mean(name, available_models())}names are {', '.join(available_models())}"
         )
 
 
-def _by_name(name: str, say: Callable[[str], None]) -> str:
+def _by_name(name: str, say: Callable[[str], None], downloads: Downloads, asked_for: bool) -> str:
     _check_name(name)
     try:
         return str(download_model(name, local_files_only=True))
@@ -127,9 +169,14 @@ def _by_name(name: str, say: Callable[[str], None]) -> str:
         raise _NotAvailable(
             f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}"
         )
-    say(f"downloading the faster-whisper model {name!r} (once)")
+    what, megabytes = f"the faster-whisper model {name!r}", _MEGABYTES.get(name)
+    if not asked_for and not downloads.allowed(what, megabytes or 0):
+        raise _NotWanted(f"{what} is not downloaded; {_REMEDY}")
+    size = "" if megabytes is None else f"about {megabytes} MB, "
+    say(f"downloading {what} ({size}once); --transcriber off goes without")
     try:
-        return str(download_model(name))
+        with downloads.shown(what, megabytes):
+            return str(download_model(name))
     except Exception as error:  # no network: many kinds of errors, too
         first = " ".join(str(error).split())[:120]
         raise _NotAvailable(

@@ -147,13 +147,15 @@ class Faces(Message, frozen=True):
     """The faces of a frame, possibly none; also a watermark for `time`.
 
     Where all faces were too small, `too_small` is the width in pixels of the largest, and `remedy`
-    says what helps.
+    says what helps. `left_out` counts large enough faces that were not encoded, as they were too
+    many.
     """
 
     time: float
     faces: list[Face]
     too_small: int = 0
     remedy: str = ""
+    left_out: int = 0
 
 
 AnyMessage = (

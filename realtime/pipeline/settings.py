@@ -58,6 +58,8 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caption_track: Annotated[int, Meta(ge=0)] | None = None
     #: wider pictures are scaled down to this width in pixels
     max_width: Annotated[int, Meta(ge=64)] = 640
+    #: seconds for which a URL is read at most; then its replay begins
+    url_limit: Positive = 3600.0
 
 
 def _after_captions(model: str | None, transcriber: Any) -> Any:

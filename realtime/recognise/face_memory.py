@@ -22,13 +22,15 @@ class FacesInView(msgspec.Struct, frozen=True):
     """The faces during an utterance.
 
     `features` is float32 [n, dim], the features of the used face in n frames, or None; then
-    `reason` says why. `face` is the track of the used face, `faces` the number of tracks.
+    `reason` says why. `face` is the track of the used face, `faces` the number of tracks,
+    `left_out` the largest number of faces in a frame that were not compared.
     """
 
     features: NDArray[np.float32] | None
     reason: str | None
     face: int | None
     faces: int
+    left_out: int = 0
 
 
 def _no_face(frames: Sequence[messages.Faces]) -> str:
@@ -95,4 +97,5 @@ class FaceMemory:
             for face in frame.faces
             if face.track == used
         ]
-        return FacesInView(np.stack(rows), None, used, len(areas))
+        left_out = max(frame.left_out for frame in frames)
+        return FacesInView(np.stack(rows), None, used, len(areas), left_out)

@@ -6,6 +6,7 @@ from typing import Any
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sinks import Sink
+from gscon_live.realtime.session.lag import NAMES
 from gscon_live.realtime.session.publisher import Publisher
 
 
@@ -78,7 +79,10 @@ class Announcer:
                 what="frames",
                 count=count,
                 seconds=0.0,
-                reason=f"{receiver} did not keep up; only the newest picture is kept",
+                reason=(
+                    f"the computer is busy, and {NAMES.get(receiver, receiver)} takes only the "
+                    "newest picture"
+                ),
             )
         )
 

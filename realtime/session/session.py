@@ -230,8 +230,8 @@ class Session:
                 )
             process.state = status.state
             self._drops.report(status)
-            for health, detail in self._lags.report(status):
-                self._events.health(self._now(), status.service, health, detail)
+            for change in self._lags.report(status, time.monotonic()):
+                self._events.health(self._now(), change.stage, change.status, change.detail)
             time_ = status.gauges.get("time")
             if isinstance(time_, float):
                 self._media_time = max(self._media_time, time_)

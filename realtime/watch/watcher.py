@@ -97,7 +97,8 @@ class Watcher(Stage):
     def _faces(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
         seen = self._search(frame)
-        faces = [face for face in seen if face.width >= self._min_face][:MAX_FACES]
+        large = [face for face in seen if face.width >= self._min_face]
+        faces = large[:MAX_FACES]
         boxes: list[Box] = [(face.x, face.y, face.width, face.height) for face in faces]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
@@ -115,6 +116,7 @@ class Watcher(Stage):
                 messages.Face(track, box, row.tobytes(), mouth)
                 for track, box, row, mouth in zip(tracks, boxes, features, movements, strict=True)
             ],
+            left_out=len(large) - len(faces),
         )
 
     def _remedy(self, picture: messages.VideoFrame, face: int) -> str:

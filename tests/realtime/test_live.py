@@ -374,9 +374,11 @@ def _drain(leader: int, into: list[bytes]) -> None:
         into.append(data)
 
 
+@pytest.mark.fault
 def test_silence_gives_no_utterance_and_keeps_nothing(
     microphone: VirtualMicrophone, tmp_path: Path
 ) -> None:
+    """A live session in silence: no utterance, and nothing is kept."""
     folder = tmp_path / "empty"
     folder.mkdir()
     process = start(

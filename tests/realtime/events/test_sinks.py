@@ -232,7 +232,9 @@ def test_a_sink_of_others_overwrites_nothing_unless_it_says_what_is_its_own() ->
     assert not Labels.ours(b"joy\n")
 
 
+@pytest.mark.fault
 def test_an_event_that_was_sent_on_several_lines_is_one_line() -> None:
+    """An event that was published as pretty-printed JSON: one line."""
     event = _with_words("a\nb")
     pretty = json.dumps({**json.loads(schema.encode(event)), "new": [1, 2]}, indent=2)
     for sent in (pretty, pretty.replace("\n", "\r\n"), pretty.replace("\n", "\r")):
@@ -243,7 +245,9 @@ def test_an_event_that_was_sent_on_several_lines_is_one_line() -> None:
         assert json.loads(line) == json.loads(pretty)
 
 
+@pytest.mark.fault
 def test_rows_of_several_recordings_say_which_one_and_what_each_modality_says() -> None:
+    """A table of several recordings: each row names its recording."""
     made = [*conversation(2, 1), *conversation(3, 2)]
     started = [event for event in made if isinstance(event, schema.SessionStarted)]
     made = [
@@ -264,8 +268,10 @@ def test_rows_of_several_recordings_say_which_one_and_what_each_modality_says() 
             assert {emotion: row[f"{name}_{emotion}"] for emotion in EMOTIONS} == expected
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_file_on_a_full_disk_is_named_also_when_it_is_closed(tmp_path: Path) -> None:
+    """A disk that is full at the end: the file is named."""
     (tmp_path / "full.jsonl").symlink_to("/dev/full")
     sink = sinks.JsonLines(tmp_path / "full.jsonl")
     with pytest.raises(Failure, match=r"full\.jsonl: No space left"):
@@ -273,8 +279,10 @@ def test_a_file_on_a_full_disk_is_named_also_when_it_is_closed(tmp_path: Path) -
     sink.close()
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_a_failure_in_one_line() -> None:
+    """`--events /dev/full`: one line that names the file."""
     with pytest.raises(Failure, match="No space left"):
         sinks.JsonLines("/dev/full").write(next(conversation()))
 
@@ -329,6 +337,7 @@ def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:
     )
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("what", "count", "seconds", "words"),
     [
@@ -344,6 +353,7 @@ def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:
     ],
 )
 def test_a_loss_is_told_as_people_would(what: str, count: int, seconds: float, words: str) -> None:
+    """A loss of 0 pictures and 0.00 s: only its reason is shown."""
     head = {"schema": schema.SCHEMA, "session": "s", "seq": 0, "time": 1.0}
     gap = msgspec.convert(
         head | {"type": "gap", "what": what, "count": count, "seconds": seconds, "reason": "why"},
@@ -352,7 +362,9 @@ def test_a_loss_is_told_as_people_would(what: str, count: int, seconds: float, w
     assert in_words.describe(gap) == f"00:01.00  gap: {words}"
 
 
+@pytest.mark.fault
 def test_joiners_and_marks_of_direction_are_words_and_control_characters_are_none() -> None:
+    """Joiners and marks of direction in words: kept; control characters: replaced."""
     persian, arabic, long = "می\u200cخواهم", "\u200fنعم\u200f", "co\u00adoperate"
     for words in (persian, arabic, long, "👩\u200d🚀"):
         assert in_words.printable(words) == words

@@ -1,5 +1,7 @@
 """Where the words come from is decided once, and what is missing is said with its remedy."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,51 @@ def test_the_old_settings_of_the_model_mean_what_they_meant(
     for notice in notices:
         assert "deprecated" in notice
     assert notices[-1].endswith(f"use transcription.transcriber={now}")
+
+
+class Answers:
+    """A user who answers, and a display that keeps what it shows."""
+
+    def __init__(self, answer: bool) -> None:
+        self.answer = answer
+        self.questions: list[tuple[str, int]] = []
+        self.displayed: list[tuple[str, int | None]] = []
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        self.questions.append((what, megabytes))
+        return self.answer
+
+    @contextlib.contextmanager
+    def shown(self, what: str, megabytes: int | None) -> Iterator[None]:
+        self.displayed.append((what, megabytes))
+        yield
+
+
+@pytest.mark.fault
+def test_the_default_model_is_downloaded_only_with_consent(hub: Hub) -> None:
+    """No captions and no model: the size is said and the user is asked; no: without words."""
+    hub.reachable = True
+    refused = Answers(False)
+    words = choose(Transcription(), False, downloads=refused)
+    assert words.model is None
+    assert words.notice is not None
+    assert "without words" in words.notice
+    assert hub.asked == [("small", True)]
+    assert refused.questions == [("the faster-whisper model 'small'", 490)]
+    agreed = Answers(True)
+    said: list[str] = []
+    assert choose(Transcription(), False, said.append, agreed).model == "/cache/small"
+    assert "about 490 MB" in said[0]
+    assert agreed.displayed == agreed.questions
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("wanted", ["tiny", "auto:tiny"])
+def test_a_model_that_is_named_is_downloaded_without_a_question(wanted: str, hub: Hub) -> None:
+    """`--transcriber tiny`: no question, since it was asked for; its progress is shown."""
+    hub.reachable = True
+    answers = Answers(False)
+    words = choose(Transcription(transcriber=wanted), False, downloads=answers)
+    assert words.model == "/cache/tiny"
+    assert answers.questions == []
+    assert answers.displayed == [("the faster-whisper model 'tiny'", None)]
