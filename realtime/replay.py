@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gscon_live.common import extras
+from gscon_live.common import extras, signals
 
+signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
 from gscon_live.realtime.capture.recording import RecordingSource
-from gscon_live.realtime.display.terminal import Notices, ReplayProgress
+from gscon_live.realtime.display.terminal import Listener, Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
@@ -29,6 +30,7 @@ from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.realtime.session.surroundings import check_surroundings
 
 EXAMPLES = """
 gscon-live replay interview.mp4
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
+    signals.exit_at_once()
     parser = _parser()
     chosen = parser.parse_intermixed_args(arguments)
     videos = [word for word in chosen.words if not cli.is_override(word)]
@@ -91,50 +94,79 @@ def main(arguments: Sequence[str]) -> int:
         overrides.append(loader.override("publish.text", False))
     settings = loader.load(chosen.config, Settings, overrides)
     speed = _speed(chosen.speed)
-    cli.terminate_like_interrupt()
+    check_surroundings()
     notices = Notices(quiet=chosen.quiet)
     _check_words(settings, chosen.captions)
-    events = None if chosen.events == "-" else chosen.events
     check_outputs(
         config=chosen.config,
         inputs=_inputs(chosen),
         recordings=[Path(video) for video in videos],
-        events=events,
+        events=None if chosen.events == "-" else chosen.events,
         report=chosen.report,
         publish=chosen.publish,
     )
     model = check_models(settings)
     opened = [open_recording(video, settings, chosen.captions, notices) for video in videos]
     # Refused now rather than after a download: an address that is in use, or keys that are wrong.
+    noted = signals.note()
     Publisher(chosen.publish, "", settings.publish.curve).close()
+    noted.check()
+    signals.raise_interrupts()
     plans = [plan_of(recording, settings, speed, notices) for recording in opened]
-    events_file = None if events is None else sinks.for_path(events)
+    noted = signals.note()
+    return _replay_all(plans, chosen, settings, model, noted, notices)
+
+
+def _replay_all(
+    plans: list[tuple[Plan, float]],
+    chosen: argparse.Namespace,
+    settings: Settings,
+    model: schema.ModelInfo,
+    noted: signals.Noted,
+    notices: Notices,
+) -> int:
+    """Replays all recordings, completes all files and says so. Returns the exit code."""
+    listener: Listener | None = None
+    if chosen.events == "-":
+        listener = Listener(sinks.JsonLines(sys.stdout))
+    elif not chosen.quiet:
+        listener = Listener(sinks.Text(sys.stdout))
+    videos = [Path(word).name for word in chosen.words if not cli.is_override(word)]
+    written = [path for path in (chosen.events, chosen.report) if path not in (None, "-")]
+    summary: str | None = None
     complete = True
     with contextlib.ExitStack() as stack:
         outputs: list[sinks.Sink] = []
-        if chosen.events == "-":
-            outputs.append(sinks.JsonLines(sys.stdout))
-        elif events_file is not None:
-            outputs.append(stack.enter_context(contextlib.closing(events_file)))
-        if not chosen.quiet and chosen.events != "-":
-            outputs.append(sinks.Text(sys.stdout))
+        if chosen.events not in (None, "-"):
+            outputs.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
         kept = stack.enter_context(_kept_events()) if chosen.report else None
         if kept is not None:
             outputs.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
+        # Where nothing else is asked for, the work is done when nobody reads standard output.
+        alone = listener if not outputs and chosen.publish is None else None
+        outputs += [listener] if listener is not None else []
         try:
             for plan, duration in plans:
-                complete = _replay(plan, duration, outputs, chosen, settings, model) and complete
+                complete, summary = _replay(
+                    plan, duration, outputs, chosen, settings, model, noted, alone
+                )
                 if not complete:
                     break
         finally:
             if kept is not None and kept.exists():
                 _write_report(kept, Path(chosen.report), videos)
-    if not complete:
-        return cli.INTERRUPTED
-    for path in (chosen.events, chosen.report):
-        if path not in (None, "-"):
+    if listener is not None and listener.failure is not None:
+        raise listener.failure
+    if complete:
+        for path in written:
             notices.say(f"wrote {path}")
-    return cli.OK
+        return cli.OK
+    if noted.number is None:  # nobody reads any more
+        return cli.OK
+    after = f" after {summary}" if summary else " before the first event"
+    files = f"; wrote {', '.join(written)}" if summary and written else ""
+    notices.say(f"{signals.in_words(noted.number)}{after}{files}")
+    return signals.exit_code(noted.number)
 
 
 def _replay(
@@ -144,17 +176,24 @@ def _replay(
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
-) -> bool:
+    noted: signals.Noted,
+    alone: Listener | None,
+) -> tuple[bool, str | None]:
+    """Replays a recording. Returns whether it is complete, and a summary if it has begun."""
     assert plan.recording is not None
     name = Path(plan.recording).name
     with (
         Publisher(chosen.publish, plan.session, settings.publish.curve) as publisher,
         ReplayProgress(name, duration, shown=not chosen.quiet) as progress,
     ):
-        session = Session(
-            plan, publisher, outputs, model=model, source=name, on_tick=progress.reach
-        )
-        return session.run()
+
+        def tick(time: float) -> None:
+            progress.reach(time)
+            if alone is not None and alone.gone:
+                session.stop()
+
+        session = Session(plan, publisher, outputs, model=model, source=name, on_tick=tick)
+        return session.run(), session.summary
 
 
 class Recorded(NamedTuple):
@@ -285,11 +324,11 @@ def _kept_events() -> Iterator[Path]:
 def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
     from gscon_live.realtime.display.report_page import write_report
 
-    first, *others = (Path(video).name for video in videos)
+    first, *others = videos
     title = ", ".join([first, *others]) if len(others) < 3 else f"{first} and {len(others)} more"
     with kept.open("rb") as lines:
         write_report((schema.decode(line) for line in lines), path, title)
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)
