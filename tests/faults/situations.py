@@ -88,15 +88,17 @@ def after(shell: str, words: Sequence[str]) -> list[str]:
     return ["sh", "-c", f'{shell} && exec "$@"', "sh", *words]
 
 
-def mounted(mounts: str, words: Sequence[str]) -> list[str]:
-    """The command, among mounts that nobody else sees. Skips where that is not allowed."""
+def mounted(mounts: str, words: Sequence[str], afterwards: str = "true") -> list[str]:
+    """The command, among mounts that nobody else sees, and something that a shell does afterwards.
+    Skips where that is not allowed."""
     need("unshare", "mount")
     alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root"]
     with tempfile.TemporaryDirectory() as folder:
         trial = [*alone, "mount", "-t", "tmpfs", "none", folder]
         if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
             lack("mounting is not allowed here")
-    return [*alone, *after(mounts, words)]
+    script = f'{mounts} || exit 99; "$@"; code=$?; {afterwards}; exit $code'
+    return [*alone, "sh", "-c", script, "sh", *words]
 
 
 def tmpfs(folder: Path, options: str) -> str:
