@@ -250,13 +250,14 @@ class Session:
                 process.state = "failed"
                 if status.wrong_input and not process.worker.restarts:
                     raise InputError(status.detail)
+                if status.hopeless:
+                    raise Failure(status.detail)
                 self._failed(status.service, status.detail)
                 continue
             if status.state == "ready" and process.worker.restarts:
                 self._resume(status.service)
-                self._events.health(
-                    self._now(), status.service, "restarted", f"process {status.pid}"
-                )
+                detail = f"process {status.pid}"
+                self._events.health(self._now(), status.service, "restarted", detail)
             process.state = status.state
             self._drops.report(status)
             for health, detail in self._lags.report(status):
@@ -271,8 +272,7 @@ class Session:
             return
         self._take_statuses()  # the last report of a process may be unread
         for name, process in list(self._workers.items()):
-            reason = process.died()
-            if reason:
+            if reason := process.died():
                 self._failed(name, reason)
 
     def _failed(self, service: str, reason: str) -> None:

@@ -3,8 +3,9 @@
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.pipeline import bus
 
-#: Number of files, pipes and sockets that the process with most of them has open, with a margin.
-OPEN_FILES = 128
+#: Number of files, pipes and sockets that must be allowed. The first process of a replay has 37 open
+#: at once, more than the others; each subscriber needs one more.
+OPEN_FILES = 64
 #: The number to which the limit is raised where that is allowed.
 _ENOUGH = 1024
 

@@ -44,7 +44,7 @@ def run(worker: Worker) -> None:
     except InputError as error:
         line.report("failed", detail=str(error), wrong_input=True)
     except Failure as error:
-        line.report("failed", detail=" ".join(str(error).split()))
+        line.report("failed", detail=str(error), hopeless=True)
     except Exception as error:
         print(f"{worker.service}: {traceback.format_exc()}", file=sys.stderr, end="")
         line.report("failed", detail=f"{type(error).__name__}: {' '.join(str(error).split())}")
