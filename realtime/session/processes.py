@@ -19,6 +19,8 @@ from gscon_live.realtime.session.session_plan import Worker
 
 #: Seconds in which a worker may exit by itself, and in which it may complete the user's file.
 EXIT_TIMEOUT, KEEP_TIMEOUT = 0.5, 5.0
+#: How the names of all workers begin.
+_NAME = "gscon-"
 #: The exit code of a process whose fork server has gone.
 _UNKNOWN = 255
 
@@ -47,7 +49,7 @@ class Process:
         self.worker = worker
         self.state = "starting"
         self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-            target=runner.run, args=(worker,), name=f"gscon-{worker.service}", daemon=True
+            target=runner.run, args=(worker,), name=f"{_NAME}{worker.service}", daemon=True
         )
         if context.get_start_method() == "forkserver":
             _start_fork_server()
@@ -83,7 +85,7 @@ class Process:
         """Kills the process, also where the server that would know it is gone."""
         if self._process.is_alive():
             self._process.kill()
-        elif self._process.exitcode == _UNKNOWN and self.pid is not None:
+        elif sys.platform == "linux" and self._process.exitcode == _UNKNOWN and self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._process.join(1.0)
@@ -132,6 +134,9 @@ def end_fork_server() -> None:
     outlive the program by seconds, since libraries are unloaded, and hold its standard error."""
     from multiprocessing import forkserver, resource_tracker
 
+    for child in multiprocessing.active_children():
+        if child.name.startswith(_NAME):  # they would keep the second process alive
+            child.kill()
     kill_fork_server()
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]

@@ -3,8 +3,8 @@
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.pipeline import bus
 
-#: Number of files, pipes and sockets that must be allowed. The first process of a replay has 37 open
-#: at once, more than the others; each subscriber needs one more.
+#: Number of files, pipes and sockets that must be allowed. The first process of a replay has most:
+#: 37 at once. Each subscriber needs one more.
 OPEN_FILES = 64
 #: The number to which the limit is raised where that is allowed.
 _ENOUGH = 1024

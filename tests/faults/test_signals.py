@@ -1,14 +1,17 @@
 """Ctrl-C, SIGTERM and a closed terminal, from the start of a command to its end."""
 
+import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sessions import WAIT, cut, read, tail, wait_for
+from sessions import WAIT, Family, cut, read, tail, wait_for
 from situations import Place, begin, carry_out, catches, command, finish, place
 
 from gscon_live.realtime.events import schema
@@ -97,6 +100,31 @@ def test_a_signal_at_any_moment_ends_the_replay_cleanly(situation: str, clip: Pa
             assert isinstance(ended, schema.SessionEnded)
             assert not ended.complete
             assert "wrote e.jsonl, r.html" in lines[0]
+
+
+def test_a_terminal_that_is_closed_ends_the_replay_with_complete_files(clip: Path) -> None:
+    """the window of the terminal is closed during a replay: files and report are complete; exit code 129"""
+    with place() as where:
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(
+            command("replay", clip, "--speed", "1", "--events", "e.jsonl", "--report", "r.html"),
+            cwd=where.folder, env=where.environment(TERM="xterm"), start_new_session=True,
+            stdin=follower, stdout=follower, stderr=follower,
+            # As a terminal's own program has it: closing it sends SIGHUP.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(follower)
+        family = Family(process.pid)
+        wait_for(lambda: process.poll() is not None or _has_events(process, where), WAIT)
+        shown = os.read(leader, 1 << 16).decode()
+        os.close(leader)
+        assert process.wait(WAIT) == 129, shown
+        assert family.left(patience=0.0) == []
+        ended = read(where.folder / "e.jsonl")[-1]
+        assert isinstance(ended, schema.SessionEnded)
+        assert not ended.complete
+        assert (where.folder / "r.html").exists()
+        assert where.left() == []
 
 
 def test_what_ignores_a_signal_goes_on_ignoring_it(clip: Path) -> None:
