@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from gscon_live.common import telemetry
 #: What continuous integration sets, at which some libraries keep quiet.
 _CI = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "BUILD_ID", "JENKINS_URL", "TRAVIS")
 #: What the tests set, or a module that was imported for them.
-_OURS = (*telemetry._OFF, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME")
+_OURS = (*telemetry._OFF, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME",
+         "TORCHINDUCTOR_CACHE_DIR")  # fmt: skip
 
 
 class Place:
@@ -27,6 +27,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.begun: list[subprocess.Popen[str]] = []
         self.temporary, self.home = folder / "t", folder / "h"
         for path in (self.temporary, self.home):
             path.mkdir()
@@ -54,7 +55,14 @@ class Place:
 def place() -> Iterator[Place]:
     """A folder with a short path, as sockets need."""
     with tempfile.TemporaryDirectory(prefix="g-") as folder:
-        yield Place(Path(folder))
+        where = Place(Path(folder))
+        try:
+            yield where
+        finally:
+            for process in where.begun:  # of a test that failed
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
 
 
 def command(*words: object) -> list[str]:
@@ -63,10 +71,12 @@ def command(*words: object) -> list[str]:
 
 def begin(where: Place, words: Sequence[str], **more: str) -> "subprocess.Popen[str]":
     """Starts a command as the leader of a session of processes, without a terminal."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         words, cwd=where.folder, env=where.environment(**more), text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    where.begun.append(process)
+    return process
 
 
 def finish(process: "subprocess.Popen[str]") -> "subprocess.CompletedProcess[str]":
@@ -109,11 +119,15 @@ def tmpfs(folder: Path, options: str) -> str:
 def traced(words: Sequence[str], record: Path) -> list[str]:
     """The command under strace. Skips where there is none, or it may not trace."""
     need("strace")
-    trial = ["strace", "-f", "-o", os.devnull, shutil.which("true") or "true"]
-    if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
+    # Without a filter in the kernel, every other call is stopped at, too.
+    for strace in (["strace", "-f", "--seccomp-bpf"], ["strace", "-f"]):
+        trial = [*strace, "-o", os.devnull, "true"]
+        if subprocess.run(trial, capture_output=True, check=False).returncode == 0:
+            break
+    else:
         lack("strace may not trace here")
     calls = "connect,sendto,sendmsg,open,openat,creat,mkdir,mkdirat,unlink"
-    return ["strace", "-f", "-qq", "-s", "300", "-e", f"trace={calls}", "-o", str(record), *words]
+    return [*strace, "-qq", "-s", "300", "-e", f"trace={calls}", "-o", str(record), *words]
 
 
 def catches(process: "subprocess.Popen[str]", number: signal.Signals) -> bool:
