@@ -63,7 +63,7 @@ def microphone() -> Iterator[VirtualMicrophone]:
 
 
 def test_a_replay_contacts_nobody_and_writes_nothing_else(tmp_path: Path) -> None:
-    """a replay with sound, pictures and recognised words, every system call watched: no connection leaves the machine, and no file is written but those asked for and temporary ones, which are gone at the end"""
+    """a replay with sound, pictures and recognised words, every file and connection watched: no connection leaves the machine, and no file is written but those asked for and temporary ones, which are gone at the end"""
     clip = cut(tmp_path / "clip.mkv", 9.0)
     record = tmp_path / "calls"
     with place() as where:
@@ -84,7 +84,7 @@ def test_a_replay_contacts_nobody_and_writes_nothing_else(tmp_path: Path) -> Non
 def test_a_live_session_contacts_nobody_and_writes_nothing_else(
     microphone: VirtualMicrophone, tmp_path: Path
 ) -> None:
-    """a live session with microphone, camera and --record, every system call watched, then SIGTERM to all: no connection leaves the machine, no other file is written, the recording is complete, exit code 143"""
+    """a live session with microphone, camera and --record, every file and connection watched, then SIGTERM to all: no connection leaves the machine, no other file is written, the recording is complete, exit code 143"""
     record = tmp_path / "calls"
     with place() as where, camera_server(CONVERSATION) as camera:
         words = command(
