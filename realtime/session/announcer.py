@@ -39,12 +39,15 @@ class Announcer:
             self.last_id = max(self.last_id, event.utterance.id)
         if isinstance(event, schema.SpeechStarted):
             self.last_id = max(self.last_id, event.utterance)
+        failure: Exception | None = None
         for sink in list(self._sinks):
             try:
                 sink.write(numbered)
-            except Exception:
+            except Exception as error:
                 self._sinks.remove(sink)  # the others are completed all the same
-                raise
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
         """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
