@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gscon_live import __version__
-from gscon_live.common import cli
+from gscon_live.common import cli, signals
 from gscon_live.common.errors import InputError
 from gscon_live.common.suggestions import did_you_mean
 
@@ -54,13 +54,14 @@ def main(words: Sequence[str]) -> int | None:
             f"The commands are {', '.join(COMMANDS)}; see {cli.as_typed('gscon-live')} --help"
         )
     module = import_module(f"gscon_live.{COMMANDS[name].module}")
+    signals.raise_interrupts()
     code: int | None = module.main(arguments)
     return code
 
 
-def console() -> int:
+def console() -> NoReturn:
     """Entry point of the console script."""
-    return cli.run(main)
+    cli.program(main)
 
 
 def _help() -> str:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import IO
 
-from gscon_live.common import cli
+from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.client import Subscriber
@@ -186,7 +186,7 @@ class _Command:
     def check(self) -> None:
         """Raises the error that an ended command has printed."""
         code = self._process.returncode
-        if code in (cli.OK, cli.INTERRUPTED):
+        if code == cli.OK or code in map(signals.exit_code, signals.SIGNALS):
             return
         self._errors.seek(0)
         printed = self._errors.read().decode(errors="replace").strip().splitlines()

@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gscon_live.common import extras
+from gscon_live.common import extras, signals
 
+signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
 from gscon_live.common import cli
@@ -20,7 +21,7 @@ from gscon_live.configs import loader
 from gscon_live.realtime.capture import recording_inputs, streams
 from gscon_live.realtime.capture.media_file import check_file
 from gscon_live.realtime.capture.recording_inputs import RecordingInput
-from gscon_live.realtime.display.terminal import Notices, ReplayProgress
+from gscon_live.realtime.display.terminal import Listener, Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_checks import check_models
@@ -29,6 +30,7 @@ from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.recorded import Recorded, check_words, open_recording, plan_of
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.realtime.session.surroundings import check_surroundings
 from gscon_live.realtime.session.tally import Tally
 
 EXAMPLES = """
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
+    signals.exit_at_once()
     parser = _parser()
     end = arguments.index("--") if "--" in arguments else len(arguments)
     chosen = parser.parse_intermixed_args(arguments[:end])
@@ -100,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
         overrides.append(loader.override("publish.text", False))
     settings = loader.load(chosen.config, Settings, overrides)
     speed = _speed(chosen.speed)
-    cli.terminate_like_interrupt()
+    check_surroundings()
     notices = Notices(quiet=chosen.quiet)
     check_words(settings, chosen.captions)
     events = None if chosen.events == "-" else chosen.events
@@ -122,10 +125,15 @@ def main(arguments: Sequence[str]) -> int:
     with contextlib.ExitStack() as copies:
         model = check_models(settings)
         # Refused now rather than after a download: an address in use, or keys that are wrong.
+        noted = signals.note()
         Publisher(chosen.publish, "", settings.publish.curve).close()
+        noted.check()
+        signals.raise_interrupts()
         opened = [_opened(given, settings, chosen, notices, copies) for given in inputs]
         plans = [plan_of(recording, settings, speed, notices) for recording in opened]
-        return _run(plans, [given.name for given in inputs], chosen, settings, model, notices)
+        noted = signals.note()
+        names = [given.name for given in inputs]
+        return _replay_all(plans, names, chosen, settings, model, noted, notices)
 
 
 def _told_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -164,35 +172,41 @@ def _opened(
         raise InputError(str(error).replace(str(copied.path), given.name)) from error
 
 
-def _run(
+def _replay_all(
     plans: Sequence[tuple[Plan, float]],
     names: Sequence[str],
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
+    noted: signals.Noted,
     notices: Notices,
 ) -> int:
-    """Replays all recordings into the outputs; returns the exit code."""
-    events = None if chosen.events == "-" else chosen.events
-    events_file = None if events is None else sinks.for_path(events)
+    """Replays all recordings, completes all files and says so. Returns the exit code."""
+    listener: Listener | None = None
+    if chosen.events == "-":
+        listener = Listener(sinks.JsonLines(sys.stdout))
+    elif not chosen.quiet:
+        listener = Listener(sinks.Text(sys.stdout))
+    written = [path for path in (chosen.events, chosen.report) if path not in (None, "-")]
+    summary: str | None = None
     complete = True
     with contextlib.ExitStack() as stack:
         outputs: list[sinks.Sink] = []
-        if chosen.events == "-":
-            outputs.append(sinks.JsonLines(sys.stdout))
-        elif events_file is not None:
-            outputs.append(stack.enter_context(contextlib.closing(events_file)))
-        if not chosen.quiet and chosen.events != "-":
-            outputs.append(sinks.Text(sys.stdout))
-        tally = Tally("check recording.audio_track, or lower segmentation.threshold")
-        outputs.append(tally)
+        if chosen.events not in (None, "-"):
+            outputs.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
         kept = stack.enter_context(_kept_events()) if chosen.report else None
         if kept is not None:
             outputs.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
+        # Where nothing else is asked for, the work is done when nobody reads standard output.
+        alone = listener if not outputs and chosen.publish is None else None
+        outputs += [listener] if listener is not None else []
+        tally = Tally("check recording.audio_track, or lower segmentation.threshold")
+        outputs.append(tally)
         try:
             for (plan, duration), name in zip(plans, names, strict=True):
-                arguments = (name, duration, outputs, chosen, settings, model)
-                complete = _replay(plan, *arguments) and complete
+                complete, summary = _replay(
+                    plan, name, duration, outputs, chosen, settings, model, alone
+                )
                 if not complete:
                     break
         finally:
@@ -200,12 +214,18 @@ def _run(
                 _write_report(kept, Path(chosen.report), names)
     for line in tally.lines():
         notices.say(line)
-    if not complete:
-        return cli.INTERRUPTED
-    for path in (chosen.events, chosen.report):
-        if path not in (None, "-"):
+    if listener is not None and listener.failure is not None:
+        raise listener.failure
+    if complete:
+        for path in written:
             notices.say(f"wrote {path}")
-    return cli.OK
+        return cli.OK
+    if noted.number is None:  # nobody reads any more
+        return cli.OK
+    after = f" after {summary}" if summary else " before the first event"
+    files = f"; wrote {', '.join(written)}" if summary and written else ""
+    notices.say(f"{signals.in_words(noted.number)}{after}{files}")
+    return signals.exit_code(noted.number)
 
 
 def _replay(
@@ -216,15 +236,21 @@ def _replay(
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
-) -> bool:
+    alone: Listener | None,
+) -> tuple[bool, str | None]:
+    """Replays a recording. Returns whether it is complete, and a summary if it has begun."""
     with (
         Publisher(chosen.publish, plan.session, settings.publish.curve) as publisher,
         ReplayProgress(name, duration, shown=not chosen.quiet) as progress,
     ):
-        session = Session(
-            plan, publisher, outputs, model=model, source=name, on_tick=progress.reach
-        )
-        return session.run()
+
+        def tick(time: float) -> None:
+            progress.reach(time)
+            if alone is not None and alone.gone:
+                session.stop()
+
+        session = Session(plan, publisher, outputs, model=model, source=name, on_tick=tick)
+        return session.run(), session.summary
 
 
 def _inputs(chosen: argparse.Namespace) -> list[tuple[Path, str]]:
@@ -262,4 +288,4 @@ def _write_report(kept: Path, path: Path, names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

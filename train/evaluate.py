@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from gscon_live.common.cli import parser, run
+from gscon_live.common.cli import parser, program
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.common.outputs import Outputs
@@ -320,4 +320,4 @@ def _card_plus_minus(figure: Mapping[str, float | None]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

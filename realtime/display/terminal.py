@@ -1,4 +1,8 @@
-"""Notices, questions and progress bars on standard error."""
+"""What a command shows on standard output and standard error, and asks there.
+
+The reader of either may go away: a closed terminal, or `| head`. Then nothing is shown any more,
+and the work goes on.
+"""
 
 import sys
 import threading
@@ -6,9 +10,72 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import IO, Any, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gscon_live.common.errors import Failure
+from gscon_live.realtime.events import sinks
+from gscon_live.realtime.events.schema import AnyEvent
+
+
+class _Lasting:
+    """A text stream that takes everything, also when its terminal was closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def lasting(stream: TextIO) -> IO[str]:
+    """The stream for a `Console`; a write to a terminal that was closed is no error."""
+    return cast(IO[str], _Lasting(stream))
+
+
+class Listener(sinks.Sink):
+    """A sink on standard output. Where it cannot be written, it goes, and the other sinks stay.
+
+    Attributes:
+        gone: whether nothing is written any more.
+        failure: why, unless the reader has gone, which is no error.
+
+    Args:
+        sink: writes to standard output.
+    """
+
+    def __init__(self, sink: sinks.Sink) -> None:
+        self.gone = False
+        self.failure: Failure | None = None
+        self._sink = sink
+
+    def write(self, event: AnyEvent) -> None:
+        if self.gone:
+            return
+        try:
+            self._sink.write(event)
+        except BrokenPipeError:
+            self.gone = True
+        except Failure as failure:
+            self.gone, self.failure = True, failure
+
+    def close(self) -> None:
+        if not self.gone:
+            self._sink.close()
 
 
 class Notices:
@@ -16,7 +83,9 @@ class Notices:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = Console(
+            file=lasting(sys.stderr), quiet=quiet, highlight=False, soft_wrap=True
+        )
         self._printed: set[str] = set()
 
     def downloads(self) -> "Downloads":
@@ -109,7 +178,7 @@ class ReplayProgress:
     """
 
     def __init__(self, name: str, duration: float, shown: bool) -> None:
-        console = Console(stderr=True)
+        console = Console(file=lasting(sys.stderr))
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

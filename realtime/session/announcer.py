@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.realtime.events import schema
+from gscon_live.realtime.events import in_words, schema
 from gscon_live.realtime.events.sinks import Sink
 from gscon_live.realtime.session.lag import NAMES
 from gscon_live.realtime.session.publisher import Publisher
@@ -40,8 +40,15 @@ class Announcer:
             self.last_id = max(self.last_id, event.utterance.id)
         if isinstance(event, schema.SpeechStarted):
             self.last_id = max(self.last_id, event.utterance)
-        for sink in self._sinks:
-            sink.write(numbered)
+        failure: Exception | None = None
+        for sink in list(self._sinks):
+            try:
+                sink.write(numbered)
+            except Exception as error:
+                self._sinks.remove(sink)  # the others are completed all the same
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
         """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
@@ -85,6 +92,12 @@ class Announcer:
                 ),
             )
         )
+
+    def summary(self, duration: float) -> str:
+        """How long the session lasted, and how many utterances there were; `duration` in
+        seconds."""
+        noun = "utterance" if self.utterances == 1 else "utterances"
+        return f"{in_words.clock(duration)}, {self.utterances} {noun}"
 
     def serve(self) -> None:
         """Answers new subscribers."""

@@ -10,7 +10,8 @@ from importlib import import_module
 
 import zmq
 
-from gscon_live.common.errors import InputError
+from gscon_live.common import signals
+from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import Line, State
@@ -29,7 +30,8 @@ _EVENTS_QUEUE = 1024
 
 def run(worker: Worker) -> None:
     """Entry point of a worker process; returns when the session has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the session decides when to stop
+    for number in signals.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the session decides when to stop
     limit_this_process()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     line = Line(context, worker.endpoints.of("control"), worker.service)
@@ -41,6 +43,8 @@ def run(worker: Worker) -> None:
         pass
     except InputError as error:
         line.report("failed", detail=str(error), wrong_input=True)
+    except Failure as error:
+        line.report("failed", detail=str(error), hopeless=True)
     except Exception as error:
         print(f"{worker.service}: {traceback.format_exc()}", file=sys.stderr, end="")
         line.report("failed", detail=f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -199,6 +203,12 @@ class _StageHost(_Host):
             if message is None:
                 return
             yield message
+
+    def _check(self) -> None:
+        super()._check()
+        # Its senders stop before it: the session is over, and `End` may never come.
+        if self._line.stopping and self._inbox.senders:
+            raise bus.Stopped
 
     def _note_lag(self, message: object) -> None:
         known = known_at(message)
