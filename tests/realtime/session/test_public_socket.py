@@ -48,6 +48,11 @@ def floods(kind: str, endpoint: str) -> Iterator[None]:
             client.communicate()
 
 
+def noticed(publisher: Publisher) -> str | None:
+    publisher.serve()
+    return publisher.notice()
+
+
 def greet(publisher: Publisher, *subscribers: Subscriber) -> None:
     """Serves the publisher until the subscribers have been answered."""
     done = threading.Event()
@@ -171,12 +176,12 @@ def test_more_topics_than_memory_should_hold(
         Subscriber(endpoint) as subscriber,
         context.socket(zmq.XSUB) as hostile,
     ):
-        hostile.linger = 0
+        hostile.linger = hostile.sndhwm = 0
         hostile.connect(endpoint)
         greet(publisher, subscriber)
         for number in range(2_000):
             hostile.send(b"\x01some other topic %d" % number)
-        notice = wait_for(lambda: publisher.serve() and None or publisher.notice())
+        notice = wait_for(lambda: noticed(publisher))
         assert notice.startswith("too many topics were subscribed to: all subscribers")
         hostile.close()
         seen = 0
@@ -258,7 +263,7 @@ def test_a_key_that_is_removed_while_the_session_runs(tmp_path: Path) -> None:
         greet(publisher, ada, eve)
         key = (clients / "eve.key").read_bytes()
         (clients / "eve.key").unlink()
-        notice = wait_for(lambda: publisher.serve() and None or publisher.notice())
+        notice = wait_for(lambda: noticed(publisher))
         assert notice.startswith("the key of a client was removed")
         with pytest.raises(InputError, match="does not accept this key"):
             eve.ready(timeout=WAIT)
