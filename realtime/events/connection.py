@@ -1,5 +1,6 @@
 """The state of a subscriber's connection, and the check of its address."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -79,6 +80,8 @@ class Connection:
         # After a message that is too large, ZeroMQ ends the connection and does not try again.
         if self._ended_at is not None and time.monotonic() > self._ended_at + _RETRIES_WITHIN:
             self._ended_at = None
+            with contextlib.suppress(zmq.ZMQError):  # else ZeroMQ takes it for connected
+                self._socket.disconnect(self._endpoint)
             self._socket.connect(self._endpoint)
 
     def close(self) -> None:
