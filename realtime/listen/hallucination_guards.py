@@ -50,7 +50,8 @@ def believe(pieces: list[Piece], seconds: float, settings: Transcription) -> tup
         settings: the limits.
 
     Returns:
-        The text, and None; words that people repeat are kept three times. Or an empty text, and the reason.
+        The text, and None; words that people repeat are kept three times. Or an empty text, and
+        the reason.
     """
     reasons: list[str] = []
     kept: list[str] = []
