@@ -24,7 +24,7 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import curve, schema
 from gscon_live.realtime.events.connection import Connection, check_endpoint
 from gscon_live.realtime.events.endpoint import DEFAULT as ENDPOINT
-from gscon_live.realtime.events.schema import AnyEvent
+from gscon_live.realtime.events.schema import AnyEvent, Count
 from gscon_live.realtime.events.sockets import SUBSCRIBER, prepare
 
 __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
@@ -46,7 +46,7 @@ class Hello(msgspec.Struct, frozen=True):
 
     schema: str
     session: str | None = None
-    seq: schema.Count | None = None
+    seq: Count | None = None
 
 
 class Received(NamedTuple):
@@ -58,7 +58,7 @@ class Received(NamedTuple):
 
 class _Numbered(msgspec.Struct, frozen=True):
     session: str
-    seq: schema.Count
+    seq: Count
 
 
 #: What a reader of JSON raises for a message from outside.
