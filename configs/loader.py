@@ -27,6 +27,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _FOLDER = Path(__file__).parent
 
+#: Keys and values of a configuration at most, those of repeated parts counted each time.
+MOST_VALUES = 100_000
+
 #: Exceptions of the YAML reader: its own, those of invalid values (a thirteenth month, bytes that
 #: are not text), and those of too deep nesting.
 _UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
@@ -47,7 +50,34 @@ class Renamed(NamedTuple):
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 values: `on`, `off`, `yes` and `no` are strings, not booleans, and `2e-5` is a
-    number."""
+    number. What merges (`<<`) make is bounded."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise yaml.YAMLError("it merges more keys than any configuration has")
+
+
+def _value(text: str) -> Any:
+    """A value in YAML. Raises one of `_UNREADABLE` for what is none, is too large, or has text that
+    cannot be written."""
+    value = yaml.load(text, _Loader)
+    left = MOST_VALUES
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise ValueError("it has more values than any configuration")
+        if isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple | set):
+            waiting += part
+        elif isinstance(part, str):
+            part.encode()
+        elif isinstance(part, int) and part.bit_length() > 64:
+            raise ValueError("it has a number of more than 64 bits")
+    return value
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -113,7 +143,7 @@ def read(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read or is not a YAML mapping.
     """
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        tree = _value(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"configuration {path}: cannot be read ({error.strerror}); give another file"
@@ -257,7 +287,7 @@ def _apply(
         node = child
     holder = _holder(key, kind)
     try:
-        value = yaml.load(text, _Loader)
+        value = _value(text)
     except _UNREADABLE as error:
         raise InputError(f"override {override!r}: the value is not YAML") from error
     if _is_struct(holder) and last in deprecated(holder):

@@ -97,3 +97,15 @@ def printable(line: str) -> str:
         char if char.isprintable() or char in _SIGNS else "\N{REPLACEMENT CHARACTER}"
         for char in line
     )
+
+
+#: Control characters: line ends and tabs become spaces, others a replacement character.
+_CONTROLS = {
+    **dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}"),
+    **dict.fromkeys(map(ord, "\t\n\v\f\r\x85"), " "),
+}
+
+
+def without_controls(words: str) -> str:
+    """Words without control characters, for data: everything else stays, unlike `printable`."""
+    return words.translate(_CONTROLS)

@@ -135,7 +135,8 @@ class Utterance(Message, frozen=True):
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A tracked face in a frame: identity, box (x, y, width, height in pixels), features, and the
-    movement of its mouth since the last frame, in grey levels (see `watch.mouth`)."""
+    movement of its mouth since the last frame, in grey levels (see `watch.mouth`). The features are
+    empty where others of many faces were encoded."""
 
     track: int
     box: tuple[int, int, int, int]

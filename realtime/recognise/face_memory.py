@@ -84,18 +84,23 @@ class FaceMemory:
                 counts[face.track] += 1
         if not areas:
             return FacesInView(None, _no_face(frames), None, 0)
-        used = min(areas, key=lambda track: (-areas[track], track))
+        encoded = {face.track for frame in frames for face in frame.faces if face.features}
+        used = min(encoded & set(areas), key=lambda track: (-areas[track], track))
         frequent = [track for track, count in counts.items() if 2 * count >= len(frames)]
         rates = sorted(
             ((movement[track] / counts[track], track) for track in frequent), reverse=True
         )
-        if len(rates) > 1 and rates[0][0] > max(MIN_MOVEMENT, SPEAKING_FACTOR * rates[1][0]):
+        if (
+            len(rates) > 1
+            and rates[0][1] in encoded
+            and rates[0][0] > max(MIN_MOVEMENT, SPEAKING_FACTOR * rates[1][0])
+        ):
             used = rates[0][1]
         rows = [
             np.frombuffer(face.features, np.float32)
             for frame in frames
             for face in frame.faces
-            if face.track == used
+            if face.track == used and face.features
         ]
         left_out = max(frame.left_out for frame in frames)
         return FacesInView(np.stack(rows), None, used, len(areas), left_out)

@@ -26,6 +26,7 @@ class Announcer:
     def __init__(self, session: str, publisher: Publisher, sinks: Iterable[Sink]) -> None:
         self.utterances = 0
         self.last_id = 0
+        self._begun = False
         self._header: dict[str, Any] = {"schema": schema.SCHEMA, "session": session, "seq": 0}
         self._publisher = publisher
         self._sinks = list(sinks)
@@ -52,6 +53,7 @@ class Announcer:
 
     def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
         """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
+        self._begun = True
         self.send(
             schema.SessionStarted(
                 **self._header, source=source, emotions=list(EMOTIONS), model=model, started_at=at
@@ -99,6 +101,8 @@ class Announcer:
         noun = "utterance" if self.utterances == 1 else "utterances"
         return f"{in_words.clock(duration)}, {self.utterances} {noun}"
 
-    def serve(self) -> None:
-        """Answers new subscribers."""
+    def serve(self, time: float) -> None:
+        """Answers new subscribers, and says if all of them had to be disconnected."""
         self._publisher.serve()
+        if self._begun and (notice := self._publisher.notice()):
+            self.health(time, "publisher", "restarted", notice)

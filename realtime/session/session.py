@@ -180,7 +180,7 @@ class Session:
                 raise Failure(f"{', '.join(slow)}: not ready after {START_TIMEOUT:.0f} s")
             self._switchboard.socket.poll(100)
             self._take_statuses()
-            self._events.serve()
+            self._events.serve(self._now())
             self._look_after_workers()
 
     def _begin(self) -> None:
@@ -198,7 +198,7 @@ class Session:
             poller.poll(100)
             self._take_events()
             self._take_statuses()
-            self._events.serve()
+            self._events.serve(self._now())
             if not self._complete:
                 self._look_after_workers()
             self._report_drops(last=False)

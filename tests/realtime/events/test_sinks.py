@@ -73,9 +73,9 @@ def test_csv_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
     for row, event in zip(rows, made, strict=True):
         said, felt = event.utterance, event.emotion
         assert (row["session"], row["speaker"], row["text"]) == (
-            event.session,
-            said.speaker,
-            said.text,
+            data(event.session),
+            data(said.speaker),
+            data(said.text),
         )
         assert (float(row["start"]), float(row["end"])) == (said.start, said.end)
         assert {name: float(row[f"p_{name}"]) for name in EMOTIONS} == felt.probabilities
@@ -124,6 +124,12 @@ def test_webvtt_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
         assert text == shown(event.utterance.text) or "&" in block
         assert not any(unicodedata.category(sign) == "Cc" for sign in block if sign != "\n")
     assert head in ("", "WEBVTT")
+
+
+def data(words: str) -> str:
+    """The words as a csv has them: line ends and tabs are spaces, other controls replaced."""
+    spaced = re.sub(r"[\t\n\v\f\r\x85]", " ", words)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", spaced)
 
 
 def shown(words: str) -> list[str]:
@@ -370,3 +376,55 @@ def test_joiners_and_marks_of_direction_are_words_and_control_characters_are_non
         assert in_words.printable(words) == words
     for sign in ("\x1b", "\x07", "\x9b", "\u202e", "\n", "\x00"):
         assert in_words.printable(f"a{sign}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2Ja\x9b31mb\rc\x7f\x00"
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", sinks.names())
+def test_control_characters_in_words(name: str) -> None:
+    """A caption holds escape sequences for a terminal: no output has them as they are."""
+    replace = msgspec.structs.replace
+    event = _with_words(HOSTILE)
+    gone = schema.Modality(present=False, reason=HOSTILE)
+    event = replace(
+        event,
+        session=HOSTILE,
+        utterance=replace(event.utterance, speaker=HOSTILE),
+        modalities=replace(event.modalities, visual=gone),
+        model=schema.ModelInfo(name=HOSTILE, version=HOSTILE),
+    )
+    started = next(iter(conversation()))
+    assert isinstance(started, schema.SessionStarted)
+    stream = io.StringIO(newline="")
+    sink = sinks.of_name(name)(stream)
+    for sent in (replace(started, source=HOSTILE), event):
+        if isinstance(sink, sinks.JsonLines):
+            sink.write_line(msgspec.json.encode(sent).decode())
+        else:
+            sink.write(sent)
+    text = stream.getvalue().replace("\r\n", "\n")
+    assert [sign for sign in text if unicodedata.category(sign) == "Cc" and sign != "\n"] == []
+    if name == "jsonl":
+        assert schema.decode(text.splitlines()[-1]) == event
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("words", ["=cmd|' /C calc'!A0", "+1", "- I love you.", "@SUM(A1)"])
+def test_words_that_a_spreadsheet_takes_for_a_formula(words: str) -> None:
+    """Words begin with = + - or @: a csv keeps them, since programs for statistics read them."""
+    rows = list(csv.DictReader(io.StringIO(written(sinks.Csv, [_with_words(words)]), newline="")))
+    assert rows[0]["text"] == words
+    page = (Path(__file__).parents[3] / "docs/use.md").read_text(encoding="utf-8")
+    assert "import the column as text" in " ".join(page.split())
+
+
+@pytest.mark.fault
+def test_words_with_line_ends_in_a_csv() -> None:
+    """Words have line ends: they are spaces in a csv, so each utterance is one line."""
+    persian = "\u200fمی\u200cخواهم co\u00adop 👩\u200d🚀"
+    text = written(sinks.Csv, [_with_words(f"a\nb\r\nc\td\u0085{persian}")])
+    assert len(text.removesuffix("\r\n").split("\r\n")) == 2
+    assert text.count("\n") == 2
+    assert f"a b  c d {persian}" in text

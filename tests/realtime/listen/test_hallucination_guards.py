@@ -85,7 +85,7 @@ def test_a_sentence_that_holds_such_a_phrase_is_no_such_phrase() -> None:
     ],
 )
 def test_doubt_is_explained(values: dict[str, float], reason: str) -> None:
-    text, said = believe([piece("so so so so", **values)], 3.0, limits)
+    text, said = believe([piece("we go to the house " * 3, **values)], 3.0, limits)
     assert text == ""
     assert reason in (said or "")
 
@@ -109,5 +109,29 @@ def test_no_words_are_no_words(texts: list[str]) -> None:
 
 
 def test_a_doubtful_piece_does_not_take_the_others_with_it() -> None:
-    made = believe([piece("Hello."), piece("la la la la", compression=9.0)], 3.0, limits)
+    made = believe(
+        [piece("Hello."), piece("we go to the house " * 3, compression=9.0)], 3.0, limits
+    )
     assert made == ("Hello.", None)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("spoken", "kept"),
+    [
+        ("No, no, no, no, no, no, no!", "No, no, no, …"),
+        ("ha ha ha ha ha ha", "ha ha ha …"),
+        ("I said no, no, no, no, no, please", "I said no, no, no, … please"),
+        ("come on come on come on come on come on", "come on come on come on …"),
+    ],
+)
+def test_words_that_people_repeat(spoken: str, kept: str) -> None:
+    """Somebody says "no, no, no, no, no": the words are kept, shortened."""
+    assert believe([piece(spoken, compression=4.0)], 5.0, limits) == (kept, None)
+
+
+@pytest.mark.fault
+def test_a_recogniser_in_a_loop() -> None:
+    """A recogniser writes one word a hundred times in two seconds: it is not believed."""
+    text, reason = believe([piece("no " * 100, compression=20.0)], 2.0, limits)
+    assert (text, reason) == ("", "more words than the time allows")

@@ -145,7 +145,7 @@ def test_a_subscriber_that_is_killed_with_a_full_queue_does_no_harm(endpoint: st
             publisher.publish(stubs.gap(number))
         gone.kill()
         gone.communicate()
-        until = time.monotonic() + 3.0  # a heartbeat falls due every two seconds
+        until = time.monotonic() + 3.0  # longer than a silent peer is asked after
         while time.monotonic() < until:
             publisher.publish(stubs.gap(0))
             time.sleep(0.01)

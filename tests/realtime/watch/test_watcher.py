@@ -22,6 +22,7 @@ from gscon_live.realtime.watch.watcher import (
     CAMERA_WIDTH,
     FULL_SEARCH_INTERVAL,
     MAX_FACES,
+    MOST_MOUTHS,
     RECORDING_WIDTH,
     Watcher,
 )
@@ -109,10 +110,16 @@ def test_small_faces_are_left_out_and_so_are_too_many() -> None:
     many = [Found(60 * n, 0, 50 - n, 50) for n in range(8)]
     watcher = Watcher(Given([Found(0, 0, 33, 33), Found(200, 0, 31, 60)], many), Corner(), 32)
     assert [one.box[2] for one in seen(watcher, 0.0)] == [33]
-    (crowd,) = watcher.process(frame(9.0))
-    assert isinstance(crowd, messages.Faces)
-    assert [one.box[2] for one in crowd.faces] == [50, 49, 48, 47][:MAX_FACES]
-    assert crowd.left_out == 4
+    encoded = [one.box[2] for one in seen(watcher, 9.0) if one.features]
+    assert encoded == [50, 49, 48, 47][:MAX_FACES]
+
+
+def test_faces_that_are_not_compared_are_counted() -> None:
+    crowd = [Found(40 * n, 0, 60 - n, 60) for n in range(MOST_MOUTHS + 4)]
+    (faces,) = Watcher(Given(crowd), Corner(), 32).process(frame(9.0))
+    assert isinstance(faces, messages.Faces)
+    assert len(faces.faces) == MOST_MOUTHS
+    assert faces.left_out == 4
 
 
 @pytest.mark.parametrize(
@@ -278,3 +285,35 @@ def test_faces_lie_in_the_picture_and_have_features_of_the_encoders_length(
             features = np.frombuffer(face.features, np.float32)
             assert features.shape == (FaceEncoder.dim,)
             assert np.all(np.isfinite(features))
+
+
+@pytest.mark.fault
+def test_nine_faces_of_which_the_fifth_largest_talks() -> None:
+    """Nine faces are in view and the fifth largest talks: all mouths are compared, and its face is
+    read."""
+    boxes = [Found(60 * number, 10, 50 - number, 50 - number) for number in range(9)]
+
+    class Talking(Corner):
+        """Crops of 32 pixels in which the mouth of the fifth largest face changes."""
+
+        count = 0
+
+        def crop(self, frame: Frame, box: tuple[int, int, int, int]) -> Frame:
+            picture = np.full((32, 32), 100, np.uint8)
+            if box[2] == boxes[4].width:
+                self.count += 1
+                picture[24:, 10:22] = 200 * (self.count % 2)
+            picture[0, 0] = box[2]
+            return picture
+
+    memory = FaceMemory()
+    watcher = Watcher(Given(*[boxes] * 10), Talking(), min_face=20)
+    for number in range(10):
+        (faces,) = watcher.process(frame(number / 10))
+        assert isinstance(faces, messages.Faces)
+        assert len([face for face in faces.faces if face.features]) == MAX_FACES
+        memory.add(faces)
+    view = memory.look(0.0, 1.0)
+    assert view.faces == 9
+    assert view.features is not None
+    assert set(view.features[:, 0]) == {float(boxes[4].width)}
