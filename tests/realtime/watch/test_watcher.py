@@ -104,9 +104,7 @@ def test_an_empty_picture_is_said_to_be_empty() -> None:
     assert watcher.gauges() == {"faces": 0.0, "frames": 2.0}
 
 
-@pytest.mark.fault
 def test_small_faces_are_left_out_and_so_are_too_many() -> None:
-    """More faces than are compared: the four largest are read, and the others counted."""
     many = [Found(60 * n, 0, 50 - n, 50) for n in range(8)]
     watcher = Watcher(Given([Found(0, 0, 33, 33), Found(200, 0, 31, 60)], many), Corner(), 32)
     assert [one.box[2] for one in seen(watcher, 0.0)] == [33]
@@ -114,7 +112,9 @@ def test_small_faces_are_left_out_and_so_are_too_many() -> None:
     assert encoded == [50, 49, 48, 47][:MAX_FACES]
 
 
+@pytest.mark.fault
 def test_faces_that_are_not_compared_are_counted() -> None:
+    """More faces than are compared: the event says how many were left out."""
     crowd = [Found(40 * n, 0, 60 - n, 60) for n in range(MOST_MOUTHS + 4)]
     (faces,) = Watcher(Given(crowd), Corner(), 32).process(frame(9.0))
     assert isinstance(faces, messages.Faces)
