@@ -9,14 +9,15 @@ from faster_whisper import available_models
 from faster_whisper.utils import download_model
 
 from gscon_live.common.errors import InputError
+from gscon_live.realtime.listen import packaged_models
 from gscon_live.realtime.pipeline.settings import Transcription
 
-#: The faster-whisper model of `auto`.
-DEFAULT_MODEL = "small"
+#: The models that `auto` looks for, the largest first. Larger ones do not keep up on most machines.
+AUTOMATIC = ("small", "base", "tiny.en")
 
 _REMEDY = (
-    "give a faster-whisper model directory or name with --transcriber, captions with --captions, "
-    "or go without words with --transcriber off"
+    "fetch a model with `gscon-live setup`, give a faster-whisper model directory or name with "
+    "--transcriber, captions with --captions, or go without words with --transcriber off"
 )
 
 
@@ -57,14 +58,18 @@ def choose(
         return Words(captions=True)
     if not automatic:
         return Words()
-    model = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
+    model = wanted.removeprefix("auto").removeprefix(":")
     try:
-        return Words(model=_find(model, say))
+        found = _find(model, say) if model else _largest_here()
     except _NotAvailable:
-        return Words(
-            notice=f"no captions and no faster-whisper model {model!r} here: going on "
-            f"with voice and face, without words; {_REMEDY}"
-        )
+        found = None
+    if found is not None:
+        return Words(model=found)
+    missing = f"no faster-whisper model {model!r}" if model else "no Whisper model"
+    return Words(
+        notice=f"no captions and {missing} here: going on with voice and face, without words; "
+        f"{_REMEDY}"
+    )
 
 
 def check(settings: Transcription) -> None:
@@ -75,7 +80,7 @@ def check(settings: Transcription) -> None:
     """
     wanted = settings.transcriber
     if is_automatic(settings):
-        wanted = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
+        wanted = wanted.removeprefix("auto").removeprefix(":") or "off"
     if wanted != "off" and _directory(wanted) is None:
         _check_name(wanted)
 
@@ -117,12 +122,27 @@ def _check_name(name: str) -> None:
         )
 
 
-def _by_name(name: str, say: Callable[[str], None]) -> str:
-    _check_name(name)
+def _largest_here() -> str | None:
+    """The directory of the largest model of `AUTOMATIC` on this machine. Nothing is downloaded."""
+    return next((path for path in map(_on_this_machine, AUTOMATIC) if path is not None), None)
+
+
+def _on_this_machine(name: str) -> str | None:
+    """The directory of a model by name: fetched as packages, or in the hub's cache."""
+    path = packaged_models.find(name)
+    if path is not None:
+        return str(path)
     try:
         return str(download_model(name, local_files_only=True))
     except Exception:  # it is not cached: the hub's client raises many kinds of errors
-        pass
+        return None
+
+
+def _by_name(name: str, say: Callable[[str], None]) -> str:
+    _check_name(name)
+    path = _on_this_machine(name)
+    if path is not None:
+        return path
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
         raise _NotAvailable(
             f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}"

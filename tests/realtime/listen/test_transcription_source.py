@@ -87,12 +87,20 @@ def test_auto_takes_the_cached_model_of_that_name_without_the_network(hub: Hub) 
     assert hub.asked == [("base", True), ("small", True)]
 
 
+def test_auto_takes_the_largest_that_is_there_and_downloads_nothing(hub: Hub) -> None:
+    hub.reachable = True
+    assert choose(Transcription(), False).model is None
+    hub.cached = "tiny.en"
+    assert choose(Transcription(), False) == Words(model="/cache/tiny.en")
+    assert all(local_files_only for _, local_files_only in hub.asked)
+
+
 def test_auto_without_anything_goes_on_without_words_and_says_so(hub: Hub) -> None:
     made = choose(Transcription(), False)
     assert (made.captions, made.model) == (False, None)
     assert made.notice is not None
     assert "\n" not in made.notice
-    for part in ("'small'", "without words", "--transcriber", "--captions"):
+    for part in ("no Whisper model", "gscon-live setup", "--transcriber", "--captions"):
         assert part in made.notice
 
 
