@@ -67,6 +67,7 @@ class Transcriber(Stage):
         text: the text encoder.
         audio: the audio encoder.
         speakers: names the speakers of segments without a speaker.
+        language: the ISO 639-1 code of the captions; None: one that is read.
         clock: measures the processing time.
     """
 
@@ -76,12 +77,14 @@ class Transcriber(Stage):
         text: TextFeatures,
         audio: AudioFeatures,
         speakers: SpeakerNames,
+        language: str | None = None,
         clock: Clock = no_clock,
     ) -> None:
         self._whisper = whisper
         self._text = text
         self._audio = audio
         self._speakers = speakers
+        self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
         self.reset()
 
@@ -194,7 +197,8 @@ class Transcriber(Stage):
     def _words(self, segment: messages.Segment, samples: Samples) -> "_Words":
         if segment.text is not None:
             if self._text.has_words(segment.text):
-                return _Words(segment.text, "captions", segment.text)
+                words = _Words(segment.text, "captions", language=self._language)
+                return self._read(words, segment.text)
             without = "the caption has no words" if segment.final else "the caption is not over yet"
             return _Words(missing={"text": without})
         if self._whisper is None:
@@ -202,12 +206,16 @@ class Transcriber(Stage):
         recognised = self._whisper(samples)
         if recognised.reason is not None:
             return _Words(missing={"text": recognised.reason}, recognised=recognised)
-        language = recognised.language
-        words = _Words(recognised.text, "asr", recognised=recognised, language=language)
+        words = _Words(recognised.text, "asr", language=recognised.language, recognised=recognised)
+        # A recogniser writes punctuation and case by chance.
+        return self._read(words, normalised(recognised.text) or recognised.text)
+
+    def _read(self, words: "_Words", text: str) -> "_Words":
+        """The words with what the encoder reads of them, or why it does not."""
+        language = words.language
         if language is not None and language.code not in self._text.languages:
             return words._replace(missing={"text": _unread(language)})
-        # A recogniser writes punctuation and case by chance.
-        return words._replace(read=normalised(recognised.text) or recognised.text)
+        return words._replace(read=text)
 
 
 class _Words(NamedTuple):
@@ -234,10 +242,7 @@ def _unread(language: Language) -> str:
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
     name = LANGUAGES.get(language.code, language.code).capitalize()
-    return (
-        f"the words are {name}, and emotions are read from English words only "
-        "(transcription.translate=true translates them)"
-    )
+    return f"the words are {name}; emotions are read from English words only"
 
 
 def _raw(vector: NDArray[np.float32] | None) -> bytes | None:

@@ -5,8 +5,7 @@ encoder's cost grows with what it reads, so here it reads the speech and some ro
 the answer runs into its limit of tokens or repeats itself, all 30 s are read.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,10 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.hallucination_guards import Piece, believe
 from gscon_live.realtime.listen.session_language import Evidence, Language, SessionLanguage
 from gscon_live.realtime.pipeline.settings import Transcription
+
+if TYPE_CHECKING:
+    from ctranslate2 import StorageView
+    from faster_whisper import WhisperModel
 
 Samples = NDArray[np.float32]
 
@@ -145,14 +148,14 @@ class Whisper:
 class _Encoded(NamedTuple):
     """The encoder's output, and whether it read a whole window."""
 
-    output: object
+    output: "StorageView"
     whole: bool
 
 
 class _Decoder:
     """Whisper's decoder for a language."""
 
-    def __init__(self, model: object, settings: Transcription, language: str) -> None:
+    def __init__(self, model: "WhisperModel", settings: Transcription, language: str) -> None:
         from faster_whisper.tokenizer import Tokenizer
         from faster_whisper.transcribe import get_suppressed_tokens
 
@@ -167,7 +170,7 @@ class _Decoder:
         before = [self._tokens.sot_prev, *known[-MAX_PROMPT:]] if known else []
         self._prompt = [*before, *self._tokens.sot_sequence, self._tokens.no_timestamps]
 
-    def __call__(self, encoded: object, limit: int) -> tuple[Piece, int]:
+    def __call__(self, encoded: "StorageView", limit: int) -> tuple[Piece, int]:
         """The words, and their number of tokens, at most `limit`."""
         from faster_whisper.transcribe import get_compression_ratio
 
@@ -180,7 +183,7 @@ class _Decoder:
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
         )
-        tokens: Sequence[int] = answer.sequences_ids[0]
+        tokens: list[int] = answer.sequences_ids[0]
         text = self._tokens.decode(tokens)
         return Piece(
             text,

@@ -40,7 +40,8 @@ def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     card.require("text", text.identity)
     card.require("audio", audio.identity)
     speakers = SpeakerClustering(plan.settings.speakers.max_speakers)
-    return Transcriber(whisper, text, audio, speakers, _clock(worker))
+    language = plan.settings.transcription.language
+    return Transcriber(whisper, text, audio, speakers, language, _clock(worker))
 
 
 def build_watch(worker: Worker, t0: StartTime) -> Stage:

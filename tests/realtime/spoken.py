@@ -25,8 +25,7 @@ DATA = Path(os.environ.get("GSCON_DATA") or Path(__file__).parents[3] / "shared"
 RAVDESS = DATA / "voice" / "ravdess_speech_16k.zip"
 EMODB = DATA / "voice" / "emodb_16k.zip"
 LIBRISPEECH = DATA / "speech" / "librispeech_10x10.zip"
-#: The test recogniser, and the actors whom it has never heard.
-TWO_SENTENCES = Path(__file__).parents[1] / "assets" / "two_sentences"
+#: The actors of the tests.
 HELD_OUT_ACTORS = (21, 22, 23, 24)
 SENTENCES = {1: "Kids are talking by the door.", 2: "Dogs are sitting by the door."}
 

@@ -71,7 +71,7 @@ class TextEncoder:
     """
 
     #: ISO 639-1 codes of the languages whose words have features.
-    languages = ("en",)
+    languages: Sequence[str] = ("en",)
 
     def __init__(
         self, directory: str | Path | None = None, learned: TrainedParts | None = None

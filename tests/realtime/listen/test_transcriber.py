@@ -106,10 +106,16 @@ class Turns:
 class Parts:
     """A transcriber made of counting parts."""
 
-    def __init__(self, answer: Recognised = HELLO) -> None:
+    def __init__(self, answer: Recognised = HELLO, language: str | None = None) -> None:
         self.whisper, self.text, self.audio = Counting(answer), Counting(), Voices()
         self.speakers = Turns()
-        self.stage = Transcriber(self.whisper, self.text, self.audio, self.speakers)  # type: ignore[arg-type]
+        self.stage = Transcriber(
+            self.whisper,
+            self.text,
+            self.audio,
+            self.speakers,
+            language,  # type: ignore[arg-type]
+        )
 
     def run(self, *given: object) -> list[object]:
         return [output for message in given for output in self.stage.process(message)]  # type: ignore[arg-type]
@@ -371,7 +377,7 @@ def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
 
 def test_work_is_timed_by_the_clock_that_is_given() -> None:
     ticks = iter([10.0, 10.5, 10.75])
-    stage = Transcriber(Counting(), Counting(), Voices(), Turns(), lambda: next(ticks))  # type: ignore[arg-type]
+    stage = Transcriber(Counting(), Counting(), Voices(), Turns(), clock=lambda: next(ticks))  # type: ignore[arg-type]
     utterance = only(list(stage.process(segment())))
     assert utterance.timing == messages.Timing(transcription=0.5, features=0.25)
     assert stage.gauges()["busy"] == 0.75
@@ -431,10 +437,18 @@ def test_words_of_another_language_are_shown_and_not_read() -> None:
     assert utterance.text_features is None
     assert utterance.audio_features is not None
     assert utterance.missing == {
-        "text": "the words are German, and emotions are read from English words only "
-        "(transcription.translate=true translates them)"
+        "text": "the words are German; emotions are read from English words only"
     }
     assert parts.text.given == []
+
+
+def test_captions_of_another_language_are_shown_and_not_read() -> None:
+    parts = Parts(language="fr")
+    utterance = only(parts.run(segment(text="Quelle joie !")))
+    assert (utterance.text, utterance.text_source) == ("Quelle joie !", "captions")
+    assert utterance.text_features is None
+    assert utterance.missing["text"].startswith("the words are French")
+    assert only(Parts(language="en").run(segment(text="What joy!"))).text_features is not None
 
 
 def test_english_words_are_read_and_their_language_is_told() -> None:
