@@ -1,6 +1,7 @@
 # make demo   sets everything up and replays the sample conversation
 # make check  sets everything up and runs the checks
 # make test   sets everything up and runs the checks and tests
+# make fuzz   tries damaged input on every reader: make fuzz SECONDS=120 SEED=7
 # make docs   sets everything up and builds the pages of docs/ into build/site
 # make schema regenerates the JSON Schema of the events
 PYTHON ?= python3
@@ -10,7 +11,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test check typing docs schema clean
+.PHONY: demo test fuzz check typing docs schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -21,6 +22,12 @@ demo: $(VENV)/.ready
 
 test: check
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# Seconds, and the seed; 0 takes a new one, and prints it.
+SECONDS ?= 120
+SEED ?= 0
+fuzz: $(VENV)/.ready-test
+	PYTHONPATH=tests $(BIN)/python -m fuzzing --seconds $(SECONDS) --seed $(SEED)
 
 check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .

@@ -21,10 +21,14 @@ import msgspec
 import yaml
 
 from gscon_live.common.errors import InputError
+from gscon_live.common.suggestions import did_you_mean, nearest_key
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _FOLDER = Path(__file__).parent
+
+#: Keys and values of a configuration at most, those of repeated parts counted each time.
+MOST_VALUES = 100_000
 
 #: Exceptions of the YAML reader: its own, those of invalid values (a thirteenth month, bytes that
 #: are not text), and those of too deep nesting.
@@ -46,7 +50,34 @@ class Renamed(NamedTuple):
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 values: `on`, `off`, `yes` and `no` are strings, not booleans, and `2e-5` is a
-    number."""
+    number. What merges (`<<`) make is bounded."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise yaml.YAMLError("it merges more keys than any configuration has")
+
+
+def _value(text: str) -> Any:
+    """A value in YAML. Raises one of `_UNREADABLE` for what is none, is too large, or has text that
+    cannot be written."""
+    value = yaml.load(text, _Loader)
+    left = MOST_VALUES
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise ValueError("it has more values than any configuration")
+        if isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple | set):
+            waiting += part
+        elif isinstance(part, str):
+            part.encode()
+        elif isinstance(part, int) and part.bit_length() > 64:
+            raise ValueError("it has a number of more than 64 bits")
+    return value
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -85,7 +116,8 @@ def find(name_or_path: str | Path, folder: str = "") -> Path:
         return path
     raise InputError(
         f"configuration {str(name_or_path)!r}: no such file, and not one of "
-        f"{', '.join(names(folder))}; give one of these names or the path of a YAML file"
+        f"{', '.join(names(folder))}; {did_you_mean(str(name_or_path), names(folder))}"
+        "give one of these names or the path of a YAML file"
     )
 
 
@@ -111,7 +143,7 @@ def read(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read or is not a YAML mapping.
     """
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        tree = _value(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"configuration {path}: cannot be read ({error.strerror}); give another file"
@@ -134,20 +166,29 @@ def build(tree: dict[str, Any], kind: type[T], overrides: Iterable[str], source:
         _apply(tree, override, kind, notices)
     _refuse_both({override.partition("=")[0] for override in overrides}, kind)
     _warn(notices)
-    return convert(tree, kind, source)
+    return convert(tree, kind, source, overrides)
 
 
-def convert(tree: Any, kind: type[T], source: str) -> T:
-    """Checks a plain tree against `kind` and builds it. Raises `InputError` naming the key."""
+def convert(tree: Any, kind: type[T], source: str, overrides: Sequence[str] = ()) -> T:
+    """Checks a plain tree against `kind` and builds it.
+
+    Args:
+        tree: plain values.
+        kind: the Struct to build.
+        source: where the values come from, for errors.
+        overrides: those of them that come from `key=value` words.
+
+    Raises:
+        InputError: a wrong key or value; it names the key, and the override or the source.
+    """
     notices: dict[str, str] = {}
     tree = _renamed(tree, kind, notices)
     _warn(notices)
     try:
         return msgspec.convert(tree, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise InputError(
-            f"configuration {source}: {_one_line(error)}{_expected(error, tree, kind)}"
-        ) from error
+        place = _override_of(error, overrides) or f"configuration {source}"
+        raise InputError(f"{place}: {_one_line(error)}{_expected(error, tree, kind)}") from error
 
 
 def override(key: str, value: str | int | bool | None) -> str:
@@ -246,7 +287,7 @@ def _apply(
         node = child
     holder = _holder(key, kind)
     try:
-        value = yaml.load(text, _Loader)
+        value = _value(text)
     except _UNREADABLE as error:
         raise InputError(f"override {override!r}: the value is not YAML") from error
     if _is_struct(holder) and last in deprecated(holder):
@@ -258,6 +299,7 @@ def _apply(
 def _holder(key: str, kind: type[Any]) -> type[Any]:
     """The Struct that has the last part of a dotted key as a field. Raises `InputError` for an
     unknown key, and lists the known ones."""
+    top = kind
     *parents, last = key.split(".")
     for depth, part in enumerate([*parents, last]):
         if not _is_struct(kind) or (depth == len(parents) and part in deprecated(kind)):
@@ -265,8 +307,11 @@ def _holder(key: str, kind: type[Any]) -> type[Any]:
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         if part not in fields:
             parent = ".".join(key.split(".")[:depth])
+            near = nearest_key(key, dotted_keys(top))
+            hint = "" if near is None else f"did you mean {near}? "
             raise InputError(
-                f"unknown key {key!r}: {parent or 'the configuration'} has {', '.join(fields)}"
+                f"unknown key {key!r} on the command line; {hint}"
+                f"{parent or 'the configuration'} has {', '.join(fields)}"
             )
         if depth < len(parents):
             kind = fields[part]
@@ -276,7 +321,33 @@ def _holder(key: str, kind: type[Any]) -> type[Any]:
 def _expected(error: msgspec.ValidationError, tree: Any, kind: type[msgspec.Struct]) -> str:
     if "unknown field" not in str(error):
         return ""
-    return f"; the keys are {', '.join(_keys_near(str(error), kind))}"
+    keys = _keys_near(str(error), kind)
+    unknown = re.search("field `([^`]*)`", str(error))
+    hint = did_you_mean(unknown[1], keys) if unknown else ""
+    return f"; {hint}the keys are {', '.join(keys)}"
+
+
+def dotted_keys(kind: type[Any], prefix: str = "") -> list[str]:
+    """All keys of a Struct and of those in it, with dots."""
+    keys: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        if _is_struct(field.type):
+            keys += dotted_keys(field.type, f"{prefix}{field.name}.")
+        else:
+            keys.append(f"{prefix}{field.name}")
+    return keys
+
+
+def _override_of(error: msgspec.ValidationError, overrides: Sequence[str]) -> str | None:
+    """The last override whose value an error is about; None: it is about another value."""
+    path = re.search(r"at `\$\.([\w.]+)", str(error))
+    if path is None:
+        return None
+    for word in reversed(overrides):
+        key = word.partition("=")[0]
+        if path[1] == key or path[1].startswith(f"{key}."):
+            return word
+    return None
 
 
 def _keys_near(message: str, kind: Any) -> Sequence[str]:

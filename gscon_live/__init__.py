@@ -13,6 +13,11 @@ neither torch nor OpenCV.
 
 from typing import TYPE_CHECKING, Any
 
+from gscon_live.common import telemetry
+
+# Here since every process of ours imports this first, and libraries read it when imported.
+telemetry.turn_off()
+
 if TYPE_CHECKING:
     from gscon_live.realtime.events.client import Subscriber
     from gscon_live.recognition import Live, recognise

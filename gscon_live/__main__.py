@@ -1,8 +1,6 @@
 """`python -m gscon_live COMMAND ...`: the same as `gscon-live COMMAND ...`."""
 
-import sys
-
-from gscon_live.commands import console
+from gscon_live.program import console
 
 if __name__ == "__main__":
-    sys.exit(console())
+    console()

@@ -1,13 +1,13 @@
 """`gscon-live COMMAND ...`: all commands of the project by name."""
 
-import difflib
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gscon_live import __version__
-from gscon_live.common import cli
+from gscon_live.common import cli, signals
 from gscon_live.common.errors import InputError
+from gscon_live.common.suggestions import did_you_mean
 
 
 class Command(NamedTuple):
@@ -50,20 +50,19 @@ def main(words: Sequence[str]) -> int | None:
         print(f"gscon-live {__version__}")
         return cli.OK
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(
-            f"{name!r}: no such command; {hint}The commands are {', '.join(COMMANDS)}; "
-            f"see {cli.as_typed('gscon-live')} --help"
+            f"{name!r}: no such command; {did_you_mean(name, COMMANDS)}"
+            f"The commands are {', '.join(COMMANDS)}; see {cli.as_typed('gscon-live')} --help"
         )
     module = import_module(f"gscon_live.{COMMANDS[name].module}")
+    signals.raise_interrupts()
     code: int | None = module.main(arguments)
     return code
 
 
-def console() -> int:
+def console() -> NoReturn:
     """Entry point of the console script."""
-    return cli.run(main)
+    cli.program(main)
 
 
 def _help() -> str:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import IO
 
-from gscon_live.common import cli
+from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.client import Subscriber
@@ -31,6 +31,7 @@ def recognise(
     transcriber: str | None = None,
     config: str | os.PathLike[str] = "live",
     settings: Sequence[str] = (),
+    allow_url: bool = False,
 ) -> Iterator[AnyEvent]:
     """The events of a recording, in order; the same file always gives the same events.
 
@@ -45,13 +46,17 @@ def recognise(
             takes the configuration's.
         config: a live set-up by name or path.
         settings: values to change in it, as `key=value`.
+        allow_url: whether `path` may be a URL that FFmpeg opens.
 
     Raises:
         InputError: the file, a setting or a model is wrong, or the extra `live` is not installed.
         Failure: the pipeline failed.
     """
+    address = os.fsdecode(path)
+    place = address if "://" in address else os.path.abspath(path)
     words = [
-        os.path.abspath(path),
+        place,
+        *(("--allow-url",) if allow_url else ()),
         *("--events", "-", "--captions", os.fspath(captions), "--config", os.fspath(config)),
         *(() if transcriber is None else ("--transcriber", transcriber)),
         *settings,
@@ -181,7 +186,7 @@ class _Command:
     def check(self) -> None:
         """Raises the error that an ended command has printed."""
         code = self._process.returncode
-        if code in (cli.OK, cli.INTERRUPTED):
+        if code == cli.OK or code in map(signals.exit_code, signals.SIGNALS):
             return
         self._errors.seek(0)
         printed = self._errors.read().decode(errors="replace").strip().splitlines()

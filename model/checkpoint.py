@@ -1,5 +1,6 @@
 """Trained models as files: weights as `<name>.safetensors`, beside them a card `<name>.json`."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import save as serialised
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_whole
+from gscon_live.common.suggestions import did_you_mean
 from gscon_live.model.abstention import ErrorPoint, is_curve
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Architecture, Network, build, network_class
@@ -157,6 +159,12 @@ def load(name_or_path: str | Path) -> Checkpoint:
             f"checkpoint {weights}: its weights do not fit the network that its card "
             f"{weights.with_suffix('.json').name} describes; keep the two files of one training"
         ) from error
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and value.isnan().any():
+            raise InputError(
+                f"checkpoint {weights}: {name} has values that are no numbers; copy it again, or "
+                "train it anew"
+            )
     return Checkpoint(model.eval().requires_grad_(False), card)
 
 
@@ -238,6 +246,7 @@ def _find(name_or_path: str | Path) -> Path:
         return path
     raise InputError(
         f"checkpoint {str(name_or_path)!r}: no such file, and not one of {', '.join(names())}; "
+        f"{did_you_mean(str(name_or_path), names())}"
         "give one of these names or the path of a .safetensors file"
     )
 
@@ -249,7 +258,7 @@ def _read_card(path: Path, weights: Path) -> Card:
         raise InputError(
             f"checkpoint {weights}: its card {path.name} is missing; keep the two files together"
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"checkpoint card {path}: {_one_line(error)}; copy it again") from error
     if card.format != _FORMAT:
         raise InputError(f"checkpoint card {path}: format {card.format!r}, expected {_FORMAT!r}")
@@ -269,6 +278,12 @@ def _read_card(path: Path, weights: Path) -> Card:
             f"checkpoint card {path}: a prior of {len(card.prior)}, one number for each of "
             f"{card.architecture.classes} emotions expected; copy it again"
         )
+    for temperature in (card.temperature, *card.temperatures.values(), *card.by_presence.values()):
+        if not 0 < temperature < math.inf:
+            raise InputError(
+                f"checkpoint card {path}: a temperature of {temperature}, a number above 0 "
+                "expected; copy it again"
+            )
     if not is_curve(card.abstention):
         raise InputError(
             f"checkpoint card {path}: abstention is no curve; expected numbers from 0 to 1, "

@@ -1,6 +1,5 @@
 """`gscon-live doctor`: which devices, models and files are there, and the remedy if not."""
 
-import sys
 from collections.abc import Callable, Sequence
 
 from gscon_live.common import extras
@@ -102,4 +101,4 @@ def _one_line(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

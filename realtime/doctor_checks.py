@@ -156,7 +156,8 @@ def _speakers(settings: Settings) -> str:
     from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
 
     SpeakerClustering(settings.speakers.max_speakers)
-    return f"at most {settings.speakers.max_speakers} voices are told apart"
+    most = settings.speakers.max_speakers
+    return "everybody is S1" if most == 1 else f"tells up to {most} people apart by their voices"
 
 
 def _face_weights(settings: Settings) -> str:

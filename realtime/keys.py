@@ -1,6 +1,5 @@
 """`gscon-live keys DIR`: CURVE keys for an event stream that leaves this machine."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,4 +63,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import os
+import signal
 import sys
 import threading
 import time
@@ -10,8 +12,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gscon_live.common import extras
+from gscon_live.common import extras, signals
 
+signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
 from rich.console import Console
@@ -24,8 +27,8 @@ from gscon_live.realtime.capture import devices
 from gscon_live.realtime.capture.camera import CameraSource
 from gscon_live.realtime.capture.microphone import MicrophoneSource
 from gscon_live.realtime.display.live_view import LiveView
-from gscon_live.realtime.display.terminal import Notices
-from gscon_live.realtime.events import sinks
+from gscon_live.realtime.display.terminal import Listener, Notices, lasting
+from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_checks import check_detector, check_models
@@ -33,6 +36,8 @@ from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.realtime.session.surroundings import check_surroundings
+from gscon_live.realtime.session.tally import Tally
 
 EXAMPLES = """
 gscon-live live
@@ -74,11 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
+    signals.exit_at_once()
     chosen = _parser().parse_intermixed_args(arguments)
     settings = loader.load(chosen.config, Settings, _overrides(chosen))
     if chosen.preview and settings.camera.device is None:
         raise InputError("--preview needs a camera; give one with --camera")
-    cli.terminate_like_interrupt()
+    check_surroundings()
     check_outputs(
         config=chosen.config,
         inputs=_inputs(settings),
@@ -98,8 +104,13 @@ def main(arguments: Sequence[str]) -> int:
         notices.once(faces)
     session_name = uuid.uuid4().hex[:16]
     # Refused now rather than after a download: an address that is in use, or keys that are wrong.
+    noted = signals.note()
     Publisher(settings.publish.endpoint, session_name, settings.publish.curve).close()
-    words = transcription_source.choose(settings.transcription, has_captions=False, say=notices.say)
+    noted.check()
+    signals.raise_interrupts()
+    words = transcription_source.choose(
+        settings.transcription, False, notices.say, notices.downloads()
+    )
     if words.notice:
         notices.once(words.notice)
     plan = Plan(
@@ -114,6 +125,19 @@ def main(arguments: Sequence[str]) -> int:
         preview=chosen.preview,
         record=chosen.record,
     )
+    return _hold(plan, chosen, model, source, signals.note(), notices)
+
+
+def _hold(
+    plan: Plan,
+    chosen: argparse.Namespace,
+    model: schema.ModelInfo,
+    source: str,
+    noted: signals.Noted,
+    notices: Notices,
+) -> int:
+    """Holds the session, completes all files and says so. Returns the exit code."""
+    settings = plan.settings
     events_file = sinks.for_path(chosen.events) if chosen.events else None
     input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
@@ -122,7 +146,8 @@ def main(arguments: Sequence[str]) -> int:
         )
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
-        outputs: list[sinks.Sink] = [events_file] if events_file is not None else []
+        tally = Tally("check the microphone, or lower segmentation.threshold")
+        outputs: list[sinks.Sink] = [tally, *([] if events_file is None else [events_file])]
         if chosen.record:
             folder = Path(chosen.record)
             make_private_folder(folder)
@@ -130,11 +155,15 @@ def main(arguments: Sequence[str]) -> int:
             outputs.append(sinks.JsonLines(folder / "events.jsonl", secret=True))
         for output in outputs:
             stack.enter_context(contextlib.closing(output))
+        # Where nothing else is asked for, the work is done when nobody reads standard output.
+        needed = bool(chosen.events or chosen.record or settings.publish.endpoint)
         notices.say("loading the models; say something when the screen appears")
-        console = Console()
+        console = Console(file=lasting(sys.stdout))
+        listener: Listener | None = None
         view: LiveView | None = None
         if chosen.headless or not console.is_terminal:
-            outputs.append(sinks.Text(sys.stdout, live=False))
+            listener = Listener(sinks.Text(sys.stdout, live=False))
+            outputs.append(listener)
         else:
             view = stack.enter_context(LiveView(source, console))
             outputs.append(view)
@@ -145,6 +174,8 @@ def main(arguments: Sequence[str]) -> int:
             if chosen.seconds is not None and time_ >= chosen.seconds:
                 session.stop()
             if input_ended is not None and input_ended.is_set():
+                session.stop()
+            if listener is not None and listener.gone and not needed:
                 session.stop()
 
         session = Session(
@@ -158,7 +189,19 @@ def main(arguments: Sequence[str]) -> int:
             on_tick=tick,
         )
         session.run()
-    return cli.OK
+    for line in tally.lines():
+        notices.say(line)
+    if listener is not None and listener.failure is not None:
+        raise listener.failure
+    ended = "ended" if noted.number is None else signals.in_words(noted.number)
+    after = f" after {session.summary}" if session.summary else " before the first event"
+    written = [path for path in (chosen.events, chosen.record) if path and session.summary]
+    files = f"; wrote {', '.join(written)}" if written else ""
+    notices.say(f"{ended}{after}{files}")
+    # Ctrl-C is how a live session ends.
+    if noted.number is None or (noted.number == signal.SIGINT and session.summary):
+        return cli.OK
+    return signals.exit_code(noted.number)
 
 
 def _input_ended() -> threading.Event:
@@ -166,7 +209,8 @@ def _input_ended() -> threading.Event:
     ended = threading.Event()
 
     def read() -> None:
-        while sys.stdin.buffer.read(4096):
+        # Not by `sys.stdin`: at its end, the interpreter would wait for who reads it.
+        while os.read(0, 4096):
             pass
         ended.set()
 
@@ -235,4 +279,4 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

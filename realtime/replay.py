@@ -5,30 +5,33 @@ The same file gives the same events, byte for byte, on every run.
 
 import argparse
 import contextlib
-import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from gscon_live.common import extras
+from gscon_live.common import extras, signals
 
+signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
-from gscon_live.realtime.capture.recording import RecordingSource
-from gscon_live.realtime.display.terminal import Notices, ReplayProgress
+from gscon_live.realtime.capture import recording_inputs, streams
+from gscon_live.realtime.capture.media_file import check_file
+from gscon_live.realtime.capture.recording_inputs import RecordingInput
+from gscon_live.realtime.display.terminal import Listener, Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
-from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.session.model_checks import check_detector, check_models
+from gscon_live.realtime.session.model_checks import check_models
 from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.recorded import Recorded, check_words, open_recording, plan_of
 from gscon_live.realtime.session.session import Session
 from gscon_live.realtime.session.session_plan import Plan
+from gscon_live.realtime.session.surroundings import check_surroundings
+from gscon_live.realtime.session.tally import Tally
 
 EXAMPLES = """
 gscon-live replay interview.mp4
@@ -36,6 +39,9 @@ gscon-live replay interview.mp4 --events out.jsonl --report out.html
 gscon-live replay interview.mp4 --captions interview.srt
 gscon-live replay interview.mp4 --captions off --transcriber ~/models/whisper-small
 gscon-live replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
+gscon-live replay interviews/ --events all.csv --report all.html
+gscon-live replay -- -talk.mp4
+gscon-live replay - < talk.mp4
 """
 
 
@@ -49,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         "words",
         nargs="*",
         metavar="VIDEO|key=value",
-        help="any file that FFmpeg reads, and settings to change",
+        help="any file that FFmpeg reads, a folder, a pattern, a named pipe, - for standard input, "
+        "or a URL; and settings to change",
+    )
+    parser.add_argument(
+        "--allow-url", action="store_true", help="open URLs: http, https, rtsp and others"
     )
     parser.add_argument(
         "--events", metavar="OUT.jsonl", help="write the events to a file (-: standard output)"
@@ -79,11 +89,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Entry point; returns the exit code."""
+    signals.exit_at_once()
     parser = _parser()
-    chosen = parser.parse_intermixed_args(arguments)
-    videos = [word for word in chosen.words if not cli.is_override(word)]
-    overrides = [word for word in chosen.words if cli.is_override(word)]
-    if not videos:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    chosen = parser.parse_intermixed_args(arguments[:end])
+    words, overrides = _told_apart(chosen.words)
+    words += [f"./{word}" if word[:1] == "-" else word for word in arguments[end + 1 :]]
+    if not words:
         parser.error("give at least one VIDEO")
     if chosen.transcriber is not None:
         overrides.append(loader.override("transcription.transcriber", chosen.transcriber))
@@ -91,176 +103,160 @@ def main(arguments: Sequence[str]) -> int:
         overrides.append(loader.override("publish.text", False))
     settings = loader.load(chosen.config, Settings, overrides)
     speed = _speed(chosen.speed)
-    cli.terminate_like_interrupt()
+    check_surroundings()
     notices = Notices(quiet=chosen.quiet)
-    _check_words(settings, chosen.captions)
+    check_words(settings, chosen.captions)
     events = None if chosen.events == "-" else chosen.events
+    inputs, skipped = recording_inputs.expand(words, chosen.allow_url)
     check_outputs(
         config=chosen.config,
         inputs=_inputs(chosen),
-        recordings=[Path(video) for video in videos],
+        recordings=[given.path for given in inputs if given.path is not None],
+        count=len(inputs),
         events=events,
         report=chosen.report,
         publish=chosen.publish,
     )
-    model = check_models(settings)
-    opened = [open_recording(video, settings, chosen.captions, notices) for video in videos]
-    # Refused now rather than after a download: an address that is in use, or keys that are wrong.
-    Publisher(chosen.publish, "", settings.publish.curve).close()
-    plans = [plan_of(recording, settings, speed, notices) for recording in opened]
-    events_file = None if events is None else sinks.for_path(events)
+    for given in inputs:
+        if given.path is not None and not given.is_stream:
+            check_file(given.path)
+    for notice in skipped:
+        notices.say(notice)
+    with contextlib.ExitStack() as copies:
+        model = check_models(settings)
+        # Refused now rather than after a download: an address in use, or keys that are wrong.
+        noted = signals.note()
+        Publisher(chosen.publish, "", settings.publish.curve).close()
+        noted.check()
+        signals.raise_interrupts()
+        opened = [_opened(given, settings, chosen, notices, copies) for given in inputs]
+        plans = [plan_of(recording, settings, speed, notices) for recording in opened]
+        noted = signals.note()
+        names = [given.name for given in inputs]
+        return _replay_all(plans, names, chosen, settings, model, noted, notices)
+
+
+def _told_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The recordings among the words of the command line, and the settings. A file that exists may
+    have `=` in its name."""
+    groups = Settings.__struct_fields__
+    overrides = [
+        word
+        for word in words
+        if cli.is_override(word) and not recording_inputs.names_recording(word, groups)
+    ]
+    return [word for word in words if word not in overrides], overrides
+
+
+def _opened(
+    given: RecordingInput,
+    settings: Settings,
+    chosen: argparse.Namespace,
+    notices: Notices,
+    copies: contextlib.ExitStack,
+) -> Recorded:
+    """Looks into a recording. A stream is copied first; `copies` deletes the copy at its end."""
+    if given.path is not None and not given.is_stream:
+        return open_recording(str(given.path), settings, chosen.captions, notices)
+    folder = copies.enter_context(tempfile.TemporaryDirectory(prefix="gscon-input-"))
+    notices.say(
+        f"{given.name}: read to its end first, so its length is not known yet; "
+        "captions beside it are not looked for"
+    )
+    copied = streams.copy_stream(given, Path(folder), settings.recording.url_limit)
+    for notice in copied.notices:
+        notices.say(notice)
+    try:
+        return open_recording(str(copied.path), settings, chosen.captions, notices)
+    except InputError as error:
+        raise InputError(str(error).replace(str(copied.path), given.name)) from error
+
+
+def _replay_all(
+    plans: Sequence[tuple[Plan, float]],
+    names: Sequence[str],
+    chosen: argparse.Namespace,
+    settings: Settings,
+    model: schema.ModelInfo,
+    noted: signals.Noted,
+    notices: Notices,
+) -> int:
+    """Replays all recordings, completes all files and says so. Returns the exit code."""
+    listener: Listener | None = None
+    if chosen.events == "-":
+        listener = Listener(sinks.JsonLines(sys.stdout))
+    elif not chosen.quiet:
+        listener = Listener(sinks.Text(sys.stdout))
+    written = [path for path in (chosen.events, chosen.report) if path not in (None, "-")]
+    summary: str | None = None
     complete = True
     with contextlib.ExitStack() as stack:
         outputs: list[sinks.Sink] = []
-        if chosen.events == "-":
-            outputs.append(sinks.JsonLines(sys.stdout))
-        elif events_file is not None:
-            outputs.append(stack.enter_context(contextlib.closing(events_file)))
-        if not chosen.quiet and chosen.events != "-":
-            outputs.append(sinks.Text(sys.stdout))
+        if chosen.events not in (None, "-"):
+            outputs.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
         kept = stack.enter_context(_kept_events()) if chosen.report else None
         if kept is not None:
             outputs.append(stack.enter_context(contextlib.closing(sinks.JsonLines(kept))))
+        # Where nothing else is asked for, the work is done when nobody reads standard output.
+        alone = listener if not outputs and chosen.publish is None else None
+        outputs += [listener] if listener is not None else []
+        tally = Tally("check recording.audio_track, or lower segmentation.threshold")
+        outputs.append(tally)
         try:
-            for plan, duration in plans:
-                complete = _replay(plan, duration, outputs, chosen, settings, model) and complete
+            for (plan, duration), name in zip(plans, names, strict=True):
+                complete, summary = _replay(
+                    plan, name, duration, outputs, chosen, settings, model, alone
+                )
                 if not complete:
                     break
         finally:
             if kept is not None and kept.exists():
-                _write_report(kept, Path(chosen.report), videos)
-    if not complete:
-        return cli.INTERRUPTED
-    for path in (chosen.events, chosen.report):
-        if path not in (None, "-"):
+                _write_report(kept, Path(chosen.report), names)
+    for line in tally.lines():
+        notices.say(line)
+    if listener is not None and listener.failure is not None:
+        raise listener.failure
+    if complete:
+        for path in written:
             notices.say(f"wrote {path}")
-    return cli.OK
+        return cli.OK
+    if noted.number is None:  # nobody reads any more
+        return cli.OK
+    after = f" after {summary}" if summary else " before the first event"
+    files = f"; wrote {', '.join(written)}" if summary and written else ""
+    notices.say(f"{signals.in_words(noted.number)}{after}{files}")
+    return signals.exit_code(noted.number)
 
 
 def _replay(
     plan: Plan,
+    name: str,
     duration: float,
     outputs: list[sinks.Sink],
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
-) -> bool:
-    assert plan.recording is not None
-    name = Path(plan.recording).name
+    alone: Listener | None,
+) -> tuple[bool, str | None]:
+    """Replays a recording. Returns whether it is complete, and a summary if it has begun."""
     with (
         Publisher(chosen.publish, plan.session, settings.publish.curve) as publisher,
         ReplayProgress(name, duration, shown=not chosen.quiet) as progress,
     ):
-        session = Session(
-            plan, publisher, outputs, model=model, source=name, on_tick=progress.reach
-        )
-        return session.run()
 
+        def tick(time: float) -> None:
+            progress.reach(time)
+            if alone is not None and alone.gone:
+                session.stop()
 
-class Recorded(NamedTuple):
-    """What is known of a recording before its replay; `duration` in seconds."""
-
-    path: str
-    session: str
-    duration: float
-    captions: str
-    has_audio: bool
-    has_video: bool
-    has_captions: bool
-
-
-def plan_for(
-    video: str, settings: Settings, captions: str, speed: float | None, notices: Notices
-) -> tuple[Plan, float]:
-    """The plan for the replay of a recording, and its duration in seconds."""
-    _check_words(settings, captions)
-    return plan_of(open_recording(video, settings, captions, notices), settings, speed, notices)
-
-
-def open_recording(video: str, settings: Settings, captions: str, notices: Notices) -> Recorded:
-    """Looks into a recording and its captions; loads and downloads no model.
-
-    Raises:
-        InputError: the recording or the captions cannot be used, or the face detector.
-    """
-    source = RecordingSource(
-        video,
-        settings.recording,
-        captions=captions,
-        frame_rate=settings.camera.rate,
-    )
-    source.open()
-    try:
-        faces = check_detector(settings) if source.has_video else None
-        for notice in source.notices:
-            notices.say(notice)
-        if faces:
-            notices.once(faces)
-        uses_captions = source.has_captions and not _names_transcriber(settings)
-        if not source.has_audio and not uses_captions:
-            raise InputError(
-                f"{video}: has no audio track and no captions, so there is nothing to cut into "
-                "utterances; give its words with --captions FILE.vtt"
-            )
-        session = hashlib.blake2b(
-            f"{source.digest()} {settings.recognition.checkpoint}".encode(), digest_size=8
-        ).hexdigest()
-        return Recorded(
-            path=str(Path(video).resolve()),
-            session=session,
-            duration=source.duration,
-            captions=str(source.captions_path) if source.captions_path else captions,
-            has_audio=source.has_audio,
-            has_video=source.has_video,
-            has_captions=source.has_captions,
-        )
-    finally:
-        source.close()
-
-
-def plan_of(
-    recorded: Recorded, settings: Settings, speed: float | None, notices: Notices
-) -> tuple[Plan, float]:
-    """The plan for a recording that was opened, and its duration in seconds. Downloads the model
-    that writes the words if there is need."""
-    words = transcription_source.choose(settings.transcription, recorded.has_captions, notices.say)
-    if words.notice:
-        notices.once(words.notice)
-    plan = Plan(
-        session=recorded.session,
-        settings=settings,
-        live=False,
-        words=words,
-        has_audio=recorded.has_audio,
-        has_video=recorded.has_video,
-        recording=recorded.path,
-        captions=recorded.captions,
-        speed=speed,
-    )
-    return plan, recorded.duration
+        session = Session(plan, publisher, outputs, model=model, source=name, on_tick=tick)
+        return session.run(), session.summary
 
 
 def _inputs(chosen: argparse.Namespace) -> list[tuple[Path, str]]:
     """The files that are read beside the recordings and the configuration."""
     given = chosen.captions not in ("auto", "off")
     return [(Path(chosen.captions), "the captions")] if given else []
-
-
-def _names_transcriber(settings: Settings) -> bool:
-    """Whether a transcriber writes the words, captions or not."""
-    transcription = settings.transcription
-    return not transcription_source.is_automatic(transcription) and (
-        transcription.transcriber != "off"
-    )
-
-
-def _check_words(settings: Settings, captions: str) -> None:
-    """Refuses two sources of words."""
-    if captions not in ("auto", "off") and _names_transcriber(settings):
-        raise InputError(
-            f"--captions {captions} and --transcriber {settings.transcription.transcriber} "
-            "both give the words; choose one of them"
-        )
 
 
 def _speed(text: str) -> float | None:
@@ -282,14 +278,14 @@ def _kept_events() -> Iterator[Path]:
         yield Path(folder) / "events.jsonl"
 
 
-def _write_report(kept: Path, path: Path, videos: list[str]) -> None:
+def _write_report(kept: Path, path: Path, names: Sequence[str]) -> None:
     from gscon_live.realtime.display.report_page import write_report
 
-    first, *others = (Path(video).name for video in videos)
+    first, *others = names
     title = ", ".join([first, *others]) if len(others) < 3 else f"{first} and {len(others)} more"
     with kept.open("rb") as lines:
         write_report((schema.decode(line) for line in lines), path, title)
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

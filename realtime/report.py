@@ -1,6 +1,5 @@
 """`gscon-live report EVENTS.jsonl OUT.html`: a page to read in a browser, from a file of events."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,4 +64,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

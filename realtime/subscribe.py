@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gscon_live.common import cli
+from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.events.client import ENDPOINT, TOPICS, Subscriber
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
-    cli.terminate_like_interrupt()
+    signals.raise_interrupts()
     topics = [topic for topic in options.topics.split(",") if topic]
     # The session's end is needed for --once, also if it is not printed.
     wanted = {*topics, "session"} if options.once else {*topics}
@@ -93,4 +93,4 @@ def _notice(message: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

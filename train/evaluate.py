@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from gscon_live.common.cli import parser, run
+from gscon_live.common.cli import parser, program
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.common.outputs import Outputs
+from gscon_live.common.suggestions import did_you_mean
 from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card, modality_set_name
 from gscon_live.train.markdown import ENDINGS
@@ -139,9 +140,15 @@ def find_model(name: str) -> str | Path:
         if path.exists():
             return path
     raise InputError(
-        f"{name!r}: no such run or checkpoint; give one of {', '.join(checkpoint.names())}, the "
-        "folder of a run, or the path of a .safetensors file"
+        f"{name!r}: no such run or checkpoint; {did_you_mean(name, _known())}give one of "
+        f"{', '.join(checkpoint.names())}, the folder of a run, or the path of a .safetensors file"
     )
+
+
+def _known() -> list[str]:
+    """The checkpoints that ship, and the runs in this folder."""
+    runs = [path.name for path in Path("runs").glob("*") if path.is_dir()]
+    return [*checkpoint.names(), *runs]
 
 
 def card_summary(card: Card) -> dict[str, object]:
@@ -313,4 +320,4 @@ def _card_plus_minus(figure: Mapping[str, float | None]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

@@ -1,7 +1,6 @@
 """`gscon-live fit`: trains a model by a recipe, into `runs/<name>/`."""
 
 import os
-import sys
 from collections.abc import Sequence
 
 from gscon_live.common import extras
@@ -11,7 +10,8 @@ extras.require("train", __name__)
 import torch
 from rich.console import Console
 
-from gscon_live.common.cli import parser, run, terminate_like_interrupt
+from gscon_live.common import signals
+from gscon_live.common.cli import parser, program
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_folder
 from gscon_live.configs import loader
@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> None:
         )
     folder = RUNS / str(settings.name)
     check_folder(folder)
-    terminate_like_interrupt()
+    signals.raise_interrupts()
     torch.set_num_threads(1)
     # Of several processes that train together, only the first prints.
     first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
@@ -75,4 +75,4 @@ def main(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

@@ -20,7 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gscon_live.common.cli import parser, run
+from gscon_live.common.cli import parser, program
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.common.outputs import Outputs
@@ -222,4 +222,4 @@ def _contribution_table(by_run: Mapping[str, Mapping[str, Contribution]]) -> Tab
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

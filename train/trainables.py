@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from gscon_live.common import registry
 from gscon_live.common.errors import InputError
+from gscon_live.common.suggestions import did_you_mean
 from gscon_live.train.progress import Display
 
 #: Module and class of each trainable, by the `kind` of its recipes.
@@ -89,5 +90,8 @@ _TRAINABLES: registry.Registry[Trainable[Any]] = registry.Registry("kind", Train
 def trainable(kind: object) -> Trainable[Recipe]:
     """The trainable of a kind. Raises `InputError` for an unknown kind."""
     if kind not in TRAINABLES:
-        raise InputError(f"kind {kind!r}, expected one of {', '.join(TRAINABLES)}")
+        raise InputError(
+            f"kind {kind!r}, expected one of {', '.join(TRAINABLES)}; "
+            f"{did_you_mean(str(kind), TRAINABLES)}correct the key kind"
+        )
     return _TRAINABLES.get(str(kind))()

@@ -14,7 +14,7 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ def _filled(name: str, before: str) -> str:
         "measured": measured_table,
         "recall": recall_table,
         "seeds": seeds_table,
+        "faults": faults_tables,
     }
     if kind not in makers:
         raise Failure(f"table {name!r}: unknown; expected one of {', '.join(makers)}")
@@ -234,6 +235,61 @@ def seeds_table() -> str:
         for name, material in _SHOWN.items()
     ]
     return _table(("modalities", "weighted F1", "macro F1", "ECE", "test material"), rows)
+
+
+#: The headings of faults, by the folder of their tests; the longest folder that fits counts.
+_FAULTS = {
+    "common": "Outputs",
+    "realtime": "Commands",
+    "realtime/capture": "Recordings, captions and devices",
+    "realtime/listen": "Words",
+    "realtime/watch": "Faces",
+    "realtime/recognise": "Faces",
+    "realtime/session": "Sessions and their processes",
+    "realtime/events": "Events and subscribers",
+    "realtime/display": "Reports and the screen",
+    "configs": "Settings",
+    "gscon_live": "Commands",
+    "model": "Models",
+    "train": "Training",
+    "faults": "The system around it",
+    "": "Everything else",
+}
+
+
+def faults_tables() -> str:
+    """A table for each kind of fault: what was tried, and what happens now."""
+    rows: dict[str, list[tuple[str, str]]] = {heading: [] for heading in _FAULTS.values()}
+    for path, words in faults(PAGES.parent / "tests"):
+        done, _, happens = words.partition(": ")
+        if not happens:
+            raise Failure(f"{path}: {words!r}; write what is done, a colon, and what happens")
+        row = (done.replace("|", "\\|"), happens.removesuffix(".").replace("|", "\\|"))
+        rows[_heading(path)].append(row)
+    head = ("what is done", "what happens")
+    return "\n".join(f"## {name}\n\n{_table(head, rows[name])}" for name in rows if rows[name])
+
+
+def _heading(path: Path) -> str:
+    folder = path.parent.as_posix()
+    fitting = [key for key in _FAULTS if not key or f"{folder}/".startswith(f"{key}/")]
+    return _FAULTS[max(fitting, key=len)]
+
+
+def faults(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The first line of the docstring of every test that is marked `fault`, and its file below a
+    folder. Read from the source: no test is imported."""
+    for path in sorted(folder.rglob("test_*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and any(map(_is_fault, node.decorator_list)):
+                words = ast.get_docstring(node) or node.name
+                yield path.relative_to(folder), words.splitlines()[0]
+
+
+def _is_fault(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called) == "pytest.mark.fault"
 
 
 def _sets() -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from gscon_live.common.errors import InputError
+from gscon_live.common.suggestions import did_you_mean
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -57,7 +58,8 @@ class Registry(Generic[T]):
             return self._checked(cls, f"{self.noun} {name!r}")
         if not entries:
             raise InputError(
-                f"{self.noun} {name!r}: there is none; give one of {', '.join(self.names())}"
+                f"{self.noun} {name!r}: there is none; {did_you_mean(name, self.names())}"
+                f"give one of {', '.join(self.names())}"
             )
         packages = [_package(entry) for entry in entries]
         if name in self.table or len(entries) > 1:

@@ -15,6 +15,9 @@ Mode = Literal["full", "causal", "buffer"]
 #: GRUs of the speakers and of the conversation.
 Encoder = Literal["transformer", "recurrent"]
 
+#: No size of a network is larger, and none has more layers.
+MOST, MOST_LAYERS = 65_536, 256
+
 _SIZES = ("context", "width", "layers", "heads", "speakers", "reach", "classes", "memory")
 
 
@@ -81,8 +84,14 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         sizes: dict[str, int] = {name: getattr(self, name) for name in _SIZES}
         for name, size in (sizes | {f"dims.{m}": dim for m, dim in self.dims.items()}).items():
+            if size > MOST:
+                raise InputError(f"network {self.network!r}: {name} is {size}; give {MOST} or less")
             if size < 1:
                 raise InputError(f"network {self.network!r}: {name} is {size}; give 1 or more")
+        if self.layers > MOST_LAYERS:
+            raise InputError(
+                f"network {self.network!r}: layers is {self.layers}; give {MOST_LAYERS} or less"
+            )
         if self.direct and not 0 < self.direct < self.dims.get("text", 0):
             raise InputError(
                 f"network {self.network!r}: direct is {self.direct}, of {self.dims.get('text', 0)} "

@@ -7,7 +7,6 @@ from gscon_live.common import extras
 extras.require("live", __name__)
 
 import platform
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -116,4 +115,4 @@ def _with_whisper(settings: Settings, folder: Path) -> Settings:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

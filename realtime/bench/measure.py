@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import psutil
 
-from gscon_live.realtime import replay
 from gscon_live.realtime.bench.media import SAMPLE
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sinks import Sink
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.session import recorded
 from gscon_live.realtime.session.model_info import model_info
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
@@ -112,7 +112,7 @@ class RecordedSession(Sink):
 
 def plan_for(path: Path, settings: Settings, *, captions: str = "auto", live: bool = False) -> Plan:
     """A session over a recording; `live` gives it the pace and the policies of a live one."""
-    plan, _ = replay.plan_for(str(path), settings, captions, None, Notices(quiet=True))
+    plan, _ = recorded.plan_for(str(path), settings, captions, None, Notices(quiet=True))
     if not live:
         return plan
     return msgspec.structs.replace(plan, live=True, speed=1.0)

@@ -1,5 +1,6 @@
 """Captions of a recording: from a text track in the file, or from a caption file beside it."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +25,8 @@ _READERS = {
     ".dfxp": read_ttml,
     ".sbv": read_sbv,
 }
-_ENDINGS = list(_READERS)
+#: The endings of caption files.
+ENDINGS = list(_READERS)
 #: Bytes of a caption file at most. A day of speech has about 2 MB.
 _LARGEST = 50_000_000
 
@@ -112,7 +114,7 @@ def within(messages: Iterable[Item], duration: float) -> list[Item]:
 def _read(path: Path) -> Captions:
     ending = path.suffix.lower()
     if ending not in _READERS:
-        endings = ", ".join(_ENDINGS[:-1]) + f" or {_ENDINGS[-1]}"
+        endings = ", ".join(ENDINGS[:-1]) + f" or {ENDINGS[-1]}"
         raise InputError(f"captions {path}: expected a {endings} file; convert it")
     try:
         size = path.stat().st_size
@@ -145,7 +147,16 @@ def _read(path: Path) -> Captions:
 
 
 def sidecars(recording: Path) -> list[Path]:
-    """Caption files with the recording's stem: the plain name first, forced ones last."""
+    """Caption files with the recording's stem: the plain name first, forced ones last. For a link,
+    those beside the link, then those beside the file that it points to."""
+    target = Path(os.path.realpath(recording))
+    paths = _beside(recording)
+    if target != Path(os.path.abspath(recording)):
+        paths += [path for path in _beside(target) if not _has(paths, path)]
+    return paths
+
+
+def _beside(recording: Path) -> list[Path]:
     stem = recording.stem
     try:
         beside = list(recording.parent.iterdir())
@@ -155,18 +166,27 @@ def sidecars(recording: Path) -> list[Path]:
 
     def key(path: Path) -> tuple[bool, bool, int, str]:
         forced = ".forced" in path.stem[len(stem) :].lower()
-        return forced, path.stem != stem, _ENDINGS.index(path.suffix.lower()), path.name
+        return forced, path.stem != stem, ENDINGS.index(path.suffix.lower()), path.name
 
     return sorted(paths, key=key)
 
 
+def _has(paths: Iterable[Path], path: Path) -> bool:
+    """Whether a file is among others, by links too."""
+    return any(os.path.samefile(path, other) for other in paths)
+
+
 def is_sidecar(path: Path, recording: Path) -> bool:
     """Whether a file at this path would be taken for the recording's captions."""
+    places = (recording, Path(os.path.realpath(recording)))
+    return any(_has_name_of(path, place) and _same_folder(path, place) for place in places)
+
+
+def _same_folder(path: Path, other: Path) -> bool:
     try:
-        beside = path.parent.samefile(recording.parent)
+        return path.parent.samefile(other.parent)
     except OSError:
         return False
-    return beside and _has_name_of(path, recording)
 
 
 def _has_name_of(path: Path, recording: Path) -> bool:

@@ -1,6 +1,7 @@
 """Opens a media file safely, and scans its packets without decoding them."""
 
 import math
+import stat
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from gscon_live.realtime.capture.time_stamps import (
     Join,
     TimeStamps,
 )
+from gscon_live.realtime.capture.unread_parts import Unread, unread_parts
 
 #: Seconds by which a file must fall short of its header to count as truncated.
 _TOLERANCE = 0.5
@@ -28,19 +30,35 @@ _STATED = {"mov", "mp4", "matroska", "webm", "avi", "flac", "wav"}
 _NOT_MEDIA = {"tty", "image2", "concat", "hls", "dash", "ico", "svg", "bin", "lrc"}
 
 
+def check_file(path: Path) -> None:
+    """Refuses a path at which nothing can be a recording, without looking into it.
+
+    Raises:
+        InputError: no such file, no file, or an empty one.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = "no such file"
+        if isinstance(error, PermissionError):
+            reason = "its folder may not be entered"
+        raise InputError(
+            f"recording {path}: {reason}; give the path of a video or audio file"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"recording {path}: not a file; give the path of a video or audio file")
+    if status.st_size == 0:
+        raise InputError(f"recording {path}: the file is empty; record or copy it again")
+
+
 def open_media(path: Path) -> Any:
     """Opens a local media file for reading; never files or addresses that it refers to.
 
     Raises:
         InputError: no such file, or FFmpeg finds no recording in it.
     """
-    if not path.exists():
-        raise InputError(f"recording {path}: no such file; give the path of a video or audio file")
-    if not path.is_file():
-        raise InputError(f"recording {path}: not a file; give the path of a video or audio file")
+    check_file(path)
     try:
-        if path.stat().st_size == 0:
-            raise InputError(f"recording {path}: the file is empty; record or copy it again")
         options = {"protocol_whitelist": "file"}
         if is_streamed(path):
             options["ignore_length"] = "1"  # an option of WAV alone; other formats leave it
@@ -72,6 +90,7 @@ class PacketScan(NamedTuple):
         missing: seconds by which that falls short of the header; 0 for a complete file, NaN if the
             file breaks off and the missing length is unknown.
         encrypted: indexes of the streams that hold encrypted packets.
+        unread: what follows the recording in its file and is not read, if anything does.
     """
 
     times: dict[int, npt.NDArray[np.float64]]
@@ -80,6 +99,7 @@ class PacketScan(NamedTuple):
     duration: float
     missing: float
     encrypted: set[int]
+    unread: Unread | None = None
 
 
 def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool) -> PacketScan:
@@ -94,6 +114,7 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
     times: dict[int, list[float]] = {index: [] for index in streams}
     ends: dict[int, list[float]] = {index: [] for index in streams}
     end_of_all = 0.0
+    read_to = 0
     broken = False
     encrypted: set[int] = set()
     with open_media(path) as container:
@@ -106,6 +127,7 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
                     continue
                 broken = packet.is_corrupt  # in the end: whether the file ends inside a packet
                 index = packet.stream.index
+                read_to = max(read_to, (packet.pos or 0) + packet.size)
                 if packet.has_sidedata("encryption_info"):
                     encrypted.add(index)
                 shown = packet_time(packet, start)
@@ -132,4 +154,5 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
         missing = difference
     else:
         missing = math.nan if broken else 0.0
-    return PacketScan(moved, shifts, joins, duration, missing, encrypted)
+    unread = None if broken else unread_parts(path, names, read_to)
+    return PacketScan(moved, shifts, joins, duration, missing, encrypted, unread)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gscon_live.common.errors import InputError
+from gscon_live.common.errors import Failure, InputError
 from gscon_live.common.files import private
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.pipeline import messages
@@ -37,6 +38,7 @@ class Recorder(Stage):
 
     Raises:
         InputError: the folder cannot be written, or has a recording already.
+        Failure: the file cannot be written any more, as on a full disk; from all methods.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Recorder(Stage):
         size: tuple[int, int],
         part: int = 1,
     ) -> None:
-        path = Path(folder) / ("session.mkv" if part == 1 else f"session-{part}.mkv")
+        self._path = path = Path(folder) / ("session.mkv" if part == 1 else f"session-{part}.mkv")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.exists():
@@ -82,16 +84,17 @@ class Recorder(Stage):
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
         """Writes `AudioChunk` and `VideoFrame`; gives nothing."""
-        match message:
-            case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:
-                samples = np.frombuffer(raw, np.float32)
-                missing = round(time * SAMPLE_RATE) - self._position
-                # Times of blocks vary a little: only the first one counts exactly.
-                if missing > (SAMPLE_RATE // 10 if self._position else 0):
-                    self._write_sound(np.zeros(missing, np.float32))
-                self._write_sound(samples)
-            case messages.VideoFrame() if self._video is not None:
-                self._write_picture(message)
+        with self._written():
+            match message:
+                case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:
+                    samples = np.frombuffer(raw, np.float32)
+                    missing = round(time * SAMPLE_RATE) - self._position
+                    # Times of blocks vary a little: only the first one counts exactly.
+                    if missing > (SAMPLE_RATE // 10 if self._position else 0):
+                        self._write_sound(np.zeros(missing, np.float32))
+                    self._write_sound(samples)
+                case messages.VideoFrame() if self._video is not None:
+                    self._write_picture(message)
         yield from ()
 
     def flush(self) -> Iterator[messages.Message]:
@@ -101,13 +104,31 @@ class Recorder(Stage):
 
     def close(self) -> None:
         """Completes the file; may be called twice."""
-        if self._container is None:
+        container, self._container = self._container, None
+        if container is None:
             return
-        for stream in (self._audio, self._video):
-            if stream is not None:
-                self._container.mux(stream.encode(None))
-        self._container.close()
-        self._container = None
+        with self._written():
+            try:
+                for stream in (self._audio, self._video):
+                    if stream is not None:
+                        container.mux(stream.encode(None))
+            finally:
+                container.close()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Says in one line that the file cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            container, self._container = self._container, None
+            if container is not None:
+                with suppress(OSError):
+                    container.close()
+            raise Failure(
+                f"{self._path}: {error.strerror}; check the space left. The recording can be read "
+                "as far as it goes"
+            ) from error
 
     def _write_sound(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         for start in range(0, len(samples), SAMPLE_RATE):

@@ -18,6 +18,7 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
 from gscon_live.realtime.capture.media_file import open_media, scan_packets
+from gscon_live.realtime.capture.stream_choice import choose_audio, choose_video
 from gscon_live.realtime.capture.time_stamps import Join
 from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, End, Mark, Message
 from gscon_live.realtime.pipeline.settings import Recording
@@ -97,7 +98,12 @@ class RecordingSource(Source):
 
     def _open(self, container: Any) -> None:
         self.notices = []
-        streams = {"audio": self._pick_audio(container), "video": self._pick_video(container)}
+        audio_choice = choose_audio(self.path, container, self._settings.audio_track)
+        video_choice = choose_video(container)
+        self.audio_tracks = audio_choice.tracks
+        for choice in (audio_choice, video_choice):
+            self.notices += [f"{self.description}: {notice}" for notice in choice.notices]
+        streams = {"audio": audio_choice.stream, "video": video_choice.stream}
         self.has_audio = streams["audio"] is not None
         self.has_video = streams["video"] is not None
         if not (self.has_audio or self.has_video):
@@ -109,6 +115,7 @@ class RecordingSource(Source):
         indexes = {s.index for s in streams.values() if s is not None}
         scan = scan_packets(self.path, indexes, start, self.has_audio)
         self.duration, self._missing = scan.duration, scan.missing
+        self._unread = scan.unread
         streams = self._readable(streams, scan.encrypted)
         self._jumps = [join for join in scan.joins if join.left_out]
         self.notices += _about_joins(self.description, scan.joins)
@@ -242,6 +249,7 @@ class RecordingSource(Source):
         self._put_jumps(math.inf, out)
         self._put_cues(math.inf, out)
         out += self._broken_off()
+        out += self._not_read()
         if self._mark < self.duration:
             out.append(Mark(self.duration, _NAME))
         # A codec's padding can make the sound some milliseconds longer than the container says.
@@ -263,6 +271,15 @@ class RecordingSource(Source):
             if track is not None
         ]
 
+    def _not_read(self) -> list[Message]:
+        """A `Dropped` for recordings that follow in the same file, beyond its stated end."""
+        if self._unread is None:
+            return []
+        seconds, rate = self._unread.seconds, self._frame_rate
+        what = "frames" if self._audio is None else "audio"
+        count = round(seconds * (rate if self._audio is None else SAMPLE_RATE))
+        return [Dropped(self.duration, what, count, seconds, self._unread.reason)]
+
     def _readable(self, streams: dict[str, Any], encrypted: set[int]) -> dict[str, Any]:
         """The streams without those under DRM. Raises `InputError`: none is left."""
         names = {"audio": "sound is", "video": "pictures are"}
@@ -280,52 +297,6 @@ class RecordingSource(Source):
         self.has_video = readable["video"] is not None
         return readable
 
-    def _pick_audio(self, container: Any) -> Any:
-        tracks = list(container.streams.audio)
-        self.audio_tracks = len(tracks)
-        wanted = self._settings.audio_track
-        if wanted is not None:
-            if wanted >= len(tracks):
-                has = f"{len(tracks)} audio track{'s' * (len(tracks) != 1)}"
-                raise InputError(
-                    f"recording {self.path}: recording.audio_track={wanted}, but the file has "
-                    f"{has}; counting starts at 0"
-                )
-            chosen = tracks[wanted]
-            if chosen.codec_context is None:
-                raise InputError(
-                    f"recording {self.path}: audio track {wanted} has a codec that FFmpeg cannot "
-                    "decode; convert the file, or choose another track"
-                )
-            return chosen
-        usable = [track for track in tracks if track.codec_context is not None]
-        if len(usable) < len(tracks):
-            self.notices.append(
-                f"{self.description}: an audio track has a codec that cannot be decoded"
-            )
-        if not usable:
-            return None
-        chosen = next((t for t in usable if t.disposition & _flag("default")), usable[0])
-        if len(tracks) > 1:
-            which = tracks.index(chosen)
-            other = next(i for i in range(len(tracks)) if i != which)
-            self.notices.append(
-                f"{self.description}: has {len(tracks)} audio tracks, using number {which}; "
-                f"choose with recording.audio_track={other}"
-            )
-        return chosen
-
-    def _pick_video(self, container: Any) -> Any:
-        pictures = _flag("attached_pic") | _flag("timed_thumbnails") | _flag("still_image")
-        moving = [
-            stream
-            for stream in container.streams.video
-            if stream.codec_context is not None and not stream.disposition & pictures
-        ]
-        if len(moving) > 1:
-            self.notices.append(f"{self.description}: has {len(moving)} video tracks, using one")
-        return next((s for s in moving if s.disposition & _flag("default")), [*moving, None][0])
-
 
 def _about_joins(name: str, joins: list[Join]) -> list[str]:
     """A notice about the places where the clock starts anew, if there are any."""
@@ -334,7 +305,3 @@ def _about_joins(name: str, joins: list[Join]) -> list[str]:
         return []
     times = "" if len(anew) == 1 else f" {len(anew)} times, first"
     return [f"{name}: its time stamps start anew{times} at {anew[0].time:.2f} s; it is read on"]
-
-
-def _flag(name: str) -> Any:
-    return getattr(av.stream.Disposition, name)

@@ -16,6 +16,8 @@ from gscon_live.realtime.pipeline.control import Status
 PAST = 8
 #: Range of the level meter, in dB of full scale.
 _QUIET, _LOUD = -60.0, 0.0
+#: Lines of the frames and the last line, of the readings, and of the prediction.
+_FRAMES, _HEADER, _ANSWER = 5, 4, 9
 _COLOURS = {
     "neutral": "white",
     "surprise": "cyan",
@@ -56,7 +58,7 @@ class LiveView(sinks.Sink):
                     self._delay = event.latency.end_of_speech_to_event
                 if isinstance(event, schema.UtteranceEvent):
                     line = in_words.describe(event)
-                    self._past.append(Text(line, style=_COLOURS[event.emotion.label]))
+                    self._past.append(_line(line, _COLOURS[event.emotion.label]))
             case schema.Gap():
                 self._lost[event.what] += max(1, event.count)
                 self._notes.append(in_words.describe(event))
@@ -82,9 +84,13 @@ class LiveView(sinks.Sink):
             parts.append(_answer(self._current))
         else:
             parts.append(Text("say something: emotions appear here", style="dim"))
+        parts += [_line(note, "red") for note in reversed(self._notes)]
         if self._past:
-            parts.append(Panel(Group(*self._past), title="utterances", title_align="left"))
-        parts += [Text(note, style="red") for note in self._notes]
+            # What is older gives way, so that the screen is never cut off at its end.
+            used = _FRAMES + _HEADER + _ANSWER + len(self._notes)
+            space = max(1, self._console.height - used)
+            newest = list(reversed(self._past))[:space]
+            parts.append(Panel(Group(*newest), title="utterances", title_align="left"))
         return Panel(
             Group(*parts),
             title=f"gscon-live  {self._source}",
@@ -149,10 +155,15 @@ def _answer(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType
         f"no {name}: {reason}" for name, reason in in_words.missing_modalities(event)
     )
     return Group(
-        Text(in_words.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), style="bold"),
+        _line(in_words.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), "bold"),
         table,
-        Text(missing, style="dim"),
+        _line(in_words.printable(missing), "dim"),
     )
+
+
+def _line(words: str, style: str) -> Text:
+    """A line that is cut off at the edge of the screen, and takes one row."""
+    return Text(words, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _bar(share: float, width: int) -> str:

@@ -24,7 +24,7 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import curve, schema
 from gscon_live.realtime.events.connection import Connection, check_endpoint
 from gscon_live.realtime.events.endpoint import DEFAULT as ENDPOINT
-from gscon_live.realtime.events.schema import AnyEvent
+from gscon_live.realtime.events.schema import AnyEvent, Count
 from gscon_live.realtime.events.sockets import SUBSCRIBER, prepare
 
 __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
@@ -46,7 +46,7 @@ class Hello(msgspec.Struct, frozen=True):
 
     schema: str
     session: str | None = None
-    seq: int | None = None
+    seq: Count | None = None
 
 
 class Received(NamedTuple):
@@ -58,7 +58,11 @@ class Received(NamedTuple):
 
 class _Numbered(msgspec.Struct, frozen=True):
     session: str
-    seq: int
+    seq: Count
+
+
+#: What a reader of JSON raises for a message from outside.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Subscriber:
@@ -135,7 +139,7 @@ class Subscriber:
             if hello is not None:
                 if hello.schema != schema.SCHEMA:
                     raise Failure(
-                        f"{self.endpoint}: publishes {hello.schema}, not {schema.SCHEMA}; "
+                        f"{self.endpoint}: publishes {hello.schema[:40]!r}, not {schema.SCHEMA}; "
                         "use the same version of the project on both sides"
                     )
                 if hello.session is not None and hello.seq is not None:
@@ -169,7 +173,7 @@ class Subscriber:
                     hello = msgspec.json.decode(answer, type=Hello)
                     self._connection.check()
                     return hello if self._connection.connections == before else None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             raise Failure(
                 f"{self.endpoint}: not a publisher of {schema.SCHEMA} ({error})"
             ) from error
@@ -238,7 +242,7 @@ class Subscriber:
             return None  # a late answer to an earlier hello
         try:
             number = msgspec.json.decode(line, type=_Numbered)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             self.unreadable += 1
             return None
         # Sessions count from 0. Only before the first hello, the first event may be a later one.
@@ -250,7 +254,7 @@ class Subscriber:
             return None
         try:
             return Received(schema.decode(line), line.decode())
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             self.unreadable += 1
             return None
 

@@ -1,5 +1,7 @@
 """The state of a subscriber's connection, and the check of its address."""
 
+import contextlib
+import time
 from typing import Any
 
 import zmq
@@ -18,7 +20,11 @@ _WATCHED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
 )
+
+#: Seconds after which ZeroMQ has begun to connect again, if it does so by itself.
+_RETRIES_WITHIN = 1.0
 
 
 class Connection:
@@ -36,6 +42,7 @@ class Connection:
         self._endpoint = endpoint
         self._secured = secured
         self._hang_ups = 0
+        self._ended_at: float | None = None
         self._monitor: Any = socket.get_monitor_socket(_WATCHED)
 
     def check(self) -> None:
@@ -48,10 +55,12 @@ class Connection:
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.connected, self._hang_ups = True, 0
+                self.connected, self._hang_ups, self._ended_at = True, 0, None
                 self.connections += 1
             elif event == zmq.EVENT_DISCONNECTED:
-                self.connected = False
+                self.connected, self._ended_at = False, time.monotonic()
+            elif event == zmq.EVENT_CONNECT_RETRIED:
+                self._ended_at = None
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 raise InputError(
                     f"{self._endpoint}: the publisher does not accept this key; "
@@ -67,6 +76,13 @@ class Connection:
                         f"{self._endpoint}: the publisher breaks off the handshake; "
                         "server.key is not its public key, or it uses no keys"
                     )
+
+        # After a message that is too large, ZeroMQ ends the connection and does not try again.
+        if self._ended_at is not None and time.monotonic() > self._ended_at + _RETRIES_WITHIN:
+            self._ended_at = None
+            with contextlib.suppress(zmq.ZMQError):  # else ZeroMQ takes it for connected
+                self._socket.disconnect(self._endpoint)
+            self._socket.connect(self._endpoint)
 
     def close(self) -> None:
         """Ends the monitoring; call it before the socket is closed."""

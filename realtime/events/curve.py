@@ -1,5 +1,7 @@
 """Reads and checks the CURVE keys of a publisher and of a subscriber."""
 
+import contextlib
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,8 @@ import zmq.auth
 from gscon_live.common.errors import InputError
 
 _REMEDY = "make keys with gscon-live keys DIR"
+#: Seconds between two looks at the folder of clients.
+_READ_AGAIN = 1.0
 
 
 class KeyPair(NamedTuple):
@@ -52,10 +56,64 @@ def read_client(folder: Path | str) -> ClientKeys:
     return ClientKeys(server, read_pair(Path(folder) / "client.key_secret", "the client's key"))
 
 
-def check_clients(folder: Path | str, what: str) -> None:
-    """Raises `InputError` with `what` if the folder of public keys does not exist."""
-    if not Path(folder).is_dir():
-        raise InputError(f"{what} {folder}: no such folder; {_REMEDY}")
+class Clients:
+    """The public keys of those who may subscribe: the files `*.key` of a folder.
+
+    Args:
+        folder: the folder; it is read again while the session runs.
+        what: the setting's name, for errors.
+
+    Raises:
+        InputError: the folder does not exist, or a file in it is no key file.
+    """
+
+    def __init__(self, folder: Path | str, what: str) -> None:
+        self._folder = Path(folder)
+        self._what = what
+        self._read_at = time.monotonic()
+        self._state = self._look()
+        self._keys = self._load()
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Whether a client with this key (Z85) may connect; ZeroMQ's authenticator asks, in a
+        thread of its own. The key may be newer than the last look at the folder."""
+        try:
+            return key in self._keys or key in self._load()
+        except InputError:
+            return False
+
+    def removed(self) -> bool:
+        """Reads the folder again if it has changed, at most once a second.
+
+        Returns:
+            Whether a key is no longer there. While a file cannot be read, nothing changes.
+        """
+        if time.monotonic() - self._read_at < _READ_AGAIN:
+            return False
+        self._read_at = time.monotonic()
+        state = self._look()
+        if state == self._state:
+            return False
+        try:
+            keys = self._load() if self._folder.is_dir() else frozenset()
+        except InputError:  # it may be half written
+            return False
+        before, self._keys, self._state = self._keys, keys, state
+        return not before <= keys
+
+    def _look(self) -> frozenset[tuple[str, int, int]]:
+        """Names, times and sizes of the key files."""
+        seen = set()
+        for path in self._folder.glob("*.key"):
+            with contextlib.suppress(OSError):  # deleted meanwhile
+                stat = path.stat()
+                seen.add((path.name, stat.st_mtime_ns, stat.st_size))
+        return frozenset(seen)
+
+    def _load(self) -> frozenset[bytes]:
+        if not self._folder.is_dir():
+            raise InputError(f"{self._what} {self._folder}: no such folder; {_REMEDY}")
+        return frozenset(read_public(path, self._what) for path in self._folder.glob("*.key"))
 
 
 def secure_server(socket: "zmq.Socket[bytes]", own: KeyPair) -> None:

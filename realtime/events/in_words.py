@@ -33,6 +33,8 @@ def _sentence(event: AnyEvent) -> str:
         times = f"{clock(utterance.start)}-{clock(utterance.end)}"
         more = " …" if isinstance(event, Provisional) else ""
         reasons = "".join(f"  [no {name}: {reason}]" for name, reason in missing_modalities(event))
+        left_out = event.modalities.visual.faces_left_out
+        reasons += f"  [{left_out} more faces in view, not compared]" if left_out else ""
         return (
             f"{times}  {utterance.speaker:<8} {short_answer(event):<14} "
             f"{utterance.text or '(no words)'}{more}{reasons}"
@@ -60,7 +62,7 @@ _LOST = {
 
 
 def lost(gap: schema.Gap) -> str:
-    """What a gap says in words: "26 pictures lost (2.60 s): watch did not keep up".
+    """What a gap says in words: "26 pictures lost (2.60 s): the computer is busy".
 
     Sound is measured in seconds. Where nothing was counted or measured, it is the reason alone.
     """
@@ -95,3 +97,15 @@ def printable(line: str) -> str:
         char if char.isprintable() or char in _SIGNS else "\N{REPLACEMENT CHARACTER}"
         for char in line
     )
+
+
+#: Control characters: line ends and tabs become spaces, others a replacement character.
+_CONTROLS = {
+    **dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}"),
+    **dict.fromkeys(map(ord, "\t\n\v\f\r\x85"), " "),
+}
+
+
+def without_controls(words: str) -> str:
+    """Words without control characters, for data: everything else stays, unlike `printable`."""
+    return words.translate(_CONTROLS)

@@ -7,13 +7,22 @@ file it is a line. Field names are stable within a major version; readers ignore
 """
 
 import sys
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from gscon_live.model.labels import EMOTIONS
 
 SCHEMA: Literal["gscon.events/1"] = "gscon.events/1"
+
+#: Seconds of media time. The first sound may have been captured just before the session's start.
+#: What is beyond the bounds, 3,000 years, is no time.
+Seconds = Annotated[float, msgspec.Meta(ge=-1.0, le=1e11)]
+#: Seconds of work or delay.
+Delay = Annotated[float, msgspec.Meta(ge=-1e11, le=1e11)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+#: A number that every language has: JavaScript's integers end there.
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
 
 #: Where an utterance's words come from.
 TextSource = Literal["captions", "asr", "none"]
@@ -37,9 +46,9 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     the ISO 639-1 code of the session's language as recognition knows it so far, with its
     probability; 1 where a setting or the model fixes it."""
 
-    id: int
-    start: float
-    end: float
+    id: Count
+    start: Seconds
+    end: Seconds
     speaker: str
     text: str
     text_source: TextSource
@@ -54,21 +63,23 @@ class Emotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at the model's own."""
 
     label: str
-    confidence: float
-    probabilities: dict[str, float]
+    confidence: Probability
+    probabilities: dict[str, Probability]
     abstained: bool
-    prior: dict[str, float] | None = None
+    prior: dict[str, Probability] | None = None
 
 
 class Modality(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One modality's own opinion, or the reason why it is missing."""
 
     present: bool = msgspec.field()
-    probabilities: dict[str, float] | None = None
+    probabilities: dict[str, Probability] | None = None
     reason: str | None = None
     #: visual only: the tracked face that was used, and how many faces were in view
-    face: int | None = None
-    faces: int | None = None
+    face: Count | None = None
+    faces: Count | None = None
+    #: visual only: so many more faces were in view and not compared; absent where there were none
+    faces_left_out: Count | None = None
 
 
 class Modalities(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +91,11 @@ class Modalities(msgspec.Struct, frozen=True, kw_only=True):
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the end of speech to the event, and the parts that are known; live only."""
 
-    end_of_speech_to_event: float
-    segmentation: float
-    transcription: float
-    features: float
-    fusion: float
+    end_of_speech_to_event: Delay
+    segmentation: Delay
+    transcription: Delay
+    features: Delay
+    fusion: Delay
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +108,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
 
     schema: Literal["gscon.events/1"] = msgspec.field()
     session: str = msgspec.field()
-    seq: int = msgspec.field()
+    seq: Count = msgspec.field()
 
     @property
     def type(self) -> str:
@@ -118,14 +129,14 @@ class SessionEnded(Event, frozen=True, kw_only=True, tag="session.ended"):
     """`complete` is false where a recording was not replayed to its end, or where utterances may
     be missing because the session failed or had to be cut short."""
 
-    duration: float
-    utterances: int
+    duration: Seconds
+    utterances: Count
     complete: bool
 
 
 class SpeechStarted(Event, frozen=True, kw_only=True, tag="speech.started"):
-    utterance: int
-    start: float
+    utterance: Count
+    start: Seconds
 
 
 class _Answer(Event, frozen=True, kw_only=True):
@@ -147,17 +158,17 @@ class Provisional(_Answer, frozen=True, kw_only=True, tag="provisional"):
 class Gap(Event, frozen=True, kw_only=True, tag="gap"):
     """Something was dropped: `what` it was, how many or how long, and why."""
 
-    time: float
+    time: Seconds
     what: What
-    count: int
-    seconds: float
+    count: Count
+    seconds: Seconds
     reason: str
 
 
 class Health(Event, frozen=True, kw_only=True, tag="health"):
     """A stage failed, was restarted, fell behind or recovered."""
 
-    time: float
+    time: Seconds
     stage: str
     status: Literal["failed", "restarted", "behind", "recovered", "lost"]
     detail: str
@@ -182,8 +193,16 @@ def encode(event: AnyEvent) -> bytes:
 
 
 def decode(line: bytes | str) -> AnyEvent:
-    """Reads one event. Raises `msgspec.DecodeError` where the line is none."""
-    return _decoder.decode(line)
+    """Reads one event.
+
+    Raises:
+        msgspec.DecodeError: the line is none, or has a number out of its bounds.
+        UnicodeDecodeError: the line is no UTF-8.
+    """
+    try:
+        return _decoder.decode(line)
+    except RecursionError as error:
+        raise msgspec.DecodeError("nested too deeply") from error
 
 
 def json_schema() -> dict[str, Any]:

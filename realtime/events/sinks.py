@@ -20,7 +20,7 @@ from gscon_live.common import registry
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.events import schema
-from gscon_live.realtime.events.in_words import describe, printable, short_answer
+from gscon_live.realtime.events.in_words import describe, printable, short_answer, without_controls
 from gscon_live.realtime.events.schema import AnyEvent, Modality, Provisional, UtteranceEvent
 from gscon_live.realtime.events.text_output import Target as Target
 from gscon_live.realtime.events.text_output import TextOutput
@@ -99,6 +99,10 @@ def for_path(path: Path | str) -> Sink:
     return kind_for(path)(Path(path))
 
 
+#: JSON escapes the first 32 control characters itself; a terminal obeys these, too.
+_ESCAPED = {code: f"\\u{code:04x}" for code in range(127, 160)}
+
+
 class JsonLines(Sink):
     """All events as published, a line of JSON for each.
 
@@ -120,7 +124,7 @@ class JsonLines(Sink):
             compact = msgspec.json.format(line, indent=-1)
             # JSON allows line breaks between tokens only, so a space means the same.
             line = compact.replace("\n", " ").replace("\r", " ")
-        self._output.put(line + "\n")
+        self._output.put(line.translate(_ESCAPED) + "\n")
 
     def close(self) -> None:
         self._output.close()
@@ -130,7 +134,7 @@ class JsonLines(Sink):
         line = head.split(b"\n", 1)[0]
         try:
             event = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         return isinstance(event, dict) and event.get("schema") == schema.SCHEMA
 
@@ -143,8 +147,9 @@ class Csv(Sink):
     several recordings differ in `source` and `session`; the numbers in `id` begin anew in each.
     New columns come last.
 
-    The words are written unchanged. A spreadsheet may take a leading `=` for a formula: import the
-    column as text.
+    Each row is one line: in words, line ends and tabs are spaces, and other control characters are
+    replaced. All else is written unchanged, so that programs for statistics read what was said. A
+    spreadsheet may take a leading `=`, `+`, `-` or `@` for a formula: import the column as text.
     """
 
     COLUMNS = (
@@ -272,7 +277,9 @@ class Text(Sink):
 
 def _row(cells: Iterable[object]) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow(cells)
+    csv.writer(line).writerow(
+        without_controls(cell) if isinstance(cell, str) else cell for cell in cells
+    )
     return line.getvalue()
 
 

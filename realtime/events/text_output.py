@@ -1,6 +1,8 @@
 """Where a sink writes its text: a file in UTF-8, or an open stream."""
 
 import contextlib
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -34,7 +36,8 @@ class TextOutput:
             self._stream = target
 
     def put(self, text: str) -> None:
-        """Writes and flushes a text. Raises `Failure` where that is not possible."""
+        """Writes and flushes a text. Raises `Failure` where that is not possible, and
+        `BrokenPipeError` where a stream's reader or terminal has gone."""
         if self._closed:
             raise ValueError("the sink is closed")
         try:
@@ -54,6 +57,8 @@ class TextOutput:
         except BrokenPipeError:
             raise
         except OSError as error:
+            if error.errno == errno.EIO and self._path is None:  # a terminal that was closed
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
             self._give_up()
             raise self._failure(error) from error
         self._header = ""

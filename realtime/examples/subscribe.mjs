@@ -2,7 +2,9 @@
 import { randomUUID } from "node:crypto"
 import { Subscriber } from "zeromq"
 
-const socket = new Subscriber({ linger: 0, heartbeatInterval: 2000, heartbeatTimeout: 6000 })
+const socket = new Subscriber({
+  linger: 0, tcpKeepalive: 1, tcpKeepaliveIdle: 2, tcpKeepaliveInterval: 2, tcpKeepaliveCount: 3,
+})
 socket.connect(process.argv[2] ?? "tcp://127.0.0.1:5560")
 // The publisher answers the last subscription: when the answer comes, all of them are active.
 socket.subscribe("emotion ", "session ", `hello.${randomUUID()}`)

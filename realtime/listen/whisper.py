@@ -2,7 +2,7 @@
 
 Whisper was trained on windows of 30 s, and its usual callers fill every utterance up to that. The
 encoder's cost grows with what it reads, so here it reads the speech and some room after it. Where
-the answer runs into its limit of tokens or repeats itself, all 30 s are read.
+the answer is unsure, repeats itself, or runs into its limit of tokens, all 30 s are read.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.listen.hallucination_guards import Piece, believe
+from gscon_live.realtime.listen.hallucination_guards import (
+    MAX_WORDS_PER_SECOND,
+    Piece,
+    believe,
+    repeats,
+)
 from gscon_live.realtime.listen.session_language import Evidence, Language, SessionLanguage
 from gscon_live.realtime.pipeline.settings import Transcription
 
@@ -139,8 +144,9 @@ class Whisper:
         decoder = self._decoders[language]
         limit = min(MAX_TOKENS, round(16 + TOKENS_PER_SECOND * seconds))
         piece, tokens = decoder(encoded.output, limit)
-        repeats = piece.compression > self._settings.max_compression
-        if (tokens >= limit or repeats) and not encoded.whole:
+        fast = len(piece.text.split()) > MAX_WORDS_PER_SECOND * max(seconds, 0.2)
+        unsure = piece.log_probability < self._settings.reread_below
+        if (tokens >= limit or fast or unsure or repeats(piece.text)) and not encoded.whole:
             piece, _ = decoder(self._encode(features, WINDOW).output, limit)
         return piece
 

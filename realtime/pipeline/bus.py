@@ -17,6 +17,7 @@ from typing import TypeGuard
 import msgspec
 import zmq
 
+from gscon_live.common.errors import InputError
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sockets import PIPELINE, PIPELINE_LATEST, prepare
 from gscon_live.realtime.pipeline import messages
@@ -55,13 +56,42 @@ class Endpoints(msgspec.Struct, frozen=True):
         return self.addresses[name]
 
 
+#: Bytes of a path at which a socket can be; macOS has fewer than Linux.
+_PATH = 107 if sys.platform == "linux" else 103
+#: Bytes for a session's own part of it, or for that of Python's fork server.
+_OWN_PART = 36
+
+
+def sockets_folder() -> Path:
+    """The folder in which sessions have the folders of their sockets: that for temporary files.
+
+    Raises:
+        InputError: there is none, or its path is too long.
+    """
+    try:
+        folder = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise InputError(
+            "no folder for temporary files can be written; give one in TMPDIR"
+        ) from error
+    length, most = len(os.fsencode(folder)), _PATH - _OWN_PART
+    if sys.platform != "win32" and length > most:
+        raise InputError(
+            f"TMPDIR {folder}: {length} bytes are too long for the path of a socket (at most "
+            f"{most}); give a shorter one, for example TMPDIR=/tmp"
+        )
+    return folder
+
+
 @contextlib.contextmanager
 def private_endpoints(names: list[str]) -> Iterator[Endpoints]:
     """Addresses that only this user can reach; they are removed afterwards."""
     if sys.platform == "win32":
         yield Endpoints({name: f"tcp://127.0.0.1:{port}" for name, port in _free_ports(names)})
         return
-    with tempfile.TemporaryDirectory(prefix="gscon-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="gscon-", ignore_cleanup_errors=True, dir=sockets_folder()
+    ) as folder:
         os.chmod(folder, 0o700)
         yield Endpoints({name: f"ipc://{Path(folder) / name}" for name in names})
 

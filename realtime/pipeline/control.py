@@ -23,7 +23,8 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     """A worker's report.
 
     `state` is `ready` (built, waits for the start), `running`, `done` (has sent everything), or
-    `failed`, with the error in `detail`; `wrong_input` marks an `InputError`. `dropped` counts
+    `failed`, with the error in `detail`; `wrong_input` marks an `InputError`, `hopeless` a
+    `Failure`, which a restart would not mend. `dropped` counts
     dropped messages since the start of the process, by the receiver that was too slow.
     """
 
@@ -35,6 +36,7 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     gauges: dict[str, float | str | bool] = {}
     detail: str = ""
     wrong_input: bool = False
+    hopeless: bool = False
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -97,6 +99,7 @@ class Line:
         gauges: dict[str, float | str | bool] | None = None,
         detail: str = "",
         wrong_input: bool = False,
+        hopeless: bool = False,
     ) -> None:
         """Reports to the session. A full queue drops a report of state `running`."""
         status = Status(
@@ -108,6 +111,7 @@ class Line:
             gauges or {},
             detail,
             wrong_input,
+            hopeless,
         )
         try:
             self.socket.send(

@@ -137,7 +137,8 @@ class Utterance(Message, frozen=True):
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A tracked face in a frame: identity, box (x, y, width, height in pixels), features, and the
-    movement of its mouth since the last frame, in grey levels (see `watch.mouth`)."""
+    movement of its mouth since the last frame, in grey levels (see `watch.mouth`). The features are
+    empty where others of many faces were encoded."""
 
     track: int
     box: tuple[int, int, int, int]
@@ -149,13 +150,15 @@ class Faces(Message, frozen=True):
     """The faces of a frame, possibly none; also a watermark for `time`.
 
     Where all faces were too small, `too_small` is the width in pixels of the largest, and `remedy`
-    says what helps.
+    says what helps. `left_out` counts large enough faces that were not encoded, as they were too
+    many.
     """
 
     time: float
     faces: list[Face]
     too_small: int = 0
     remedy: str = ""
+    left_out: int = 0
 
 
 AnyMessage = (

@@ -83,6 +83,8 @@ class Service(msgspec.Struct, Generic[PlanT], frozen=True, kw_only=True):
         restarts: whether a live session restarts it after a failure.
         needed: whether a live session ends if it fails repeatedly; if not, the session goes on
             without it.
+        keeps: whether it writes a file of the user's: at the end of the session, it has time to
+            complete it.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Service(msgspec.Struct, Generic[PlanT], frozen=True, kw_only=True):
     answers: bool = False
     restarts: bool = True
     needed: bool = True
+    keeps: bool = False
 
     @property
     def source(self) -> bool:

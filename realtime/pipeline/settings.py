@@ -58,6 +58,8 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caption_track: Annotated[int, Meta(ge=0)] | None = None
     #: wider pictures are scaled down to this width in pixels
     max_width: Annotated[int, Meta(ge=64)] = 640
+    #: seconds for which a URL is read at most; then its replay begins
+    url_limit: Positive = 3600.0
 
 
 def _after_captions(model: str | None, transcriber: Any) -> Any:
@@ -100,6 +102,8 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt: Annotated[str, Meta(max_length=1000)] | None = None
     #: hypotheses that the decoder follows
     beam_size: Annotated[int, Meta(ge=1)] = 5
+    #: below this mean log probability, the sound is read once more, slowly and with fewer errors
+    reread_below: float = -0.4
     #: above this probability that nobody spoke, unsure words are refused
     max_no_speech: Probability = 0.6
     #: below this mean log probability, words count as unsure

@@ -22,13 +22,15 @@ class FacesInView(msgspec.Struct, frozen=True):
     """The faces during an utterance.
 
     `features` is float32 [n, dim], the features of the used face in n frames, or None; then
-    `reason` says why. `face` is the track of the used face, `faces` the number of tracks.
+    `reason` says why. `face` is the track of the used face, `faces` the number of tracks,
+    `left_out` the largest number of faces in a frame that were not compared.
     """
 
     features: NDArray[np.float32] | None
     reason: str | None
     face: int | None
     faces: int
+    left_out: int = 0
 
 
 def _no_face(frames: Sequence[messages.Faces]) -> str:
@@ -82,17 +84,23 @@ class FaceMemory:
                 counts[face.track] += 1
         if not areas:
             return FacesInView(None, _no_face(frames), None, 0)
-        used = min(areas, key=lambda track: (-areas[track], track))
+        encoded = {face.track for frame in frames for face in frame.faces if face.features}
+        used = min(encoded & set(areas), key=lambda track: (-areas[track], track))
         frequent = [track for track, count in counts.items() if 2 * count >= len(frames)]
         rates = sorted(
             ((movement[track] / counts[track], track) for track in frequent), reverse=True
         )
-        if len(rates) > 1 and rates[0][0] > max(MIN_MOVEMENT, SPEAKING_FACTOR * rates[1][0]):
+        if (
+            len(rates) > 1
+            and rates[0][1] in encoded
+            and rates[0][0] > max(MIN_MOVEMENT, SPEAKING_FACTOR * rates[1][0])
+        ):
             used = rates[0][1]
         rows = [
             np.frombuffer(face.features, np.float32)
             for frame in frames
             for face in frame.faces
-            if face.track == used
+            if face.track == used and face.features
         ]
-        return FacesInView(np.stack(rows), None, used, len(areas))
+        left_out = max(frame.left_out for frame in frames)
+        return FacesInView(np.stack(rows), None, used, len(areas), left_out)

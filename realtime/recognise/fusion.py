@@ -297,7 +297,11 @@ def _modality(
     if probabilities is None:
         return schema.Modality(present=False, reason=reason or "missing", face=face, faces=faces)
     return schema.Modality(
-        present=True, probabilities=_named(probabilities), face=face, faces=faces
+        present=True,
+        probabilities=_named(probabilities),
+        face=face,
+        faces=faces,
+        faces_left_out=(view.left_out or None) if view else None,
     )
 
 

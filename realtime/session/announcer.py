@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.realtime.events import schema
+from gscon_live.realtime.events import in_words, schema
 from gscon_live.realtime.events.sinks import Sink
+from gscon_live.realtime.session.lag import NAMES
 from gscon_live.realtime.session.publisher import Publisher
 
 
@@ -25,6 +26,7 @@ class Announcer:
     def __init__(self, session: str, publisher: Publisher, sinks: Iterable[Sink]) -> None:
         self.utterances = 0
         self.last_id = 0
+        self._begun = False
         self._header: dict[str, Any] = {"schema": schema.SCHEMA, "session": session, "seq": 0}
         self._publisher = publisher
         self._sinks = list(sinks)
@@ -39,11 +41,19 @@ class Announcer:
             self.last_id = max(self.last_id, event.utterance.id)
         if isinstance(event, schema.SpeechStarted):
             self.last_id = max(self.last_id, event.utterance)
-        for sink in self._sinks:
-            sink.write(numbered)
+        failure: Exception | None = None
+        for sink in list(self._sinks):
+            try:
+                sink.write(numbered)
+            except Exception as error:
+                self._sinks.remove(sink)  # the others are completed all the same
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
         """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
+        self._begun = True
         self.send(
             schema.SessionStarted(
                 **self._header, source=source, emotions=list(EMOTIONS), model=model, started_at=at
@@ -78,10 +88,21 @@ class Announcer:
                 what="frames",
                 count=count,
                 seconds=0.0,
-                reason=f"{receiver} did not keep up; only the newest picture is kept",
+                reason=(
+                    f"the computer is busy, and {NAMES.get(receiver, receiver)} takes only the "
+                    "newest picture"
+                ),
             )
         )
 
-    def serve(self) -> None:
-        """Answers new subscribers."""
+    def summary(self, duration: float) -> str:
+        """How long the session lasted, and how many utterances there were; `duration` in
+        seconds."""
+        noun = "utterance" if self.utterances == 1 else "utterances"
+        return f"{in_words.clock(duration)}, {self.utterances} {noun}"
+
+    def serve(self, time: float) -> None:
+        """Answers new subscribers, and says if all of them had to be disconnected."""
         self._publisher.serve()
+        if self._begun and (notice := self._publisher.notice()):
+            self.health(time, "publisher", "restarted", notice)

@@ -15,6 +15,7 @@ def check_outputs(
     config: str | None = None,
     inputs: Sequence[tuple[Path, str]] = (),
     recordings: Sequence[Path] = (),
+    count: int | None = None,
     events: str | None = None,
     report: str | None = None,
     record: str | None = None,
@@ -25,7 +26,8 @@ def check_outputs(
     Args:
         config: the name or path of the configuration.
         inputs: other files that are read, and what they are.
-        recordings: the recordings that are replayed.
+        recordings: the files among the recordings that are replayed.
+        count: the number of recordings, with those that are no files; None: only these files.
         events: the file of the events.
         report: the page.
         record: the folder of a live session's recording.
@@ -57,7 +59,7 @@ def check_outputs(
     plan.check()
     if events is not None:
         _check_future_captions(Path(events), recordings)
-        _check_one_timeline(Path(events), recordings)
+        _check_one_timeline(Path(events), len(recordings) if count is None else count)
 
 
 def _check_future_captions(events: Path, recordings: Sequence[Path]) -> None:
@@ -70,10 +72,10 @@ def _check_future_captions(events: Path, recordings: Sequence[Path]) -> None:
             )
 
 
-def _check_one_timeline(events: Path, recordings: Sequence[Path]) -> None:
+def _check_one_timeline(events: Path, count: int) -> None:
     """Refuses captions of several recordings: their times begin anew in each."""
-    if len(recordings) > 1 and events.suffix.lower() == ".vtt":
+    if count > 1 and events.suffix.lower() == ".vtt":
         raise InputError(
-            f"--events {events}: captions belong to one recording; replay the {len(recordings)} "
+            f"--events {events}: captions belong to one recording; replay the {count} "
             "one at a time, or give a .csv or .jsonl file"
         )

@@ -1,13 +1,28 @@
-"""Worker processes."""
+"""Worker processes, and the server from which they are forked."""
 
+import atexit
+import contextlib
 import multiprocessing
+import os
 import signal
 import sys
+import tempfile
+import time
+from collections.abc import Collection, Mapping
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
+from gscon_live.common import guard, signals
+from gscon_live.common.errors import InputError
 from gscon_live.realtime.session import worker as runner
 from gscon_live.realtime.session.session_plan import Worker
+
+#: Seconds in which a worker may exit by itself, and in which it may complete the user's file.
+EXIT_TIMEOUT, KEEP_TIMEOUT = 0.5, 5.0
+#: How the names of all workers begin.
+_NAME = "gscon-"
+#: The exit code of a process whose fork server has gone.
+_UNKNOWN = 255
 
 
 def start_context(method: str | None = None) -> BaseContext:
@@ -17,29 +32,48 @@ def start_context(method: str | None = None) -> BaseContext:
     context = multiprocessing.get_context(chosen)
     if chosen == "forkserver":
         context.set_forkserver_preload(["gscon_live.realtime.session.preload"])
+    # PyTorch creates this folder when it is imported, also if it compiles nothing: a new one would
+    # stay behind.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     return context
 
 
 class Process:
-    """A worker process and its last reported state."""
+    """A worker process and its last reported state.
+
+    Raises:
+        EOFError, OSError: the server was killed meanwhile, or there are too few resources.
+    """
 
     def __init__(self, context: BaseContext, worker: Worker) -> None:
         self.worker = worker
         self.state = "starting"
         self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-            target=runner.run, args=(worker,), name=f"gscon-{worker.service}", daemon=True
+            target=runner.run, args=(worker,), name=f"{_NAME}{worker.service}", daemon=True
         )
-        self._process.start()
+        if context.get_start_method() == "forkserver":
+            _start_fork_server()
+            # Waits until the server has imported everything; signals are heard meanwhile.
+            self._process.start()
+        else:
+            with signals.held_back():
+                self._process.start()
 
     @property
     def pid(self) -> int | None:
         return self._process.pid
 
     def died(self) -> str | None:
-        """How the process died; None if it runs, or ended after it was done."""
+        """How the process died; None if it runs, or ended after it was done.
+
+        Raises:
+            InputError: it only imported the program, which would have started another session.
+        """
         if self._process.is_alive() or self.state in ("done", "failed"):
             return None
         code = self._process.exitcode
+        if code == guard.NO_GUARD:
+            raise InputError(guard.ADVICE)
         if code is not None and code < 0:
             return f"killed by {signal.Signals(-code).name}"
         return f"exit code {code}"
@@ -48,7 +82,61 @@ class Process:
         self._process.join(timeout)
 
     def end(self) -> None:
-        """Kills the process."""
+        """Kills the process, also where the server that would know it is gone."""
         if self._process.is_alive():
             self._process.kill()
+        elif sys.platform == "linux" and self._process.exitcode == _UNKNOWN and self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         self._process.join(1.0)
+
+
+def end_all(workers: Mapping[str, Process], keeping: Collection[str], gently: bool) -> None:
+    """Waits until the workers of a session have ended, and kills the others.
+
+    Args:
+        workers: by service; they have been told to stop.
+        keeping: those that complete a file of the user's, and have more time for it.
+        gently: whether they have any time.
+    """
+    began = time.monotonic()
+    for name, process in workers.items():
+        if gently:
+            patience = KEEP_TIMEOUT if name in keeping else EXIT_TIMEOUT
+            process.join(max(0.0, began + patience - time.monotonic()))
+        process.end()
+
+
+def _start_fork_server() -> None:
+    """Starts the server, if it does not run, so that Ctrl-C in the terminal does not reach it and
+    its children."""
+    from multiprocessing import forkserver, resource_tracker
+
+    # First, as it lets two of the signals through when it has started.
+    with signals.held_back():
+        resource_tracker.ensure_running()
+    with signals.held_back():
+        forkserver.ensure_running()
+    atexit.unregister(end_fork_server)
+    atexit.register(end_fork_server)
+
+
+def kill_fork_server() -> None:
+    """Kills the server, also while it imports: a worker that it has not forked yet fails to start.
+    A signal handler may call it."""
+    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    if server is not None and server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+
+
+def end_fork_server() -> None:
+    """Ends the server and the process beside it, and waits for them. By themselves, they would
+    outlive the program by seconds, since libraries are unloaded, and hold its standard error."""
+    from multiprocessing import forkserver, resource_tracker
+
+    for child in multiprocessing.active_children():
+        if child.name.startswith(_NAME):  # they would keep the second process alive
+            child.kill()
+    kill_fork_server()
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]

@@ -91,6 +91,7 @@ SERVICES: tuple[Service[Plan], ...] = (
             Input("microphone", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
             Input("camera", _PICTURES, "lossless", 16 * MEBIBYTE, _FRAME),
         ),
+        keeps=True,
     ),
     # Nothing waits for the preview, so it gets no `End` either: the session stops it.
     Service(

@@ -6,6 +6,7 @@ from math import inf
 
 import zmq
 
+from gscon_live.common import guard, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sinks import Sink
@@ -13,11 +14,11 @@ from gscon_live.realtime.events.sockets import EVENTS_IN, PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import EndAgain, Start, Status, Stop, Switchboard, Without
 from gscon_live.realtime.pipeline.services import Service, links
+from gscon_live.realtime.session import processes
 from gscon_live.realtime.session.announcer import Announcer
 from gscon_live.realtime.session.drops import Drops
-from gscon_live.realtime.session.interrupts import interrupts
 from gscon_live.realtime.session.lag import Lags
-from gscon_live.realtime.session.processes import Process, start_context
+from gscon_live.realtime.session.processes import Process
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.service_table import SERVICES, running
 from gscon_live.realtime.session.session_plan import Plan, Worker
@@ -63,6 +64,7 @@ class Session:
         services: Iterable[Service[Plan]] = SERVICES,
         start_method: str | None = None,
     ) -> None:
+        guard.check()
         self._plan = plan
         self._events = Announcer(plan.session, publisher, sinks)
         self._model = model
@@ -73,7 +75,7 @@ class Session:
         self._services = running(plan, services)
         self._links = links(list(self._services.values()))
         limit_children()
-        self._processes = start_context(start_method)
+        self._context_of_workers = processes.start_context(start_method)
         self._workers: dict[str, Process] = {}
         self._failures: dict[str, list[float]] = {}
         self._given_up: set[str] = set()
@@ -83,6 +85,7 @@ class Session:
         self._t0 = 0.0
         self._media_time = 0.0
         self._started = False
+        self._spawning = False
         self._complete = False
         self._stopping = False
         self._stop_at: float | None = None
@@ -92,29 +95,37 @@ class Session:
         """Process ids of the workers, by service."""
         return {name: process.pid for name, process in self._workers.items()}
 
+    @property
+    def summary(self) -> str | None:
+        """How long it lasted, and how many utterances there were; None if it did not start."""
+        return self._events.summary(self._media_time) if self._started else None
+
     def stop(self) -> None:
-        """Stops the sources; the session ends shortly after, with the sound so far."""
+        """Stops the sources; the session ends shortly after, with the sound so far. A signal
+        handler may call it."""
         self._stopping = True
+        if self._spawning:
+            processes.kill_fork_server()
 
     def run(self) -> bool:
         """Runs the session to its end. Returns whether it is complete: all events have been sent,
         and a recording was not stopped before its end.
 
+        Ctrl-C calls `stop`, and so do SIGTERM and SIGHUP if the program handles them.
+
         Raises:
             InputError: a worker refuses the request (a device, a model, a file).
             Failure: a worker failed, and the session cannot go on.
         """
-        services = sorted(self._services)
-        with bus.private_endpoints([*services, "control", "events"]) as self._endpoints:
+        names = [*self._services, "control", "events"]
+        with signals.restored(), bus.private_endpoints(names) as self._endpoints:
+            signals.note(self.stop, handled=True)
             self._switchboard = Switchboard(self._context, self._endpoints.of("control"))
             self._inbox = self._context.socket(zmq.PULL)
             prepare(self._inbox, EVENTS_IN, _EVENTS_QUEUE)
             self._inbox.bind(self._endpoints.of("events"))
             try:
-                for service in services:
-                    self._spawn(service)
-                self._until_ready()
-                with interrupts(self.stop):
+                if self._start():
                     self._begin()
                     self._follow()
                     if self._complete:
@@ -122,6 +133,22 @@ class Session:
             finally:
                 self._end()
         return self._successful
+
+    def _start(self) -> bool:
+        """Starts the workers and waits until they are ready. Returns false if a stop came first."""
+        try:
+            for service in sorted(self._services):
+                # The first one waits until the fork server has imported everything.
+                self._spawning = not self._workers
+                if not self._stopping:
+                    self._spawn(service)
+        except (EOFError, OSError) as error:
+            if not self._stopping:
+                raise Failure(f"the workers cannot be started ({error}); see --debug") from error
+        self._spawning = False
+        if not self._stopping:
+            self._until_ready()
+        return not self._stopping
 
     @property
     def _successful(self) -> bool:
@@ -141,17 +168,19 @@ class Session:
             restarts=len(self._failures.get(name, [])),
             utterances=self._events.last_id,
         )
-        self._workers[name] = Process(self._processes, worker)
+        self._workers[name] = Process(self._context_of_workers, worker)
 
     def _until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while any(process.state == "starting" for process in self._workers.values()):
+            if self._stopping:
+                return
             if time.monotonic() > deadline:
                 slow = [n for n, p in self._workers.items() if p.state == "starting"]
                 raise Failure(f"{', '.join(slow)}: not ready after {START_TIMEOUT:.0f} s")
             self._switchboard.socket.poll(100)
             self._take_statuses()
-            self._events.serve()
+            self._events.serve(self._now())
             self._look_after_workers()
 
     def _begin(self) -> None:
@@ -169,7 +198,7 @@ class Session:
             poller.poll(100)
             self._take_events()
             self._take_statuses()
-            self._events.serve()
+            self._events.serve(self._now())
             if not self._complete:
                 self._look_after_workers()
             self._report_drops(last=False)
@@ -221,17 +250,18 @@ class Session:
                 process.state = "failed"
                 if status.wrong_input and not process.worker.restarts:
                     raise InputError(status.detail)
+                if status.hopeless:
+                    raise Failure(status.detail)
                 self._failed(status.service, status.detail)
                 continue
             if status.state == "ready" and process.worker.restarts:
                 self._resume(status.service)
-                self._events.health(
-                    self._now(), status.service, "restarted", f"process {status.pid}"
-                )
+                detail = f"process {status.pid}"
+                self._events.health(self._now(), status.service, "restarted", detail)
             process.state = status.state
             self._drops.report(status)
-            for health, detail in self._lags.report(status):
-                self._events.health(self._now(), status.service, health, detail)
+            for change in self._lags.report(status, time.monotonic()):
+                self._events.health(self._now(), change.stage, change.status, change.detail)
             time_ = status.gauges.get("time")
             if isinstance(time_, float):
                 self._media_time = max(self._media_time, time_)
@@ -242,8 +272,7 @@ class Session:
             return
         self._take_statuses()  # the last report of a process may be unread
         for name, process in list(self._workers.items()):
-            reason = process.died()
-            if reason:
+            if reason := process.died():
                 self._failed(name, reason)
 
     def _failed(self, service: str, reason: str) -> None:
@@ -281,12 +310,8 @@ class Session:
         """Goes on without a service that fails repeatedly; fails if the service is needed."""
         if self._services[service].needed:
             raise Failure(f"{service}: failed {MAX_RESTARTS + 1} times in a minute ({reason})")
-        self._events.health(
-            self._now(),
-            service,
-            "lost",
-            f"failed {MAX_RESTARTS + 1} times; going on without it",
-        )
+        detail = f"failed {MAX_RESTARTS + 1} times; going on without it"
+        self._events.health(self._now(), service, "lost", detail)
         self._workers[service].state = "done"
         self._given_up.add(service)
         for name in self._workers:
@@ -308,20 +333,18 @@ class Session:
 
     def _now(self) -> float:
         """Media time; in a live session also while no source runs."""
-        if not self._plan.live:
-            return self._media_time
-        return max(self._media_time, time.monotonic() - self._t0)
+        return max(self._media_time, time.monotonic() - self._t0 if self._plan.live else 0.0)
 
     def _end(self) -> None:
-        if self._started:
-            self._report_drops(last=True)
-            self._events.ended(self._media_time, self._successful)
-        for name in self._workers:
-            self._switchboard.command(name, Stop())
-        for process in self._workers.values():
-            if self._complete:
-                process.join(0.5)
-            process.end()
-        self._switchboard.close()
-        self._inbox.close()
-        self._context.term()
+        try:
+            if self._started:
+                self._report_drops(last=True)
+                self._events.ended(self._media_time, self._successful)
+        finally:
+            for name in self._workers:
+                self._switchboard.command(name, Stop())
+            keeping = {name for name in self._workers if self._services[name].keeps}
+            processes.end_all(self._workers, keeping, gently=self._started)
+            self._switchboard.close()
+            self._inbox.close()
+            self._context.term()

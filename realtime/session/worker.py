@@ -5,12 +5,13 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 
 import zmq
 
-from gscon_live.common.errors import InputError
+from gscon_live.common import signals
+from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import Line, State
@@ -29,7 +30,8 @@ _EVENTS_QUEUE = 1024
 
 def run(worker: Worker) -> None:
     """Entry point of a worker process; returns when the session has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the session decides when to stop
+    for number in signals.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the session decides when to stop
     limit_this_process()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     line = Line(context, worker.endpoints.of("control"), worker.service)
@@ -41,6 +43,8 @@ def run(worker: Worker) -> None:
         pass
     except InputError as error:
         line.report("failed", detail=str(error), wrong_input=True)
+    except Failure as error:
+        line.report("failed", detail=str(error), hopeless=True)
     except Exception as error:
         print(f"{worker.service}: {traceback.format_exc()}", file=sys.stderr, end="")
         line.report("failed", detail=f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -59,7 +63,8 @@ class _Host:
         self._worker = worker
         self._line = line
         self._handled = 0
-        self._lag = 0.0
+        self._lag: float | None = None
+        self._work = 0.0
         self._senders = [
             bus.Sender(
                 context,
@@ -92,8 +97,10 @@ class _Host:
     def _report(self, state: State) -> None:
         gauges = self._gauges()
         if self._worker.plan.live and state == "running":
-            gauges["lag"] = self._lag
-            self._lag = 0.0
+            gauges["work"], self._work = self._work, 0.0
+            # Where no message came, nothing is known of the lag.
+            if self._lag is not None:
+                gauges["lag"], self._lag = self._lag, None
         self._line.report(state, handled=self._handled, dropped=self._dropped(), gauges=gauges)
 
     def _dropped(self) -> dict[str, int]:
@@ -179,16 +186,34 @@ class _StageHost(_Host):
                 ended.add(message.source)
                 last_time = max(last_time, message.time)
             if not (self._worker.plan.live and self._stage.stale(message, self._inbox.waiting)):
-                self._send(self._stage.process(message))
+                self._send(self._timed(self._stage.process(message)))
             if self._line.due():
                 self._check()
         self._send(self._stage.flush())
         self._finish(last_time)
 
+    def _timed(self, outgoing: Iterable[Outgoing]) -> Iterator[Outgoing]:
+        """Passes on what a stage gives, and adds up the seconds that the stage works, without those
+        in which a receiver makes it wait."""
+        messages_ = iter(outgoing)
+        while True:
+            began = time.monotonic()
+            message = next(messages_, None)
+            self._work += time.monotonic() - began
+            if message is None:
+                return
+            yield message
+
+    def _check(self) -> None:
+        super()._check()
+        # Its senders stop before it: the session is over, and `End` may never come.
+        if self._line.stopping and self._inbox.senders:
+            raise bus.Stopped
+
     def _note_lag(self, message: object) -> None:
         known = known_at(message)
         if known is not None and self._line.t0 is not None:
-            self._lag = max(self._lag, time.monotonic() - self._line.t0 - known)
+            self._lag = max(self._lag or 0.0, time.monotonic() - self._line.t0 - known)
 
     def _over(self, ended: set[str]) -> bool:
         """Whether all senders have sent their `End`; without such senders, whether to stop."""

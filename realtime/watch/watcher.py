@@ -11,8 +11,13 @@ from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 from gscon_live.realtime.watch.mouth import Mouths
 from gscon_live.realtime.watch.tracker import Box, Tracker
 
-#: Maximal number of faces per frame that are encoded, the largest first.
+#: Maximal number of faces per frame whose mouths are compared, the largest first.
+MOST_MOUTHS = 16
+#: Maximal number of faces per frame that are encoded: the largest, and of all others the one whose
+#: mouth has moved most in the last frames.
 MAX_FACES = 4
+#: What remains of a mouth's movement from frame to frame.
+_REMAINS = 0.8
 #: The settings that make pictures wider, of a recording and of a camera.
 RECORDING_WIDTH, CAMERA_WIDTH = "recording.max_width", "camera.width"
 #: Cameras are not asked for pictures that are more than so many times wider.
@@ -78,6 +83,7 @@ class Watcher(Stage):
         self._mouths = Mouths()
         self._count = 0
         self._last: list[Detected] = []
+        self._moved: dict[int, float] = {}
 
     def gauges(self) -> Gauges:
         """Numbers of faces in view and of analysed frames."""
@@ -97,7 +103,8 @@ class Watcher(Stage):
     def _faces(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
         seen = self._search(frame)
-        faces = [face for face in seen if face.width >= self._min_face][:MAX_FACES]
+        large = [face for face in seen if face.width >= self._min_face]
+        faces = large[:MOST_MOUTHS]
         boxes: list[Box] = [(face.x, face.y, face.width, face.height) for face in faces]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
@@ -108,14 +115,29 @@ class Watcher(Stage):
         if not boxes:
             return messages.Faces(message.time, [])
         crops = np.stack([self._encoder.crop(frame, box) for box in boxes])
-        features, movements = self._encoder.encode(crops), self._mouths.moved(tracks, crops)
+        movements = self._mouths.moved(tracks, crops)
+        chosen = self._chosen(tracks, movements)
+        features = dict(zip(chosen, self._encoder.encode(crops[chosen]), strict=True))
         return messages.Faces(
             message.time,
             [
-                messages.Face(track, box, row.tobytes(), mouth)
-                for track, box, row, mouth in zip(tracks, boxes, features, movements, strict=True)
+                messages.Face(track, box, features[i].tobytes() if i in features else b"", mouth)
+                for i, (track, box, mouth) in enumerate(zip(tracks, boxes, movements, strict=True))
             ],
+            left_out=len(large) - len(faces),
         )
+
+    def _chosen(self, tracks: list[int], movements: list[float]) -> list[int]:
+        """The indices of the faces to encode."""
+        self._moved = {
+            track: _REMAINS * self._moved.get(track, 0.0) + movement
+            for track, movement in zip(tracks, movements, strict=True)
+        }
+        order = list(range(len(tracks)))
+        if len(order) <= MAX_FACES:
+            return order
+        others = order[MAX_FACES - 1 :]
+        return [*order[: MAX_FACES - 1], max(others, key=lambda i: self._moved[tracks[i]])]
 
     def _remedy(self, picture: messages.VideoFrame, face: int) -> str:
         """What makes a face of this width large enough.

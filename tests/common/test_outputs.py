@@ -35,10 +35,12 @@ def plan(*outputs: tuple[str, Path], reads: Path | None = None) -> Outputs:
     return made
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("link", ["itself", "symbolic", "hard", "through a folder", "relative"])
 def test_an_output_that_is_an_input_is_refused_by_whatever_name(
     link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An output that is an input, also through a link or another spelling: refused."""
     recording = tmp_path / "talk.mkv"
     recording.write_bytes(OURS)  # not even what we made is destroyed while it is read
     output = tmp_path / "out.html"
@@ -59,7 +61,9 @@ def test_an_output_that_is_an_input_is_refused_by_whatever_name(
     assert recording.read_bytes() == OURS
 
 
+@pytest.mark.fault
 def test_two_outputs_have_two_files_also_where_neither_exists(tmp_path: Path) -> None:
+    """Two outputs with one path: refused, also where no file is there yet."""
     (tmp_path / "link.html").symlink_to(tmp_path / "new.html")
     for other in ("new.html", "link.html", "../" + tmp_path.name + "/new.html"):
         made = plan(("--events", tmp_path / "new.html"), ("--report", tmp_path / other))
@@ -69,7 +73,9 @@ def test_two_outputs_have_two_files_also_where_neither_exists(tmp_path: Path) ->
     plan(("--events", Path(os.devnull)), ("--report", Path(os.devnull))).check()
 
 
+@pytest.mark.fault
 def test_what_we_wrote_may_be_overwritten_and_nothing_else(tmp_path: Path) -> None:
+    """An output over a file that somebody else wrote: refused; our own is replaced."""
     path = tmp_path / "out"
     for content, allowed in ((OURS + b"more", True), (b"", True), (b"mine\n", False)):
         path.write_bytes(content)
@@ -104,7 +110,9 @@ def test_files_in_a_new_folder_are_outputs_too(tmp_path: Path) -> None:
         made.check()
 
 
+@pytest.mark.fault
 def test_a_socket_takes_the_place_of_an_old_socket_and_of_nothing_else(tmp_path: Path) -> None:
+    """`--publish ipc://FILE` over a file or a running program's socket: refused."""
     check_socket(tmp_path / "new")
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "file")
@@ -124,8 +132,10 @@ def test_a_socket_takes_the_place_of_an_old_socket_and_of_nothing_else(tmp_path:
     check_socket(tmp_path / "socket")
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where nobody may write")
 def test_a_place_where_nothing_can_be_written_is_refused_before_the_work() -> None:
+    """An output where nothing can be written: refused before the work."""
     with pytest.raises(InputError, match="nothing can be written in its folder"):
         check_output("/proc/out.html")
     with pytest.raises(InputError, match="nothing can be written in its folder"):
@@ -180,8 +190,12 @@ def test_a_device_is_written_and_not_replaced(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+@pytest.mark.fault
 def test_a_link_that_somebody_puts_beside_an_output_is_never_followed(tmp_path: Path) -> None:
-    """The temporary file has a name that nobody knows, in a folder that nobody else may enter."""
+    """A link beside an output that waits for its temporary file: never followed.
+
+    The temporary file has a name that nobody knows, in a folder that nobody else may enter.
+    """
     seen = []
     for _ in range(2):
         with replacing(tmp_path / "page.html", alone=False) as unfinished:

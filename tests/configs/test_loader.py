@@ -339,3 +339,35 @@ def test_paths_are_told_from_overrides(word: str) -> None:
 def test_an_override_brings_any_value(value: str | int | bool | None) -> None:
     tree = loader.build({}, Free, [loader.override("value", value)], "test")
     assert tree.value == value
+
+
+BOMBS = {
+    "half a character": r'"\ud800"',
+    "a hexadecimal number of 5,000 digits": "0x" + "f" * 5_000,
+    "a number of 5,000 digits": "9" * 5_000,
+    "lists of lists of one list": "[&a [1,1,1,1,1,1,1,1,1,1]"
+    + "".join(f", &{chr(97 + n)} [{','.join([f'*{chr(96 + n)}'] * 10)}]" for n in range(1, 10))
+    + "]",
+    "merges of merges": "{a: &a {k: 1}"
+    + "".join(
+        f", {chr(97 + n)}: &{chr(97 + n)} {{<<: [{','.join([f'*{chr(96 + n)}'] * 10)}]}}"
+        for n in range(1, 10)
+    )
+    + "}",
+    "a list in a list, 5,000 times": "[" * 5_000 + "]" * 5_000,
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_setting_that_no_setting_is(name: str, tmp_path: Path) -> None:
+    """A setting is half a character, endless or a bomb: one line, and nothing is loaded."""
+    path = tmp_path / "set-up.yaml"
+    path.write_text(f"key: {BOMBS[name]}\n", encoding="utf-8")
+    for read in (
+        lambda: loader.read(path),
+        lambda: loader.build({}, Settings, [f"publish.endpoint={BOMBS[name]}"], "x"),
+    ):
+        with pytest.raises(InputError) as caught:
+            read()
+        assert "\n" not in str(caught.value)

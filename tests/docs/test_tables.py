@@ -37,6 +37,28 @@ def test_pages_hold_what_the_code_gives(page: Page) -> None:
     assert tables.MISSING not in page.text
 
 
+def test_every_fault_is_on_the_page_of_robustness_with_what_happens(tmp_path: Path) -> None:
+    page = (DOCS / "robustness.md").read_text(encoding="utf-8")
+    faults = list(tables.faults(ROOT / "tests"))
+    assert len(faults) > 100
+    for path, words in faults:
+        done, _, happens = words.partition(": ")
+        assert happens, f"{path}: {words}"
+        assert f"| {done} | {happens} |".replace(". |", " |") in page.replace("\\|", "|")
+
+
+def test_faults_are_read_from_marks_and_docstrings(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\n"
+        "class Never: ...\n"
+        "@pytest.mark.fault\n@pytest.mark.parametrize('a', [1])\n"
+        "def test_a(a):\n    'A is done: b happens.\\n\\nMore.'\n"
+        "@pytest.mark.fault\ndef test_b():\n    pass\n"
+        "def test_c():\n    'C: d.'\n"
+    )
+    assert [words for _, words in tables.faults(tmp_path)] == ["A is done: b happens.", "test_b"]
+
+
 def test_every_setting_is_on_the_page_once_with_its_meaning() -> None:
     page = (DOCS / "settings.md").read_text(encoding="utf-8")
     for group in msgspec.structs.fields(Settings):

@@ -65,8 +65,12 @@ def test_an_unknown_command_is_refused_in_one_line(
     assert "--help" in shown.err
 
 
+@pytest.mark.fault
 def test_files_of_the_users_own_get_in_nobodys_way(tmp_path: Path) -> None:
-    """A folder may hold anything under the names of our rooms."""
+    """A folder with a `model.py` or `train.py` of the user's own: commands work.
+
+    A folder may hold anything under the names of our rooms.
+    """
     (tmp_path / "configs").mkdir()
     for name in ("model.py", "train.py", "realtime.py", "configs/__init__.py"):
         (tmp_path / name).write_text("raise SystemExit('not this file')\n")

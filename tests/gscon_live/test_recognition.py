@@ -89,3 +89,10 @@ def test_what_is_wrong_is_refused_in_one_line(
 def test_every_type_of_event_has_its_name() -> None:
     for kind in msgspec.inspect.type_info(schema.AnyEvent).types:  # type: ignore[attr-defined]
         assert kind.tag in schema.TOPICS
+
+
+@pytest.mark.fault
+def test_a_url_is_opened_only_on_request_and_named_as_it_is() -> None:
+    """`recognise` with a URL and without `allow_url`: refused, with the URL as given."""
+    with pytest.raises(InputError, match=r"https://host/talk\.mp4: .*allow_url=True"):
+        list(gscon_live.recognise("https://host/talk.mp4"))

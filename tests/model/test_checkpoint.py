@@ -231,3 +231,43 @@ def test_the_shipped_model_does_not_always_say_neutral() -> None:
     recalls = [classes[emotion]["recall"] for emotion in EMOTIONS]
     assert min(recalls) > 0.1
     assert sorted(recalls)[len(recalls) // 2] > 0.4
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("changes", "mention"),
+    [
+        ({"temperature": 0.0}, "a temperature of 0.0"),
+        ({"temperature": -1.0}, "a temperature of -1.0"),
+        ({"temperatures": dict.fromkeys(MODALITIES, 0)}, "a temperature of 0"),
+        ({"by_presence": {"text": 0.0}}, "a temperature of 0.0"),
+        ({"architecture": {"dims": {"text": 4}, "layers": 10**6}}, "layers is 1000000"),
+        ({"architecture": {"dims": {"text": 10**12}}}, "dims.text is 1000000000000"),
+    ],
+)
+def test_a_card_with_impossible_numbers(saved: Path, changes: Any, mention: str) -> None:
+    """A model card has a temperature of 0 or a million layers: it is refused in one line."""
+    if "architecture" in changes:
+        changes = {**changes, "encoders": {"text": "x"}, "temperatures": {"text": 1.0}}
+    change(saved, **changes)
+    expect_refusal(saved, mention)
+
+
+@pytest.mark.fault
+def test_a_card_that_is_nested_deep(saved: Path) -> None:
+    """A model card is JSON nested 5,000 deep: it is refused in one line."""
+    whole = saved.with_suffix(".json").read_text(encoding="utf-8")
+    deep = whole.replace('"scores": {}', '"scores": {"x": ' + "[" * 5_000 + "]" * 5_000 + "}")
+    assert deep != whole
+    saved.with_suffix(".json").write_text(deep, encoding="utf-8")
+    expect_refusal(saved, "toy.json")
+
+
+@pytest.mark.fault
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    """Weights are NaN: the checkpoint is refused, with the name of the weights."""
+    model = GSCon(ARCHITECTURE)
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    checkpoint.save(tmp_path / "toy", model, card())
+    expect_refusal(tmp_path / "toy.safetensors", "no numbers")

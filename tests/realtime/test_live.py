@@ -356,6 +356,9 @@ def test_the_screen_shows_level_face_words_bars_drops_and_delay(
     ):  # fmt: skip
         assert said in shown, said
     assert re.search(r"dropped +(nothing|\d+ frames)", shown)  # a busy machine drops pictures
+    assert re.search(
+        r"^stopped by Ctrl-C after [\d:.]+, 1 utterance; wrote .*out.jsonl$", errors, re.M
+    )
     events = read(path)
     assert isinstance(events[-1], schema.SessionEnded)
     assert events[-1].complete
@@ -375,9 +378,11 @@ def _drain(leader: int, into: list[bytes]) -> None:
         into.append(data)
 
 
+@pytest.mark.fault
 def test_silence_gives_no_utterance_and_keeps_nothing(
     microphone: VirtualMicrophone, tmp_path: Path
 ) -> None:
+    """A live session in silence: no utterance, and nothing is kept."""
     folder = tmp_path / "empty"
     folder.mkdir()
     process = start(

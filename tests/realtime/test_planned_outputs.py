@@ -35,6 +35,7 @@ DESTROYS = {
 }
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("words", DESTROYS.values(), ids=DESTROYS.keys())
 def test_a_live_session_that_would_destroy_something_is_refused_before_all_else(
     words: list[str],
@@ -42,6 +43,7 @@ def test_a_live_session_that_would_destroy_something_is_refused_before_all_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """A live session with an output that would destroy something: refused first."""
     monkeypatch.chdir(tmp_path)
     Path("mine.csv").write_text("mine", encoding="utf-8")
     Path("camera.jsonl").write_text("", encoding="utf-8")
@@ -60,9 +62,11 @@ def test_a_live_session_that_would_destroy_something_is_refused_before_all_else(
     assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+@pytest.mark.fault
 def test_a_missing_model_is_found_before_a_device_is_opened(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """A missing model in a live session: found before a device is opened."""
     for setting, name in (
         ("recognition.checkpoint=nowhere", "checkpoint"),
         ("features.face_detector=nowhere.onnx", "face detector"),
@@ -82,6 +86,7 @@ def test_a_set_up_by_name_is_no_file_that_an_output_could_be(
     check_outputs(record="live", events="live.csv")
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("folder", ["/proc/keys", "file/keys"])
 def test_keys_that_cannot_be_written_are_one_line(
     folder: str,
@@ -89,6 +94,7 @@ def test_keys_that_cannot_be_written_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Keys that cannot be written: one line, exit code 2."""
     if folder.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("needs /proc")
     monkeypatch.chdir(tmp_path)
@@ -97,7 +103,9 @@ def test_keys_that_cannot_be_written_are_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.fault
 def test_a_publisher_removes_its_socket_and_nobody_elses(tmp_path: Path) -> None:
+    """The socket file of `--publish ipc://FILE`: gone after the session."""
     endpoint = f"ipc://{tmp_path}/stream"
     with Publisher(endpoint, "s"):
         assert (tmp_path / "stream").is_socket()

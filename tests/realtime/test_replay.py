@@ -158,7 +158,9 @@ def test_speed_paces_a_replay_and_changes_nothing_else(
     assert paced.seconds > 9.0 / 2
 
 
+@pytest.mark.fault
 def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None:
+    """`--no-text`: no word in events, reasons and reports."""
     silent = replayed(tmp_path, clip, "--no-text", "--report", tmp_path / "report.html")
     assert len(utterances(silent.events)) == 2
     for event in utterances(silent.events):
@@ -171,7 +173,9 @@ def test_without_text_no_word_is_in_any_file(clip: Path, tmp_path: Path) -> None
         assert word not in page
 
 
+@pytest.mark.fault
 def test_several_recordings_follow_one_another(clip: Path, short: Replayed, tmp_path: Path) -> None:
+    """Two recordings, one `--events` and one `--report`: both are in them."""
     path, page = tmp_path / "both.jsonl", tmp_path / "both.html"
     words = [str(clip), str(clip), "--events", str(path), "--report", str(page), "--quiet"]
     assert cli.run(replay.main, words) == 0
@@ -187,8 +191,10 @@ def test_events_can_go_to_standard_output(
     assert capfd.readouterr().out.encode() == short.raw
 
 
+@pytest.mark.fault
 @pytest.mark.alone
 def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Path) -> None:
+    """Ctrl-C: files are complete, exit code 130."""
     path = tmp_path / "events.jsonl"
     report = tmp_path / "report.html"
     process = start(
@@ -222,7 +228,9 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_complete_files(tmp_path: Pat
     assert seconds < 4.0
 
 
+@pytest.mark.fault
 def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """A command that is killed: its processes end."""
     path = tmp_path / "events.jsonl"
     process = start(
         "gscon_live.realtime.replay", CONVERSATION, "--events", path, "--speed", 1, "--quiet"
@@ -235,7 +243,9 @@ def test_workers_go_when_their_parent_is_killed(tmp_path: Path) -> None:
     assert family.left(patience=15.0) == []
 
 
+@pytest.mark.fault
 def test_a_truncated_recording_is_replayed_as_far_as_it_goes(tmp_path: Path) -> None:
+    """A recording that breaks off: a `gap` for each medium, once."""
     whole = CONVERSATION.read_bytes()
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(whole[: len(whole) // 3])
@@ -341,6 +351,7 @@ WRONG = {
 }
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("words", WRONG.values(), ids=WRONG.keys())
 def test_wrong_input_is_one_line_and_leaves_nothing(
     words: list[str],
@@ -348,6 +359,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """A wrong request: one line, exit code 2, and nothing is written."""
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     monkeypatch.chdir(folder)
     places = {"SAMPLE": str(CONVERSATION), "SIDECAR": str(CONVERSATION.with_suffix(".vtt"))}
@@ -389,6 +401,7 @@ DESTROYS = {
 }
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("words", DESTROYS.values(), ids=DESTROYS.keys())
 def test_outputs_that_would_destroy_something_are_refused_before_anything_is_read(
     words: list[str],
@@ -396,6 +409,7 @@ def test_outputs_that_would_destroy_something_are_refused_before_anything_is_rea
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """`--report` on the recording, `--events` on its captions: refused first."""
     monkeypatch.chdir(tmp_path)
     # Not even a recording: the refusal comes before anybody looks.
     for name in ("talk.mkv", "take.csv", "mine.html", "mine.csv", "notes.txt"):
@@ -446,7 +460,9 @@ def test_what_is_missing_is_found_before_a_model_is_looked_for(
         signal.signal(signal.SIGTERM, handler)
 
 
+@pytest.mark.fault
 def test_words_of_any_script_are_printed_with_any_encoding(clip: Path, tmp_path: Path) -> None:
+    """Japanese words with `PYTHONIOENCODING=cp1252`: printed in UTF-8."""
     shutil.copy(clip, tmp_path / "talk.mkv")
     (tmp_path / "talk.vtt").write_text(
         "WEBVTT\n\n1\n00:00:00.500 --> 00:00:02.000\n<v \u738b\u82b3>\u5b57\u5e55\u3067\u3059\n",
@@ -463,9 +479,11 @@ def test_words_of_any_script_are_printed_with_any_encoding(clip: Path, tmp_path:
     assert "\u5b57\u5e55\u3067\u3059" in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_one_line_that_names_it(unbuffered: str) -> None:
+    """A full standard output: one line that names it."""
     with open("/dev/full", "wb") as full:
         environment = {"PYTHONUNBUFFERED": unbuffered}
         process = start("gscon_live", "--help", stdout=full, environment=environment)

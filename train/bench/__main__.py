@@ -1,6 +1,5 @@
 """`gscon-live bench-train`: the cost of the consistency losses in training, and of an answer."""
 
-import sys
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from gscon_live.common.cli import parser, run
+from gscon_live.common.cli import parser, program
 from gscon_live.model import checkpoint
 from gscon_live.train.bench import cost
 from gscon_live.train.progress import Display, progress
@@ -102,4 +101,4 @@ def _tick(display: Display, total: int, title: str) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

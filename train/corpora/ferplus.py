@@ -7,7 +7,6 @@ Recognition with Crowd-Sourced Label Distribution).
 from csv import DictReader
 from dataclasses import dataclass
 from io import StringIO
-from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.archive import opened
 from gscon_live.train.corpora.fer2013 import NAMES, SPLITS
 
 _VOTES = {
@@ -58,7 +58,7 @@ def load(split: str) -> VotedFaces:
         InputError: the file is not there.
     """
     pixels, votes, others, labels = [], [], [], []
-    with ZipFile(corpus_file("face/ferplus.zip")) as archive:
+    with opened(corpus_file("face/ferplus.zip")) as archive:
         rows = DictReader(StringIO(archive.read("labels.csv").decode()))
         for row in sorted(rows, key=lambda row: row["name"]):
             if row["split"] != SPLITS[split]:

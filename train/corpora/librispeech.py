@@ -1,12 +1,12 @@
 """LibriSpeech: ten people reading, ten utterances each."""
 
 from collections.abc import Iterator
-from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.archive import opened
 from gscon_live.train.corpora.flac import samples
 
 #: The file in the data folder.
@@ -21,7 +21,7 @@ def load() -> Iterator[tuple[str, NDArray[np.float32]]]:
     Raises:
         InputError: the file is not there.
     """
-    with ZipFile(corpus_file(FILE)) as archive:
+    with opened(corpus_file(FILE)) as archive:
         for name in sorted(archive.namelist()):
             if name.endswith(".flac"):
                 yield name.split("/")[-2], samples(archive.read(name))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora.archive import opened, refusing
 from gscon_live.train.corpora.flac import samples
 
 _RAVDESS = {
@@ -51,17 +53,19 @@ def split_of(actor: str) -> str:
 def load() -> Iterator[tuple[Clip, NDArray[np.float32]]]:
     """All clips with their sound, mono float32 at 16 kHz, in the order of their names."""
     for clip, archive in _archived():
-        yield clip, samples(archive.read(clip.name))
+        with refusing(Path(str(archive.filename))):
+            data = archive.read(clip.name)
+        yield clip, samples(data)
 
 
 def _archived() -> Iterator[tuple[Clip, ZipFile]]:
-    with ZipFile(corpus_file("voice/ravdess_speech_16k.zip")) as archive:
+    with opened(corpus_file("voice/ravdess_speech_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             parts = name.removesuffix(".flac").split("-")
             if len(parts) == 7 and parts[2] in _RAVDESS:
                 emotion = EMOTIONS.index(_RAVDESS[parts[2]])
                 yield Clip(name, f"ravdess-{parts[6]}", emotion), archive
-    with ZipFile(corpus_file("voice/emodb_16k.zip")) as archive:
+    with opened(corpus_file("voice/emodb_16k.zip")) as archive:
         for name in sorted(archive.namelist()):
             stem = name.rpartition("/")[2].removesuffix(".flac")
             if len(stem) == 7 and stem[5] in _EMODB:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.common.errors import InputError
+from gscon_live.train.corpora import pickle_scan
 
 #: Larger files are refused (bytes): the largest of the public ones, MOSEI's, has less than half.
 MOST_BYTES = 8 << 30
@@ -37,6 +38,8 @@ def load(path: Path) -> object:
         if size > MOST_BYTES:
             raise InputError(f"{path}: {size} bytes are more than any known feature file has")
         with path.open("rb") as file:
+            pickle_scan.check(file, size)
+            file.seek(0)
             return _Unpickler(file, size).load()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error

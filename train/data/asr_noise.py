@@ -19,6 +19,8 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 #: Shares of substitutions and deletions among the errors; the rest are insertions.
 REPLACED, LEFT_OUT = 0.65, 0.2
+#: Ends of a sentence that those who write captions choose as they like.
+ENDS = ("", ".", "!")
 
 
 class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +28,8 @@ class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     A share `errors` of them has recognition errors, with a word error probability between `least`
     and `most`, and neither punctuation nor case. Of the others, a share `plain` has neither
-    punctuation nor case. In a share `merged` of all dialogues the speakers are merged into one.
+    punctuation nor case; of the rest, each utterance ends with a random mark, or none, with the
+    probability `marks`. In a share `merged` of all dialogues the speakers are merged into one.
     """
 
     plain: Probability = 0.5
@@ -34,11 +37,21 @@ class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: Probability = 0.1
     most: Probability = 0.3
     merged: Probability = 0.2
+    marks: Probability = 0.0
 
 
 def plain(text: str) -> str:
     """A text in lower case without punctuation; unchanged where it has no words."""
     return normalised(text) or text
+
+
+def marked(text: str, draw: Random) -> str:
+    """A text with another end: no mark, a full stop or an exclamation mark. A question keeps its
+    mark, which changes what is said."""
+    stem = text.rstrip(" .!")
+    if not stem or stem.endswith("?"):
+        return text
+    return stem + draw.choice(ENDS)
 
 
 def words(text: str) -> list[str]:
@@ -109,6 +122,8 @@ def with_asr_noise(
         texts = [recogniser.recognise(text, rate, draw) for text in texts]
     elif draw.random() < noise.plain:
         texts = [plain(text) for text in texts]
+    elif noise.marks:
+        texts = [marked(text, draw) if draw.random() < noise.marks else text for text in texts]
     if draw.random() < noise.merged:
         speakers = [0] * len(speakers)
     return texts, speakers

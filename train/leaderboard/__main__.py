@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gscon_live.common.cli import parser, run, terminate_like_interrupt
+from gscon_live.common import signals
+from gscon_live.common.cli import parser, program
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.common.outputs import Outputs
@@ -100,7 +101,7 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         if folder not in untrained_folders:
             finished(folder)
     if untrained:
-        terminate_like_interrupt()
+        signals.raise_interrupts()
     with progress() as display:
         lists.fit(untrained, options.jobs, display.report)
         evaluations = [of_run(folder, display.report, material) for folder in folders]
@@ -191,4 +192,4 @@ def _table(
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    program(main)

@@ -78,6 +78,7 @@ def test_a_cue_without_words_is_reported(payload: str) -> None:
     assert items == [Dropped(1.0, "caption", 1, 2.0, "no words: only sounds or nothing")]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -90,15 +91,18 @@ def test_a_cue_without_words_is_reported(payload: str) -> None:
     ],
 )
 def test_a_label_that_recurs_is_a_name(first: str, second: str) -> None:
+    """Labels before the words, such as `王芳：` or `>> JOHN:`: names if they recur."""
     name = first.strip("[").replace("]", ":").replace("：", ":").split(":")[0]
     assert [speaker for _, speaker in spoken(first, second)] == [name, name]
     assert spoken(first) == [(first.replace("[Mike] ", ""), None)]  # alone, it may be anything
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "label", ["Note: ", "Step 1: ", "Cause of death: ", "I mean: ", "[Laughing] ", "[MUSIC] "]
 )
 def test_a_label_that_recurs_is_no_name_if_no_person_is_called_so(label: str) -> None:
+    """`Remember:`, `[ENGINE REVVING]` and the like: words and sounds, no names."""
     assert {speaker for _, speaker in spoken(label + "go on", label + "stop")} == {None}
 
 
@@ -107,6 +111,7 @@ def test_a_speaker_has_a_single_spelling() -> None:
     assert len({speaker for _, speaker in said}) == 1
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("payload", "expected"),
     [
@@ -127,6 +132,7 @@ def test_a_speaker_has_a_single_spelling() -> None:
 def test_a_cue_with_several_speakers_is_several_utterances(
     payload: str, expected: list[tuple[str, str | None]]
 ) -> None:
+    """A cue with two speakers: two utterances."""
     assert spoken(payload) == expected
 
 
@@ -198,14 +204,18 @@ PHRASES = [
 ]
 
 
+@pytest.mark.fault
 def test_rolling_captions_give_each_phrase_once_with_its_time(tmp_path: Path) -> None:
+    """YouTube's rolling captions: each phrase once, at its time."""
     path = tmp_path / "talk.en.vtt"
     path.write_text(ROLLING_VTT)
     found = read_file(path)
     assert found == [Cue(start, end, text, None) for start, end, text in PHRASES]
 
 
+@pytest.mark.fault
 def test_rolling_captions_without_inner_times_are_the_same() -> None:
+    """Rolling captions without inner times: each phrase once."""
     written = [
         Written(0.16, 2.149, "okay and welcome"),
         Written(2.149, 2.159, "okay and welcome"),
@@ -233,7 +243,9 @@ def test_lines_that_move_up_or_grow_are_said_once() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.fault
 def test_people_may_repeat_themselves() -> None:
+    """A phrase that is really said twice: kept twice."""
     said = ["No!", "No!", "No!", "Get out!", "Get out!", "Why?", "Because.", "Because I say so."]
     items, notices = utterances([Written(n, n + 1.0, text) for n, text in enumerate(said)])
     assert [cue.text for cue in only(items, Cue)] == said
@@ -243,6 +255,7 @@ def test_people_may_repeat_themselves() -> None:
 SECRET = "xylophones adjudicate"
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "written",
     [
@@ -255,6 +268,7 @@ SECRET = "xylophones adjudicate"
     ],
 )
 def test_no_reason_has_words_of_the_captions(written: Written | Unreadable) -> None:
+    """A broken cue with `--no-text`: counted without a word of it."""
     items, notices = utterances([written])
     (drop,) = only(items, Dropped)
     for word in SECRET.split():
@@ -262,17 +276,23 @@ def test_no_reason_has_words_of_the_captions(written: Written | Unreadable) -> N
         assert word not in " ".join(notices)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "name",
     ["any sentence", "I will never ever tell anybody", "x" * 41, "What? No!", "Go away. Now"],
 )
 def test_a_sentence_is_no_speaker(name: str) -> None:
+    """A sentence in the place of a name, `<v any sentence>`: no speaker."""
     for written in (Written(1.0, 2.0, f"<v {name}>Hi</v>"), Written(1.0, 2.0, "Hi", name)):
         assert utterances([written])[0] == [Cue(1.0, 2.0, "Hi", None)]
 
 
+@pytest.mark.fault
 def test_captions_at_the_same_time_are_bounded_and_counted() -> None:
-    """Each costs a copy of its sound, so 8,000 of 30 s would cost 66 hours of sound."""
+    """8,000 captions at the same time: eight are used, the others counted.
+
+    Each costs a copy of its sound, so 8,000 of 30 s would cost 66 hours of sound.
+    """
     many = [Written(n / 1000, n / 1000 + 30, f"word {n}") for n in range(8000)]
     random.Random(1).shuffle(many)
     items, _ = utterances(many)
@@ -285,6 +305,7 @@ def test_captions_at_the_same_time_are_bounded_and_counted() -> None:
 LONG = 300_000
 
 
+@pytest.mark.fault
 @pytest.mark.timeout(120)  # a reader of quadratic time would need hours
 @pytest.mark.parametrize(
     "payload",
@@ -317,6 +338,7 @@ LONG = 300_000
     ids=lambda payload: payload[:8].encode("unicode_escape").decode(),
 )
 def test_a_cue_of_very_many_letters_is_read_in_linear_time(payload: str) -> None:
+    """A cue with 100,000 signs of markup: read in linear time."""
     again = [Written(0.0, 1.0, payload), Written(1.0, 2.0, payload)]
     items, _ = utterances([*again, Written(2.0, 3.0, "end")])
     assert items

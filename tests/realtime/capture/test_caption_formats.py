@@ -16,6 +16,7 @@ def read(tmp_path: Path, name: str, text: str) -> list[Cue | Dropped]:
     return read_file(path)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("timing", "start", "end"),
     [
@@ -37,6 +38,7 @@ def read(tmp_path: Path, name: str, text: str) -> list[Cue | Dropped]:
 def test_times_are_read_as_they_were_meant(
     tmp_path: Path, kind: str, timing: str, start: float, end: float
 ) -> None:
+    """Times without fractions, with commas or with other arrows: read as meant."""
     head = "WEBVTT\n\n" if kind == "vtt" else ""
     found = read(
         tmp_path,
@@ -46,6 +48,7 @@ def test_times_are_read_as_they_were_meant(
     assert found == [Cue(start, end, "Hello there"), Cue(7200.0, 7201.0, "Bye")]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "timing",
     [
@@ -67,6 +70,7 @@ def test_times_are_read_as_they_were_meant(
 def test_a_malformed_cue_is_counted_and_loses_no_other(
     tmp_path: Path, kind: str, timing: str
 ) -> None:
+    """A malformed cue: left out and counted; the others are read."""
     head = "WEBVTT\n\n" if kind == "vtt" else ""
     found = read(
         tmp_path,
@@ -170,6 +174,7 @@ def test_ttml_is_read(tmp_path: Path, ending: str) -> None:
     assert [drop.reason for drop in only(found, Dropped)] == ["caption 4 cannot be read"]
 
 
+@pytest.mark.fault
 @pytest.mark.timeout(120)  # a reader of quadratic time would need hours
 @pytest.mark.parametrize(
     ("name", "text"),
@@ -192,10 +197,13 @@ def test_ttml_is_read(tmp_path: Path, ending: str) -> None:
     ],
 )  # fmt: skip
 def test_long_files_are_read_in_linear_time(tmp_path: Path, name: str, text: str) -> None:
+    """A caption file of very many cues: read in linear time."""
     assert read(tmp_path, name, text)
 
 
+@pytest.mark.fault
 def test_very_many_bad_cues_are_few_messages(tmp_path: Path) -> None:
+    """Very many bad cues: few `gap` events."""
     found = read(tmp_path, "a.vtt", "WEBVTT\n\n" + "x --> y\nlost\n\n" * 5000)
     assert len(found) < 200
     assert sum(drop.count for drop in only(found, Dropped)) == 5000
@@ -226,10 +234,12 @@ ENCODED = [
 ]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(("words", "encoding"), ENCODED, ids=[e for _, e in ENCODED])
 def test_other_encodings_are_read_and_a_guess_is_said(
     tmp_path: Path, words: str, encoding: str
 ) -> None:
+    """Captions in UTF-16 or Latin-1: read, and the guess is said."""
     path = tmp_path / "a.srt"
     cues = [f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{words}\n" for n in (1, 3, 5)]
     path.write_bytes("\n".join(cues).encode(encoding))
@@ -240,7 +250,9 @@ def test_other_encodings_are_read_and_a_guess_is_said(
     assert all("not UTF-8, read as" in notice for notice in captions.notices)
 
 
+@pytest.mark.fault
 def test_a_file_is_refused_without_its_words(tmp_path: Path) -> None:
+    """A file that is no captions: refused without a word of it."""
     path = tmp_path / "a.srt"
     path.write_text("secret words\nof nobody\n")
     with pytest.raises(InputError) as caught:
@@ -248,8 +260,10 @@ def test_a_file_is_refused_without_its_words(tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("ending", ["ass", "ttml", "sbv"])
 def test_captions_of_all_formats_are_found_beside_a_recording(tmp_path: Path, ending: str) -> None:
+    """`.ass`, `.sbv` or `.ttml` beside a recording: read."""
     recording = make(tmp_path / "talk.wav", audio=[click(20)])
     text = {"ass": ASS, "ttml": TTML, "sbv": "0:00:01.000,0:00:02.000\nHello\n"}[ending]
     (tmp_path / f"talk.en.{ending}").write_text(text)

@@ -41,7 +41,9 @@ def words(path: Path, track: int | None = None) -> tuple[list[str], list[str]]:
     return [cue.text for cue in only(messages, Cue)], source.notices
 
 
+@pytest.mark.fault
 def test_a_full_track_is_preferred_and_said(recording: Path) -> None:
+    """A forced caption track of one cue and a full one: the full one, and this is said."""
     said, notices = words(recording)
     assert said == [f"full {n}" for n in range(1, 6)]
     (notice,) = notices
@@ -49,9 +51,11 @@ def test_a_full_track_is_preferred_and_said(recording: Path) -> None:
         assert part in notice
 
 
+@pytest.mark.fault
 def test_a_track_of_few_cues_is_not_preferred_though_nothing_calls_it_forced(
     recording: Path, tmp_path: Path
 ) -> None:
+    """A track with few cues that nothing calls forced: the full one is read."""
     path = tmp_path / "unmarked.mkv"
     ffmpeg("-i", recording, "-map", "0", "-c", "copy", "-disposition:s:0", "default", path)
     assert words(path)[0] == [f"full {n}" for n in range(1, 6)]
@@ -63,7 +67,9 @@ def test_the_default_track_is_taken_among_full_ones(recording: Path, tmp_path: P
     assert words(path)[0] == [f"german {n}" for n in range(1, 6)]
 
 
+@pytest.mark.fault
 def test_a_setting_chooses_the_track(recording: Path) -> None:
+    """Several caption tracks: `recording.caption_track` chooses."""
     assert words(recording, 0)[0] == ["forced 1"]
     assert words(recording, 2)[0] == [f"german {n}" for n in range(1, 6)]
     with pytest.raises(InputError, match=r"caption_track=3.*3 caption tracks"):

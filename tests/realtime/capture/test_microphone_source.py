@@ -265,7 +265,9 @@ def test_a_device_that_falls_silent_is_taken_for_gone() -> None:
     assert "gone" in drop.reason
 
 
+@pytest.mark.fault
 def test_a_device_that_gives_only_zeros_is_reported_once() -> None:
+    """A microphone that gives only zeros: a `gap` with the remedy, once."""
     faulty = Faulty()
     for _ in range(round(20 / 0.02)):
         faulty.block(value=0.0)
@@ -294,7 +296,9 @@ def test_quiet_is_not_mute() -> None:
     assert not only(faulty.source.read(0), Dropped)
 
 
+@pytest.mark.fault
 def test_a_stereo_device_whose_channels_cancel_each_other_is_heard() -> None:
+    """A stereo microphone whose channels cancel each other: heard."""
     faulty = Faulty(channels=2)
     for _ in range(100):
         faulty.block(value=0.5)

@@ -42,15 +42,19 @@ def level(samples: Channels) -> float:
     return float(10 * np.log10(power / np.mean(np.square(voice())) + 1e-12))
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("count", [2, 3, 4, 6, 8, 9, 32, 60, 512])
 def test_a_voice_in_the_last_of_many_unnamed_channels_is_heard(tmp_path: Path, count: int) -> None:
+    """3, 9 or more channels without names, a voice in the last: heard."""
     channels = [noise(seed=number) for number in range(count - 1)]
     path = wav(tmp_path / "many.wav", [*channels, voice()])
     assert level(sound(replay(path)[1])) > -12.5
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_u8", "pcm_s24le", "pcm_f32le", "flac", "aac"])
 def test_channels_that_cancel_each_other_are_heard(tmp_path: Path, codec: str) -> None:
+    """Stereo whose channels cancel each other: the louder one is heard."""
     plain = wav(tmp_path / "plain.wav", [voice(), -voice()])
     path = tmp_path / "cancel.mkv"
     ffmpeg("-i", plain, "-c:a", codec, path)
@@ -62,7 +66,9 @@ def test_the_louder_of_two_channels_that_nearly_cancel_is_taken(tmp_path: Path) 
     assert level(sound(replay(path)[1])) == pytest.approx(0.0, abs=0.5)
 
 
+@pytest.mark.fault
 def test_a_voice_in_the_channel_that_ffmpeg_takes_for_a_subwoofer_is_heard(tmp_path: Path) -> None:
+    """A voice in the channel that counts as a subwoofer's: heard."""
     path = tmp_path / "named.wav"
     ffmpeg("-i", wav(tmp_path / "a.wav", [0 * voice(), 0 * voice(), voice()]),
            "-af", "channelmap=channel_layout=2.1", path)  # fmt: skip

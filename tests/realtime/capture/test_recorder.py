@@ -65,7 +65,9 @@ def test_sound_is_kept_without_loss_and_pictures_at_their_times(tmp_path: Path) 
     assert [grey for _, grey in kept] == pytest.approx([0, 40, 80, 120, 160], abs=4)
 
 
+@pytest.mark.fault
 def test_a_recording_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """`--record DIR`: folder 700, files 600."""
     recorder = Recorder(tmp_path / "new", True, False, (64, 48))
     hear(recorder, tone(0.2), 0.0)
     recorder.close()
@@ -113,8 +115,10 @@ def test_pictures_of_another_size_are_fitted(tmp_path: Path) -> None:
         assert {(f.width, f.height) for f in media.decode(video=0)} == {(64, 48)}
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("size", [(64, 36), (36, 48), (640, 360), (16, 9)])
 def test_pictures_of_another_shape_are_not_stretched(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Pictures of another shape than was asked for: fitted, not stretched."""
     recorder = Recorder(tmp_path, False, True, (64, 48))
     see(recorder, 0.1, 200, size)
     recorder.close()

@@ -256,10 +256,12 @@ def test_a_medium_that_ends_early_does_not_hold_the_other_up(tmp_path: Path, sho
     assert not only(messages, Dropped)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.wav"])
 def test_of_a_truncated_file_the_readable_part_is_replayed_and_the_rest_reported(
     tmp_path: Path, name: str
 ) -> None:
+    """A file that breaks off: what is there is read, and the rest is a `gap`."""
     video = None if name.endswith("wav") else [n / 25 for n in range(250)]
     codec = "aac" if name.endswith("mp4") else "pcm_s16le"
     path = make(tmp_path / name, video=video, audio=[click(10, [1.0])], codecs=("mpeg4", codec))
@@ -282,7 +284,9 @@ def test_of_a_truncated_file_the_readable_part_is_replayed_and_the_rest_reported
     assert isinstance(messages[-1], End)
 
 
+@pytest.mark.fault
 def test_damaged_data_is_skipped_and_counted(tmp_path: Path) -> None:
+    """Damaged data inside a file: skipped and counted."""
     path = make(tmp_path / "a.mkv", video=STEADY, audio=[click(4, [3.5])], codecs=("mpeg4", "aac"))
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
@@ -311,8 +315,10 @@ def protect(path: Path, *kinds: str) -> Path:
     return out
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("kinds", [(), ("a",), ("v",)], ids=["all", "sound", "pictures"])
 def test_a_protected_file_is_refused_as_such(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    """A file under DRM: said to be encrypted, not damaged."""
     path = make(tmp_path / "a.mp4", video=STEADY, audio=[click(4)], codecs=("mpeg4", "aac"))
     with pytest.raises(InputError, match=r"drm\.mp4: encrypted \(DRM\).*give a copy") as caught:
         replay(protect(path, *kinds))
@@ -328,7 +334,9 @@ def test_only_what_is_wanted_is_read(plain: Path) -> None:
     assert len(only(seen, VideoFrame)) == 40
 
 
+@pytest.mark.fault
 def test_what_is_no_recording_is_refused_in_one_line(tmp_path: Path) -> None:
+    """A text, a picture, a playlist or an empty file: one line, exit code 2."""
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("This is no film.\n" * 100)
     (tmp_path / "text.txt").write_text("This is no film.\n" * 100)

@@ -14,10 +14,12 @@ from gscon_live.realtime.pipeline.messages import Dropped
 SAMPLES = (0.3 * np.sin(np.arange(round(9.72 * RATE)) * 0.1)).astype(np.float32)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "length", [0, 0xFFFFFFFF, 0xFFFFFFFF - 44, 0x7FFFF000, 0x7FFFFFFF, 0x80000000]
 )
 def test_a_wav_file_that_was_streamed_is_read_to_its_end(tmp_path: Path, length: int) -> None:
+    """A WAV file whose header states no length: read to its end."""
     path = make(tmp_path / "a.wav", audio=[SAMPLES])
     data = bytearray(path.read_bytes())
     place = data.index(b"data") + 4
@@ -30,6 +32,7 @@ def test_a_wav_file_that_was_streamed_is_read_to_its_end(tmp_path: Path, length:
     assert source.duration == pytest.approx(9.72, abs=0.01)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "words",
     [("-f", "wav"), ("-f", "wav", "-rf64", "always"), ("-f", "caf"), ("-f", "au")],
@@ -38,6 +41,7 @@ def test_a_wav_file_that_was_streamed_is_read_to_its_end(tmp_path: Path, length:
 def test_what_ffmpeg_writes_into_a_pipe_is_read_to_its_end(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
+    """What FFmpeg writes into a pipe: read to its end."""
     need("ffmpeg")
     plain = make(tmp_path / "a.wav", audio=[SAMPLES])
     command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-i", str(plain), *words, "-"]
@@ -50,9 +54,11 @@ def test_what_ffmpeg_writes_into_a_pipe_is_read_to_its_end(
     assert source.duration == pytest.approx(9.72, abs=0.1)
 
 
+@pytest.mark.fault
 def test_a_wav_file_whose_end_is_missing_breaks_off_and_keeps_its_last_samples(
     tmp_path: Path,
 ) -> None:
+    """A WAV file whose end is missing: a `gap`, and its last samples are kept."""
     path = make(tmp_path / "a.wav", audio=[SAMPLES])
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

@@ -59,8 +59,10 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 codecs=("mpeg2video", "mp2"))  # fmt: skip
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("times", [2, 4])
 def test_joined_broadcasts_are_read_on(part: Path, tmp_path: Path, times: int) -> None:
+    """`cat a.ts a.ts > b.ts`: read on, and said."""
     source, messages = replay(join(tmp_path / "joined.ts", *[part] * times))
     found = clicks(sound(messages))
     assert len(found) == times
@@ -76,11 +78,13 @@ def test_joined_broadcasts_are_read_on(part: Path, tmp_path: Path, times: int) -
     in_order(messages)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("name", "codec"),
     [("a.ogg", "libvorbis"), ("a.opus", "libopus"), ("a.mpg", "mp2"), ("a.mkv", "pcm_s16le")],
 )
 def test_joined_files_of_other_kinds_are_read_on(tmp_path: Path, name: str, codec: str) -> None:
+    """`cat a.ogg a.ogg > b.ogg` and other kinds: read on, and said."""
     plain = make(tmp_path / "a.wav", audio=[click(3, [1.0], 48_000)], rate=48_000)
     path = tmp_path / name
     ffmpeg("-i", plain, "-c:a", codec, path)
@@ -104,7 +108,9 @@ def test_sound_and_pictures_stay_together_after_a_join(part: Path, tmp_path: Pat
     assert clicks(sound(joined))[1] - dark[0] == pytest.approx(lag, abs=0.11)
 
 
+@pytest.mark.fault
 def test_a_jump_of_hours_is_a_gap_with_its_seconds(part: Path, tmp_path: Path) -> None:
+    """Time stamps that jump by hours: a `gap` with the seconds."""
     far = later(part, 40_000, "far.ts")
     path = join(tmp_path / "jump.ts", part, far)
     source, messages = replay(path)
@@ -131,8 +137,12 @@ def test_a_pause_keeps_its_length(part: Path, tmp_path: Path) -> None:
     in_order(messages)
 
 
+@pytest.mark.fault
 def test_clocks_that_wrap_go_on(part: Path, tmp_path: Path) -> None:
-    """The clock of a TS file has 33 bits: it starts at zero again after 26.5 hours."""
+    """A clock that wraps to zero: read on.
+
+    The clock of a TS file has 33 bits: it starts at zero again after 26.5 hours.
+    """
     wraps = later(part, 2**33 / 90_000 - 1.4 - 1.5, "wraps.ts")
     source, messages = replay(wraps)
     (found,) = clicks(sound(messages))
@@ -156,7 +166,9 @@ def _audio_with_hole(path: Path, hole: float) -> Path:
     return path
 
 
+@pytest.mark.fault
 def test_long_silence_takes_no_memory(tmp_path: Path) -> None:
+    """A pause of a long time in the time stamps: silence in blocks; memory stays flat."""
     path = _audio_with_hole(tmp_path / "hole.mkv", 3000.0)
     # Its own process, as the peak of this one may be higher already.
     code = f"""

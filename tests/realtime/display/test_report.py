@@ -105,7 +105,9 @@ def test_nothing_in_the_events_reaches_the_page_as_markup(made: list[AnyEvent], 
         assert name != "href" or value.startswith("#u")
 
 
+@pytest.mark.fault
 def test_hostile_words_names_and_reasons_are_shown_as_they_are() -> None:
+    """Markup and scripts in words, names and reasons: shown, never run."""
     event = next(e for e in conversation() if isinstance(e, UtteranceEvent))
     gone = schema.Modality(present=False, reason=HOSTILE)
     hostile = replace(
@@ -148,7 +150,9 @@ def test_a_session_that_was_cut_off_says_so() -> None:
     assert "1 utterance(s) began" in Read(report_page.render(begun, "a")).text
 
 
+@pytest.mark.fault
 def test_of_several_sessions_all_are_shown_with_links_of_their_own() -> None:
+    """Several recordings and one `--report`: all are on the page."""
     same = list(conversation(2, 1))
     raw = report_page.render([*conversation(2, 1), *conversation(3, 2), *same], "a")
     page = Read(raw)
@@ -168,10 +172,12 @@ def test_a_page_is_recognised_and_other_pages_are_not() -> None:
     assert not report_page.ours(b"<!doctype html>\n<title>My page</title>")
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("out", ["events.jsonl", "page.pdf", "mine.html", "link.html"])
 def test_a_report_destroys_nothing(
     out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A report over its events or somebody's file: refused."""
     monkeypatch.chdir(tmp_path)
     lines = [schema.encode(event) for event in conversation()]
     Path("events.jsonl").write_bytes(b"\n".join(lines) + b"\n")

@@ -29,7 +29,9 @@ def test_publisher_and_client_read_the_same_keys(folder: Path) -> None:
     assert client.server == own.public == curve.read_public(folder / "server.key", "key")
     assert client.own.public == curve.read_public(folder / "clients" / "robot.key", "key")
     assert client.own != own
-    curve.check_clients(folder / "clients", "publish.curve.clients")
+    clients = curve.Clients(folder / "clients", "publish.curve.clients")
+    assert clients.callback("*", client.own.public)
+    assert not clients.callback("*", own.public)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no key at all\n", b"\xff\xfe\x00"])
@@ -53,5 +55,5 @@ def test_a_public_key_is_no_secret_one(folder: Path) -> None:
 
 def test_the_folder_of_clients_has_to_be_there(folder: Path) -> None:
     for wrong in (folder / "nobody", folder / "server.key"):
-        message = refusal(lambda wrong=wrong: curve.check_clients(wrong, "publish.curve.clients"))
+        message = refusal(lambda wrong=wrong: curve.Clients(wrong, "publish.curve.clients"))
         assert f"publish.curve.clients {wrong}" in message

@@ -73,9 +73,9 @@ def test_csv_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
     for row, event in zip(rows, made, strict=True):
         said, felt = event.utterance, event.emotion
         assert (row["session"], row["speaker"], row["text"]) == (
-            event.session,
-            said.speaker,
-            said.text,
+            data(event.session),
+            data(said.speaker),
+            data(said.text),
         )
         assert (float(row["start"]), float(row["end"])) == (said.start, said.end)
         assert {name: float(row[f"p_{name}"]) for name in EMOTIONS} == felt.probabilities
@@ -124,6 +124,12 @@ def test_webvtt_gives_back_every_utterance(made: list[UtteranceEvent]) -> None:
         assert text == shown(event.utterance.text) or "&" in block
         assert not any(unicodedata.category(sign) == "Cc" for sign in block if sign != "\n")
     assert head in ("", "WEBVTT")
+
+
+def data(words: str) -> str:
+    """The words as a csv has them: line ends and tabs are spaces, other controls replaced."""
+    spaced = re.sub(r"[\t\n\v\f\r\x85]", " ", words)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", spaced)
 
 
 def shown(words: str) -> list[str]:
@@ -232,7 +238,9 @@ def test_a_sink_of_others_overwrites_nothing_unless_it_says_what_is_its_own() ->
     assert not Labels.ours(b"joy\n")
 
 
+@pytest.mark.fault
 def test_an_event_that_was_sent_on_several_lines_is_one_line() -> None:
+    """An event that was published as pretty-printed JSON: one line."""
     event = _with_words("a\nb")
     pretty = json.dumps({**json.loads(schema.encode(event)), "new": [1, 2]}, indent=2)
     for sent in (pretty, pretty.replace("\n", "\r\n"), pretty.replace("\n", "\r")):
@@ -243,7 +251,9 @@ def test_an_event_that_was_sent_on_several_lines_is_one_line() -> None:
         assert json.loads(line) == json.loads(pretty)
 
 
+@pytest.mark.fault
 def test_rows_of_several_recordings_say_which_one_and_what_each_modality_says() -> None:
+    """A table of several recordings: each row names its recording."""
     made = [*conversation(2, 1), *conversation(3, 2)]
     started = [event for event in made if isinstance(event, schema.SessionStarted)]
     made = [
@@ -264,8 +274,10 @@ def test_rows_of_several_recordings_say_which_one_and_what_each_modality_says() 
             assert {emotion: row[f"{name}_{emotion}"] for emotion in EMOTIONS} == expected
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_file_on_a_full_disk_is_named_also_when_it_is_closed(tmp_path: Path) -> None:
+    """A disk that is full at the end: the file is named."""
     (tmp_path / "full.jsonl").symlink_to("/dev/full")
     sink = sinks.JsonLines(tmp_path / "full.jsonl")
     with pytest.raises(Failure, match=r"full\.jsonl: No space left"):
@@ -273,8 +285,10 @@ def test_a_file_on_a_full_disk_is_named_also_when_it_is_closed(tmp_path: Path) -
     sink.close()
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_a_failure_in_one_line() -> None:
+    """`--events /dev/full`: one line that names the file."""
     with pytest.raises(Failure, match="No space left"):
         sinks.JsonLines("/dev/full").write(next(conversation()))
 
@@ -329,6 +343,7 @@ def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:
     )
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("what", "count", "seconds", "words"),
     [
@@ -344,6 +359,7 @@ def _with_words(text: str, abstained: bool = False) -> UtteranceEvent:
     ],
 )
 def test_a_loss_is_told_as_people_would(what: str, count: int, seconds: float, words: str) -> None:
+    """A loss of 0 pictures and 0.00 s: only its reason is shown."""
     head = {"schema": schema.SCHEMA, "session": "s", "seq": 0, "time": 1.0}
     gap = msgspec.convert(
         head | {"type": "gap", "what": what, "count": count, "seconds": seconds, "reason": "why"},
@@ -352,9 +368,63 @@ def test_a_loss_is_told_as_people_would(what: str, count: int, seconds: float, w
     assert in_words.describe(gap) == f"00:01.00  gap: {words}"
 
 
+@pytest.mark.fault
 def test_joiners_and_marks_of_direction_are_words_and_control_characters_are_none() -> None:
+    """Joiners and marks of direction in words: kept; control characters: replaced."""
     persian, arabic, long = "می\u200cخواهم", "\u200fنعم\u200f", "co\u00adoperate"
     for words in (persian, arabic, long, "👩\u200d🚀"):
         assert in_words.printable(words) == words
     for sign in ("\x1b", "\x07", "\x9b", "\u202e", "\n", "\x00"):
         assert in_words.printable(f"a{sign}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2Ja\x9b31mb\rc\x7f\x00"
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", sinks.names())
+def test_control_characters_in_words(name: str) -> None:
+    """A caption holds escape sequences for a terminal: no output has them as they are."""
+    replace = msgspec.structs.replace
+    event = _with_words(HOSTILE)
+    gone = schema.Modality(present=False, reason=HOSTILE)
+    event = replace(
+        event,
+        session=HOSTILE,
+        utterance=replace(event.utterance, speaker=HOSTILE),
+        modalities=replace(event.modalities, visual=gone),
+        model=schema.ModelInfo(name=HOSTILE, version=HOSTILE),
+    )
+    started = next(iter(conversation()))
+    assert isinstance(started, schema.SessionStarted)
+    stream = io.StringIO(newline="")
+    sink = sinks.of_name(name)(stream)
+    for sent in (replace(started, source=HOSTILE), event):
+        if isinstance(sink, sinks.JsonLines):
+            sink.write_line(msgspec.json.encode(sent).decode())
+        else:
+            sink.write(sent)
+    text = stream.getvalue().replace("\r\n", "\n")
+    assert [sign for sign in text if unicodedata.category(sign) == "Cc" and sign != "\n"] == []
+    if name == "jsonl":
+        assert schema.decode(text.splitlines()[-1]) == event
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("words", ["=cmd|' /C calc'!A0", "+1", "- I love you.", "@SUM(A1)"])
+def test_words_that_a_spreadsheet_takes_for_a_formula(words: str) -> None:
+    """Words begin with = + - or @: a csv keeps them, since programs for statistics read them."""
+    rows = list(csv.DictReader(io.StringIO(written(sinks.Csv, [_with_words(words)]), newline="")))
+    assert rows[0]["text"] == words
+    page = (Path(__file__).parents[3] / "docs/use.md").read_text(encoding="utf-8")
+    assert "import the column as text" in " ".join(page.split())
+
+
+@pytest.mark.fault
+def test_words_with_line_ends_in_a_csv() -> None:
+    """Words have line ends: they are spaces in a csv, so each utterance is one line."""
+    persian = "\u200fمی\u200cخواهم co\u00adop 👩\u200d🚀"
+    text = written(sinks.Csv, [_with_words(f"a\nb\r\nc\td\u0085{persian}")])
+    assert len(text.removesuffix("\r\n").split("\r\n")) == 2
+    assert text.count("\n") == 2
+    assert f"a b  c d {persian}" in text

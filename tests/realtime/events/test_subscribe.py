@@ -1,16 +1,19 @@
 """A subscriber misses nothing after the hello, says what it missed otherwise, and ends cleanly."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import zmq
 from made_events import conversation
 
 from gscon_live.common import cli
@@ -189,6 +192,76 @@ def test_unknown_fields_survive_and_unreadable_messages_are_counted(remote: Remo
         assert first.raw == line
         take(subscriber, 1)
         assert (subscriber.unreadable, subscriber.missed) == (2, 1)
+
+
+def _line(**changes: object) -> str:
+    event = json.loads(schema.encode(next(e for e in SESSION if e.type == "utterance")))
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = event
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    return json.dumps(event)
+
+
+JUNK = {
+    "nested": '{"type":"gap","session":"s","seq":1,"x":' + "[" * 5000 + "]" * 5000 + "}",
+    "nested objects": '{"x":' * 3000 + "1" + "}" * 3000,
+    "a time without end": _line(utterance__end=1e308),
+    "a negative time": _line(utterance__start=-5.0),
+    "no number": _line(utterance__start=0).replace('"start": 0', '"start": NaN'),
+    "a number of 5,000 digits": _line(seq=0).replace('"seq": 0', '"seq": ' + "9" * 5000),
+    "a probability above one": _line(emotion__confidence=1e300),
+    "text for a number": _line(utterance__id="7"),
+    "a list for words": _line(utterance__text=["a"]),
+    "half a character": _line(utterance__text="x").replace('"x"', r'"\ud800"'),
+    "nothing": "",
+    "a million": "9" * 1_000_000,
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", JUNK)
+def test_messages_that_are_no_events(name: str, tmp_path: Path) -> None:
+    """A publisher sends junk: it is counted as unreadable, and the subscriber goes on."""
+    endpoint = f"ipc://{tmp_path}/events"
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context.socket(zmq.PUB) as publisher, Subscriber(endpoint) as subscriber:
+        publisher.bind(endpoint)
+        until = time.monotonic() + 30
+        while subscriber.receive(0.02) is None and time.monotonic() < until:
+            publisher.send(b"speech " + schema.encode(SESSION[1]))  # until it is connected
+        publisher.send(b"emotion " + JUNK[name].encode())
+        publisher.send(b"session " + schema.encode(SESSION[-1]))
+        received = subscriber.receive(30)
+        while received is not None and received.event != SESSION[-1]:
+            received = subscriber.receive(30)
+        assert received is not None
+        assert subscriber.unreadable == 1
+    context.destroy(0)
+
+
+@pytest.mark.fault
+def test_a_message_of_many_megabytes(tmp_path: Path) -> None:
+    """A publisher sends 50 MB as one message: it is not taken, and the subscriber connects anew."""
+    endpoint = f"ipc://{tmp_path}/events"
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context.socket(zmq.PUB) as publisher, Subscriber(endpoint) as subscriber:
+        publisher.bind(endpoint)
+        until = time.monotonic() + 30
+        while subscriber.receive(0.02) is None and time.monotonic() < until:
+            publisher.send(b"speech " + schema.encode(SESSION[1]))
+        publisher.send(b"emotion " + b"x" * 50_000_000)
+        while subscriber.receive(0.1) is not None:
+            pass
+        received, until = None, time.monotonic() + 60
+        while received is None and time.monotonic() < until:
+            publisher.send(b"session " + schema.encode(SESSION[-1]))
+            received = subscriber.receive(0.1)
+        assert received is not None
+        assert subscriber.unreadable == 0
+    context.destroy(0)
 
 
 def test_it_may_start_before_the_publisher(remote: Remote) -> None:

@@ -172,7 +172,9 @@ def test_a_caption_without_an_audio_track_ends_when_media_time_reaches_its_end()
     assert mark == messages.Mark(2.5, "segment")
 
 
+@pytest.mark.fault
 def test_of_a_caption_longer_than_the_memory_its_end_is_heard() -> None:
+    """A caption of hours: memory stays bounded, and its end is heard."""
     cue = messages.Cue(1.0, 101.0, "a very long story")
     (final,) = segments(run(with_cues([cue], sound(0, 103)), Segmentation(provisional_every=0)))
     first, last = positions(final)

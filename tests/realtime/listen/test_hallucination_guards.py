@@ -10,6 +10,7 @@ from gscon_live.realtime.listen.hallucination_guards import (
     MAX_WORDS_PER_SECOND,
     Piece,
     believe,
+    repeats,
 )
 from gscon_live.realtime.pipeline.settings import Transcription
 
@@ -85,7 +86,7 @@ def test_a_sentence_that_holds_such_a_phrase_is_no_such_phrase() -> None:
     ],
 )
 def test_doubt_is_explained(values: dict[str, float], reason: str) -> None:
-    text, said = believe([piece("so so so so", **values)], 3.0, limits)
+    text, said = believe([piece("we go to the house " * 3, **values)], 3.0, limits)
     assert text == ""
     assert reason in (said or "")
 
@@ -109,5 +110,51 @@ def test_no_words_are_no_words(texts: list[str]) -> None:
 
 
 def test_a_doubtful_piece_does_not_take_the_others_with_it() -> None:
-    made = believe([piece("Hello."), piece("la la la la", compression=9.0)], 3.0, limits)
+    made = believe(
+        [piece("Hello."), piece("we go to the house " * 3, compression=9.0)], 3.0, limits
+    )
     assert made == ("Hello.", None)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("spoken", "kept"),
+    [
+        ("No, no, no, no, no, no, no!", "No, no, no, …"),
+        ("ha ha ha ha ha ha", "ha ha ha …"),
+        ("I said no, no, no, no, no, please", "I said no, no, no, … please"),
+        ("come on come on come on come on come on", "come on come on come on …"),
+    ],
+)
+def test_words_that_people_repeat(spoken: str, kept: str) -> None:
+    """Somebody says "no, no, no, no, no": the words are kept, shortened."""
+    assert believe([piece(spoken, compression=4.0)], 5.0, limits) == (kept, None)
+
+
+@pytest.mark.fault
+def test_a_recogniser_in_a_loop() -> None:
+    """A recogniser writes one word a hundred times in two seconds: it is not believed."""
+    text, reason = believe([piece("no " * 100, compression=20.0)], 2.0, limits)
+    assert (text, reason) == ("", "more words than the time allows")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Kids are talking by the door. Kids are talking by the door.", True),
+        ("Well. Kids are talking by the door, kids are talking by the door, kids are", True),
+        ("No, no, no, no!", True),
+        ("No, no, no.", False),
+        ("I know, I know.", True),
+        ("She knew that he was there.", False),
+        ("", False),
+    ],
+)
+def test_a_loop_is_told_from_speech(text: str, expected: bool) -> None:
+    assert repeats(text) is expected
+
+
+@given(words=st.lists(st.sampled_from("abcdefgh"), min_size=3, max_size=9, unique=True))
+def test_any_phrase_that_comes_twice_is_a_loop(words: list[str]) -> None:
+    assert repeats(" ".join([*words, *words]))
+    assert not repeats(" ".join(words))

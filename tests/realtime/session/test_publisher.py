@@ -97,7 +97,9 @@ def _has_line(process: "subprocess.Popen[str]") -> bool:
     return bool(select.select([process.stdout], [], [], 0)[0])
 
 
+@pytest.mark.fault
 def test_a_stalled_subscriber_slows_nobody_and_counts_what_it_missed(endpoint: str) -> None:
+    """A subscriber that stalls: nobody waits, and it counts what it missed."""
     with Publisher(endpoint, "s") as publisher:
         stalled, awake = (peer("-c", SUBSCRIBER, endpoint) for _ in range(2))
         while not (_has_line(stalled) and _has_line(awake)):
@@ -130,7 +132,9 @@ def test_a_stalled_subscriber_slows_nobody_and_counts_what_it_missed(endpoint: s
     assert slowest < 0.5
 
 
+@pytest.mark.fault
 def test_a_subscriber_that_is_killed_with_a_full_queue_does_no_harm(endpoint: str) -> None:
+    """A subscriber that is killed with a full queue: no harm."""
     with Publisher(endpoint, "s") as publisher:
         gone = peer("-c", SUBSCRIBER, endpoint)
         while not _has_line(gone):
@@ -141,7 +145,7 @@ def test_a_subscriber_that_is_killed_with_a_full_queue_does_no_harm(endpoint: st
             publisher.publish(stubs.gap(number))
         gone.kill()
         gone.communicate()
-        until = time.monotonic() + 3.0  # a heartbeat falls due every two seconds
+        until = time.monotonic() + 3.0  # longer than a silent peer is asked after
         while time.monotonic() < until:
             publisher.publish(stubs.gap(0))
             time.sleep(0.01)

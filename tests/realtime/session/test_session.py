@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from made_events import conversation
 from rich.console import Console
 
+from gscon_live.common import signals
 from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline.control import Status
 from gscon_live.realtime.session.drops import INTERVAL, Drops
-from gscon_live.realtime.session.interrupts import interrupts
 
 
 def status(service: str, pid: int, **dropped: int) -> Status:
@@ -47,16 +47,38 @@ def test_drops_are_told_now_and_then_and_by_who_did_not_keep_up() -> None:
     assert drops.due(2 * INTERVAL) == [("watch", 2)]
 
 
-def test_the_first_ctrl_c_asks_and_the_second_is_as_before() -> None:
-    asked: list[int] = []
+def test_the_first_ctrl_c_asks_and_those_soon_after_change_nothing() -> None:
+    asked: list[str] = []
     before = signal.getsignal(signal.SIGINT)
-    with interrupts(lambda: asked.append(1)):
-        os.kill(os.getpid(), signal.SIGINT)
-        assert asked == [1]
-        with pytest.raises(KeyboardInterrupt):
+    with signals.restored():
+        outer = signals.note(lambda: asked.append("outer"))
+        with signals.restored():
+            inner = signals.note(lambda: asked.append("inner"))
             os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signals.note(lambda: asked.append("later")).number == signal.SIGINT
+    assert asked == ["outer", "inner", "later"]
+    assert outer.number == inner.number == signal.SIGINT
     assert signal.getsignal(signal.SIGINT) is before
-    assert asked == [1]
+
+
+def test_ctrl_c_long_after_the_first_one_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "PATIENCE", -1.0)
+    with signals.restored():
+        noted = signals.note()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(signals.Interrupted) as caught:
+            os.kill(os.getpid(), signal.SIGINT)
+    assert caught.value.number == noted.number == signal.SIGTERM
+
+
+def test_a_program_that_embeds_a_session_keeps_what_it_does_not_handle() -> None:
+    default = signal.getsignal(signal.SIGHUP)
+    assert default == signal.SIG_DFL
+    with signals.restored():
+        signals.note(handled=True)
+        assert signal.getsignal(signal.SIGHUP) is default
+        assert isinstance(signal.getsignal(signal.SIGINT), signals.Noted)
 
 
 def test_in_another_thread_signals_are_left_alone() -> None:
@@ -64,7 +86,8 @@ def test_in_another_thread_signals_are_left_alone() -> None:
     seen: list[object] = []
 
     def run() -> None:
-        with interrupts(lambda: None):
+        with signals.restored():
+            signals.note()
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=run)

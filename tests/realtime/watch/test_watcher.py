@@ -22,6 +22,7 @@ from gscon_live.realtime.watch.watcher import (
     CAMERA_WIDTH,
     FULL_SEARCH_INTERVAL,
     MAX_FACES,
+    MOST_MOUTHS,
     RECORDING_WIDTH,
     Watcher,
 )
@@ -107,7 +108,18 @@ def test_small_faces_are_left_out_and_so_are_too_many() -> None:
     many = [Found(60 * n, 0, 50 - n, 50) for n in range(8)]
     watcher = Watcher(Given([Found(0, 0, 33, 33), Found(200, 0, 31, 60)], many), Corner(), 32)
     assert [one.box[2] for one in seen(watcher, 0.0)] == [33]
-    assert [one.box[2] for one in seen(watcher, 9.0)] == [50, 49, 48, 47][:MAX_FACES]
+    encoded = [one.box[2] for one in seen(watcher, 9.0) if one.features]
+    assert encoded == [50, 49, 48, 47][:MAX_FACES]
+
+
+@pytest.mark.fault
+def test_faces_that_are_not_compared_are_counted() -> None:
+    """More faces than are compared: the event says how many were left out."""
+    crowd = [Found(40 * n, 0, 60 - n, 60) for n in range(MOST_MOUTHS + 4)]
+    (faces,) = Watcher(Given(crowd), Corner(), 32).process(frame(9.0))
+    assert isinstance(faces, messages.Faces)
+    assert len(faces.faces) == MOST_MOUTHS
+    assert faces.left_out == 4
 
 
 @pytest.mark.parametrize(
@@ -134,10 +146,14 @@ def test_a_face_that_is_too_small_comes_with_what_helps(
     assert remedy in faces.remedy
 
 
+@pytest.mark.fault
 def test_a_small_face_in_a_wide_recording_is_named_with_the_setting_that_helps(
     tmp_path: Path,
 ) -> None:
-    """A real face, about 50 pixels wide in a picture of 1280: the setting that is named helps."""
+    """A real face, 50 pixels wide in 1280: named as too small, with the setting.
+
+    A real face, about 50 pixels wide in a picture of 1280: the setting that is named helps.
+    """
     far = tmp_path / "far.mkv"
     ffmpeg("-ss", "3", "-t", "2", "-i", sample.CONVERSATION, "-vf",
            "scale=640:360,scale=iw*0.48:-2,pad=1280:720:400:200:gray", "-an", "-c:v", "mpeg4",
@@ -269,3 +285,35 @@ def test_faces_lie_in_the_picture_and_have_features_of_the_encoders_length(
             features = np.frombuffer(face.features, np.float32)
             assert features.shape == (FaceEncoder.dim,)
             assert np.all(np.isfinite(features))
+
+
+@pytest.mark.fault
+def test_nine_faces_of_which_the_fifth_largest_talks() -> None:
+    """Nine faces are in view and the fifth largest talks: all mouths are compared, and its face is
+    read."""
+    boxes = [Found(60 * number, 10, 50 - number, 50 - number) for number in range(9)]
+
+    class Talking(Corner):
+        """Crops of 32 pixels in which the mouth of the fifth largest face changes."""
+
+        count = 0
+
+        def crop(self, frame: Frame, box: tuple[int, int, int, int]) -> Frame:
+            picture = np.full((32, 32), 100, np.uint8)
+            if box[2] == boxes[4].width:
+                self.count += 1
+                picture[24:, 10:22] = 200 * (self.count % 2)
+            picture[0, 0] = box[2]
+            return picture
+
+    memory = FaceMemory()
+    watcher = Watcher(Given(*[boxes] * 10), Talking(), min_face=20)
+    for number in range(10):
+        (faces,) = watcher.process(frame(number / 10))
+        assert isinstance(faces, messages.Faces)
+        assert len([face for face in faces.faces if face.features]) == MAX_FACES
+        memory.add(faces)
+    view = memory.look(0.0, 1.0)
+    assert view.faces == 9
+    assert view.features is not None
+    assert set(view.features[:, 0]) == {float(boxes[4].width)}

@@ -10,6 +10,7 @@ import pickle
 import pickletools
 import struct
 import sys
+import tracemalloc
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -293,6 +294,41 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path: Path) -> None:
     assert "more than its file holds" in refused(lambda: unpickle.load(path))
     path.write_bytes(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 50) + b"x.")
     refused(lambda: unpickle.load(path))
+
+
+BOMBS = {
+    "a place of the memo": b"\x80\x02Nr" + struct.pack("<I", 1 << 26) + b".",
+    "a place of the memo as text": b"Np67108864\n.",
+    "sets": b"\x80\x04" + b"\x8f" * 200_000 + b".",
+    "lists": b"\x80\x02" + b"]" * 200_000 + b".",
+    "dicts": b"\x80\x02" + b"}" * 200_000 + b".",
+    "tuples in tuples": b"\x80\x02N" + b"\x85" * 200_000 + b".",
+    "empty arrays": b"\x80\x02"
+    + global_of("numpy.core.multiarray", "_reconstruct")
+    + b"q\x00"
+    + global_of("numpy", "ndarray")
+    + b"K\x00\x85U\x01b\x87q\x01"
+    + b"h\x00h\x01R" * 50_000
+    + b".",
+    "a number as text": b"L" + b"9" * 200_000 + b"L\n.",
+    "a length beyond the file": b"\x80\x02X" + struct.pack("<I", (1 << 32) - 1) + b"x.",
+    "an instance": b"(ios\nsystem\n.",
+    "a name by number": b"\x80\x02\x84\x01\x00\x00\x00.",
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_pickle_that_asks_for_memory(tmp_path: Path, name: str) -> None:
+    """A small pickle asks for a gigabyte: it is refused in one line before it is read."""
+    path = tmp_path / "one.pkl"
+    path.write_bytes(BOMBS[name])
+    tracemalloc.start()
+    try:
+        refused(lambda: unpickle.load(path))
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(BOMBS[name]) + (4 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_beyond_all_known_sizes_is_refused_unread(tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
 """Simulated recognition errors: as many as asked for, of words that sound alike."""
 
+from collections import Counter
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, plain, with_asr_noise, words
+from gscon_live.train.data.asr_noise import (
+    AsrNoise,
+    SimulatedAsr,
+    marked,
+    plain,
+    with_asr_noise,
+    words,
+)
 
 TEXTS = [
     "You know what I mean, don't you?",
@@ -68,3 +76,20 @@ def test_shares_of_dialogues_are_disturbed_as_asked_for() -> None:
     assert whole == pytest.approx(0.3, abs=0.05)
     assert bare == pytest.approx(0.3, abs=0.05)
     assert merged == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_share_of_ends_is_drawn_anew_and_questions_stay() -> None:
+    how = AsrNoise(plain=0, errors=0, merged=0, marks=0.6)
+    draw, ends = Random(5), Counter[str]()
+    for _ in range(600):
+        (question, _, _, day), _ = with_asr_noise(TEXTS, [0, 1, 0, 1], how, RECOGNISER, draw)
+        assert question == TEXTS[0]
+        assert day.rstrip(".!") == TEXTS[3].rstrip(".")
+        ends[day.removeprefix(TEXTS[3].rstrip("."))] += 1
+    shares = {end: count / 600 for end, count in ends.items()}
+    assert shares == pytest.approx({".": 0.6, "": 0.2, "!": 0.2}, abs=0.06)
+
+
+@given(text=st.text(max_size=40), seed=st.integers(0, 99))
+def test_another_end_changes_no_word(text: str, seed: int) -> None:
+    assert words(marked(text, Random(seed))) == words(text)

@@ -108,7 +108,7 @@ def test_trainings_are_stopped_with_the_command(folder: Path) -> None:
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=60) == 143
     finally:
         process.kill()
         process.wait()

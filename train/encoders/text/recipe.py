@@ -31,6 +31,11 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: One head for all corpora with the seven emotions, which is told how frequent each emotion is
     #: in each corpus; else each corpus has its own.
     shared_head: bool = False
+    #: The recipe whose encoder is the teacher of this one, see `train.encoders.text.distillation`;
+    #: None: no teacher.
+    teacher: str | None = None
+    #: Share of the teacher's probabilities in the training labels.
+    distillation: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     #: Number of seeds.
     seeds: Positive = 1
     #: The first seed; the others follow in steps of one.

@@ -22,6 +22,7 @@ from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
+from gscon_live.train.encoders.text.distillation import Teacher, answers, taught
 from gscon_live.train.encoders.text.learner import HEADS, head_weights
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import CORPORA, corpora
@@ -41,8 +42,13 @@ def recipe(name_or_path: str) -> TextRecipe:
 
 
 def check(settings: TextRecipe) -> None:
-    """Raises `InputError` for unknown corpora in a recipe or in one that it starts from, and for
-    recipes that start from each other."""
+    """Raises `InputError` for unknown corpora in a recipe, in one that it starts from or in its
+    teacher, and for recipes that start from or teach each other."""
+    _check(settings, ())
+
+
+def _check(settings: TextRecipe, students: tuple[TextRecipe, ...]) -> None:
+    """As `check`, for the teacher of these students."""
     chain = [settings]
     while True:
         last = chain[-1]
@@ -69,6 +75,13 @@ def check(settings: TextRecipe) -> None:
             raise InputError(
                 f"recipe {last.name!r}: left_out {last.left_out}; there are {last.parts} parts"
             )
+        if last.teacher is not None:
+            teacher = as_written(last.teacher, TextRecipe)
+            if teacher in (*students, *chain):
+                raise InputError(
+                    f"recipe {last.name!r}: it is its own teacher; give another teacher"
+                )
+            _check(teacher, (*students, *chain))
         if last.start is None:
             return
         start = as_written(last.start, TextRecipe)
@@ -125,6 +138,8 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
                 with cache.reading(path_of_start):
                     start = load_file(path_of_start)
             text_corpora = corpora(settings, seed)
+            if settings.teacher is not None:
+                text_corpora = taught(settings, text_corpora, _answers(settings, report))
             result = training.fit(
                 settings, text_corpora, start, seed, training_folder, Reporting(report)
             )
@@ -151,6 +166,39 @@ def validation(settings: TextRecipe, seed: int) -> list[dict[str, float]]:
     return epochs
 
 
+def _answers(settings: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
+    """The answers of a recipe's teacher, see `distillation.answers`, computed or from the cache."""
+    assert settings.teacher is not None
+    teacher = recipe(settings.teacher)
+    parts = [key(teacher, 1), *settings.corpora, "apart", *settings.apart]
+    end = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    path = folder() / f"answers-{teacher.name}-{end}.safetensors"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            computed = answers(_teacher(teacher, report), settings, report)
+            stored = {
+                f"{name}.{place}": rows
+                for name, dialogues in computed.items()
+                for place, rows in enumerate(dialogues)
+            }
+            with replacing(path) as unfinished:
+                save_file(stored, unfinished)
+    with cache.reading(path):
+        rows = load_file(path)
+    counts = {name: sum(each.startswith(f"{name}.") for each in rows) for name in settings.corpora}
+    return {
+        name: [rows[f"{name}.{place}"] for place in range(count)] for name, count in counts.items()
+    }
+
+
+def _teacher(settings: TextRecipe, report: Report) -> Teacher:
+    """The encoder of a recipe's first seed, and all of its heads."""
+    model, weights = _loaded(settings, 1, report)
+    names = {name.removeprefix(HEADS).split(".")[0] for name in weights}
+    heads = {name: head_of(head_weights(weights, name)).eval() for name in sorted(names)}
+    return Teacher(settings, model, heads)
+
+
 def is_trained(settings: TextRecipe, seed: int) -> bool:
     """Whether the weights of a recipe and seed are in the cache."""
     return _weights(settings, seed).is_file()
@@ -163,8 +211,8 @@ def key(settings: TextRecipe, seed: int) -> str:
     if settings.encoder is not None:
         shared["encoder"] = identity(directory(settings))
     parts = [f"{_VERSION} {seed}", msgspec.json.encode(shared).decode()]
-    if settings.start is not None:
-        parts.append(key(recipe(settings.start), 1))
+    others = [name for name in (settings.start, settings.teacher) if name is not None]
+    parts += [key(recipe(name), 1) for name in others]
     for name in (*settings.corpora, *settings.apart):
         for path in _files(name):
             with path.open("rb") as file:

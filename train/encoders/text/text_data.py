@@ -102,14 +102,19 @@ def _transcripts(
     dialogues = table.splits["train"]
     if name not in WRITTEN:
         dialogues = disjoint(dialogues, _held_out(recipe, name))
-        if recipe.left_out:
-            assigned = zip(dialogues, partition(len(dialogues), recipe.parts), strict=True)
-            dialogues = tuple(each for each, part in assigned if part != recipe.left_out - 1)
+        dialogues = tuple(dialogues[place] for place in kept(recipe, name, len(dialogues)))
     train, validation = (
         [transcript(dialogue, table) for dialogue in split]
         for split in (dialogues, table.splits["validation"])
     )
     return table.labels, train, validation
+
+
+def kept(recipe: TextRecipe, corpus: str, count: int) -> list[int]:
+    """Which of a corpus' `count` training dialogues a recipe reads: all but the fold left out."""
+    left_out = recipe.left_out - 1 if corpus in TABLES else -1
+    parts = partition(count, recipe.parts)
+    return [place for place, part in enumerate(parts) if part != left_out]
 
 
 def partition(count: int, parts: int) -> list[int]:

@@ -443,5 +443,12 @@ def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path, cache: Pa
 
 
 def test_the_recipes_that_ship_are_right() -> None:
-    for name in ("text-base", "text-iemocap", "text-meld", "text-spoken-base", "text-spoken"):
+    for name in (
+        "text-base",
+        "text-iemocap",
+        "text-meld",
+        "text-spoken-base",
+        "text-spoken",
+        "text-spoken-teacher",
+    ):
         assert text_cache.recipe(name).name == name
