@@ -88,13 +88,9 @@ class Notices:
         )
         self._printed: set[str] = set()
 
-    def downloads(self) -> "Downloads":
-        """Asks about downloads of models, and shows them."""
-        from huggingface_hub.constants import HF_HUB_CACHE
-
-        from gscon_live.realtime.listen import packaged_models
-
-        return Downloads((Path(HF_HUB_CACHE), packaged_models.folder()), self._quiet)
+    def downloads(self, folders: Sequence[Path]) -> "Downloads":
+        """Asks about downloads into folders, and shows them."""
+        return Downloads(folders, self._quiet)
 
     def say(self, line: str) -> None:
         """Prints a line on standard error."""

@@ -96,11 +96,11 @@ def choose(
         return Words()
     model = wanted.removeprefix("auto").removeprefix(":")
     try:
-        found = _find(model, say, downloads) if model else _largest_here(say, downloads)
+        directory = _find(model, say, downloads) if model else _largest_here(say, downloads)
     except _NotAvailable:
-        found = None
-    if found is not None:
-        return Words(model=found)
+        directory = None
+    if directory is not None:
+        return Words(model=directory)
     missing = f"no faster-whisper model {model!r}" if model else "no Whisper model"
     return Words(
         notice=f"no captions and {missing} here: going on with voice and face, without words; "
@@ -119,6 +119,13 @@ def check(settings: Transcription) -> None:
         wanted = wanted.removeprefix("auto").removeprefix(":") or "off"
     if wanted != "off" and _directory(wanted) is None:
         _check_name(wanted)
+
+
+def folders() -> tuple[Path, Path]:
+    """Where models arrive: the hub's cache, and the folder of fetched ones."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE), packaged_models.folder()
 
 
 def is_automatic(settings: Transcription) -> bool:

@@ -132,8 +132,8 @@ class Whisper:
         """What the sound tells of the language; None where the language is known."""
         if self._language.known:
             return None
-        (found,) = self._model.model.detect_language(encoded.output)
-        return Evidence({token[2:-2]: probability for token, probability in found}, seconds)
+        (likely,) = self._model.model.detect_language(encoded.output)
+        return Evidence({token[2:-2]: probability for token, probability in likely}, seconds)
 
     def _decode(
         self, features: NDArray[np.float32], encoded: "_Encoded", language: str, seconds: float
