@@ -15,7 +15,10 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
-	@echo "Open demo.html in a browser; the events are in demo.jsonl."
+	@$(BIN)/python -m realtime.setup --words tiny.en --yes
+	@echo "The same without its captions; Whisper tiny.en writes the words:"
+	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --captions off --transcriber tiny.en --events demo-heard.jsonl
+	@echo "Open demo.html in a browser. The events are in demo.jsonl, and in demo-heard.jsonl as Whisper heard it."
 
 test: check
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
@@ -59,4 +62,4 @@ $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/.ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo.jsonl demo.html build *.egg-info
+	rm -rf $(VENV) demo.jsonl demo-heard.jsonl demo.html build *.egg-info

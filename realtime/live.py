@@ -109,7 +109,10 @@ def main(arguments: Sequence[str]) -> int:
     noted.check()
     signals.raise_interrupts()
     words = transcription_source.choose(
-        settings.transcription, False, notices.say, notices.downloads()
+        settings.transcription,
+        False,
+        notices.say,
+        notices.downloads(transcription_source.folders()),
     )
     if words.notice:
         notices.once(words.notice)

@@ -6,7 +6,7 @@ and the work goes on.
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -88,11 +88,9 @@ class Notices:
         )
         self._printed: set[str] = set()
 
-    def downloads(self) -> "Downloads":
-        """Asks about downloads of models, and shows them."""
-        from huggingface_hub.constants import HF_HUB_CACHE
-
-        return Downloads(Path(HF_HUB_CACHE), self._quiet)
+    def downloads(self, folders: Sequence[Path]) -> "Downloads":
+        """Asks about downloads into folders, and shows them."""
+        return Downloads(folders, self._quiet)
 
     def say(self, line: str) -> None:
         """Prints a line on standard error."""
@@ -109,22 +107,22 @@ class Downloads:
     """Asks about downloads, and shows how far they are.
 
     Args:
-        folder: where they arrive.
+        folders: where they arrive.
         quiet: nothing is asked and shown.
         interval: seconds between two looks into the folder.
     """
 
-    def __init__(self, folder: Path, quiet: bool = False, interval: float = 0.5) -> None:
-        self._folder = folder
+    def __init__(self, folders: Sequence[Path], quiet: bool = False, interval: float = 0.5) -> None:
+        self._folders = folders
         self._quiet = quiet
         self._interval = interval
         self._console = Console(stderr=True, highlight=False)
 
     def allowed(self, what: str, megabytes: int) -> bool:
-        """Asks whether something may be downloaded. Yes where nobody can answer, as in a script."""
+        """Asks whether something may be downloaded. No where nobody can answer, as in a script."""
         can_answer = sys.stdin is not None and sys.stdin.isatty() and self._console.is_terminal
         if self._quiet or not can_answer:
-            return True
+            return False
         question = f"The words need {what}. Download it, about {megabytes} MB, once? [Y/n] "
         answer = self._console.input(question, markup=False)
         return answer.strip().lower() in ("", "y", "yes")
@@ -132,7 +130,7 @@ class Downloads:
     @contextmanager
     def shown(self, what: str, megabytes: int | None) -> Iterator[None]:
         """Shows on a terminal how much has arrived, until the block ends."""
-        before = _bytes_in(self._folder)
+        before = _bytes_in(self._folders)
         ended = threading.Event()
         with Progress(
             TextColumn("{task.description}"),
@@ -146,7 +144,7 @@ class Downloads:
 
             def follow() -> None:
                 while not ended.wait(self._interval):
-                    progress.update(task, completed=_bytes_in(self._folder) - before)
+                    progress.update(task, completed=_bytes_in(self._folders) - before)
 
             thread = threading.Thread(target=follow, name="download", daemon=True)
             thread.start()
@@ -157,10 +155,10 @@ class Downloads:
                 thread.join()
 
 
-def _bytes_in(folder: Path) -> int:
-    """The bytes of all files in a folder; links count once."""
+def _bytes_in(folders: Iterable[Path]) -> int:
+    """The bytes of all files in folders; links count once."""
     total = 0
-    for path in folder.rglob("*"):
+    for path in (path for folder in folders for path in folder.rglob("*")):
         try:
             total += 0 if path.is_symlink() or path.is_dir() else path.stat().st_size
         except OSError:  # it was moved meanwhile

@@ -41,8 +41,10 @@ TOPICS = {
 }
 
 
-class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Who said what when; times in seconds of media time from the session's start."""
+class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who said what when; times in seconds of media time from the session's start. `language` is
+    the ISO 639-1 code of the session's language as recognition knows it so far, with its
+    probability; 1 where a setting or the model fixes it."""
 
     id: Count
     start: Seconds
@@ -50,6 +52,8 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True):
     speaker: str
     text: str
     text_source: TextSource
+    language: str | None = None
+    language_probability: float | None = None
 
 
 class Emotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -162,6 +162,7 @@ class Csv(Sink):
         *(f"{modality}_{emotion}" for modality in MODALITIES for emotion in EMOTIONS),
         *(f"{modality}_reason" for modality in MODALITIES),
         "model",
+        "language",
     )
 
     def __init__(self, target: Target) -> None:
@@ -194,6 +195,7 @@ class Csv(Sink):
                     ),
                     *(modality.reason or "" for modality in modalities),
                     f"{event.model.name} {event.model.version}",
+                    utterance.language or "",
                 )
             )
         )

@@ -1,5 +1,7 @@
 """Guards against hallucinations: words that Whisper writes where nobody spoke."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gscon_live.realtime.pipeline.settings import Transcription
@@ -22,6 +24,8 @@ HALLUCINATED = frozenset(
 #: Words that may be repeated: one to three. People do that, as in "no, no, no, no". A recogniser in
 #: a loop repeats longer phrases, or writes more words than the time allows.
 _UNIT = 3
+#: A phrase of so many words that comes twice in a row may be a loop, so that it is heard again.
+PHRASE = 2
 #: So many of the repeated words are kept.
 KEPT = 3
 #: Below this mean log probability, such a phrase is refused.
@@ -72,6 +76,20 @@ def believe(pieces: list[Piece], seconds: float, settings: Transcription) -> tup
     return "", reasons[0] if reasons else "no words recognised"
 
 
+def repeats(text: str) -> bool:
+    """Whether most of a text is one phrase of two words or more, said again and again; or one
+    word, more than `KEPT` times."""
+    words = _plain(text.split())
+    for unit in range(1, len(words) // 2 + 1):
+        least = 2 if unit >= PHRASE else KEPT + 1
+        run = 0
+        for at in range(unit, len(words)):
+            run = run + 1 if words[at] == words[at - unit] else 0
+            if run + unit >= max(least * unit, len(words) / 2):
+                return True
+    return False
+
+
 def _refusal(piece: Piece, settings: Transcription) -> str | None:
     unsure = piece.log_probability < settings.min_log_probability
     if piece.no_speech > settings.max_no_speech and unsure:
@@ -87,11 +105,16 @@ def _refusal(piece: Piece, settings: Transcription) -> str | None:
     return None
 
 
+def _plain(words: Sequence[str]) -> list[str]:
+    """Words in lower case, letters and digits alone."""
+    return ["".join(filter(str.isalnum, word.lower())) for word in words]
+
+
 def _shortened(text: str) -> str:
     """The text with one to three words that stand more than `KEPT` times in a row kept so often,
     and an ellipsis in place of the others."""
     words = text.split()
-    plain = ["".join(filter(str.isalnum, word.lower())) for word in words]
+    plain = _plain(words)
     kept: list[str] = []
     at = 0
     while at < len(words):

@@ -1,28 +1,27 @@
 """The words and the features of an utterance."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.normalisation import normalised
-from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.listen.hallucination_guards import Piece, believe
+from gscon_live.realtime.listen.session_language import Language
+from gscon_live.realtime.listen.whisper import Recognised
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Transcription
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
-
-#: Limits of the decoder, per second and in all. Fast speech has about six tokens per second.
-TOKENS_PER_SECOND, MAX_TOKENS = 12, 224
 
 Samples = NDArray[np.float32]
 
 
 class TextFeatures(Protocol):
-    """A text encoder: words to a vector, in the context of the conversation."""
+    """A text encoder: words to a vector, in the context of the conversation. `languages` has the
+    ISO 639-1 codes of those that it reads."""
+
+    languages: Sequence[str]
 
     def has_words(self, text: str) -> bool: ...
     def provisional(self, text: str, speaker: str) -> NDArray[np.float32]: ...
@@ -48,62 +47,12 @@ class SpeakerNames(Protocol):
     def reset(self) -> None: ...
 
 
-class Whisper:
-    """Speech recognition with faster-whisper, and guards against hallucinations.
+class Recogniser(Protocol):
+    """Speech recognition: mono 16 kHz sound to words."""
 
-    Args:
-        directory: a CTranslate2 Whisper model.
-        settings: device, language, beam, and the limits of the guards.
-
-    Raises:
-        InputError: the directory has no usable model, or the device does not exist.
-    """
-
-    def __init__(self, directory: str, settings: Transcription) -> None:
-        from faster_whisper import WhisperModel
-
-        self._settings = settings
-        try:
-            self._model = WhisperModel(
-                directory,
-                device=settings.device,
-                compute_type=settings.compute_type,
-                cpu_threads=1,
-                local_files_only=True,
-            )
-        except (RuntimeError, ValueError, OSError) as error:
-            raise InputError(
-                f"transcriber {directory}: cannot load it on {settings.device} "
-                f"({' '.join(str(error).split())[:160]}); give another model, "
-                "transcription.device or transcription.compute_type"
-            ) from error
-        language = settings.language
-        if language is not None and language not in self._model.supported_languages:
-            raise InputError(
-                f"transcription.language {language!r}: this model knows "
-                f"{', '.join(self._model.supported_languages[:12])}…"
-            )
-
-    def __call__(self, samples: Samples) -> tuple[str, str | None]:
-        """The words in mono 16 kHz sound, and None; or no words, and the reason."""
-        if not np.any(samples):
-            return "", "silence"
-        seconds = len(samples) / SAMPLE_RATE
-        segments, _ = self._model.transcribe(
-            samples,
-            language=self._settings.language,
-            beam_size=self._settings.beam_size,
-            temperature=0.0,
-            without_timestamps=True,
-            condition_on_previous_text=False,
-            vad_filter=False,
-            max_new_tokens=min(MAX_TOKENS, round(16 + TOKENS_PER_SECOND * seconds)),
-        )
-        pieces = [
-            Piece(part.text, part.avg_logprob, part.no_speech_prob, part.compression_ratio)
-            for part in segments
-        ]
-        return believe(pieces, seconds, self._settings)
+    def __call__(self, samples: Samples) -> Recognised: ...
+    def final(self, recognised: Recognised) -> None: ...
+    def reset(self) -> None: ...
 
 
 class Transcriber(Stage):
@@ -118,21 +67,24 @@ class Transcriber(Stage):
         text: the text encoder.
         audio: the audio encoder.
         speakers: names the speakers of segments without a speaker.
+        language: the ISO 639-1 code of the captions; None: one that is read.
         clock: measures the processing time.
     """
 
     def __init__(
         self,
-        whisper: Whisper | None,
+        whisper: Recogniser | None,
         text: TextFeatures,
         audio: AudioFeatures,
         speakers: SpeakerNames,
+        language: str | None = None,
         clock: Clock = no_clock,
     ) -> None:
         self._whisper = whisper
         self._text = text
         self._audio = audio
         self._speakers = speakers
+        self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
         self.reset()
 
@@ -141,7 +93,9 @@ class Transcriber(Stage):
         self._text.reset()
         self._audio.reset()
         self._speakers.reset()
-        self._ahead: tuple[messages.Segment, messages.Utterance] | None = None
+        if self._whisper is not None:
+            self._whisper.reset()
+        self._ahead: tuple[messages.Segment, _Work] | None = None
         self._busy = 0.0
         self._reused = 0
 
@@ -159,14 +113,15 @@ class Transcriber(Stage):
         ahead, self._ahead = self._ahead, None
         if message.final and ahead is not None and _same(ahead[0], message):
             self._reused += 1
-            utterance = _as_final(ahead[1], message.at)
+            work = ahead[1]
         else:
-            utterance = self._work(message)
+            work = self._work(message)
         if message.final:
-            self._remember(message, utterance)
+            self._remember(message, work)
+            yield _as_final(work.utterance, message.at)
         else:
-            self._ahead = message, utterance
-        yield utterance
+            self._ahead = message, work
+            yield work.utterance
 
     def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
         """Whether a provisional segment is out of date: a later one of its utterance waits."""
@@ -181,7 +136,7 @@ class Transcriber(Stage):
             )
         )
 
-    def _work(self, segment: messages.Segment) -> messages.Utterance:
+    def _work(self, segment: messages.Segment) -> "_Work":
         began = self._clock()
         missing: dict[str, str] = {}
         samples = (
@@ -189,7 +144,8 @@ class Transcriber(Stage):
             if segment.audio is not None
             else np.zeros(0, np.float32)
         )
-        text, source = self._words(segment, samples, missing)
+        words = self._words(segment, samples)
+        missing |= words.missing
         transcribed = self._clock()
         statistics: NDArray[np.float32] | None = None
         if segment.audio is None:
@@ -203,60 +159,90 @@ class Transcriber(Stage):
             speaker = self._speakers.provisional(statistics)
         name = speaker or messages.UNNAMED
         audio = None if statistics is None else self._audio.provisional(statistics, name)
-        words = self._text.provisional(_as_read(text, source), name) if text else None
+        vector = self._text.provisional(words.read, name) if words.read else None
         done = self._clock()
         self._busy = done - began
-        return messages.Utterance(
+        utterance = messages.Utterance(
             segment.key,
             segment.start,
             segment.end,
             segment.at,
             segment.final,
-            text,
-            source,
+            words.text,
+            words.source,
             speaker,
-            _raw(words),
+            _raw(vector),
             _raw(audio),
             missing,
             messages.Timing(transcription=transcribed - began, features=done - transcribed),
+            words.language,
         )
+        return _Work(utterance, words)
 
-    def _remember(self, segment: messages.Segment, utterance: messages.Utterance) -> None:
+    def _remember(self, segment: messages.Segment, work: "_Work") -> None:
         """Adds a final utterance to the conversation. The encoders have its result already, so this
         costs nothing."""
+        utterance, words = work
         name = utterance.speaker or messages.UNNAMED
         if utterance.audio_features is not None:
             audio = np.frombuffer(utterance.audio_features, np.float32)
             if segment.speaker is None:
                 self._speakers.final(audio)
             self._audio.final(audio, name)
-        if utterance.text:
-            self._text.final(_as_read(utterance.text, utterance.text_source), name)
+        if words.read:
+            self._text.final(words.read, name)
+        if self._whisper is not None and words.recognised is not None:
+            self._whisper.final(words.recognised)
 
-    def _words(
-        self, segment: messages.Segment, samples: Samples, missing: dict[str, str]
-    ) -> tuple[str, str]:
+    def _words(self, segment: messages.Segment, samples: Samples) -> "_Words":
         if segment.text is not None:
-            if not self._text.has_words(segment.text):
-                missing["text"] = (
-                    "the caption has no words" if segment.final else "the caption is not over yet"
-                )
-                return "", "none"
-            return segment.text, "captions"
+            if self._text.has_words(segment.text):
+                words = _Words(segment.text, "captions", language=self._language)
+                return self._read(words, segment.text)
+            without = "the caption has no words" if segment.final else "the caption is not over yet"
+            return _Words(missing={"text": without})
         if self._whisper is None:
-            missing["text"] = "no transcriber"
-            return "", "none"
-        text, reason = self._whisper(samples)
-        if reason is not None:
-            missing["text"] = reason
-            return "", "none"
-        return text, "asr"
+            return _Words(missing={"text": "no transcriber"})
+        recognised = self._whisper(samples)
+        if recognised.reason is not None:
+            return _Words(missing={"text": recognised.reason}, recognised=recognised)
+        words = _Words(recognised.text, "asr", language=recognised.language, recognised=recognised)
+        # A recogniser writes punctuation and case by chance.
+        return self._read(words, normalised(recognised.text) or recognised.text)
+
+    def _read(self, words: "_Words", text: str) -> "_Words":
+        """The words with what the encoder reads of them, or why it does not."""
+        language = words.language
+        if language is not None and language.code not in self._text.languages:
+            return words._replace(missing={"text": _unread(language)})
+        return words._replace(read=text)
 
 
-def _as_read(text: str, source: str) -> str:
-    """The words as the text encoder reads them: of recognised speech without punctuation and case,
-    which a recogniser writes by chance."""
-    return (normalised(text) or text) if source == "asr" else text
+class _Words(NamedTuple):
+    """The words of an utterance: as they are shown, their source, as the text encoder reads them
+    (empty: it does not), why they are missing, and their language."""
+
+    text: str = ""
+    source: str = "none"
+    read: str = ""
+    missing: Mapping[str, str] = MappingProxyType({})
+    language: Language | None = None
+    recognised: Recognised | None = None
+
+
+class _Work(NamedTuple):
+    """An utterance, and the words that it was made of."""
+
+    utterance: messages.Utterance
+    words: _Words
+
+
+def _unread(language: Language) -> str:
+    """Why the words of a language are no evidence."""
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    name = LANGUAGES.get(language.code, language.code).capitalize()
+    return f"the words are {name}; emotions are read from English words only"
 
 
 def _raw(vector: NDArray[np.float32] | None) -> bytes | None:
@@ -269,5 +255,5 @@ def _same(ahead: messages.Segment, final: messages.Segment) -> bool:
     return final.text is None and msgspec.structs.replace(ahead, at=final.at, final=True) == final
 
 
-def _as_final(ahead: messages.Utterance, at: float) -> messages.Utterance:
-    return msgspec.structs.replace(ahead, final=True, at=at)
+def _as_final(utterance: messages.Utterance, at: float) -> messages.Utterance:
+    return msgspec.structs.replace(utterance, final=True, at=at)

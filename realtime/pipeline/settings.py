@@ -73,8 +73,9 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The source of the words.
 
     `transcriber` is one of
-    - `auto`: captions, else the faster-whisper model `small`, else no words;
-    - `auto:MODEL`: the same with another model, by name or directory;
+    - `auto`: captions, else the largest of Whisper's models `small`, `base` and `tiny.en` on this
+      machine (`gscon-live setup` fetches one), else no words;
+    - `auto:MODEL`: the same with a certain model, by name or directory;
     - `MODEL`: this model, by name or directory, also if there are captions;
     - `off`: captions, else no words.
 
@@ -86,16 +87,23 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "directory": Renamed("transcriber", _after_captions),
     }
 
-    #: source of the words, as above; a model given by name is downloaded once
+    #: source of the words, as above; a model that is given by name is downloaded once
     transcriber: str = "auto"
     #: where the model runs
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: the model's number format, as faster-whisper names it
     compute_type: str = "int8"
-    #: for example `en`; None lets the model detect it
+    #: for example `en`; None: one for the session, from the first ten seconds of speech
     language: str | None = None
+    #: whether words in another language than English are translated to it, so that emotions are
+    #: read from them
+    translate: bool = False
+    #: names and words that are likely to be said, in a sentence or a list
+    prompt: Annotated[str, Meta(max_length=1000)] | None = None
     #: hypotheses that the decoder follows
-    beam_size: Annotated[int, Meta(ge=1)] = 1
+    beam_size: Annotated[int, Meta(ge=1)] = 5
+    #: below this mean log probability, the sound is read once more, slowly and with fewer errors
+    reread_below: float = -0.4
     #: above this probability that nobody spoke, unsure words are refused
     max_no_speech: Probability = 0.6
     #: below this mean log probability, words count as unsure

@@ -191,6 +191,7 @@ class Fusion(Stage):
         recognise = self._recogniser.final if utterance.final else self._recogniser.provisional
         opinion = recognise(features, speaker)
         answer = self._smooth(opinion.probabilities, speaker, utterance.end, utterance.final)
+        language, language_probability = utterance.language or (None, None)
         best = int(np.argmax(answer))
         confidence = round(float(answer[best]), 4)
         # Rounded like the confidence, so that 0.35 is exactly as sure as an error of 0.65.
@@ -207,6 +208,8 @@ class Fusion(Stage):
                 speaker=speaker,
                 text=utterance.text if self._with_text else "",
                 text_source=_text_source(utterance.text_source),
+                language=language,
+                language_probability=language_probability,
             ),
             emotion=schema.Emotion(
                 label=EMOTIONS[best],

@@ -29,7 +29,8 @@ def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
     from gscon_live.model.encoders.text.text_encoder import TextEncoder
     from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
-    from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
+    from gscon_live.realtime.listen.transcriber import Transcriber
+    from gscon_live.realtime.listen.whisper import Whisper
 
     plan = worker.plan
     whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
@@ -39,7 +40,8 @@ def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     card.require("text", text.identity)
     card.require("audio", audio.identity)
     speakers = SpeakerClustering(plan.settings.speakers.max_speakers)
-    return Transcriber(whisper, text, audio, speakers, _clock(worker))
+    language = plan.settings.transcription.language
+    return Transcriber(whisper, text, audio, speakers, language, _clock(worker))
 
 
 def build_watch(worker: Worker, t0: StartTime) -> Stage:

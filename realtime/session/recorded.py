@@ -80,7 +80,10 @@ def plan_of(
     """The plan for a recording that was opened, and its duration in seconds. Downloads the model
     that writes the words if there is need."""
     words = transcription_source.choose(
-        settings.transcription, recorded.has_captions, notices.say, notices.downloads()
+        settings.transcription,
+        recorded.has_captions,
+        notices.say,
+        notices.downloads(transcription_source.folders()),
     )
     if words.notice:
         notices.once(words.notice)

@@ -23,14 +23,17 @@ Samples = NDArray[np.float32]
 RATE = 16_000
 DATA = Path(os.environ.get("GSCON_DATA") or Path(__file__).parents[3] / "shared" / "data")
 RAVDESS = DATA / "voice" / "ravdess_speech_16k.zip"
+EMODB = DATA / "voice" / "emodb_16k.zip"
 LIBRISPEECH = DATA / "speech" / "librispeech_10x10.zip"
-#: The test recogniser, and the actors whom it has never heard.
-TWO_SENTENCES = Path(__file__).parents[1] / "assets" / "two_sentences"
+#: The actors of the tests.
 HELD_OUT_ACTORS = (21, 22, 23, 24)
 SENTENCES = {1: "Kids are talking by the door.", 2: "Dogs are sitting by the door."}
 
 needs_ravdess = pytest.mark.skipif(
     not RAVDESS.is_file(), reason=f"needs the RAVDESS recordings, {RAVDESS}; set GSCON_DATA"
+)
+needs_emodb = pytest.mark.skipif(
+    not EMODB.is_file(), reason=f"needs EMO-DB, {EMODB}; set GSCON_DATA"
 )
 needs_librispeech = pytest.mark.skipif(
     not LIBRISPEECH.is_file(), reason=f"needs LibriSpeech, {LIBRISPEECH}; set GSCON_DATA"
@@ -90,6 +93,13 @@ def held_out_sentences(emotions: Iterable[int], each: int) -> list[Sentence]:
         # From the back: the intense ones first, where there are any.
         for name in same[::-1][:each]
     ]
+
+
+def recordings(archive: Path, count: int) -> list[Samples]:
+    """The first recordings of an archive, in the order of their names."""
+    with zipfile.ZipFile(archive) as zipped:
+        names = sorted(name for name in zipped.namelist() if name.endswith(".flac"))
+    return [read(archive, name) for name in names[:count]]
 
 
 def loud_frames(samples: Samples) -> NDArray[np.bool_]:

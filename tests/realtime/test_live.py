@@ -34,6 +34,7 @@ from sessions import (
     wait_for,
 )  # fmt: skip
 from sound import recorded
+from whisper_models import whisper_model
 
 from gscon_live.common import cli
 from gscon_live.realtime import live
@@ -440,7 +441,7 @@ def test_the_words_of_people_are_heard_while_they_speak(
     said = spoken.held_out_sentences([3, 5], each=1)[:6]
     process = start(
         "gscon_live.realtime.live", "--camera", "off", "--publish", "off", "--events", "out.jsonl",
-        "--transcriber", spoken.TWO_SENTENCES, cwd=tmp_path,
+        "--transcriber", whisper_model("tiny.en"), cwd=tmp_path,
     )  # fmt: skip
     wait_for(lambda: list(tail(tmp_path / "out.jsonl")))
     time.sleep(3.0)

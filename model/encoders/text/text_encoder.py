@@ -70,6 +70,9 @@ class TextEncoder:
         InputError: the directory or the file is missing or holds something else.
     """
 
+    #: ISO 639-1 codes of the languages whose words have features.
+    languages: Sequence[str] = ("en",)
+
     def __init__(
         self, directory: str | Path | None = None, learned: TrainedParts | None = None
     ) -> None:

