@@ -26,9 +26,11 @@ from gscon_live.realtime.capture.microphone import MicrophoneSource
 from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import sinks
+from gscon_live.realtime.events.schema import Kept
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_checks import check_detector, check_models
+from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
@@ -39,6 +41,7 @@ gscon-live live
 gscon-live live --microphone "USB Audio" --camera 1
 gscon-live live --camera off
 gscon-live live --camera http://10.0.0.7:8080/video --preview
+gscon-live live --page
 gscon-live live --record my-session --events my-session.jsonl
 gscon-live subscribe        (in another terminal, while it runs)
 """
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--transcriber", metavar="auto|off|NAME|DIR", help="as in replay")
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--preview", action="store_true", help="show the camera in a window")
+    parser.add_argument("--page", action="store_true", help="show the session in the browser")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument(
         "--headless", action="store_true", help="plain lines instead of a screen that is redrawn"
@@ -86,6 +90,8 @@ def main(arguments: Sequence[str]) -> int:
         record=chosen.record,
         publish=settings.publish.endpoint,
     )
+    if chosen.page:
+        check_page(settings)
     model = check_models(settings)
     faces = None if settings.camera.device is None else check_detector(settings)
     notices = Notices()
@@ -117,9 +123,12 @@ def main(arguments: Sequence[str]) -> int:
     events_file = sinks.for_path(chosen.events) if chosen.events else None
     input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
-        publisher = stack.enter_context(
-            Publisher(settings.publish.endpoint, plan.session, settings.publish.curve)
-        )
+        endpoint = settings.publish.endpoint
+        if chosen.page:
+            page = stack.enter_context(PageProcess(endpoint, settings.page.port))
+            endpoint = page.endpoint
+            notices.say(f"page: {page.address}")
+        publisher = stack.enter_context(Publisher(endpoint, plan.session, settings.publish.curve))
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
         outputs: list[sinks.Sink] = [events_file] if events_file is not None else []
@@ -154,11 +163,22 @@ def main(arguments: Sequence[str]) -> int:
             model=model,
             source=source,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            kept=_kept(chosen, camera is not None),
             on_status=view.status if view is not None else lambda status: None,
             on_tick=tick,
         )
         session.run()
     return cli.OK
+
+
+def _kept(chosen: argparse.Namespace, pictures: bool) -> list[Kept]:
+    """What the session writes to files."""
+    kept: list[Kept] = []
+    if chosen.record:
+        kept += ["sound", "pictures"] if pictures else ["sound"]
+    if chosen.record or chosen.events:
+        kept.append("events")
+    return kept
 
 
 def _input_ended() -> threading.Event:

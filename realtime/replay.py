@@ -25,6 +25,7 @@ from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_checks import check_detector, check_models
+from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
@@ -33,6 +34,7 @@ from gscon_live.realtime.session.session_plan import Plan
 EXAMPLES = """
 gscon-live replay interview.mp4
 gscon-live replay interview.mp4 --events out.jsonl --report out.html
+gscon-live replay interview.mp4 --page --speed 1
 gscon-live replay interview.mp4 --captions interview.srt
 gscon-live replay interview.mp4 --captions off --transcriber ~/models/whisper-small
 gscon-live replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
@@ -72,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--publish", metavar="ENDPOINT", help="publish the events over ZeroMQ too")
+    parser.add_argument(
+        "--page", action="store_true", help="show it in the browser; stays until Ctrl-C"
+    )
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
@@ -103,6 +108,8 @@ def main(arguments: Sequence[str]) -> int:
         report=chosen.report,
         publish=chosen.publish,
     )
+    if chosen.page:
+        check_page(settings)
     model = check_models(settings)
     opened = [open_recording(video, settings, chosen.captions, notices) for video in videos]
     # Refused now rather than after a download: an address that is in use, or keys that are wrong.
@@ -110,7 +117,12 @@ def main(arguments: Sequence[str]) -> int:
     plans = [plan_of(recording, settings, speed, notices) for recording in opened]
     events_file = None if events is None else sinks.for_path(events)
     complete = True
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as longest, contextlib.ExitStack() as stack:
+        page = None
+        if chosen.page:
+            page = longest.enter_context(PageProcess(chosen.publish, settings.page.port))
+            chosen.publish = page.endpoint
+            Notices().say(f"page: {page.address}")
         outputs: list[sinks.Sink] = []
         if chosen.events == "-":
             outputs.append(sinks.JsonLines(sys.stdout))
@@ -129,11 +141,15 @@ def main(arguments: Sequence[str]) -> int:
         finally:
             if kept is not None and kept.exists():
                 _write_report(kept, Path(chosen.report), videos)
-    if not complete:
-        return cli.INTERRUPTED
-    for path in (chosen.events, chosen.report):
-        if path not in (None, "-"):
-            notices.say(f"wrote {path}")
+        stack.close()
+        if not complete:
+            return cli.INTERRUPTED
+        for path in (chosen.events, chosen.report):
+            if path not in (None, "-"):
+                notices.say(f"wrote {path}")
+        if page is not None:
+            notices.say("the page has ended" if page.ended else "the page stays until Ctrl-C")
+            page.wait()
     return cli.OK
 
 

@@ -42,11 +42,23 @@ class Announcer:
         for sink in self._sinks:
             sink.write(numbered)
 
-    def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
-        """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
+    def started(
+        self,
+        source: str,
+        model: schema.ModelInfo,
+        at: str | None,
+        kept: list[schema.Kept] | None,
+    ) -> None:
+        """Sends the start of the session; `at` is the wall-clock time and `kept` what is written to
+        files, None in a replay."""
         self.send(
             schema.SessionStarted(
-                **self._header, source=source, emotions=list(EMOTIONS), model=model, started_at=at
+                **self._header,
+                source=source,
+                emotions=list(EMOTIONS),
+                model=model,
+                started_at=at,
+                kept=kept,
             )
         )
 

@@ -3,7 +3,7 @@
 A subscriber subscribes to its topics (`emotion `, `speech `, `session `, `health `), then to
 `hello.<a word of its own>`. When this last subscription has arrived, all have. The publisher
 answers on that topic with the number of the next event: from there on, the subscriber misses
-nothing.
+nothing. If the session has begun, its first event is in the answer, too.
 """
 
 import contextlib
@@ -41,6 +41,7 @@ class Publisher:
     def __init__(self, endpoint: str | None, session: str, keys: Curve | None = None) -> None:
         self._session = session
         self.next_seq = 0
+        self._started: schema.SessionStarted | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: ThreadAuthenticator | None = None
         self._file: tuple[Path, int] | None = None
@@ -70,6 +71,8 @@ class Publisher:
     def publish(self, event: schema.AnyEvent) -> schema.AnyEvent:
         """Numbers an event, sends it to the subscribers, and returns it."""
         numbered = msgspec.structs.replace(event, seq=self.next_seq)
+        if isinstance(numbered, schema.SessionStarted):
+            self._started = numbered
         self.serve()
         self.next_seq += 1
         if self._socket is not None:
@@ -87,6 +90,8 @@ class Publisher:
                 break
             if frame[:1] == b"\x01" and frame[1:].startswith(_HELLO):
                 hello = {"schema": schema.SCHEMA, "session": self._session, "seq": self.next_seq}
+                if self._started is not None:
+                    hello["started"] = self._started
                 self._socket.send(frame[1:] + b" " + msgspec.json.encode(hello))
                 hellos += 1
         return hellos
