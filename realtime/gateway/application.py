@@ -26,7 +26,12 @@ _TOO_BIG = 1009
 _MALFORMED = (1002, 1007)
 
 _STATIC = Path(__file__).parent / "static"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 
 
 class Gateway:
