@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="for TLS: a PEM file")
     parser.add_argument("--key", type=Path, metavar="FILE", help="for TLS: its key, a PEM file")
     parser.add_argument("--token-file", type=Path, metavar="FILE",
-                        help="a token that stays the same (default: always a new one)")  # fmt: skip
+                        help="keeps the token for the next start; made if missing")  # fmt: skip
     parser.add_argument("--keys", type=Path, metavar="DIR",
                         help="folder with server.key and client.key_secret")  # fmt: skip
     parser.add_argument("--wait", action="store_true", help="wait for a session that starts later")

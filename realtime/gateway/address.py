@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from gscon_live.common.errors import InputError
+from gscon_live.common.files import private
 from gscon_live.realtime.gateway.admission import Door
 
 #: The port of the page where none is given.
@@ -28,7 +29,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         name: the name under which browsers reach it; None: the same as `host`.
         certificate: the file of the TLS certificate, with its chain.
         key: the file of its key.
-        token_file: the file of the token; None makes a new token.
+        token_file: keeps the token; it is made if it is not there. None: a new token each time.
     """
 
     host: str = "127.0.0.1"
@@ -161,12 +162,18 @@ def _token(path: Path | None) -> str:
     if path is None:
         return secrets.token_urlsafe(24)
     try:
+        if not path.exists():
+            with open(path, "x", encoding="ascii", opener=private) as file:
+                file.write(secrets.token_urlsafe(24) + "\n")
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--token-file {path}: cannot be read ({error}); give a file") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text of ASCII letters"
+        raise InputError(
+            f"--token-file {path}: {reason}; give the file of an earlier start, or a new one"
+        ) from error
     if len(token) < _SHORTEST or not set(token) <= _LETTERS:
         raise InputError(
-            f"--token-file {path}: a token has at least {_SHORTEST} letters, digits, - and _; make "
-            "one with python -c 'import secrets; print(secrets.token_urlsafe(24))'"
+            f"--token-file {path}: a token has at least {_SHORTEST} letters, digits, - and _; "
+            "give the path of a new file, and it is made"
         )
     return token

@@ -2,10 +2,12 @@
 
 import http.client
 import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import psutil
 import pytest
 from gateways import Station, lines, page, shown
 from made_events import conversation
-from sessions import WAIT, Family, of, read, run, start, utterances, wait_for
+from sessions import ROOT, WAIT, Family, of, read, run, start, utterances, wait_for
 from stubs import gap
 from websockets.sync.client import connect
 
@@ -155,7 +157,9 @@ def test_what_cannot_be_served_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "endpoint 'nonsense'" in refused("nonsense", "--port", 0)
     (tmp_path / "token").write_text("short\n")
     assert "at least 22" in refused("--token-file", tmp_path / "token")
-    assert "--token-file" in refused("--token-file", tmp_path / "nothing")
+    (tmp_path / "token").write_bytes(b"\xff" * 30)
+    for path in ("token", "no folder/token", "."):
+        assert "--token-file" in refused("--token-file", tmp_path / path)
     assert "--port" in refused("--port", 70_000)
 
 
@@ -207,12 +211,15 @@ def test_beyond_this_machine_it_speaks_tls_and_still_wants_the_token(
 
 
 def test_a_token_of_ones_own_stays_the_same(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("an-address-that-OBS-keeps_1\n")
+    file = tmp_path / "token"
+    tokens = []
     with Station(f"ipc://{tmp_path / 'events'}", "s") as station:
         for _ in range(2):
-            with page(station.endpoint, "--token-file", tmp_path / "token") as served:
-                assert served.token == "an-address-that-OBS-keeps_1"
+            with page(station.endpoint, "--token-file", file) as served:
                 assert served.get(f"/overlay?token={served.token}").status == 200
+                tokens.append(served.token)
+    assert tokens == [file.read_text().strip()] * 2
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def told(process: "subprocess.Popen[str]", beginning: str) -> str:
@@ -284,3 +291,33 @@ def test_what_a_killed_session_leaves_behind_ends_too(
         process.kill()
         process.communicate(timeout=30)
     assert family.left(20.0) == []
+
+
+def example(language: str, folder: Path) -> Path:
+    """The program that the documentation shows, as a file."""
+    page_ = (ROOT / "docs/page.md").read_text(encoding="utf-8")
+    code = page_.partition(f"```{language}\n")[2].partition("```")[0]
+    path = folder / ("example.py" if language == "python" else "example.mjs")
+    path.write_text(code, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("language", ["python", "js"])
+def test_the_documented_programs_read_the_events(language: str, tmp_path: Path) -> None:
+    command = [sys.executable]
+    if language == "js":
+        node = shutil.which("node")
+        if node is None:
+            pytest.skip("Node is not installed")
+        command = [node, "--experimental-websocket"]  # without the option from Node 22 on
+    events = list(conversation(3))
+    with shown(tmp_path, events[0].session) as (station, served):
+        station.send(events)
+        done = subprocess.run(
+            [*command, example(language, tmp_path), served.address],
+            capture_output=True, text=True, check=False, timeout=WAIT,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{event.utterance.text} {event.emotion.label}" for event in utterances(events)
+    ]
