@@ -13,6 +13,7 @@ export function showKept(session) {
   const banner = byId("kept");
   banner.className = `kept ${state}`;
   setText(banner.querySelector("p"), sentence);
+  byId("consent-kept").className = `consent-kept ${state}`;
   setText(byId("consent-kept"), sentence);
   rank = session.last ? RANKS[state] : 0;
   const source = session.started?.source;
@@ -68,6 +69,7 @@ export function showHealth(session, connected) {
 /** The line below the title. */
 export function showStatus(session, connection, connected) {
   const {started, ended} = session;
+  setText(byId("now-title"), ended ? "The last answer" : "Now");
   const parts = [];
   if (connection === "refused") parts.push("This address is no longer valid. Open the one that the terminal shows now.");
   else if (connection === "lost") parts.push("The connection is lost. It is tried again …");

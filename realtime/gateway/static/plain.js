@@ -110,7 +110,7 @@ function healthAdvice({stage, status, detail}) {
   };
 }
 
-const THINGS = {sound: "sound", pictures: "pictures", events: "words and answers"};
+const THINGS = {sound: ["sound"], pictures: ["pictures"], events: ["words", "answers"]};
 
 /** What is kept, as a state (`nothing`, `recording`, `replay`, `unknown`) and a sentence. */
 export function kept({started, ended, last}) {
@@ -122,7 +122,7 @@ export function kept({started, ended, last}) {
   if (!started.kept.length) {
     return ["nothing", `Nothing is kept. Sound, pictures and words ${ended ? "were" : "are"} used at once and not saved.`];
   }
-  const names = started.kept.map(name => THINGS[name] ?? name);
+  const names = started.kept.flatMap(name => THINGS[name] ?? [name]);
   const list = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
   const rest = started.kept.includes("sound") ? "" : ` Sound and pictures ${ended ? "were" : "are"} not.`;
   return ["recording", `${ended ? "RECORDED" : "RECORDING"}: ${list} ${ended ? "were" : "are being"} saved.${rest}`];

@@ -155,7 +155,11 @@ def test_the_notice_comes_before_everything_else(
     ("kept", "state", "words"),
     [
         ([], "nothing", "Nothing is kept"),
-        (["sound", "pictures", "events"], "recording", "RECORDING: sound, pictures and words"),
+        (
+            ["sound", "pictures", "events"],
+            "recording",
+            "RECORDING: sound, pictures, words and answers are being saved",
+        ),
         (["events"], "recording", "Sound and pictures are not"),
         (None, "unknown", "It is not known whether this session is kept"),
     ],
