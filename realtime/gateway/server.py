@@ -5,9 +5,11 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gscon_live.realtime.gateway.address import Listening
 from gscon_live.realtime.gateway.application import MOST_VIEWERS, Gateway
@@ -19,6 +21,9 @@ _MOST_MESSAGE, _MOST_HEAD = 4096, 16_384
 _MOST_CONNECTIONS = 2 * MOST_VIEWERS
 #: Seconds that viewers have to close their connections, and that the last events have to arrive.
 _PATIENCE, _LAST_EVENTS = 1, 0.5
+#: Seconds after which a connection without a whole request is closed: who holds all connections
+#: open would keep the viewers out.
+_MOST_IDLE = 10.0
 
 
 class _Server(uvicorn.Server):
@@ -79,15 +84,38 @@ def serve(feed: EventFeed, listening: Listening, *, beside: bool) -> None:
 
 async def _run(server: uvicorn.Server, feed: EventFeed, listening: Listening) -> None:
     feed.start(asyncio.get_running_loop())
-    watching = asyncio.create_task(_end_with_feed(server, feed))
+    tasks = [
+        asyncio.create_task(_end_with_feed(server, feed)),
+        asyncio.create_task(_close_idle(server)),
+    ]
     await server.serve([listening.socket])
-    watching.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 async def _end_with_feed(server: uvicorn.Server, feed: EventFeed) -> None:
     while feed.error is None:
         await feed.changed().wait()
     server.should_exit = True
+
+
+async def _close_idle(server: uvicorn.Server) -> None:
+    """Closes connections that send no whole request. Those of WebSockets have pings instead."""
+    since: dict[H11Protocol, tuple[object, float]] = {}
+    while True:
+        await asyncio.sleep(_MOST_IDLE / 4)
+        now = time.monotonic()
+        before, since = since, {}
+        for connection in list(server.server_state.connections):
+            if not isinstance(connection, H11Protocol):
+                continue
+            request = connection.cycle
+            if request is not None and not request.response_complete:
+                continue
+            last, begin = before.get(connection, (request, now))
+            since[connection] = (request, begin if last is request else now)
+            if now - since[connection][1] > _MOST_IDLE:
+                connection.transport.close()
 
 
 def _end_with_input(server: uvicorn.Server) -> None:

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -87,6 +88,16 @@ def test_a_viewer_that_does_not_read_stops_nobody_and_costs_no_memory(tmp_path: 
         assert served.state()["events"] == count + 1
         assert grown < 55e6
         wait_for(lambda: served.state()["viewers"] == 0)
+
+
+def test_who_holds_all_connections_open_keeps_nobody_out_for_long(tmp_path: Path) -> None:
+    with shown(tmp_path, "s") as (_, served), ExitStack() as held:
+        for number in range(64):
+            idle = held.enter_context(socket.create_connection((served.host, served.port)))
+            idle.sendall(b"GET / HTTP/1.1\r\nX: " if number % 2 else b"")
+        path = f"/state?token={served.token}"
+        wait_for(lambda: served.get(path).status == 503)
+        wait_for(lambda: served.get(path).status == 200)
 
 
 def test_a_session_that_goes_and_comes_back_is_waited_for(tmp_path: Path) -> None:
