@@ -71,10 +71,10 @@ class Publisher:
     def publish(self, event: schema.AnyEvent) -> schema.AnyEvent:
         """Numbers an event, sends it to the subscribers, and returns it."""
         numbered = msgspec.structs.replace(event, seq=self.next_seq)
-        if isinstance(numbered, schema.SessionStarted):
-            self._started = numbered
         self.serve()
         self.next_seq += 1
+        if isinstance(numbered, schema.SessionStarted):
+            self._started = numbered
         if self._socket is not None:
             topic = schema.topic(numbered).encode()
             self._socket.send(topic + b" " + schema.encode(numbered))
