@@ -22,6 +22,7 @@ COMMANDS: dict[str, Command] = {
     "live": Command("realtime.live", "emotions from microphone and camera, as people talk"),
     "replay": Command("realtime.replay", "emotions of recorded conversations"),
     "subscribe": Command("realtime.subscribe", "the events of a running session"),
+    "page": Command("realtime.page", "a running session in the browser"),
     "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
     "doctor": Command("realtime.doctor", "devices, models and files: found or missing, and why"),
     "setup": Command("realtime.setup", "fetches a Whisper model, which writes the words"),

@@ -29,9 +29,11 @@ from gscon_live.realtime.capture.microphone import MicrophoneSource
 from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.display.terminal import Listener, Notices, lasting
 from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.events.schema import Kept
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_checks import check_detector, check_models
+from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.session import Session
@@ -44,6 +46,7 @@ gscon-live live
 gscon-live live --microphone "USB Audio" --camera 1
 gscon-live live --camera off
 gscon-live live --camera http://10.0.0.7:8080/video --preview
+gscon-live live --page
 gscon-live live --record my-session --events my-session.jsonl
 gscon-live subscribe        (in another terminal, while it runs)
 """
@@ -64,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--transcriber", metavar="auto|off|NAME|DIR", help="as in replay")
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--preview", action="store_true", help="show the camera in a window")
+    parser.add_argument("--page", action="store_true", help="show the session in the browser")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument(
         "--headless", action="store_true", help="plain lines instead of a screen that is redrawn"
@@ -92,6 +96,8 @@ def main(arguments: Sequence[str]) -> int:
         record=chosen.record,
         publish=settings.publish.endpoint,
     )
+    if chosen.page:
+        check_page(settings)
     model = check_models(settings)
     faces = None if settings.camera.device is None else check_detector(settings)
     notices = Notices()
@@ -144,9 +150,12 @@ def _hold(
     events_file = sinks.for_path(chosen.events) if chosen.events else None
     input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
-        publisher = stack.enter_context(
-            Publisher(settings.publish.endpoint, plan.session, settings.publish.curve)
-        )
+        endpoint = settings.publish.endpoint
+        if chosen.page:
+            page = stack.enter_context(PageProcess(endpoint, settings.page.port))
+            endpoint = page.endpoint
+            notices.say(f"page: {page.address}")
+        publisher = stack.enter_context(Publisher(endpoint, plan.session, settings.publish.curve))
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
         tally = Tally("check the microphone, or lower segmentation.threshold")
@@ -159,7 +168,7 @@ def _hold(
         for output in outputs:
             stack.enter_context(contextlib.closing(output))
         # Where nothing else is asked for, the work is done when nobody reads standard output.
-        needed = bool(chosen.events or chosen.record or settings.publish.endpoint)
+        needed = bool(chosen.events or chosen.record or endpoint)
         notices.say("loading the models; say something when the screen appears")
         console = Console(file=lasting(sys.stdout))
         listener: Listener | None = None
@@ -188,6 +197,7 @@ def _hold(
             model=model,
             source=source,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            kept=_kept(chosen, plan.has_video),
             on_status=view.status if view is not None else lambda status: None,
             on_tick=tick,
         )
@@ -205,6 +215,16 @@ def _hold(
     if noted.number is None or (noted.number == signal.SIGINT and session.summary):
         return cli.OK
     return signals.exit_code(noted.number)
+
+
+def _kept(chosen: argparse.Namespace, pictures: bool) -> list[Kept]:
+    """What the session writes to files."""
+    kept: list[Kept] = []
+    if chosen.record:
+        kept += ["sound", "pictures"] if pictures else ["sound"]
+    if chosen.record or chosen.events:
+        kept.append("events")
+    return kept
 
 
 def _input_ended() -> threading.Event:

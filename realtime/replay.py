@@ -25,6 +25,7 @@ from gscon_live.realtime.display.terminal import Listener, Notices, ReplayProgre
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_checks import check_models
+from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
 from gscon_live.realtime.session.publisher import Publisher
 from gscon_live.realtime.session.recorded import Recorded, check_words, open_recording, plan_of
@@ -36,6 +37,7 @@ from gscon_live.realtime.session.tally import Tally
 EXAMPLES = """
 gscon-live replay interview.mp4
 gscon-live replay interview.mp4 --events out.jsonl --report out.html
+gscon-live replay interview.mp4 --page --speed 1
 gscon-live replay interview.mp4 --captions interview.srt
 gscon-live replay interview.mp4 --captions off --transcriber ~/models/whisper-small
 gscon-live replay a.mkv b.mkv --events both.jsonl segmentation.hangover=0.4
@@ -82,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--publish", metavar="ENDPOINT", help="publish the events over ZeroMQ too")
+    parser.add_argument(
+        "--page", action="store_true", help="show it in the browser; stays until Ctrl-C"
+    )
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
@@ -122,6 +127,8 @@ def main(arguments: Sequence[str]) -> int:
             check_file(given.path)
     for notice in skipped:
         notices.say(notice)
+    if chosen.page:
+        check_page(settings)
     with contextlib.ExitStack() as copies:
         model = check_models(settings)
         # Refused now rather than after a download: an address in use, or keys that are wrong.
@@ -190,7 +197,12 @@ def _replay_all(
     written = [path for path in (chosen.events, chosen.report) if path not in (None, "-")]
     summary: str | None = None
     complete = True
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as longest, contextlib.ExitStack() as stack:
+        page = None
+        if chosen.page:
+            page = longest.enter_context(PageProcess(chosen.publish, settings.page.port))
+            chosen.publish = page.endpoint
+            Notices().say(f"page: {page.address}")
         outputs: list[sinks.Sink] = []
         if chosen.events not in (None, "-"):
             outputs.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
@@ -212,14 +224,19 @@ def _replay_all(
         finally:
             if kept is not None and kept.exists():
                 _write_report(kept, Path(chosen.report), names)
-    for line in tally.lines():
-        notices.say(line)
-    if listener is not None and listener.failure is not None:
-        raise listener.failure
-    if complete:
-        for path in written:
-            notices.say(f"wrote {path}")
-        return cli.OK
+        stack.close()
+        for line in tally.lines():
+            notices.say(line)
+        if listener is not None and listener.failure is not None:
+            raise listener.failure
+        if complete:
+            for path in written:
+                notices.say(f"wrote {path}")
+            if page is not None and noted.number is None:
+                notices.say("the page has ended" if page.ended else "the page stays until Ctrl-C")
+                signals.raise_interrupts()
+                page.wait()
+            return cli.OK
     if noted.number is None:  # nobody reads any more
         return cli.OK
     after = f" after {summary}" if summary else " before the first event"

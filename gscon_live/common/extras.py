@@ -26,6 +26,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "torchaudio",
         "transformers",
     ),
+    "web": ("starlette", "uvicorn", "websockets"),
     "train": (
         "filelock",
         "jellyfish",
@@ -36,7 +37,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
 }
 #: The extras included in an extra.
-CONTAINS: dict[str, tuple[str, ...]] = {"live": (), "train": ("live",)}
+CONTAINS: dict[str, tuple[str, ...]] = {"live": (), "web": (), "train": ("live",)}
 
 
 class MissingExtra(InputError, ImportError):

@@ -24,7 +24,7 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import curve, schema
 from gscon_live.realtime.events.connection import Connection, check_endpoint
 from gscon_live.realtime.events.endpoint import DEFAULT as ENDPOINT
-from gscon_live.realtime.events.schema import AnyEvent, Count
+from gscon_live.realtime.events.schema import AnyEvent, Count, SessionStarted
 from gscon_live.realtime.events.sockets import SUBSCRIBER, prepare
 
 __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
@@ -42,11 +42,13 @@ _CHECK_INTERVAL = 0.25
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The publisher's answer: from event `seq` of `session` on, no event is missed."""
+    """The publisher's answer: from event `seq` of `session` on, no event is missed. `started` is
+    the session's first event, if it was before that."""
 
     schema: str
     session: str | None = None
     seq: Count | None = None
+    started: SessionStarted | None = None
 
 
 class Received(NamedTuple):

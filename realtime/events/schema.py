@@ -26,6 +26,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
 
 #: Where an utterance's words come from.
 TextSource = Literal["captions", "asr", "none"]
+#: What a session can write to files.
+Kept = Literal["sound", "pictures", "events"]
 #: What can be dropped.
 What = Literal["audio", "frames", "utterance", "caption", "events"]
 
@@ -117,12 +119,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
 
 
 class SessionStarted(Event, frozen=True, kw_only=True, tag="session.started"):
-    """`source` describes where the signals come from; `emotions` is the order of the labels."""
+    """`source` describes where the signals come from; `emotions` is the order of the labels.
+    `kept` has what the session writes to files; live only."""
 
     source: str
     emotions: list[str]
     model: ModelInfo
     started_at: str | None = None
+    kept: list[Kept] | None = None
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session.ended"):

@@ -204,6 +204,13 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: bool = True
 
 
+class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The page in the browser, with `--page`."""
+
+    #: port on this machine; 0: any free one
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8765
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a session."""
 
@@ -216,3 +223,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speakers: Speakers = Speakers()
     recognition: Recognition = Recognition()
     publish: Publish = Publish()
+    page: Page = Page()

@@ -51,12 +51,24 @@ class Announcer:
         if failure is not None:
             raise failure
 
-    def started(self, source: str, model: schema.ModelInfo, at: str | None) -> None:
-        """Sends the start of the session; `at` is the wall-clock time, None in a replay."""
+    def started(
+        self,
+        source: str,
+        model: schema.ModelInfo,
+        at: str | None,
+        kept: list[schema.Kept] | None,
+    ) -> None:
+        """Sends the start of the session; `at` is the wall-clock time and `kept` what is written to
+        files, None in a replay."""
         self._begun = True
         self.send(
             schema.SessionStarted(
-                **self._header, source=source, emotions=list(EMOTIONS), model=model, started_at=at
+                **self._header,
+                source=source,
+                emotions=list(EMOTIONS),
+                model=model,
+                started_at=at,
+                kept=kept,
             )
         )
 

@@ -3,7 +3,7 @@
 A subscriber subscribes to its topics (`emotion `, `speech `, `session `, `health `), then to
 `hello.<a word of its own>`. When this last subscription has arrived, all have. The publisher
 answers on that topic with the number of the next event: from there on, the subscriber misses
-nothing.
+nothing. If the session has begun, its first event is in the answer, too.
 """
 
 from types import TracebackType
@@ -35,6 +35,7 @@ class Publisher:
     def __init__(self, endpoint: str | None, session: str, keys: Curve | None = None) -> None:
         self._session = session
         self.next_seq = 0
+        self._started: schema.SessionStarted | None = None
         self._waiting: dict[bytes, None] = {}
         self._notice: str | None = None
         self._socket = None if endpoint is None else PublicSocket(endpoint, keys)
@@ -44,6 +45,8 @@ class Publisher:
         numbered = msgspec.structs.replace(event, seq=self.next_seq)
         self.serve()
         self.next_seq += 1
+        if isinstance(numbered, schema.SessionStarted):
+            self._started = numbered
         if self._socket is not None:
             self._socket.send(schema.topic(numbered).encode(), schema.encode(numbered))
         return numbered
@@ -64,6 +67,8 @@ class Publisher:
         for topic in answered:
             del self._waiting[topic]
             hello = {"schema": schema.SCHEMA, "session": self._session, "seq": self.next_seq}
+            if self._started is not None:
+                hello["started"] = self._started
             self._socket.send(topic, msgspec.json.encode(hello))
         return len(answered)
 

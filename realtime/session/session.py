@@ -44,6 +44,7 @@ class Session:
         model: name and version of the emotion model, for `session.started`.
         source: description of the devices or the recording, for `session.started`.
         started_at: wall-clock time for `session.started`; None leaves it out (replay).
+        kept: what is written to files, for `session.started`; None leaves it out (replay).
         on_status: gets all reports of the workers.
         on_tick: called about ten times per second with the media time so far.
         services: the table of services; the plan decides which of them run.
@@ -59,6 +60,7 @@ class Session:
         model: schema.ModelInfo,
         source: str,
         started_at: str | None = None,
+        kept: list[schema.Kept] | None = None,
         on_status: Callable[[Status], None] = lambda status: None,
         on_tick: Callable[[float], None] = lambda time: None,
         services: Iterable[Service[Plan]] = SERVICES,
@@ -70,6 +72,7 @@ class Session:
         self._model = model
         self._source = source
         self._started_at = started_at
+        self._kept = kept
         self._on_status = on_status
         self._on_tick = on_tick
         self._services = running(plan, services)
@@ -187,7 +190,7 @@ class Session:
         self._t0 = time.monotonic()
         for name in self._workers:
             self._switchboard.command(name, Start(self._t0))
-        self._events.started(self._source, self._model, self._started_at)
+        self._events.started(self._source, self._model, self._started_at, self._kept)
         self._started = True
 
     def _follow(self) -> None:

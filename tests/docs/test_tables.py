@@ -198,8 +198,11 @@ def test_a_picture_is_taken_of_a_page(tmp_path: Path) -> None:
     assert _size(taken) == (320, 240)
 
 
-def test_the_picture_of_the_readme_is_of_the_size_that_the_script_makes() -> None:
+def test_the_pictures_are_of_the_size_that_the_scripts_make() -> None:
     assert _size(picture.PICTURE) == picture.SIZE
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    page = _script("page_picture")
+    assert _size(page.PICTURE) == (page.SIZE["width"], page.SIZE["height"])
 
 
 def _size(path: Path) -> tuple[int, int]:

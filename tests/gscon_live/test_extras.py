@@ -90,6 +90,7 @@ def test_a_subscriber_needs_two_packages(bare: dict[str, str]) -> None:
         ("realtime.doctor", "live", "rich"),
         ("realtime.report", "live", "jinja2"),
         ("realtime.bench", "live", "psutil"),
+        ("realtime.page", "web", "starlette"),
         ("train.fit", "train", "lightning_fabric"),
         ("train.evaluate", "train", "sklearn"),
         ("train.leaderboard", "train", "scipy"),

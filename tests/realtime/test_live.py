@@ -34,6 +34,7 @@ from sessions import (
     wait_for,
 )  # fmt: skip
 from sound import recorded
+from websockets.sync.client import connect
 from whisper_models import whisper_model
 
 from gscon_live.common import cli
@@ -259,6 +260,7 @@ def test_live_sees_the_faces_that_replay_sees(
 def test_live_says_how_long_it_took_and_when_it_began(held: Held) -> None:
     assert isinstance(held.events[0], schema.SessionStarted)
     assert held.events[0].started_at
+    assert held.events[0].kept == ["sound", "pictures", "events"]
     for event in utterances(held.events):
         assert event.latency is not None
         # Sound is placed in time to within the jitter of its capture.
@@ -395,6 +397,27 @@ def test_silence_gives_no_utterance_and_keeps_nothing(
     assert [line.split()[0] for line in lines] == ["session", "session"]
     assert "0 utterances" in lines[-1]
     assert list(folder.iterdir()) == []
+
+
+def test_the_page_knows_that_nothing_is_kept_and_sees_the_end(
+    microphone: VirtualMicrophone,
+) -> None:
+    process = start(
+        "gscon_live", "live", "--camera", "off", "--transcriber", "off", "--publish", "off",
+        "--seconds", "3", "--headless", "--page", "page.port=0",
+    )  # fmt: skip
+    with Family(process.pid) as family:
+        assert process.stderr is not None
+        address = next(line for line in process.stderr if line.startswith("page: ")).split()[1]
+        uri = address.replace("http:", "ws:").replace("/?", "/events?")
+        with connect(uri, proxy=None) as viewer:
+            events = [schema.decode(viewer.recv(timeout=WAIT)) for _ in range(2)]
+        errors = process.communicate(timeout=WAIT)[1]
+    assert process.returncode == 0, errors
+    assert family.left() == []
+    assert isinstance(events[0], schema.SessionStarted)
+    assert events[0].kept == []
+    assert isinstance(events[1], schema.SessionEnded)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""What the gateway serves: the page, the overlay, the events over WebSocket, its own state."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gscon_live.realtime import display
+from gscon_live.realtime.gateway.admission import Admission, Door, Refusals
+from gscon_live.realtime.gateway.event_feed import EventFeed
+
+#: Number of viewers at the same time, and of events that are sent before others get their turn.
+MOST_VIEWERS, _TURN = 32, 64
+#: The WebSocket close code for what is not allowed.
+_NOT_ALLOWED = 1008
+#: The code of a connection that was closed since a message was too long.
+_TOO_BIG = 1009
+#: Codes of messages that break the protocol, or are no UTF-8.
+_MALFORMED = (1002, 1007)
+
+_STATIC = Path(__file__).parent / "static"
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+
+class Gateway:
+    """The application.
+
+    Args:
+        feed: the events.
+        door: what a request must have.
+    """
+
+    def __init__(self, feed: EventFeed, door: Door) -> None:
+        self._feed = feed
+        self._viewers = 0
+        self._refusals = Refusals()
+        files = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
+        files["common.css"] = Path(display.__file__).parent / "common.css"
+        self._files = {name: path.read_bytes() for name, path in files.items()}
+        routes = [
+            Route("/", lambda request: self._file("page.html")),
+            Route("/overlay", lambda request: self._file("overlay.html")),
+            Route("/state", self._state),
+            Route("/static/{name}", lambda request: self._file(request.path_params["name"])),
+            WebSocketRoute("/events", self._events),
+        ]
+        self.app: ASGIApp = Admission(Starlette(routes=routes), door, self._refusals)
+
+    def _file(self, name: str) -> Response:
+        content = self._files.get(name)
+        if content is None:
+            return PlainTextResponse("there is no such file\n", 404)
+        return Response(content, media_type=_TYPES[Path(name).suffix])
+
+    def _state(self, request: Request) -> Response:
+        """The gateway's own state, as JSON."""
+        return JSONResponse(
+            {
+                "connected": self._feed.connected,
+                "events": self._feed.ring.end,
+                "missed": self._feed.missed,
+                "viewers": self._viewers,
+                "refused": dict(self._refusals.counts),
+            }
+        )
+
+    async def _events(self, viewer: WebSocket) -> None:
+        """Sends the events from `seq` of `session` on, one a message."""
+        seq = viewer.query_params.get("seq")
+        if seq is not None and not (seq.isascii() and seq.isdecimal() and len(seq) < 16):
+            self._refusals.add("message")
+            await viewer.send_denial_response(PlainTextResponse("seq: expected a number\n", 400))
+            return
+        if self._viewers >= MOST_VIEWERS:
+            self._refusals.add("viewers")
+            await viewer.send_denial_response(PlainTextResponse("too many viewers\n", 503))
+            return
+        with self._counted():
+            await viewer.accept()
+            session = viewer.query_params.get("session")
+            start = self._feed.ring.position(session, None if seq is None else int(seq))
+            sending = asyncio.create_task(self._send(viewer, start))
+            listening = asyncio.create_task(self._listen(viewer))
+            try:
+                await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sending, listening):
+                    task.cancel()
+                await asyncio.gather(sending, listening, return_exceptions=True)
+
+    async def _send(self, viewer: WebSocket, position: int) -> None:
+        # A viewer that has gone; its other task sees that, too.
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                changed = self._feed.changed()
+                lines, position = self._feed.ring.read(position, _TURN)
+                for line in lines:
+                    await viewer.send_text(line)
+                if lines:
+                    await asyncio.sleep(0)
+                else:
+                    await changed.wait()
+
+    async def _listen(self, viewer: WebSocket) -> None:
+        """Waits for the end of the connection. Viewers have nothing to say: the first message ends
+        it."""
+        message = await viewer.receive()
+        if message["type"] == "websocket.receive":
+            self._refusals.add("message")
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+                await viewer.close(_NOT_ALLOWED, "this address only sends")
+        elif message.get("code") == _TOO_BIG:
+            self._refusals.add("size")
+        elif message.get("code") in _MALFORMED:
+            self._refusals.add("message")
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._viewers += 1
+        try:
+            yield
+        finally:
+            self._viewers -= 1

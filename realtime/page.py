@@ -1,0 +1,92 @@
+"""`gscon-live page`: a page in the browser that shows a running session."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gscon_live.common import extras
+
+extras.require("web", __name__)
+
+from gscon_live.common import cli
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.events.client import ENDPOINT, Hello, Subscriber
+from gscon_live.realtime.gateway import address, server
+from gscon_live.realtime.gateway.event_feed import EventFeed
+from gscon_live.realtime.gateway.event_ring import EventRing
+
+#: Seconds in which a publisher has to answer.
+_PATIENCE = 5.0
+
+EXAMPLES = """
+gscon-live page
+gscon-live page --port 9000
+gscon-live page tcp://192.168.1.20:5560 --keys keys/
+gscon-live page --host 0.0.0.0 --name lab.example --certificate lab.pem --key lab.key
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser(
+        "gscon-live page",
+        "Shows a running session in the browser. Prints the address of the page.",
+        EXAMPLES,
+    )
+    parser.add_argument("endpoint", nargs="?", default=ENDPOINT, metavar="ENDPOINT",
+                        help=f"where the session publishes (default: {ENDPOINT})")  # fmt: skip
+    parser.add_argument("--port", type=int, default=address.PORT, metavar="N",
+                        help=f"port of the page, 0 for any (default: {address.PORT})")  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="where to listen; beyond this machine only with TLS")  # fmt: skip
+    parser.add_argument("--name", metavar="NAME", help="the name under which browsers reach it")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="for TLS: a PEM file")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="for TLS: its key, a PEM file")
+    parser.add_argument("--token-file", type=Path, metavar="FILE",
+                        help="keeps the token for the next start; made if missing")  # fmt: skip
+    parser.add_argument("--keys", type=Path, metavar="DIR",
+                        help="folder with server.key and client.key_secret")  # fmt: skip
+    parser.add_argument("--wait", action="store_true", help="wait for a session that starts later")
+    parser.add_argument(
+        "--stop-with-input",
+        action="store_true",
+        help="end when standard input is closed: for programs that start this one",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Entry point."""
+    options = _parser().parse_args(arguments)
+    cli.terminate_like_interrupt()
+    place = address.Place(
+        host=options.host,
+        port=options.port,
+        name=options.name,
+        certificate=options.certificate,
+        key=options.key,
+        token_file=options.token_file,
+    )
+    listening = address.listen(place)
+    with listening.socket:
+        subscriber = Subscriber(options.endpoint, keys=options.keys)
+        try:
+            later = options.wait or options.stop_with_input
+            hello = None if later else _greeted(subscriber)
+        except BaseException:
+            subscriber.close()
+            raise
+        print(f"{listening.address}?token={listening.door.token}", flush=True)
+        feed = EventFeed(subscriber, EventRing(), hello)
+        server.serve(feed, listening, beside=options.stop_with_input)
+
+
+def _greeted(subscriber: Subscriber) -> Hello:
+    try:
+        return subscriber.ready(_PATIENCE)
+    except Failure as error:
+        raise InputError(f"{error}; --wait waits for a session that starts later") from error
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

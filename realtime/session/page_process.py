@@ -1,0 +1,124 @@
+"""The page beside a session: a process of its own, which ends with the session."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+from types import TracebackType
+from typing import IO
+
+from gscon_live.common import extras
+from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.pipeline.bus import private_endpoints
+from gscon_live.realtime.pipeline.settings import Settings
+
+#: Seconds in which the page has to be there, and to end.
+_PATIENCE = 10.0
+
+
+def check_page(settings: Settings) -> None:
+    """Refuses a page that could not be served, before anything is loaded or downloaded.
+
+    Raises:
+        InputError: the extra `web` is not installed, the port is in use, or the event stream needs
+            keys.
+    """
+    extras.require("web", __name__)
+    if settings.publish.curve is not None:
+        raise InputError(
+            "--page: the event stream needs keys; start the page by itself, with gscon-live page "
+            "ENDPOINT --keys DIR"
+        )
+    with socket.socket() as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.page.port))
+        except OSError as error:
+            raise InputError(
+                f"--page: the page cannot be served on port {settings.page.port}: "
+                f"{error.strerror}; choose another with page.port=N, or page.port=0 for any"
+            ) from error
+
+
+class PageProcess:
+    """Starts the page and ends it. The session neither waits for it nor needs it.
+
+    Args:
+        endpoint: where the session publishes; None takes an address that only this user can reach.
+        port: port of the page, 0 for any.
+
+    Attributes:
+        endpoint: where the session has to publish.
+        address: what to open in the browser.
+    """
+
+    def __init__(self, endpoint: str | None, port: int) -> None:
+        self._stack = contextlib.ExitStack()
+        self.address = ""
+        with contextlib.ExitStack() as stack:
+            if endpoint is None:
+                endpoint = stack.enter_context(private_endpoints(["page"])).of("page")
+            self.endpoint: str = endpoint
+            errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+            words = ["page", endpoint, "--port", str(port), "--stop-with-input"]
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gscon_live", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+            stack.callback(self._end)
+            self.address = self._await_address(errors)
+            self._stack = stack.pop_all()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself, or was killed."""
+        return self._process.poll() is not None
+
+    def wait(self) -> None:
+        """Waits until it has ended by itself, or Ctrl-C."""
+        with contextlib.suppress(KeyboardInterrupt):
+            self._process.wait()
+
+    def _await_address(self, errors: IO[bytes]) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().decode().strip()
+        if line:
+            return line
+        code = self._process.wait()
+        errors.seek(0)
+        printed = errors.read().decode(errors="replace").strip().splitlines()
+        message = printed[-1].removeprefix("error: ") if printed else f"exit code {code}"
+        raise (InputError if code == 2 else Failure)(f"--page: {message}")
+
+    def _end(self) -> None:
+        """Lets it deliver the last events; kills it if it does not end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        except BaseException:  # a second Ctrl-C
+            self._process.kill()
+            self._process.wait()
+            raise
+        finally:
+            self._process.stdout.close()
+
+    def __enter__(self) -> "PageProcess":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()

@@ -1,0 +1,412 @@
+"""The page in a real browser: what a person sees, hears, and can do by keyboard."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from gateways import Page, Station, shown
+from made_events import conversation
+from sessions import WAIT, Family, cut, read, start, utterances, wait_for
+
+from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.schema import AnyEvent, Provisional, UtteranceEvent
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+
+replace = msgspec.structs.replace
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>"
+DESKTOP = {"width": 1240, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no Chromium or Chrome is installed")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()
+
+
+class Viewer:
+    """A tab, what it complained of, and what it asked others than the gateway for."""
+
+    def __init__(self, chromium: Any, served: Page, path: str = "/", **options: Any) -> None:
+        self.context = chromium.new_context(viewport=DESKTOP, **options)
+        self.context.set_default_timeout(WAIT * 1000)
+        self.tab = self.context.new_page()
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self.tab.on("console", self._note)
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", self._ask)
+        self._own = (f"http://{served.host}:{served.port}/", f"ws://{served.host}:{served.port}/")
+        self.tab.goto(served.address.replace("/?", f"{path}?"))
+
+    def agree(self) -> "Viewer":
+        self.tab.get_by_role("button", name="Everybody here knows and agrees").click()
+        return self
+
+    def text(self, selector: str = "main") -> str:
+        content: str = self.tab.locator(selector).inner_text()
+        return content
+
+    def see(self, selector: str, words: str) -> None:
+        """Waits until the words stand there."""
+        playwright.expect(self.tab.locator(selector)).to_contain_text(words, timeout=WAIT * 1000)
+
+    def wait(self, condition: str) -> None:
+        """Waits until a condition in JavaScript holds; the page itself may evaluate none."""
+        wait_for(lambda: self.tab.evaluate(condition), WAIT)
+
+    def serious(self) -> list[str]:
+        """What axe calls serious or critical: contrast, names, roles, order."""
+        results = axe.Axe().run(self.tab).response
+        assert results["passes"]
+        return [
+            f"{found['id']}: {node['html'][:200]}"
+            for found in results["violations"]
+            if found["impact"] in ("serious", "critical")
+            for node in found["nodes"]
+        ]
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _ask(self, request: Any) -> None:
+        if not request.url.startswith(self._own):
+            self.elsewhere.append(request.url)
+
+
+@contextmanager
+def viewing(chromium: Any, served: Page, path: str = "/", **options: Any) -> Iterator[Viewer]:
+    viewer = Viewer(chromium, served, path, **options)
+    try:
+        yield viewer
+        assert viewer.complaints == []
+        assert viewer.elsewhere == []
+    finally:
+        viewer.context.close()
+
+
+def live(kept: list[Any] | None, count: int = 10) -> list[AnyEvent]:
+    """A live session."""
+    latency = schema.Latency(
+        end_of_speech_to_event=0.83, segmentation=0.5, transcription=0.2, features=0.1, fusion=0.03
+    )
+    events = [
+        replace(event, latency=latency) if isinstance(event, UtteranceEvent) else event
+        for event in conversation(count, seed=3)
+    ]
+    first = replace(
+        events[0], source="USB Audio, camera 0", started_at="2026-11-29T02:00:00+00:00", kept=kept
+    )
+    return [first, *events[1:]]
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[tuple[Station, Page]]:
+    with shown(tmp_path, conversation(1, seed=3).__next__().session) as pair:
+        yield pair
+
+
+def test_the_notice_comes_before_everything_else(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    sender.send(live(kept=[], count=3)[:-1])
+    with viewing(chromium, served) as viewer:
+        viewer.see("#consent-kept", "Nothing is kept")
+        dialog = viewer.tab.locator("#consent")
+        assert "has to know this, and to agree" in dialog.inner_text()
+        assert "European Union" in dialog.inner_text()
+        for _ in range(3):
+            viewer.tab.keyboard.press("Escape")
+        assert dialog.evaluate("dialog => dialog.open")
+        viewer.tab.keyboard.press("Enter")
+        viewer.wait("!document.getElementById('consent').open")
+        viewer.tab.reload()
+        viewer.see("#said", "Good morning")
+        assert not dialog.evaluate("dialog => dialog.open")
+        viewer.tab.get_by_role("button", name="Show the notice again").click()
+        assert dialog.evaluate("dialog => dialog.open")
+
+
+@pytest.mark.parametrize(
+    ("kept", "state", "words"),
+    [
+        ([], "nothing", "Nothing is kept"),
+        (
+            ["sound", "pictures", "events"],
+            "recording",
+            "RECORDING: sound, pictures, words and answers are being saved",
+        ),
+        (["events"], "recording", "Sound and pictures are not"),
+        (None, "unknown", "It is not known whether this session is kept"),
+    ],
+)
+def test_what_is_kept_stands_at_the_top_and_stays_there(
+    chromium: Any, station: tuple[Station, Page], kept: list[str] | None, state: str, words: str
+) -> None:
+    sender, served = station
+    with viewing(chromium, served) as viewer:
+        viewer.see("#kept", "not known")
+        viewer.agree()
+        sender.send(live(kept)[:-1])
+        viewer.see("#kept", words)
+        dialog = viewer.tab.locator("#consent")
+        # Who agreed before the session is asked again, unless nothing is kept.
+        assert dialog.evaluate("dialog => dialog.open") == (state != "nothing")
+        if state != "nothing":
+            viewer.agree()
+        viewer.see("#said", "something green")
+        viewer.tab.mouse.wheel(0, 5000)
+        viewer.wait("scrollY > 100")
+        banner = viewer.tab.locator("#kept")
+        assert state in (banner.get_attribute("class") or "").split()
+        box = banner.bounding_box()
+        assert box is not None
+        assert box["y"] == 0
+        assert box["height"] >= 30
+        assert box["width"] >= DESKTOP["width"] - 20
+
+
+def test_words_answers_and_opinions_are_read_on_the_page(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    events = live([])
+    said = [event for event in events if isinstance(event, UtteranceEvent)]
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        for event in events:
+            sender.send([event])
+            if isinstance(event, Provisional):
+                viewer.see("#now", "is still speaking; this may change")
+                viewer.see("#now", event.utterance.text or "(no words)")
+            if isinstance(event, UtteranceEvent):
+                viewer.tab.locator(f"#u{event.utterance.id}").wait_for()
+        viewer.see("#status", "The session has ended")
+        viewer.see("#status", "answers 0.8 s after the end of speech")
+        rows = viewer.tab.locator("#said li").all_inner_texts()
+        assert len(rows) == len(said)
+        for row, event in zip(reversed(rows), said, strict=True):
+            assert event.utterance.speaker in row
+            assert (event.utterance.text or "no words") in row
+            assert f"{event.emotion.label}" in row
+            assert ("too unsure to use" in row) == event.emotion.abstained
+            assert ("no face is in view" in row) == (not event.modalities.visual.present)
+        last = said[-1]
+        shares = viewer.tab.locator("#now .share").all_inner_texts()
+        assert [re.split(r"\s+", share.strip(), maxsplit=1) for share in shares] == [
+            [name, f"{round(100 * value)} %"] for name, value in last.emotion.probabilities.items()
+        ]
+        assert viewer.tab.locator("#now .share.best").inner_text().startswith(last.emotion.label)
+        assert viewer.tab.locator("#opinions h3").all_inner_texts() == ["Words", "Voice", "Face"]
+        heads = viewer.tab.locator("#time .head").all_inner_texts()
+        assert heads == ["", "Ben", "Ada", "Words", "Voice", "Face"]
+        assert viewer.tab.locator("#time .speaker .block").count() == len(said)
+        # Newest at the right, and in view.
+        lefts = [box["x"] for box in (viewer.tab.locator(f"#time [href='#u{e.utterance.id}']")
+                                      .bounding_box() for e in said) if box]  # fmt: skip
+        assert lefts == sorted(lefts)
+        assert DESKTOP["width"] / 2 < lefts[-1] < DESKTOP["width"]
+        viewer.see("#health", "7 pictures are missing (0.7 s): the face stage fell behind.")
+        viewer.see("#health", "The search for faces works again.")
+        assert said[-1].utterance.text in viewer.text("#spoken")
+        assert said[-1].emotion.label in viewer.text("#spoken")
+
+
+def test_a_reload_and_a_second_viewer_see_what_went_before(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    events = live([])
+    sender.send(events[:-4])
+    with viewing(chromium, served) as viewer, viewing(chromium, served) as second:
+        viewer.agree()
+        second.agree()
+        for each in (viewer, second):
+            each.see("#said", "Good morning, Ada.")
+            each.see("#said", "something green is growing")
+        assert viewer.tab.url == f"http://{served.host}:{served.port}/"
+        viewer.tab.reload()
+        viewer.see("#said", "Good morning, Ada.")
+        sender.send(events[-4:])
+        for each in (viewer, second):
+            each.see("#said", "Congratulations")
+            assert each.tab.locator("#said li").count() == 10
+
+
+def test_a_session_that_goes_is_missed_on_the_page(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    sender.send(live([])[:-1])
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        viewer.see("#said", "Good morning")
+        sender.__exit__(None, None, None)
+        viewer.see("#status", "The session is gone")
+        viewer.see("#health", "The session does not answer")
+
+
+def test_a_gateway_that_goes_is_looked_for(chromium: Any, station: tuple[Station, Page]) -> None:
+    sender, served = station
+    sender.send(live([])[:-1])
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        viewer.see("#said", "Good morning")
+        served.process.kill()
+        viewer.see("#status", "The connection is lost")
+        assert "Good morning" in viewer.text("#said")
+        viewer.complaints.clear()  # the browser's own, of connections that were refused
+
+
+def test_nothing_in_an_event_becomes_markup(chromium: Any, station: tuple[Station, Page]) -> None:
+    sender, served = station
+    events = live([], 2)
+    event = next(e for e in events if isinstance(e, UtteranceEvent))
+    hostile = replace(
+        event,
+        utterance=replace(event.utterance, text=HOSTILE, speaker=HOSTILE),
+        emotion=replace(event.emotion, label=HOSTILE, probabilities={HOSTILE: 0.6, "x": 0.4}),
+        modalities=replace(event.modalities, visual=schema.Modality(present=False, reason=HOSTILE)),
+    )
+    lost = schema.Gap(schema=schema.SCHEMA, session=event.session, seq=0, time=1.0, what="audio",
+                      count=1, seconds=1.0, reason=HOSTILE)  # fmt: skip
+    started = replace(events[0], source=HOSTILE)
+    for path in ("/", "/overlay"):
+        with viewing(chromium, served, path) as viewer:
+            if path == "/":
+                viewer.agree()
+            sender.send([started, hostile, lost])
+            viewer.see("body", HOSTILE)
+            assert viewer.tab.locator("img, body script, iframe").count() == 0
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_it_is_readable_for_everybody(
+    chromium: Any, station: tuple[Station, Page], colours: str, size: dict[str, int]
+) -> None:
+    """Contrast, names and roles, in both colour schemes, at the width of a phone too."""
+    sender, served = station
+    sender.send(live(["sound", "events"])[:-1])
+    with viewing(chromium, served, color_scheme=colours) as viewer:
+        viewer.tab.set_viewport_size(size)
+        viewer.see("#consent-kept", "RECORDING")
+        # The rules of the page do not apply to what axe does in it.
+        assert viewer.serious() == []
+        viewer.agree()
+        viewer.see("#said", "something green")
+        assert viewer.serious() == []
+        assert viewer.tab.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert viewer.tab.evaluate("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(17, 20, 27)" if colours == "dark" else "rgb(245, 246, 248)"
+        )
+
+
+def test_the_keyboard_reaches_everything(chromium: Any, station: tuple[Station, Page]) -> None:
+    sender, served = station
+    sender.send(live([], 40)[:-1])
+    with viewing(chromium, served) as viewer:
+        viewer.see("#consent-kept", "Nothing is kept")
+        viewer.tab.keyboard.press("Enter")
+        viewer.wait("!document.getElementById('consent').open")
+        viewer.tab.locator("#u39").wait_for()
+        viewer.tab.evaluate("document.activeElement.blur()")
+        reached = []
+        for _ in range(4):
+            viewer.tab.keyboard.press("Tab")
+            reached.append(viewer.tab.evaluate(
+                "document.activeElement.id || document.activeElement.className"))  # fmt: skip
+            if reached[-1] == "scroll":
+                before = viewer.tab.evaluate("document.activeElement.scrollLeft")
+                for _ in range(5):
+                    viewer.tab.keyboard.press("ArrowLeft")
+                viewer.wait(f"document.getElementById('scroll').scrollLeft < {before} - 40")
+                viewer.wait("!document.getElementById('newest').hidden")
+                viewer.tab.keyboard.press("Shift+Tab")
+                viewer.tab.keyboard.press("Enter")
+                viewer.wait("document.getElementById('newest').hidden")
+        assert reached[0] == "skip"
+        assert "scroll" in reached
+        assert "notice" in reached
+
+
+def test_the_page_keeps_its_size_however_long_the_session_is(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    events = live([], 700)
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        for begin in range(0, len(events), 100):
+            sender.send(events[begin : begin + 100])
+            wait_for(lambda until=begin: served.state()["events"] >= min(until + 100, len(events)))
+        viewer.see("#status", "700 utterances")
+        assert viewer.tab.locator("#said li").count() == 200
+        assert viewer.tab.locator("#time .block").count() <= 4 * 120
+        assert viewer.tab.locator("#time").bounding_box()["width"] < 60 * 900
+
+
+def test_the_overlay_has_no_background_and_shows_the_last_lines(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    with viewing(chromium, served, "/overlay") as viewer:
+        sender.send(live([])[:-1])
+        viewer.see("#lines", "Congratulations")
+        assert viewer.tab.locator(".line").count() == 2
+        for element in ("html", "body", "main"):
+            colour = viewer.tab.locator(element).evaluate(
+                "e => getComputedStyle(e).backgroundColor"
+            )
+            assert colour == "rgba(0, 0, 0, 0)"
+        viewer.tab.reload()  # as OBS does
+        viewer.see("#lines", "Congratulations")
+
+
+def test_a_paced_replay_of_the_sample_is_followed_on_the_page(
+    chromium: Any, tmp_path: Path
+) -> None:
+    recording = cut(tmp_path / "short.mkv", 9.0)
+    out = tmp_path / "out.jsonl"
+    process = start("gscon_live", "replay", recording, "--page", "page.port=0", "--speed", 1,
+                    "--events", out)  # fmt: skip
+    with Family(process.pid) as family:
+        assert process.stderr is not None
+        address = next(line for line in process.stderr if line.startswith("page: ")).split()[1]
+        with viewing(chromium, Page(process, address)) as viewer:
+            viewer.agree()
+            viewer.see("#kept", "This is a recording")
+            viewer.see("#status", "The session has ended")
+            answers = utterances(read(out))
+            assert answers
+            for event in answers:
+                viewer.see(f"#u{event.utterance.id}", event.utterance.text)
+                viewer.see(f"#u{event.utterance.id}", event.emotion.label)
+        process.terminate()
+        process.communicate(timeout=WAIT)
+    assert process.returncode == 0
+    assert family.left() == []
