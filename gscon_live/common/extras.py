@@ -26,6 +26,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "torchaudio",
         "transformers",
     ),
+    "ray": ("ray",),
+    "archive": ("pandas", "praatio", "pyarrow", "pympi"),
     "train": (
         "filelock",
         "jellyfish",
@@ -36,7 +38,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
 }
 #: The extras included in an extra.
-CONTAINS: dict[str, tuple[str, ...]] = {"live": (), "train": ("live",)}
+CONTAINS: dict[str, tuple[str, ...]] = {"live": (), "ray": (), "archive": (), "train": ("live",)}
 
 
 class MissingExtra(InputError, ImportError):

@@ -80,6 +80,14 @@ def check(settings: Transcription) -> None:
         _check_name(wanted)
 
 
+def here(name: str) -> str | None:
+    """The directory of a model by name or directory, if it is on this machine; else None."""
+    try:
+        return _directory(name) or str(download_model(name, local_files_only=True))
+    except Exception:  # the hub's client raises many kinds of errors
+        return None
+
+
 def is_automatic(settings: Transcription) -> bool:
     """Whether captions come before the transcriber."""
     return settings.transcriber == "auto" or settings.transcriber.startswith("auto:")
