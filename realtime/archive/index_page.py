@@ -1,5 +1,6 @@
 """The index page of an archive: one HTML page that loads nothing from the network."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def write_index(archive: Archive, tables: list[Path]) -> Path:
     Raises:
         Failure: it cannot be written; what was there before is left as it was.
     """
-    entries = sorted(archive.done.values(), key=lambda entry: (entry.facts.name, entry.path))
+    entries = sorted(archive.done.values(), key=lambda entry: _natural(entry.facts.name))
     failures = sorted(archive.failed.values(), key=lambda failure: failure.path)
     seconds = sum(entry.summary.duration for entry in entries)
     page = rendered(
@@ -50,6 +51,12 @@ def write_index(archive: Archive, tables: list[Path]) -> Path:
     return path
 
 
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts names as people do: `interview 2` comes before `interview 10`."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
 def _row(entry: Entry) -> dict[str, Any]:
     """A recording for the script of the page; the names are short, since there may be many."""
     summary = entry.summary
@@ -60,7 +67,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         if count
     ]
     if summary.gaps:
-        notes.append(f"{summary.gaps} gaps")
+        notes.append(f"{summary.gaps} {'gap' if summary.gaps == 1 else 'gaps'}")
     return {
         "name": entry.facts.name,
         "path": entry.path,

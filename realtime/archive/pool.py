@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import psutil
@@ -147,7 +147,7 @@ class _Member:
         theirs.close()
 
     @property
-    def parts(self) -> list[object]:
+    def parts(self) -> "list[Connection[Any, Any] | int]":
         """What to wait for."""
         return [self._ours, self._process.sentinel]
 

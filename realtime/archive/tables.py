@@ -67,8 +67,10 @@ def _recordings(entries: Sequence[Entry], failures: Sequence[Failed]) -> Iterato
         voices = list(summary.speakers.values())
         yield [
             *(entry.path, entry.folder, facts.name, summary.session, "done", ""),
-            *(summary.duration, summary.utterances, len(voices), _sum(voices, "seconds")),
-            *(_mean_confidence(voices), _sum(voices, "abstained"), summary.gaps),
+            *(summary.duration, summary.utterances, len(voices)),
+            round(sum(voice.seconds for voice in voices), 3),
+            _mean_confidence(voices),
+            *(sum(voice.abstained for voice in voices), summary.gaps),
             *(sum(voice.labels.get(emotion, 0) for voice in voices) for emotion in EMOTIONS),
             *(summary.missing.get(modality, 0) for modality in MODALITIES),
             *(_bool(facts.has_audio), _bool(facts.has_video), _bool(facts.has_captions)),
@@ -88,10 +90,6 @@ def _speakers(entries: Sequence[Entry]) -> Iterator[Row]:
                 *(voice.labels.get(emotion, 0) for emotion in EMOTIONS),
                 *(voice.probabilities.get(emotion, 0.0) for emotion in EMOTIONS),
             ]
-
-
-def _sum(voices: Iterable[Voice], field: str) -> float:
-    return round(sum(getattr(voice, field) for voice in voices), 3)
 
 
 def _mean_confidence(voices: Sequence[Voice]) -> float | str:

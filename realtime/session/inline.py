@@ -8,6 +8,7 @@ all, which pays where many recordings are to be read: there is nothing to start,
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from typing import cast
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import schema
@@ -118,7 +119,8 @@ class _Network:
     def _send(self, sender: str, message: Outgoing) -> None:
         for link in self._links:
             if link.sender == sender and isinstance(message, link.carries):
-                self._give(link.receiver, message)
+                # A message of no type that a stage takes is on no link.
+                self._give(link.receiver, cast(Incoming, message))
         if self._services[sender].answers and bus.is_event(message):
             self._answer(message)
 

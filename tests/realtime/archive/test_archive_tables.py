@@ -149,3 +149,10 @@ def test_the_index_lists_and_links_everything_and_escapes_names(archive: Archive
         assert f'href="{name}.csv"' in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
+
+
+def test_the_index_is_in_the_order_of_people(archive: Archive) -> None:
+    for number in (10, 2):
+        placed(archive, f"/talks/a {number}.mkv", number)
+    page = index_page.write_index(archive, []).read_text("utf-8")
+    assert 0 < page.index('"a 2.mkv"') < page.index('"a 10.mkv"')
