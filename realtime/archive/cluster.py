@@ -183,11 +183,11 @@ class _Run:
         """Takes in a worker that has said hello, or that has begun."""
         if reference in self._new:
             actor = self._new.pop(reference)
-            told = self._got(reference, "start")
-            if told is None:
+            answer = self._got(reference, "start")
+            if answer is None:
                 self._stillborn += 1
                 return
-            guest = msgspec.json.decode(told, type=Hello)
+            guest = msgspec.json.decode(answer, type=Hello)
             if guest.pipeline != self._own.pipeline:
                 self._refuse(
                     actor,
@@ -224,10 +224,10 @@ class _Run:
         take: Callable[[Report], None],
     ) -> None:
         actor, path = self._busy.pop(reference)
-        told = self._got(reference, None)
-        if told is not None:
+        answer = self._got(reference, None)
+        if answer is not None:
             self._idle.append(actor)
-            take(_result.decode(told))
+            take(_result.decode(answer))
             return
         attempts[path] = attempts.get(path, 0) + 1
         if attempts[path] < _ATTEMPTS:
