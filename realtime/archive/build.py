@@ -102,6 +102,7 @@ def build(
 
         workers.run(list(work.sizes), take, stopping)
     stopped = stopping()
+    archive.refresh()
     archive.clear_unfinished()
     if not stopped:
         archive.clear_superseded()

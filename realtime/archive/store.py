@@ -174,6 +174,15 @@ class Archive:
         if self.failed.pop(path, None) is not None:
             self._append(entries.Cleared(path=path))
 
+    def refresh(self) -> None:
+        """Takes in what other programs have added meanwhile.
+
+        Raises:
+            InputError: the journal cannot be read any more.
+        """
+        if self.journal.is_file():
+            self._read()
+
     def clear_unfinished(self) -> None:
         """Deletes results that an ended program was writing."""
         for folder in self.results.path.glob(f"{_UNFINISHED}*"):

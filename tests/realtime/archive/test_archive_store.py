@@ -111,6 +111,19 @@ def test_newer_results_replace_older_ones_of_the_same_recording_alone(archive: A
     assert archive.results.there(copy.folder)
 
 
+def test_two_programs_fill_one_archive(archive: Archive) -> None:
+    first = placed(archive, "/talks/a.mkv", 1)
+    other = Archive(archive.out)
+    other.begin()
+    second = placed(other, "/talks/b.mkv", 2)
+    third = placed(archive, "/talks/c.mkv", 3)
+    for program in (archive, other):
+        program.refresh()
+        program.clear_superseded()
+        assert sorted(program.done) == ["/talks/a.mkv", "/talks/b.mkv", "/talks/c.mkv"]
+    assert folders(archive) == sorted([first.folder, second.folder, third.folder])
+
+
 def test_a_lost_journal_loses_no_results(archive: Archive) -> None:
     entry = placed(archive, "/talks/a.mkv", 1)
     archive.journal.write_bytes(archive.journal.read_bytes().splitlines(keepends=True)[0])
