@@ -7,8 +7,8 @@
             print(event.utterance.text, event.emotion.label, event.emotion.confidence)
 
 `recognise` reads a recording, `Live` uses microphone and camera, and `Subscriber` receives the
-events of a session in another process. They are imported on first use, so that a subscriber needs
-neither torch nor OpenCV.
+events of a session in another process. `read` gives the tables of an archive. They are imported on
+first use, so that a subscriber needs neither torch nor OpenCV.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,15 +21,17 @@ telemetry.turn_off()
 if TYPE_CHECKING:
     from gscon_live.realtime.events.client import Subscriber
     from gscon_live.recognition import Live, recognise
+    from gscon_live.tables import read
 
 __version__ = "0.2.0"
 
-__all__ = ["Live", "Subscriber", "__version__", "recognise"]
+__all__ = ["Live", "Subscriber", "__version__", "read", "recognise"]
 
 #: Where the public names are defined.
 _HOME = {
     "Live": "gscon_live.recognition",
     "Subscriber": "gscon_live.realtime.events.client",
+    "read": "gscon_live.tables",
     "recognise": "gscon_live.recognition",
 }
 

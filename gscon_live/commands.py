@@ -21,9 +21,15 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "live": Command("realtime.live", "emotions from microphone and camera, as people talk"),
     "replay": Command("realtime.replay", "emotions of recorded conversations"),
+    "archive": Command(
+        "realtime.archive.__main__", "emotions of many recordings: reports, tables, an index"
+    ),
     "subscribe": Command("realtime.subscribe", "the events of a running session"),
     "page": Command("realtime.page", "a running session in the browser"),
     "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
+    "convert": Command(
+        "realtime.convert.__main__", "events as tables, captions, or for annotation tools"
+    ),
     "doctor": Command("realtime.doctor", "devices, models and files: found or missing, and why"),
     "setup": Command("realtime.setup", "fetches a Whisper model, which writes the words"),
     "keys": Command("realtime.keys", "keys for events that leave this machine"),

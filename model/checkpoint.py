@@ -174,6 +174,12 @@ def read_card(name_or_path: str | Path) -> Card:
     return _read_card(weights.with_suffix(".json"), weights)
 
 
+def weights_file(name_or_path: str | Path) -> Path:
+    """The file of a checkpoint's weights; its card is beside it. Raises `InputError` where there is
+    no such checkpoint."""
+    return _find(name_or_path)
+
+
 def names() -> list[str]:
     """The names of the checkpoints that ship with the project."""
     return sorted(path.stem for path in WEIGHTS.glob("*.json") if path.with_suffix(".md").is_file())

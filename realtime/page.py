@@ -9,7 +9,7 @@ from gscon_live.common import extras
 
 extras.require("web", __name__)
 
-from gscon_live.common import cli
+from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events.client import ENDPOINT, Hello, Subscriber
 from gscon_live.realtime.gateway import address, server
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Entry point."""
     options = _parser().parse_args(arguments)
-    cli.terminate_like_interrupt()
+    signals.raise_interrupts()
     place = address.Place(
         host=options.host,
         port=options.port,

@@ -88,6 +88,8 @@ DOORS: dict[str, str] = {
     "realtime/session": "gscon_live/common model/ realtime/",
     "realtime/sample": "gscon_live/common",
     "realtime": "gscon_live/common configs model/ realtime/",
+    "realtime/archive": "gscon_live/common configs model/ realtime/",
+    "realtime/convert": "gscon_live/common model realtime/",
     "realtime/bench": "gscon_live/common configs model realtime/",
     # The front door
     "gscon_live": "gscon_live/common configs model/ realtime/ train/",

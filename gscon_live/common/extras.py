@@ -27,6 +27,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "transformers",
     ),
     "web": ("starlette", "uvicorn", "websockets"),
+    "ray": ("ray",),
+    "archive": ("pandas", "praatio", "pyarrow", "pympi"),
     "train": (
         "filelock",
         "jellyfish",
@@ -37,7 +39,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
 }
 #: The extras included in an extra.
-CONTAINS: dict[str, tuple[str, ...]] = {"live": (), "web": (), "train": ("live",)}
+CONTAINS: dict[str, tuple[str, ...]] = {
+    "live": (),
+    "web": (),
+    "ray": (),
+    "archive": (),
+    "train": ("live",),
+}
 
 
 class MissingExtra(InputError, ImportError):

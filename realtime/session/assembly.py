@@ -1,41 +1,45 @@
 """Builds the stage or source of a service from the session's plan, in the service's own process.
 
-A function imports what its stage needs, so that a process loads nothing for other stages.
+A function imports what its stage needs, so that a process loads nothing for other stages. Those of
+stages with models take them from a `Models`: a process that runs several sessions, one after the
+other, gives the same to all.
 """
 
 import time
 
 from gscon_live.realtime.pipeline.stage import Clock, Source, Stage, no_clock
+from gscon_live.realtime.session.models import Models
 from gscon_live.realtime.session.session_plan import StartTime, Worker
 
 #: Seconds of conversation for which a live utterance waits for faces.
 LIVE_PATIENCE = 1.0
 
 
-def build_segment(worker: Worker, t0: StartTime) -> Stage:
+def build_segment(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
     """Sound to utterances: by captions if they are used, else by voice activity."""
+    models = models or Models()
     from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
     from gscon_live.realtime.listen.segmenter import Segmenter
 
     plan = worker.plan
     if plan.words.captions:
         return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
-    return Segmenter(plan.settings.segmentation)
+    return Segmenter(plan.settings.segmentation, models.voice_activity())
 
 
-def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
+def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
     """Utterances to words and features."""
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
-    from gscon_live.model.encoders.text.text_encoder import TextEncoder
-    from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
     from gscon_live.realtime.listen.transcriber import Transcriber
-    from gscon_live.realtime.listen.whisper import Whisper
 
+    models = models or Models()
     plan = worker.plan
-    whisper = Whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
-    text = TextEncoder(plan.settings.features.text_model)
-    audio = AudioEncoder()
+    whisper = (
+        models.whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
+    )
+    text = models.text_encoder(plan.settings.features.text_model)
+    audio = models.audio_encoder()
     card = checkpoint.read_card(plan.settings.recognition.checkpoint)
     card.require("text", text.identity)
     card.require("audio", audio.identity)
@@ -44,31 +48,29 @@ def build_transcribe(worker: Worker, t0: StartTime) -> Stage:
     return Transcriber(whisper, text, audio, speakers, language, _clock(worker))
 
 
-def build_watch(worker: Worker, t0: StartTime) -> Stage:
+def build_watch(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
     """Frames to faces."""
     from gscon_live.model import checkpoint
-    from gscon_live.model.encoders.face.face_detector import FaceDetector
-    from gscon_live.model.encoders.face.face_encoder import FaceEncoder
     from gscon_live.realtime.watch.watcher import CAMERA_WIDTH, RECORDING_WIDTH, Watcher
 
+    models = models or Models()
     settings = worker.plan.settings
-    encoder = FaceEncoder()
+    encoder = models.face_encoder()
     checkpoint.read_card(settings.recognition.checkpoint).require("visual", encoder.identity)
-    detector = FaceDetector(settings.features.face_detector)
+    detector = models.face_detector(settings.features.face_detector)
     wider = CAMERA_WIDTH if worker.plan.recording is None else RECORDING_WIDTH
     return Watcher(detector, encoder, settings.features.min_face, wider)
 
 
-def build_recognise(worker: Worker, t0: StartTime) -> Stage:
+def build_recognise(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
     """Utterances and faces to events."""
-    from gscon_live.model import checkpoint
     from gscon_live.model.encoders.face.face_encoder import FaceEncoder
     from gscon_live.model.recogniser import EmotionRecogniser
     from gscon_live.realtime.events.schema import ModelInfo
     from gscon_live.realtime.recognise.fusion import Fusion
 
     plan, settings = worker.plan, worker.plan.settings
-    loaded = checkpoint.load(settings.recognition.checkpoint)
+    loaded = (models or Models()).checkpoint(settings.recognition.checkpoint)
     recogniser = EmotionRecogniser(
         loaded, settings.recognition.context, prior=settings.recognition.prior
     )

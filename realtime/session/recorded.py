@@ -14,7 +14,8 @@ from gscon_live.realtime.session.session_plan import Plan
 
 
 class Recorded(NamedTuple):
-    """What is known of a recording before its replay; `duration` in seconds."""
+    """What is known of a recording before its replay. `duration` in seconds; `content` is a hash
+    of the file and of its captions."""
 
     path: str
     session: str
@@ -23,6 +24,7 @@ class Recorded(NamedTuple):
     has_audio: bool
     has_video: bool
     has_captions: bool
+    content: str
 
 
 def plan_for(
@@ -58,8 +60,9 @@ def open_recording(video: str, settings: Settings, captions: str, notices: Notic
                 f"{video}: has no audio track and no captions, so there is nothing to cut into "
                 "utterances; give its words with --captions FILE.vtt"
             )
+        content = source.digest()
         session = hashlib.blake2b(
-            f"{source.digest()} {settings.recognition.checkpoint}".encode(), digest_size=8
+            f"{content} {settings.recognition.checkpoint}".encode(), digest_size=8
         ).hexdigest()
         return Recorded(
             path=os.path.abspath(video),
@@ -69,6 +72,7 @@ def open_recording(video: str, settings: Settings, captions: str, notices: Notic
             has_audio=source.has_audio,
             has_video=source.has_video,
             has_captions=source.has_captions,
+            content=content,
         )
     finally:
         source.close()

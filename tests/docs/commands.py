@@ -25,6 +25,7 @@ SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMAND
 OTHERS = {
     "apt-get": {"install"},
     "pre-commit": {"install"},
+    "ray": {"start"},
     "source": {".venv/bin/activate"},
     "torchrun": set[str](),
     "zensical": {"build", "serve"},

@@ -77,6 +77,7 @@ def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProces
 def test_a_subscriber_needs_two_packages(bare: dict[str, str]) -> None:
     for words in (("-m", "gscon_live", "subscribe", "--help"), ("-m", "gscon_live.realtime.keys",
                   "--help"), ("-c", "from gscon_live import Subscriber; Subscriber().close()"),
+                  ("-m", "gscon_live", "convert", "--help"),
                   ("-m", "gscon_live", "--help")):  # fmt: skip
         done = run(bare, *words)
         assert done.returncode == 0, done.stderr
@@ -91,6 +92,7 @@ def test_a_subscriber_needs_two_packages(bare: dict[str, str]) -> None:
         ("realtime.report", "live", "jinja2"),
         ("realtime.bench", "live", "psutil"),
         ("realtime.page", "web", "starlette"),
+        ("realtime.archive", "live", "torch"),
         ("train.fit", "train", "lightning_fabric"),
         ("train.evaluate", "train", "sklearn"),
         ("train.leaderboard", "train", "scipy"),
@@ -110,6 +112,27 @@ def test_a_command_without_its_extra_says_how_to_install_it(
         assert done.stderr.count("\n") == 1
         assert absent in done.stderr
         assert f"pip install 'gscon-live[{extra}]'" in done.stderr
+
+
+def test_events_are_converted_and_read_without_the_extras_as_far_as_that_goes(
+    bare: dict[str, str], tmp_path: Path
+) -> None:
+    events = tmp_path / "talk.jsonl"
+    events.write_text(
+        '{"type":"session.ended","schema":"gscon.events/1","session":"a","seq":0,"duration":1.0,'
+        '"utterances":0,"complete":true}\n'
+    )
+    for name in ("csv", "srt", "vtt", "label-studio"):
+        done = run(bare, "-m", "gscon_live", "convert", str(events), "--to", name)
+        assert done.returncode == 0, done.stderr
+    for name, extra in (("parquet", "archive"), ("eaf", "archive"), ("report", "live")):
+        done = run(bare, "-m", "gscon_live", "convert", str(events), "--to", name)
+        assert done.returncode == 2
+        assert f"pip install 'gscon-live[{extra}]'" in done.stderr
+        assert done.stderr.count("\n") == 1
+    code = f"import gscon_live; gscon_live.read({str(events)!r})"
+    done = run(bare, "-c", code)
+    assert "this needs pandas, which is not installed" in done.stderr.splitlines()[-1]
 
 
 def test_the_front_door_names_the_missing_extra(bare: dict[str, str]) -> None:

@@ -1,0 +1,103 @@
+"""The tables of an archive: its utterances, recordings and speakers."""
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from gscon_live.common.errors import Failure
+from gscon_live.common.files import replacing
+from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.realtime.archive.columns import (
+    COLUMNS,
+    RECORDINGS,
+    TABLES,
+    Row,
+    read_csv,
+    write_csv,
+    write_parquet,
+)
+from gscon_live.realtime.archive.entries import Entry, Failed, Voice
+from gscon_live.realtime.archive.store import TABLE, Archive
+
+
+def write_tables(archive: Archive) -> list[Path]:
+    """Writes all tables of an archive anew, and returns their files.
+
+    Raises:
+        Failure: one cannot be written; what was there before is left as it was.
+    """
+    entries = [archive.done[path] for path in sorted(archive.done)]
+    failures = [archive.failed[path] for path in sorted(archive.failed)]
+    rows: dict[str, Iterable[Row]] = {
+        "utterances": _utterances(archive, entries),
+        "recordings": _recordings(entries, failures),
+        "speakers": _speakers(entries),
+    }
+    paths = []
+    for name in TABLES:
+        path = archive.out / f"{name}.csv"
+        try:
+            with replacing(path, alone=False) as unfinished:
+                write_csv(unfinished, COLUMNS[name], rows[name])
+            paths.append(path)
+            parquet = path.with_suffix(".parquet")
+            if importlib.util.find_spec("pyarrow") is not None:
+                with replacing(parquet, alone=False) as unfinished:
+                    write_parquet(unfinished, name, COLUMNS[name], read_csv(path))
+                paths.append(parquet)
+            else:
+                # An older one would tell something else than the new table.
+                parquet.unlink(missing_ok=True)
+        except OSError as error:
+            raise Failure(
+                f"{path}: {error.strerror or error}; check permissions and space left"
+            ) from error
+    return paths
+
+
+def _utterances(archive: Archive, entries: Sequence[Entry]) -> Iterator[Row]:
+    for entry in entries:
+        for row in read_csv(archive.results.path / entry.folder / TABLE):
+            yield [*row, entry.folder, entry.path]
+
+
+def _recordings(entries: Sequence[Entry], failures: Sequence[Failed]) -> Iterator[Row]:
+    for entry in entries:
+        facts, summary = entry.facts, entry.summary
+        voices = list(summary.speakers.values())
+        yield [
+            *(entry.path, entry.folder, facts.name, summary.session, "done", ""),
+            *(summary.duration, summary.utterances, len(voices)),
+            round(sum(voice.seconds for voice in voices), 3),
+            _mean_confidence(voices),
+            *(sum(voice.abstained for voice in voices), summary.gaps),
+            *(sum(voice.labels.get(emotion, 0) for voice in voices) for emotion in EMOTIONS),
+            *(summary.missing.get(modality, 0) for modality in MODALITIES),
+            *(_bool(facts.has_audio), _bool(facts.has_video), _bool(facts.has_captions)),
+            *(summary.model, " | ".join(summary.notices)),
+        ]
+    for failure in failures:
+        known = [failure.path, "", Path(failure.path).name, "", "failed", failure.reason]
+        yield known + [""] * (len(RECORDINGS) - len(known))
+
+
+def _speakers(entries: Sequence[Entry]) -> Iterator[Row]:
+    for entry in entries:
+        for name, voice in entry.summary.speakers.items():
+            yield [
+                *(entry.path, entry.folder, entry.facts.name, name),
+                *(voice.utterances, voice.seconds, voice.confidence, voice.abstained),
+                *(voice.labels.get(emotion, 0) for emotion in EMOTIONS),
+                *(voice.probabilities.get(emotion, 0.0) for emotion in EMOTIONS),
+            ]
+
+
+def _mean_confidence(voices: Sequence[Voice]) -> float | str:
+    count = sum(voice.utterances for voice in voices)
+    if not count:
+        return ""
+    return round(sum(voice.confidence * voice.utterances for voice in voices) / count, 4)
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,1 @@
+"""Events after the fact: as tables, as captions, and for annotation tools."""
