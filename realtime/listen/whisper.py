@@ -146,7 +146,7 @@ class Whisper:
         piece, tokens = decoder(encoded.output, limit)
         fast = len(piece.text.split()) > MAX_WORDS_PER_SECOND * max(seconds, 0.2)
         unsure = piece.log_probability < self._settings.reread_below
-        if (tokens >= limit or fast or unsure or repeats(piece.text)) and not encoded.whole:
+        if (tokens >= limit or fast or unsure or repeats(piece.text)) and not encoded.full:
             piece, _ = decoder(self._encode(features, WINDOW).output, limit)
         return piece
 
@@ -155,7 +155,7 @@ class _Encoded(NamedTuple):
     """The encoder's output, and whether it read a whole window."""
 
     output: "StorageView"
-    whole: bool
+    full: bool
 
 
 class _Decoder:

@@ -107,6 +107,14 @@ def _free_ports(names: list[str]) -> list[tuple[str, int]]:
         return ports
 
 
+def send_alone(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, message: Outgoing) -> None:
+    """Sends one message to a receiver, over a socket of its own."""
+    with context.socket(zmq.PUSH) as socket_:
+        prepare(socket_, PIPELINE, 1)
+        socket_.connect(endpoint)
+        socket_.send(encode(message))
+
+
 class Sender:
     """The sending end of a link.
 

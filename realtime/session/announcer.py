@@ -6,6 +6,7 @@ from typing import Any
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import in_words, schema
 from gscon_live.realtime.events.sinks import Sink
+from gscon_live.realtime.pipeline.control import Status
 from gscon_live.realtime.session.lag import NAMES
 from gscon_live.realtime.session.publisher import Publisher
 
@@ -106,6 +107,10 @@ class Announcer:
                 ),
             )
         )
+
+    def restarted(self, time: float, status: Status) -> None:
+        """Reports that a worker is there again."""
+        self.health(time, status.service, "restarted", f"process {status.pid}")
 
     def summary(self, duration: float) -> str:
         """How long the session lasted, and how many utterances there were; `duration` in

@@ -10,7 +10,7 @@ from gscon_live.common import guard, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sinks import Sink
-from gscon_live.realtime.events.sockets import EVENTS_IN, PIPELINE, prepare
+from gscon_live.realtime.events.sockets import EVENTS_IN, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import EndAgain, Start, Status, Stop, Switchboard, Without
 from gscon_live.realtime.pipeline.services import Service, links
@@ -99,6 +99,10 @@ class Session:
         return {name: process.pid for name, process in self._workers.items()}
 
     @property
+    def _successful(self) -> bool:
+        return self._complete and (self._plan.live or not self._stopping)
+
+    @property
     def summary(self) -> str | None:
         """How long it lasted, and how many utterances there were; None if it did not start."""
         return self._events.summary(self._media_time) if self._started else None
@@ -152,10 +156,6 @@ class Session:
         if not self._stopping:
             self._until_ready()
         return not self._stopping
-
-    @property
-    def _successful(self) -> bool:
-        return self._complete and (self._plan.live or not self._stopping)
 
     def _spawn(self, name: str) -> None:
         service = self._services[name]
@@ -259,8 +259,7 @@ class Session:
                 continue
             if status.state == "ready" and process.worker.restarts:
                 self._resume(status.service)
-                detail = f"process {status.pid}"
-                self._events.health(self._now(), status.service, "restarted", detail)
+                self._events.restarted(self._now(), status)
             process.state = status.state
             self._drops.report(status)
             for change in self._lags.report(status, time.monotonic()):
@@ -325,10 +324,8 @@ class Session:
 
     def _end_for(self, sender: str, receiver: str) -> None:
         """Sends the `End` of a lost sender to a receiver."""
-        with self._context.socket(zmq.PUSH) as socket:
-            prepare(socket, PIPELINE, 1)
-            socket.connect(self._endpoints.of(receiver))
-            socket.send(bus.encode(messages.End(sender, self._media_time)))
+        end = messages.End(sender, self._media_time)
+        bus.send_alone(self._context, self._endpoints.of(receiver), end)
 
     def _report_drops(self, last: bool) -> None:
         for receiver, count in self._drops.due(time.monotonic(), last):
