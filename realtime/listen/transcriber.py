@@ -208,7 +208,8 @@ class Transcriber(Stage):
             return _Words(missing={"text": recognised.reason}, recognised=recognised)
         words = _Words(recognised.text, "asr", language=recognised.language, recognised=recognised)
         # A recogniser writes punctuation and case by chance.
-        return self._read(words, normalised(recognised.text) or recognised.text)
+        plain = normalised(recognised.text) or recognised.text
+        return words._replace(read=plain) if recognised.translated else self._read(words, plain)
 
     def _read(self, words: "_Words", text: str) -> "_Words":
         """The words with what the encoder reads of them, or why it does not."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.float32]
 
+#: The language to which Whisper translates.
+ENGLISH = "en"
 #: Seconds that are read after the speech. With less, Whisper repeats itself.
 ROOM = 3.0
 #: Seconds of sound for which Whisper was trained.
@@ -39,11 +41,13 @@ MAX_PROMPT = 100
 
 class Recognised(NamedTuple):
     """What a recogniser understood: the words, or no words and the reason; the language of the
-    session as far as it is known; and what this sound tells of it."""
+    session as far as it is known, and whether the words are translated from it to English; and what
+    this sound tells of it."""
 
     text: str
     reason: str | None = None
     language: Language | None = None
+    translated: bool = False
     evidence: Evidence | None = None
 
 
@@ -83,7 +87,7 @@ class Whisper:
                 f"{', '.join(self._model.supported_languages[:12])}…"
             )
         if not self._model.model.is_multilingual:
-            language = "en"
+            language = ENGLISH
         self._language = SessionLanguage(language)
         self._decoders: dict[str, _Decoder] = {}
 
@@ -107,12 +111,16 @@ class Whisper:
                 language = self._language.provisional(evidence)
             pieces.append(self._decode(features, encoded, language.code, len(part) / SAMPLE_RATE))
         text, reason = believe(pieces, seconds, self._settings)
-        return Recognised(text, reason, language, evidence)
+        translated = language is not None and self._translates(language.code)
+        return Recognised(text, reason, language, translated, evidence)
 
     def final(self, recognised: Recognised) -> None:
         """Remembers what a final utterance tells of the session's language."""
         if recognised.evidence is not None and recognised.text:
             self._language.final(recognised.evidence)
+
+    def _translates(self, language: str) -> bool:
+        return self._settings.translate and language != ENGLISH
 
     def _encode(self, features: NDArray[np.float32], seconds: float) -> "_Encoded":
         """What the encoder makes of some seconds of log-mel features [mels, frames]."""
@@ -140,7 +148,8 @@ class Whisper:
     ) -> Piece:
         """The words of what was encoded."""
         if language not in self._decoders:
-            self._decoders[language] = _Decoder(self._model, self._settings, language)
+            task = "translate" if self._translates(language) else "transcribe"
+            self._decoders[language] = _Decoder(self._model, self._settings, language, task)
         decoder = self._decoders[language]
         limit = min(MAX_TOKENS, round(16 + TOKENS_PER_SECOND * seconds))
         piece, tokens = decoder(encoded.output, limit)
@@ -159,15 +168,16 @@ class _Encoded(NamedTuple):
 
 
 class _Decoder:
-    """Whisper's decoder for a language."""
+    """Whisper's decoder for a language and a task: `transcribe` or `translate`."""
 
-    def __init__(self, model: "WhisperModel", settings: Transcription, language: str) -> None:
+    def __init__(
+        self, model: "WhisperModel", settings: Transcription, language: str, task: str
+    ) -> None:
         from faster_whisper.tokenizer import Tokenizer
         from faster_whisper.transcribe import get_suppressed_tokens
 
         self._model = model
         self._beam = settings.beam_size
-        task = "translate" if settings.translate and language != "en" else "transcribe"
         self._tokens = Tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task=task, language=language
         )

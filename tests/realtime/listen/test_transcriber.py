@@ -442,6 +442,14 @@ def test_words_of_another_language_are_shown_and_not_read() -> None:
     assert parts.text.given == []
 
 
+def test_translated_words_are_read() -> None:
+    heard = Recognised("I am so glad", language=Language("de", 0.93), translated=True)
+    utterance = only(Parts(heard).run(segment()))
+    assert (utterance.text, utterance.language) == ("I am so glad", ("de", 0.93))
+    assert utterance.text_features is not None
+    assert utterance.missing == {}
+
+
 def test_captions_of_another_language_are_shown_and_not_read() -> None:
     parts = Parts(language="fr")
     utterance = only(parts.run(segment(text="Quelle joie !")))

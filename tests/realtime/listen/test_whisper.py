@@ -104,9 +104,12 @@ def test_other_languages_are_translated_where_asked_for() -> None:
     settings = Transcription(language="de", translate=True)
     german = Whisper(str(whisper_model("base")), Transcription(language="de"))
     english = Whisper(str(whisper_model("base")), settings)
-    written, translated = zip(
-        *((german(clip).text, english(clip).text) for clip in recordings(EMODB, 6)), strict=True
-    )
+    clips = recordings(EMODB, 6)
+    own, other = [german(clip) for clip in clips], [english(clip) for clip in clips]
+    assert not any(each.translated for each in own)
+    assert all(each.translated for each in other)
+    assert all(each.language == ("de", 1.0) for each in [*own, *other])
+    written, translated = ([each.text for each in heard] for heard in (own, other))
     articles = {"der", "die", "das", "auf", "und", "ich", "sie"}, {"the", "on", "and", "i", "it"}
     for texts, own, other in ((written, *articles), (translated, *articles[::-1])):
         found = " ".join(texts).lower().split()
