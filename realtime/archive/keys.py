@@ -20,7 +20,7 @@ from gscon_live.realtime.pipeline.settings import Settings
 
 #: Settings without effect on the replay of any recording: of devices and of publishing.
 _UNUSED = ("microphone", "camera.device", "camera.width", "camera.height", "camera.retry",
-           "publish.endpoint", "publish.curve")  # fmt: skip
+           "page", "publish.endpoint", "publish.curve", "recording.url_limit")  # fmt: skip
 #: Settings that are named otherwise: by the model that they choose.
 _NAMED = ("transcription.transcriber", "features.text_model", "features.face_detector")
 #: Settings without effect on a recording without pictures.
@@ -64,7 +64,8 @@ class Keys:
             group, _, key = name.partition(".")
             settings[group].pop(key, None) if key else settings.pop(group)
         if not words.startswith("whisper:"):
-            settings.pop("transcription")
+            # Of the transcriber's settings, captions have their language alone.
+            settings["transcription"] = {"language": self._settings.transcription.language}
         return {
             "name": facts.name,
             "content": facts.content,

@@ -10,7 +10,8 @@ from gscon_live.realtime.events.sinks import Sink
 
 @dataclass
 class _Session:
-    """The counts of a session; the reasons are those of missing words and faces."""
+    """The counts of a session; the reasons are those of missing words and faces. `duration` is None
+    until it is complete."""
 
     source: str
     utterances: int = 0
@@ -22,7 +23,8 @@ class _Session:
 
 
 class Tally(Sink):
-    """Counts what was missing in the sessions that it gets.
+    """Counts what was missing in the sessions that it gets. Of one that was stopped it says nothing
+    about utterances: nobody knows what would have come.
 
     Args:
         remedy: what to do if a session has no utterance.
@@ -36,7 +38,7 @@ class Tally(Sink):
         """Counts a final event."""
         if isinstance(event, schema.SessionStarted):
             self._sessions.append(_Session(event.source))
-        elif isinstance(event, schema.SessionEnded):
+        elif isinstance(event, schema.SessionEnded) and event.complete:
             self._sessions[-1].duration = event.duration
         elif isinstance(event, schema.UtteranceEvent):
             self._count(self._sessions[-1], event.modalities)

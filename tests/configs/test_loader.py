@@ -335,7 +335,7 @@ def test_paths_are_told_from_overrides(word: str) -> None:
 
 
 @law
-@given(st.one_of(st.text(), st.integers(), st.booleans(), st.none()))
+@given(st.one_of(st.text(), st.integers(-(2**63), 2**63), st.booleans(), st.none()))
 def test_an_override_brings_any_value(value: str | int | bool | None) -> None:
     tree = loader.build({}, Free, [loader.override("value", value)], "test")
     assert tree.value == value

@@ -116,7 +116,7 @@ def test_a_terminal_that_is_closed_ends_the_replay_with_complete_files(clip: Pat
         os.close(follower)
         family = Family(process.pid)
         wait_for(lambda: process.poll() is not None or _has_events(process, where), WAIT)
-        shown = os.read(leader, 1 << 16).decode()
+        shown = os.read(leader, 1 << 16).decode(errors="replace")
         os.close(leader)
         assert process.wait(WAIT) == 129, shown
         assert family.left(patience=0.0) == []

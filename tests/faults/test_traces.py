@@ -13,7 +13,7 @@ import pytest
 from devices import VirtualMicrophone, camera_server, virtual_microphone
 from sessions import WAIT, cut, read, tail, wait_for
 from situations import Place, begin, carry_out, command, finish, place, traced
-from spoken import TWO_SENTENCES
+from whisper_models import whisper_model
 
 from gscon_live.realtime.sample import CONVERSATION
 
@@ -69,7 +69,7 @@ def test_a_replay_contacts_nobody_and_writes_nothing_else(tmp_path: Path) -> Non
     record = tmp_path / "calls"
     with place() as where:
         words = command(
-            "replay", clip, "--captions", "off", "--transcriber", TWO_SENTENCES,
+            "replay", clip, "--captions", "off", "--transcriber", whisper_model("tiny.en"),
             "--events", "e.jsonl", "--report", "r.html",
         )  # fmt: skip
         done = carry_out(where, traced(words, record))
@@ -89,7 +89,7 @@ def test_a_live_session_contacts_nobody_and_writes_nothing_else(
     record = tmp_path / "calls"
     with place() as where, camera_server(CONVERSATION) as camera:
         words = command(
-            "live", "--camera", camera.url, "--transcriber", TWO_SENTENCES, "--headless",
+            "live", "--camera", camera.url, "--transcriber", whisper_model("tiny.en"), "--headless",
             "--publish", f"ipc://{where.folder}/s", "--record", "kept", "--events", "e.jsonl",
         )  # fmt: skip
         process = begin(where, traced(words, record), **microphone.environment)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from archive_folders import facts_of
 from sessions import settings
-from spoken import TWO_SENTENCES
+from whisper_models import whisper_model
 
 from gscon_live.model import checkpoint
 from gscon_live.realtime.archive import keys
@@ -18,7 +18,11 @@ from gscon_live.realtime.archive.versions import transcriber_version
 TALK = facts_of("talk.mkv", "a")
 SOUND = msgspec.structs.replace(TALK, has_video=False)
 SPOKEN = msgspec.structs.replace(TALK, has_captions=False)
-MODEL = f"transcription.transcriber=auto:{TWO_SENTENCES}"
+
+
+def model() -> str:
+    """The setting of a real Whisper model."""
+    return f"transcription.transcriber=auto:{whisper_model('tiny.en')}"
 
 
 def key(facts: Facts, *overrides: str, captions: str = "auto") -> str:
@@ -39,11 +43,12 @@ def test_a_key_is_the_same_every_time() -> None:
         (TALK, "camera.rate=5"),
         (TALK, "features.face_detector=cascade"),
         (TALK, "speakers.max_speakers=2"),
-        (SPOKEN, "transcription.beam_size=5"),
+        (TALK, "transcription.language=de"),
+        (SPOKEN, "transcription.beam_size=1"),
     ],
 )
 def test_a_setting_that_changes_events_changes_the_key(facts: Facts, override: str) -> None:
-    assert key(facts, MODEL) != key(facts, MODEL, override)
+    assert key(facts, model()) != key(facts, model(), override)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +57,15 @@ def test_a_setting_that_changes_events_changes_the_key(facts: Facts, override: s
         (TALK, "microphone.device=3"),
         (TALK, "camera.width=1280"),
         (TALK, "publish.endpoint=null"),
-        (TALK, "transcription.beam_size=5"),
+        (TALK, "page.port=8080"),
+        (TALK, "transcription.beam_size=1"),
         (SOUND, "camera.rate=5"),
         (SOUND, "features.face_detector=cascade"),
         (SOUND, "recording.max_width=320"),
     ],
 )
 def test_a_setting_without_effect_on_a_recording_does_not(facts: Facts, override: str) -> None:
-    assert key(facts, MODEL) == key(facts, MODEL, override)
+    assert key(facts, model()) == key(facts, model(), override)
 
 
 def test_content_and_name_are_in_the_key() -> None:
@@ -69,15 +75,15 @@ def test_content_and_name_are_in_the_key() -> None:
 
 
 def test_the_transcriber_is_known_by_what_it_is_and_not_by_where(tmp_path: Path) -> None:
-    copy = shutil.copytree(TWO_SENTENCES, tmp_path / "moved")
-    assert key(SPOKEN, MODEL) == key(SPOKEN, f"transcription.transcriber=auto:{copy}")
+    copy = shutil.copytree(whisper_model("tiny.en"), tmp_path / "moved")
+    assert key(SPOKEN, model()) == key(SPOKEN, f"transcription.transcriber=auto:{copy}")
     with (copy / "model.bin").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x7f")
-    assert transcriber_version(str(copy)) != transcriber_version(str(TWO_SENTENCES))
-    assert key(SPOKEN, MODEL) != key(SPOKEN, f"transcription.transcriber=auto:{copy}")
-    assert key(TALK, MODEL) == key(TALK, f"transcription.transcriber=auto:{copy}")
-    assert key(SPOKEN, MODEL) != key(SPOKEN, "transcription.transcriber=off")
+    assert transcriber_version(str(copy)) != transcriber_version(str(whisper_model("tiny.en")))
+    assert key(SPOKEN, model()) != key(SPOKEN, f"transcription.transcriber=auto:{copy}")
+    assert key(TALK, model()) == key(TALK, f"transcription.transcriber=auto:{copy}")
+    assert key(SPOKEN, model()) != key(SPOKEN, "transcription.transcriber=off")
 
 
 def test_other_weights_of_the_same_name_and_version_change_the_key(

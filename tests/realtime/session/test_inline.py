@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from sessions import CONVERSATION, cut, plan_for, run
-from spoken import TWO_SENTENCES
+from whisper_models import whisper_model
 
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.events import schema
@@ -42,7 +42,7 @@ def test_the_events_are_those_of_replay(tmp_path: Path) -> None:
     """With captions, by voice activity, with a transcriber, and with models that have worked."""
     clip = cut(tmp_path / "clip.mkv", 9.0)
     models = Models()
-    words = f"transcription.transcriber={TWO_SENTENCES}"
+    words = f"transcription.transcriber={whisper_model('tiny.en')}"
     cases: list[tuple[list[str], list[str], str]] = [
         ([], [], "auto"),
         (["transcription.transcriber=off"], ["--captions", "off"], "off"),
