@@ -95,7 +95,7 @@ def _refusal(piece: Piece, settings: Transcription) -> str | None:
     if piece.no_speech > settings.max_no_speech and unsure:
         return "the recogniser heard no speech"
     looping = piece.compression > settings.max_compression
-    if looping and _shortened(piece.text) == " ".join(piece.text.split()):
+    if looping and (unsure or _shortened(piece.text) == " ".join(piece.text.split())):
         return "the recogniser repeated itself"
     plain = " ".join("".join(c if c.isalnum() else " " for c in piece.text.lower()).split())
     if not plain:
