@@ -111,6 +111,8 @@ def main(arguments: Sequence[str]) -> int:
     check_surroundings()
     notices = Notices(quiet=chosen.quiet)
     check_words(settings, chosen.captions)
+    if chosen.page:
+        check_page(settings)
     events = None if chosen.events == "-" else chosen.events
     inputs, skipped = recording_inputs.expand(words, chosen.allow_url)
     check_outputs(
@@ -127,8 +129,6 @@ def main(arguments: Sequence[str]) -> int:
             check_file(given.path)
     for notice in skipped:
         notices.say(notice)
-    if chosen.page:
-        check_page(settings)
     with contextlib.ExitStack() as copies:
         model = check_models(settings)
         # Refused now rather than after a download: an address in use, or keys that are wrong.

@@ -395,7 +395,7 @@ def test_the_command_waits_for_a_publisher_and_stops_on_ctrl_c() -> None:
     assert "waiting for a publisher at tcp://127.0.0.1:1" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=20)
-    assert (process.returncode, output, errors) == (130, "", "")
+    assert (process.returncode, output, errors) == (130, "", "stopped by Ctrl-C\n")
 
 
 def test_javascript_receives_the_same_utterances(

@@ -129,14 +129,15 @@ def test_it_waits_for_a_session_if_it_is_told_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_once_and_tells_its_viewers(tmp_path: Path, signal_: int) -> None:
+def test_it_ends_at_once_and_tells_its_viewers(tmp_path: Path, signal_: signal.Signals) -> None:
     with shown(tmp_path, "s") as (_, served), served.watch() as viewer:
         served.process.send_signal(signal_)
-        assert served.process.wait(timeout=20) == 130
+        assert served.process.wait(timeout=20) == 128 + signal_
         with pytest.raises(Exception, match="1012"):
             viewer.recv(timeout=20)
         assert served.process.stderr is not None
-        assert served.process.stderr.read() == ""
+        name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[signal_]
+        assert served.process.stderr.read() == f"stopped by {name}\n"
 
 
 def refused(*words: object) -> str:
