@@ -166,7 +166,8 @@ class _Run:
             self._new[actor.hello.remote()] = actor
         if self._beginning or self._idle or self._busy:
             self._heard = now
-        elif self._stillborn > _STILLBORN or (self._refused and not self._new and wanted <= 0):
+        # Refused workers hold the processors that are left, so one that is new finds none.
+        elif self._stillborn > _STILLBORN or (self._refused and wanted <= 0):
             raise Failure(f"no node of the cluster can be used: {'; '.join(sorted(self._told))}")
         elif now - self._heard > _SILENCE:
             self._tell("the cluster has no free processor; waiting for one")
