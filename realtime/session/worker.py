@@ -15,7 +15,7 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import Line, State
-from gscon_live.realtime.pipeline.stage import Outgoing, Source, Stage
+from gscon_live.realtime.pipeline.stage import Incoming, Outgoing, Source, Stage
 from gscon_live.realtime.session.lag import known_at
 from gscon_live.realtime.session.session_plan import Builder, Worker
 from gscon_live.realtime.session.threads import limit_this_process
@@ -186,23 +186,22 @@ class _StageHost(_Host):
                 ended.add(message.source)
                 last_time = max(last_time, message.time)
             if not (self._worker.plan.live and self._stage.stale(message, self._inbox.waiting)):
-                self._send(self._timed(self._stage.process(message)))
+                self._send(self._timed(message))
             if self._line.due():
                 self._check()
         self._send(self._stage.flush())
         self._finish(last_time)
 
-    def _timed(self, outgoing: Iterable[Outgoing]) -> Iterator[Outgoing]:
-        """Passes on what a stage gives, and adds up the seconds that the stage works, without those
+    def _timed(self, incoming: Incoming) -> Iterator[Outgoing]:
+        """What the stage makes of a message. Adds up the seconds that it works, without those
         in which a receiver makes it wait."""
-        messages_ = iter(outgoing)
-        while True:
-            began = time.monotonic()
-            message = next(messages_, None)
+        began = time.monotonic()
+        outgoing = iter(self._stage.process(incoming))
+        while (message := next(outgoing, None)) is not None:
             self._work += time.monotonic() - began
-            if message is None:
-                return
             yield message
+            began = time.monotonic()
+        self._work += time.monotonic() - began
 
     def _check(self) -> None:
         super()._check()

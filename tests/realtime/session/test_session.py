@@ -73,11 +73,10 @@ def test_ctrl_c_long_after_the_first_one_is_heard(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_program_that_embeds_a_session_keeps_what_it_does_not_handle() -> None:
-    default = signal.getsignal(signal.SIGHUP)
-    assert default == signal.SIG_DFL
     with signals.restored():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signals.note(handled=True)
-        assert signal.getsignal(signal.SIGHUP) is default
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
         assert isinstance(signal.getsignal(signal.SIGINT), signals.Noted)
 
 
