@@ -1,7 +1,6 @@
 """`gscon-live page`: a page in the browser that shows a running session."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,4 +88,4 @@ def _greeted(subscriber: Subscriber) -> Hello:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

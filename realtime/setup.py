@@ -67,4 +67,4 @@ def _agreed(model: packaged_models.PackagedModel) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

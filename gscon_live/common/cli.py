@@ -67,6 +67,7 @@ def program(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     code = _run(main, sys.argv[1:]) if streams else WRONG_INPUT
     # What was asked for is done or given up; a signal could only disturb the end.
     signals.ignore()
+    _forget_closed_streams()
     sys.exit(code)
 
 
@@ -143,6 +144,18 @@ def _finish_output(code: int) -> int:
             )
             return code or FAILED
     return code
+
+
+def _forget_closed_streams() -> None:
+    """Drops the standard streams that nobody reads any more: the interpreter would try to write
+    what is left, and end with another exit code."""
+    for name in ("stdout", "stderr"):
+        try:
+            stream = getattr(sys, name)
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            setattr(sys, name, None)
 
 
 def _open_standard_streams() -> bool:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -157,4 +156,4 @@ def _transcriber(settings: Settings) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)

@@ -1,6 +1,5 @@
 """`gscon-live convert EVENTS.jsonl --to FORMAT`: events as tables, captions, annotations."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,4 +53,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    cli.program(main)
