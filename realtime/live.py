@@ -31,7 +31,7 @@ from gscon_live.realtime.display.terminal import Listener, Notices, lasting
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.events.schema import Kept
 from gscon_live.realtime.listen import transcription_source
-from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.settings import Settings, of_options
 from gscon_live.realtime.session.model_checks import check_detector, check_models
 from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
@@ -248,14 +248,10 @@ def _overrides(chosen: argparse.Namespace) -> list[str]:
     if chosen.camera is not None:
         camera = None if chosen.camera == "off" else _device(chosen.camera)
         overrides.append(loader.override("camera.device", camera))
-    if chosen.transcriber is not None:
-        overrides.append(loader.override("transcription.transcriber", chosen.transcriber))
     if chosen.publish is not None:
         endpoint = None if chosen.publish == "off" else chosen.publish
         overrides.append(loader.override("publish.endpoint", endpoint))
-    if chosen.no_text:
-        overrides.append(loader.override("publish.text", False))
-    return overrides
+    return overrides + of_options(chosen.transcriber, chosen.no_text)
 
 
 def _inputs(settings: Settings) -> list[tuple[Path, str]]:

@@ -23,7 +23,7 @@ from gscon_live.realtime.capture.media_file import check_file
 from gscon_live.realtime.capture.recording_inputs import RecordingInput
 from gscon_live.realtime.display.terminal import Listener, Notices, ReplayProgress
 from gscon_live.realtime.events import schema, sinks
-from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.settings import Settings, of_options
 from gscon_live.realtime.session.model_checks import check_models
 from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
@@ -102,10 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     words += [f"./{word}" if word[:1] == "-" else word for word in arguments[end + 1 :]]
     if not words:
         parser.error("give at least one VIDEO")
-    if chosen.transcriber is not None:
-        overrides.append(loader.override("transcription.transcriber", chosen.transcriber))
-    if chosen.no_text:
-        overrides.append(loader.override("publish.text", False))
+    overrides += of_options(chosen.transcriber, chosen.no_text)
     settings = loader.load(chosen.config, Settings, overrides)
     speed = _speed(chosen.speed)
     check_surroundings()

@@ -21,7 +21,7 @@ from gscon_live.realtime.archive.station import Recipe
 from gscon_live.realtime.archive.store import Archive
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.listen import transcription_source
-from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.settings import Settings, of_options
 from gscon_live.realtime.session.model_checks import check_models
 
 EXAMPLES = """
@@ -90,10 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     overrides = [word for word in chosen.words if cli.is_override(word)]
     if not paths and not chosen.list:
         parser.error("give at least one PATH, or --list FILE")
-    if chosen.transcriber is not None:
-        overrides.append(loader.override("transcription.transcriber", chosen.transcriber))
-    if chosen.no_text:
-        overrides.append(loader.override("publish.text", False))
+    overrides += of_options(chosen.transcriber, chosen.no_text)
     settings = loader.load(chosen.config, Settings, overrides)
     count = _count(chosen.workers)
     if chosen.ray is not None:
@@ -123,7 +120,9 @@ def main(arguments: Sequence[str]) -> int:
                 contextlib.closing(RayWorkers(recipe, chosen.ray, count, notices.say))
             )
         else:
-            count = count or pool.workers_that_pay(len(work.sizes), _transcriber(settings))
+            count = count or pool.workers_that_pay(
+                len(work.sizes), transcription_source.here(settings.transcription)
+            )
             workers = pool.LocalWorkers(recipe, count)
         noted = signals.note(stop)
         complete = build(archive, given, work, workers, lambda: stopped, not chosen.quiet)
@@ -148,11 +147,6 @@ def _count(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"--workers {text}: expected auto or a number above 0")
     return int(text)
-
-
-def _transcriber(settings: Settings) -> str | None:
-    """The directory of the Whisper model that workers may load, if it is on this machine."""
-    return transcription_source.here(settings.transcription)
 
 
 if __name__ == "__main__":

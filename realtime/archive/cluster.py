@@ -7,7 +7,6 @@ all, whoever is second. Nodes that join later get work, too.
 
 import contextlib
 import logging
-import os
 import socket
 import time
 from collections import deque
@@ -295,8 +294,6 @@ def _check_reachable(address: str) -> None:
 
 def _connected(address: str) -> Any:
     """The library, connected to a cluster."""
-    # Before the import: it reports the use of Ray to its makers otherwise.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     if not ray.is_initialized():

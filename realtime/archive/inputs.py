@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.recording_inputs import ENDINGS
+from gscon_live.realtime.capture.recording_inputs import has_ending
 
 
 class Problem(NamedTuple):
@@ -30,8 +30,8 @@ def expand(
 ) -> Inputs:
     """The recordings of files, folders (with all folders in them), globs and lists.
 
-    A file that is named is taken whatever its ending; of folders and globs, only `ENDINGS`, and no
-    hidden files.
+    A file that is named is taken whatever its ending; of folders and globs, only those
+    with the ending of a recording, and no hidden files.
 
     Args:
         words: paths and globs.
@@ -99,7 +99,7 @@ def _of_folder(folder: str, outside: str | None, problems: list[Problem]) -> Ite
 
 def _is_recording(path: str) -> bool:
     name = os.path.basename(path)
-    return not name.startswith(".") and Path(name).suffix.lower() in ENDINGS
+    return not name.startswith(".") and has_ending(name)
 
 
 def _absolute(path: str) -> Path:

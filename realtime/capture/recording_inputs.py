@@ -52,6 +52,11 @@ def is_pipe(path: Path) -> bool:
         return False
 
 
+def has_ending(path: Path | str) -> bool:
+    """Whether a name ends as recordings do."""
+    return os.path.splitext(path)[1].lower() in ENDINGS
+
+
 def is_url(word: str) -> bool:
     """Whether a word is the address of something: `https://host/talk.mp4`."""
     return _URL.match(word) is not None
@@ -71,7 +76,7 @@ def names_recording(word: str, groups: Collection[str]) -> bool:
     """
     if re.split("[.=]", word, maxsplit=1)[0] in groups:
         return False
-    if os.path.exists(word) or os.path.splitext(word)[1].lower() in ENDINGS:
+    if os.path.exists(word) or has_ending(word):
         return True
     return glob.has_magic(word) and bool(glob.glob(word, recursive=True))
 
@@ -143,7 +148,7 @@ def _recordings(word: str, paths: Sequence[str], notices: list[str]) -> list[Rec
     """The recordings among paths; the others are said in a notice. Captions are no recordings, but
     are read with them."""
     visible = sorted(path for path in paths if not os.path.basename(path).startswith("."))
-    chosen = [p for p in visible if Path(p).suffix.lower() in ENDINGS and not os.path.isdir(p)]
+    chosen = [p for p in visible if has_ending(p) and not os.path.isdir(p)]
     if not chosen:
         what = "no video or audio file in this folder" if os.path.isdir(word) else "no such file"
         raise InputError(f"recordings {word}: {what}; give the path of a video or audio file")

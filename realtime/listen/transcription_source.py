@@ -94,7 +94,7 @@ def choose(
         return Words(captions=True)
     if not automatic:
         return Words()
-    model = wanted.removeprefix("auto").removeprefix(":")
+    model = _named(settings)
     try:
         directory = _find(model, say, downloads) if model else _largest_here(say, downloads)
     except _NotAvailable:
@@ -114,22 +114,19 @@ def check(settings: Transcription) -> None:
     Raises:
         InputError: it is neither a directory with a model nor the name of one.
     """
-    wanted = settings.transcriber
-    if is_automatic(settings):
-        wanted = wanted.removeprefix("auto").removeprefix(":") or "off"
-    if wanted != "off" and _directory(wanted) is None:
-        _check_name(wanted)
+    model = _named(settings)
+    if model and _directory(model) is None:
+        _check_name(model)
 
 
 def here(settings: Transcription) -> str | None:
     """The directory of the Whisper model of some settings, if it is on this machine; else None."""
-    wanted = settings.transcriber
-    if wanted == "off":
+    model = _named(settings)
+    if model:
+        return _directory(model) or _on_this_machine(model)
+    if settings.transcriber == "off":
         return None
-    model = wanted.removeprefix("auto").removeprefix(":") if is_automatic(settings) else wanted
-    if not model:
-        return next(filter(None, map(_on_this_machine, AUTOMATIC)), None)
-    return _directory(model) or _on_this_machine(model)
+    return next(filter(None, map(_on_this_machine, AUTOMATIC)), None)
 
 
 def folders() -> tuple[Path, Path]:
@@ -142,6 +139,13 @@ def folders() -> tuple[Path, Path]:
 def is_automatic(settings: Transcription) -> bool:
     """Whether captions come before the transcriber."""
     return settings.transcriber == "auto" or settings.transcriber.startswith("auto:")
+
+
+def _named(settings: Transcription) -> str:
+    """The model that the settings name; empty for `auto` and `off`."""
+    if is_automatic(settings):
+        return settings.transcriber.removeprefix("auto").removeprefix(":")
+    return "" if settings.transcriber == "off" else settings.transcriber
 
 
 def _find(wanted: str, say: Callable[[str], None], downloads: Downloads) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gscon_live.common.errors import InputError
-from gscon_live.configs.loader import Renamed
+from gscon_live.configs.loader import Renamed, override
 from gscon_live.model import priors
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.events.endpoint import DEFAULT
@@ -224,3 +224,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recognition: Recognition = Recognition()
     publish: Publish = Publish()
     page: Page = Page()
+
+
+def of_options(transcriber: str | None, no_text: bool) -> list[str]:
+    """The options `--transcriber` and `--no-text`, which several commands have, as overrides."""
+    overrides = []
+    if transcriber is not None:
+        overrides.append(override("transcription.transcriber", transcriber))
+    if no_text:
+        overrides.append(override("publish.text", False))
+    return overrides
