@@ -26,14 +26,30 @@ pytestmark = [
 _LOCAL = re.compile(r"sa_family=AF_(UNIX|NETLINK|UNSPEC)|inet_addr\(\"127\.|\"::1\"|\"::ffff:127\.")
 _WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|^\d+ +(creat|mkdir|mkdirat)\(")
 _PATH = re.compile(r"\"((?:[^\"\\]|\\.)*)\"")
+_UNFINISHED = "<unfinished ...>"
+_RESUMED = re.compile(r" *<\.\.\. \w+ resumed>")
 #: Devices, and what the kernel shows of processes.
 _NO_FILES = ("/dev/", "/proc/self/", "/sys/")
 
 
+def calls(record: Path) -> Iterator[str]:
+    """The calls of a record, each in a line. strace writes a call in two lines where another
+    process makes one before the first has returned."""
+    begun: dict[str, str] = {}
+    for line in record.read_text(errors="replace").splitlines():
+        process, _, call = line.partition(" ")
+        if line.endswith(_UNFINISHED):
+            begun[process] = line.removesuffix(_UNFINISHED)
+        elif end := _RESUMED.match(call):
+            yield begun.pop(process, f"{process} ") + call[end.end() :]
+        else:
+            yield line
+    yield from begun.values()
+
+
 def contacts(record: Path) -> list[str]:
     """The addresses beyond this machine that were connected or sent to."""
-    lines = record.read_text(errors="replace").splitlines()
-    named = [line for line in lines if "sa_family=" in line]
+    named = [line for line in calls(record) if "sa_family=" in line]
     return [line for line in named if not _LOCAL.search(line)]
 
 
@@ -41,7 +57,7 @@ def written(record: Path, where: Place, sound: str = "/dev/") -> set[str]:
     """The files and folders that were opened for writing, but for temporary ones, and what the
     sound system's library keeps in its own folder."""
     paths = set()
-    for line in record.read_text(errors="replace").splitlines():
+    for line in calls(record):
         # A call that failed has written nothing.
         # A file without a name is gone when it is closed.
         if "O_TMPFILE" in line:
@@ -127,3 +143,17 @@ def finalised(path: Path) -> None:
     with av.open(str(path)) as recording:
         assert recording.duration is not None
         assert recording.duration > 2_000_000
+
+
+def test_a_call_that_another_one_interrupts_is_read_whole(tmp_path: Path) -> None:
+    record = tmp_path / "calls"
+    record.write_text(
+        '11 mkdir("/tmp/a", 0700 <unfinished ...>\n'
+        '12 openat(AT_FDCWD, "/tmp/b", O_WRONLY|O_CREAT <unfinished ...>\n'
+        "11 <... mkdir resumed>)             = -1 EEXIST (File exists)\n"
+        "12 <... openat resumed>, 0666)      = 7\n"
+        '11 connect(3, {sa_family=AF_UNIX, sun_path="/tmp/c"}, 110 <unfinished ...>\n'
+    )
+    with place() as where:
+        assert written(record, where) == {"/tmp/b"}
+    assert contacts(record) == []
