@@ -208,12 +208,16 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     """
     several = recipe.modalities is None or len(recipe.modalities) > 1
     recipe = balanced(recipe, 2 if several else 1)
-    if network_class(recipe.model).READS_EXPERTS:
+    experts = network_class(recipe.model).READS_EXPERTS
+    if experts and (recipe.modalities != ("text",) or not _in_context(recipe) or recipe.direct):
         raise InputError(
-            f"model {recipe.model!r}: it reads log-probabilities of the emotions by an encoder of "
-            "each modality, which only composed conversations have (kind fusion); take another"
+            f"model {recipe.model!r}: it reads log-probabilities of the emotions by encoders. On a "
+            "corpus only a text encoder gives them: give modalities=[text] text=<recipe> "
+            "direct=false, or take another model"
         )
-    direct = _in_context(recipe) if recipe.direct is None else recipe.direct
+    direct = recipe.direct
+    if direct is None:
+        direct = _in_context(recipe) and not experts
     if direct and not _in_context(recipe):
         raise InputError(
             "direct=true: it needs the vectors of a text encoder; give text=<recipe>, no features "
@@ -248,7 +252,10 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
         corpus = feature_pickles.load(Path(recipe.features), recipe.corpus)
     else:
         encoder_seed = text_seed(recipe, seed)
-        corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)
+        if network_class(recipe.model).READS_EXPERTS:
+            corpus = corpus_features.own_answers(recipe.corpus, recipe.text, encoder_seed, report)
+        else:
+            corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)
         if recipe.direct:
             frozen = corpus_features.featured(recipe.corpus, "frozen", seed, report)
             corpus = corpus_features.beside(frozen, corpus)

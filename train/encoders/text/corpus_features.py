@@ -1,6 +1,7 @@
 """Features of the conversation corpora: text by an encoder, audio by the tables' prosody."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
@@ -21,7 +22,7 @@ from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import text_vectors
 from gscon_live.train.encoders.text import text_cache, training
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
-from gscon_live.train.encoders.text.text_data import sounds
+from gscon_live.train.encoders.text.text_data import sounds, standardised_sounds
 from gscon_live.train.progress import Report
 
 #: The tables' prosody, each value beside its difference from the speaker's mean so far.
@@ -47,6 +48,20 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
         vectors = text_vectors(frozen, SentenceEncoder, texts, report)
         return _corpus(table, frozen, torch.from_numpy(vectors))
     return _corpus(table, *_in_context(table, text_cache.recipe(words), seed, report))
+
+
+def own_answers(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorpus:
+    """A table's conversations with a text encoder's own answers as text features: the
+    log-probabilities of its head for this corpus, float32 [U, classes]. The head reads prosody
+    beside the words where the encoder's recipe says so. Arguments and errors as in `featured`."""
+    table, recipe = load_table(corpus), text_cache.recipe(words)
+    identity, vectors = _in_context(table, recipe, seed, report)
+    head: Callable[..., Tensor] | None = text_cache.voiced_head(recipe, seed, corpus, report)
+    inputs = [vectors, torch.cat(standardised_sounds(recipe, corpus))]
+    if head is None:
+        _, head = text_cache.with_head(recipe, seed, corpus, report)
+        inputs = [vectors]
+    return _corpus(table, f"{identity}|own head", head(*inputs).log_softmax(-1))
 
 
 def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:

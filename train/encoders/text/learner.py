@@ -16,10 +16,25 @@ from gscon_live.train.encoders.text.text_data import TextCorpus
 
 #: Prefix of the heads' weights among an encoder's.
 HEADS = "heads."
+#: Prefix of the weights of heads that also read prosody.
+VOICED = "voiced."
 #: The name of the head of all corpora with the seven emotions.
 SHARED = "shared"
 #: Length of the vector in which a head reads prosody.
 _VOICE = 64
+
+
+class VoicedHead(nn.Module):
+    """A classification head on an encoder's vectors [..., dim] and prosody [..., sounds]."""
+
+    def __init__(self, voice: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.voice, self.head = voice, head
+
+    def forward(self, state: Tensor, sound: Tensor) -> Tensor:
+        """Logits [..., classes]."""
+        logits: Tensor = self.head(torch.cat([state, self.voice(sound)], -1))
+        return logits
 
 
 class Learner(nn.Module):
@@ -48,16 +63,7 @@ class Learner(nn.Module):
         }
         sounds = {name: corpus.train[0].sound.shape[1] for name, corpus in corpora.items()}
         self.voices = nn.ModuleDict(
-            {
-                name: nn.Sequential(
-                    nn.Linear(count, _VOICE),
-                    nn.GELU(),
-                    nn.Dropout(recipe.dropout),
-                    nn.Linear(_VOICE, _VOICE),
-                )
-                for name, count in sounds.items()
-                if count
-            }
+            {name: _voice(count, recipe.dropout) for name, count in sounds.items() if count}
         )
         self.heads = nn.ModuleDict()
         for name, corpus in corpora.items():
@@ -74,9 +80,11 @@ class Learner(nn.Module):
     def forward(self, name: str, tokens: Tokens, sound: Tensor) -> Tensor:
         """Logits [B, U, classes of the corpus]."""
         state = self.encoder(tokens)
+        head = self.heads[self.head_of[name]]
         if name in self.voices:
-            state = torch.cat([state, self.voices[name](sound)], -1)
-        logits: Tensor = self.heads[self.head_of[name]](state)
+            voiced: Tensor = VoicedHead(self.voices[name], head)(state, sound)
+            return voiced
+        logits: Tensor = head(state)
         if name in self._log_priors:
             logits = logits + self._log_priors[name].to(logits)
         return logits
@@ -92,13 +100,40 @@ class Learner(nn.Module):
             heads[SHARED] = _at_prior(self.heads[SHARED], None)
         return heads
 
+    def voiced_heads(self) -> dict[str, VoicedHead]:
+        """The heads that read prosody beside the encoder's vectors, by corpus."""
+        return {name: VoicedHead(voice, self.heads[name]) for name, voice in self.voices.items()}
 
-def head_weights(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The weights of a head among those of an encoder and its heads; empty without this head."""
-    prefix = f"{HEADS}{name}."
+
+def head_weights(
+    weights: Mapping[str, Tensor], name: str, prefix: str = HEADS
+) -> dict[str, Tensor]:
+    """The weights of a head among those of an encoder and its heads; empty without this head.
+    `prefix` is that of the kind of head, `HEADS` or `VOICED`."""
+    prefix = f"{prefix}{name}."
     return {
         key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
     }
+
+
+def encoder_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the encoder among those of an encoder and its heads."""
+    return {key: value for key, value in weights.items() if not key.startswith((HEADS, VOICED))}
+
+
+def voiced_head_of(weights: Mapping[str, Tensor]) -> VoicedHead:
+    """A head on vectors and prosody with the weights of another one."""
+    classes, width = len(weights["head.4.bias"]), weights["head.1.weight"].shape[1]
+    head = VoicedHead(_voice(weights["voice.0.weight"].shape[1]), emotion_head(width, classes))
+    head.load_state_dict(weights)
+    return head
+
+
+def _voice(sounds: int, dropout: float = 0.0) -> nn.Sequential:
+    """The layers that read prosody [..., sounds], as vectors [..., 64]."""
+    return nn.Sequential(
+        nn.Linear(sounds, _VOICE), nn.GELU(), nn.Dropout(dropout), nn.Linear(_VOICE, _VOICE)
+    )
 
 
 def _log_prior(corpus: TextCorpus) -> Tensor:

@@ -14,7 +14,13 @@ from gscon_live.model.encoders.text.context_encoder import (
     fresh,
     pack,
 )
-from gscon_live.train.encoders.text.learner import HEADS, SHARED, Learner, head_weights
+from gscon_live.train.encoders.text.learner import (
+    SHARED,
+    Learner,
+    VoicedHead,
+    encoder_weights,
+    head_weights,
+)
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue
 from gscon_live.train.encoders.text.token_batching import random_stretches, token_batches
@@ -38,7 +44,7 @@ class TextTask(Task[TextPart]):
     Args:
         recipe: the recipe of the encoder.
         corpora: the training corpora by name.
-        start: the weights of an encoder and its heads (by `HEADS`) to begin with; a shared head
+        start: the weights of an encoder and its heads to begin with; a shared head
             begins with that of `start`, if there is one, the others anew. None: all begin anew.
         seed: the seed of the heads' initial weights.
         fabric: the device.
@@ -71,6 +77,11 @@ class TextTask(Task[TextPart]):
     def heads(self) -> dict[str, nn.Sequential]:
         """The heads on the encoder's vectors alone, see `Learner.word_heads`."""
         return self._network.word_heads()
+
+    @property
+    def voiced(self) -> dict[str, VoicedHead]:
+        """The heads that read prosody, too, see `Learner.voiced_heads`."""
+        return self._network.voiced_heads()
 
     def begin(self, epoch: int, random: torch.Generator) -> int:
         """Draws the epoch's batches: stretches of similar length of one corpus, in random order."""
@@ -137,8 +148,7 @@ class TextTask(Task[TextPart]):
         ]
 
     def _begin_from(self, start: Mapping[str, Tensor]) -> None:
-        encoder = {name: value for name, value in start.items() if not name.startswith(HEADS)}
-        self.encoder.load_state_dict(encoder)
+        self.encoder.load_state_dict(encoder_weights(start))
         head = head_weights(start, SHARED)
         if head and SHARED in self._network.heads:
             self._network.heads[SHARED].load_state_dict(head)

@@ -23,7 +23,14 @@ from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
 from gscon_live.train.encoders.text import training
 from gscon_live.train.encoders.text.distillation import Teacher, answers, taught
-from gscon_live.train.encoders.text.learner import HEADS, head_weights
+from gscon_live.train.encoders.text.learner import (
+    HEADS,
+    VOICED,
+    VoicedHead,
+    encoder_weights,
+    head_weights,
+    voiced_head_of,
+)
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import CORPORA, corpora
 from gscon_live.train.progress import Report, Reporting
@@ -111,6 +118,30 @@ def with_head(
     return model, head_of(parts).eval().requires_grad_(False)
 
 
+def voiced_head(settings: TextRecipe, seed: int, corpus: str, report: Report) -> VoicedHead | None:
+    """A corpus' head on vectors and prosody of the encoder of a recipe and seed, trained or from
+    the cache; None where the recipe's head for the corpus reads words alone.
+
+    Raises:
+        InputError: there is no head for the corpus, or the encoder in the cache is from before such
+            heads were kept.
+    """
+    _, heads = _loaded(settings, seed, report)
+    if head_weights(heads, corpus):
+        return None
+    parts = head_weights(heads, corpus, VOICED)
+    if not parts and corpus in settings.corpora:
+        raise InputError(
+            f"{_weights(settings, seed)}: its head was not kept; remove the file, so that the "
+            "encoder is trained again"
+        )
+    if not parts:
+        raise InputError(
+            f"recipe {settings.name!r}: no head for {corpus}; give {corpus} among the corpora"
+        )
+    return voiced_head_of(parts).eval().requires_grad_(False)
+
+
 def _loaded(
     settings: TextRecipe, seed: int, report: Report
 ) -> tuple[ContextEncoder, dict[str, Tensor]]:
@@ -119,8 +150,9 @@ def _loaded(
     model = fresh(settings.context, directory(settings))
     with cache.reading(path):
         state = load_file(path)
-        heads = {name: state.pop(name) for name in list(state) if name.startswith(HEADS)}
-        model.load_state_dict(state)
+        learned = encoder_weights(state)
+        model.load_state_dict(learned)
+        heads = {name: value for name, value in state.items() if name not in learned}
     return model.eval().requires_grad_(False), heads
 
 
@@ -144,9 +176,12 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
                 settings, text_corpora, start, seed, training_folder, Reporting(report)
             )
             state = {name: value.contiguous() for name, value in result.model.state_dict().items()}
-            for corpus, head in result.heads.items():
-                weights = head.state_dict().items()
-                state |= {f"{HEADS}{corpus}.{name}": value.contiguous() for name, value in weights}
+            for prefix, heads in ((HEADS, result.heads), (VOICED, result.voiced)):
+                for corpus, head in heads.items():
+                    state |= {
+                        f"{prefix}{corpus}.{name}": value.contiguous()
+                        for name, value in head.state_dict().items()
+                    }
             notes = {
                 "epoch": str(result.epoch),
                 "validation": json.dumps(result.validation),
@@ -194,7 +229,7 @@ def _answers(settings: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
 def _teacher(settings: TextRecipe, report: Report) -> Teacher:
     """The encoder of a recipe's first seed, and all of its heads."""
     model, weights = _loaded(settings, 1, report)
-    names = {name.removeprefix(HEADS).split(".")[0] for name in weights}
+    names = {name.split(".")[1] for name in weights if name.startswith(HEADS)}
     heads = {name: head_of(head_weights(weights, name)).eval() for name in sorted(names)}
     return Teacher(settings, model, heads)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -183,28 +183,45 @@ def transcript(dialogue: Dialogue, table: Table) -> Transcript:
     )
 
 
-def _standardised(corpus: TextCorpus) -> TextCorpus:
-    """The corpus with prosody standardised on its training split and clipped at 4 deviations; of
-    length 0 where no training utterance has prosody."""
-    sound = torch.cat([dialogue.sound for dialogue in corpus.train])
-    if not sound.shape[1]:
-        return corpus
-    with_prosody = sound[sound.any(1)]
-    width = sound.shape[1] if len(with_prosody) else 0
-    reference = with_prosody if width else sound
-    mean, deviation = reference.mean(0), reference.std(0, correction=0).clamp(min=1e-4)
+def standardised_sounds(recipe: TextRecipe, name: str) -> list[Tensor]:
+    """The prosody of all dialogues of a table, in the order of its splits, as an encoder of this
+    recipe reads it; see `TokenDialogue.sound`."""
+    _, train, _ = _transcripts(recipe, name)
+    scaled = _scaling(torch.cat([dialogue.sound for dialogue in train]))
+    splits = load_table(name).splits.values()
+    return [scaled(sounds(dialogue)) for dialogues in splits for dialogue in dialogues]
 
-    def scaled(dialogue: TokenDialogue) -> TokenDialogue:
-        values = ((dialogue.sound - mean) / deviation).clamp(-4, 4)
-        values = values * dialogue.sound.any(1)[:, None]
-        return dataclasses.replace(dialogue, sound=values[:, :width])
+
+def _standardised(corpus: TextCorpus) -> TextCorpus:
+    """The corpus with prosody standardised on its training split, see `_scaling`."""
+    scaled = _scaling(torch.cat([dialogue.sound for dialogue in corpus.train]))
+
+    def standardised(dialogues: list[TokenDialogue]) -> list[TokenDialogue]:
+        return [
+            dataclasses.replace(dialogue, sound=scaled(dialogue.sound)) for dialogue in dialogues
+        ]
 
     return dataclasses.replace(
         corpus,
-        train=[*map(scaled, corpus.train)],
-        validation=[*map(scaled, corpus.validation)],
-        recognised=[[*map(scaled, version)] for version in corpus.recognised],
+        train=standardised(corpus.train),
+        validation=standardised(corpus.validation),
+        recognised=[*map(standardised, corpus.recognised)],
     )
+
+
+def _scaling(sound: Tensor) -> Callable[[Tensor], Tensor]:
+    """A function that standardises prosody by that of all training utterances, [n, sounds], and
+    clips it at 4 deviations. It gives rows of length 0 where no training utterance has prosody."""
+    with_prosody = sound[sound.any(1)]
+    if not len(with_prosody):
+        return lambda values: values[:, :0]
+    mean = with_prosody.mean(0)
+    deviation = with_prosody.std(0, correction=0).clamp(min=1e-4)
+
+    def scaled(values: Tensor) -> Tensor:
+        return ((values - mean) / deviation).clamp(-4, 4) * values.any(1)[:, None]
+
+    return scaled
 
 
 def sounds(dialogue: Dialogue) -> Tensor:

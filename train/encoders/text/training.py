@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder, Tokens, pack
+from gscon_live.train.encoders.text.learner import VoicedHead
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus
@@ -19,11 +20,13 @@ from gscon_live.train.runs.run_folder import TrainingFolder
 
 @dataclass(frozen=True)
 class TextResult:
-    """A trained encoder, its heads on its vectors alone by corpus, the kept epoch, weighted F1 on
-    validation by epoch and corpus, and the numerical precision of the training."""
+    """A trained encoder, its heads on its vectors alone and those that read prosody, too, by
+    corpus, the kept epoch, weighted F1 on validation by epoch and corpus, and the numerical
+    precision of the training."""
 
     model: ContextEncoder
     heads: dict[str, nn.Sequential]
+    voiced: dict[str, VoicedHead]
     epoch: int
     validation: list[dict[str, float]]
     precision: str
@@ -72,7 +75,14 @@ def fit(
         }
         for epoch in state.history
     ]
-    return TextResult(task.encoder, task.heads, state.best_epoch, validation, precision_of(fabric))
+    return TextResult(
+        task.encoder,
+        task.heads,
+        task.voiced,
+        state.best_epoch,
+        validation,
+        precision_of(fabric),
+    )
 
 
 def vectors(model: ContextEncoder, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:
