@@ -19,6 +19,7 @@ from gscon_live.realtime.archive.build import build, failures_of, work_to_do
 from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.station import Recipe
 from gscon_live.realtime.archive.store import Archive
+from gscon_live.realtime.capture import recording_inputs
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings, of_options
@@ -29,6 +30,7 @@ gscon-live archive interviews --out archive
 gscon-live archive "day1/*.mp4" day2 --out archive --workers 4
 gscon-live archive --list recordings.txt --out archive recognition.prior=flat
 gscon-live archive /shared/interviews --out /shared/archive --ray auto
+gscon-live archive s3://bucket/interviews --allow-url --out archive
 """
 
 
@@ -43,7 +45,10 @@ def _parser() -> argparse.ArgumentParser:
         "words",
         nargs="*",
         metavar="PATH|key=value",
-        help="folders, globs or files, and settings to change",
+        help="folders, globs, files or URLs, and settings to change",
+    )
+    parser.add_argument(
+        "--allow-url", action="store_true", help="open URLs: http, https, s3, gs and others"
     )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="a new folder, or an archive"
@@ -86,8 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     signals.exit_at_once()
     parser = _parser()
     chosen = parser.parse_intermixed_args(arguments)
-    paths = [word for word in chosen.words if not cli.is_override(word)]
-    overrides = [word for word in chosen.words if cli.is_override(word)]
+    paths, overrides = recording_inputs.separate(chosen.words, Settings.__struct_fields__)
     if not paths and not chosen.list:
         parser.error("give at least one PATH, or --list FILE")
     overrides += of_options(chosen.transcriber, chosen.no_text)
@@ -96,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.ray is not None:
         extras.require("ray", __name__)
     signals.raise_interrupts()
-    given = inputs.expand(paths, chosen.list, leave_out=chosen.out)
+    given = inputs.expand(paths, chosen.list, chosen.out, chosen.allow_url)
     archive = Archive(chosen.out)
     check_models(settings)
     notices = Notices(quiet=chosen.quiet)

@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.realtime.archive import views
+from gscon_live.realtime.archive import remote, views
 from gscon_live.realtime.archive.entries import Entry, Facts, Failed
 from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.store import EVENTS, RECORD, Results, folder_name
 from gscon_live.realtime.archive.versions import library_versions, views_version
 from gscon_live.realtime.capture import caption_files
-from gscon_live.realtime.capture.recording_inputs import shown_name
+from gscon_live.realtime.capture.recording_inputs import is_url, shown_address, shown_name
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.pipeline.settings import Settings
@@ -75,11 +75,25 @@ class Station:
             return Failed(path=path, reason=f"{path}: {detail}; check the file and its name")
 
     def _do(self, path: str, on_progress: OnProgress) -> Entry:
+        stamp = stamp_of(path, self._recipe.captions)
+        if not is_url(path):
+            return self._do_file(path, path, shown_name(path), stamp, on_progress)
+        with self._results.scratch() as folder:
+            name = shown_address(path)
+            file = str(remote.copy(path, folder, self._recipe.settings.recording.url_limit))
+            try:
+                return self._do_file(file, path, name, stamp, on_progress)
+            except (InputError, Failure) as error:
+                raise type(error)(str(error).replace(file, name)) from error
+
+    def _do_file(
+        self, file: str, path: str, name: str, stamp: str, on_progress: OnProgress
+    ) -> Entry:
+        """The results of a file on this machine; `path` is where the recording is, `name` how
+        events call it."""
         settings, captions = self._recipe.settings, self._recipe.captions
-        stamp = stamp_of(Path(path), captions)
         notices = _Kept()
-        recorded = open_recording(path, settings, captions, notices)
-        name = shown_name(recorded.path)
+        recorded = open_recording(file, settings, captions, notices)
         facts = Facts(
             name=name,
             content=recorded.content,
@@ -155,13 +169,17 @@ def entry_of(results: Results, path: str, stamp: str, key: str, facts: Facts) ->
     )
 
 
-def stamp_of(path: Path, captions: str) -> str:
+def stamp_of(place: str, captions: str) -> str:
     """Size and time of the last change of a recording, and of the caption files beside it: where
-    both are as they were, the content counts as unchanged.
+    both are as they were, the content counts as unchanged. Empty for an address whose server does
+    not tell.
 
     Raises:
         OSError: there is no such file.
     """
+    if is_url(place):
+        return remote.stamp(place)
+    path = Path(place)
     beside = [] if captions == "off" else caption_files.sidecars(path)
     parts = []
     for file in (path, *beside):

@@ -65,27 +65,29 @@ class Results:
         Raises:
             Failure: it cannot be written.
         """
+        with self.scratch() as unfinished:
+            try:
+                yield unfinished
+                for path in unfinished.iterdir():
+                    _sync(path)
+                self._place(unfinished, self.path / folder)
+            except OSError as error:
+                raise Failure(f"{self.path / folder}: {error.strerror}; {_SPACE}") from error
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A new, empty folder in the archive, for as long as the context lasts. What a killed
+        process leaves there is deleted by the next run.
+
+        Raises:
+            Failure: it cannot be written.
+        """
         try:
-            unfinished = self._new()
+            folder = self._new()
         except OSError as error:
             raise Failure(f"{self.path}: {error.strerror}; {_SPACE}") from error
         try:
-            yield unfinished
-            for path in unfinished.iterdir():
-                _sync(path)
-            self._place(unfinished, self.path / folder)
-        except OSError as error:
-            raise Failure(f"{self.path / folder}: {error.strerror}; {_SPACE}") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def token(self) -> Iterator[str]:
-        """The name of a new, empty folder in the archive, for as long as the context lasts: another
-        machine that sees it sees the same archive."""
-        folder = self._new()
-        try:
-            yield folder.name
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
