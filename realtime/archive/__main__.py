@@ -80,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ray", metavar="ADDRESS|auto", help="work on an existing Ray cluster instead"
     )
+    parser.add_argument(
+        "--details",
+        action="store_true",
+        help="also tables of every second and every picture: voice, pitch, faces, expressions",
+    )
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the results")
     parser.add_argument("--quiet", action="store_true", help="print errors and failures only")
@@ -104,8 +109,13 @@ def main(arguments: Sequence[str]) -> int:
     archive = Archive(chosen.out)
     check_models(settings)
     notices = Notices(quiet=chosen.quiet)
-    recipe = Recipe(settings=settings, captions=chosen.captions, out=str(chosen.out.resolve()))
-    archive.begin()
+    recipe = Recipe(
+        settings=settings,
+        captions=chosen.captions,
+        out=str(chosen.out.resolve()),
+        details=chosen.details,
+    )
+    archive.begin(chosen.details)
     work = work_to_do(archive, given, recipe, Keys(settings, chosen.captions, notices.say))
     if work.done:
         notices.say(f"{work.done} of {len(given.recordings)} recordings are done already")

@@ -12,7 +12,7 @@ from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.pool import Reached, Report, Workers
 from gscon_live.realtime.archive.progress import ArchiveProgress
 from gscon_live.realtime.archive.station import Recipe, stamp_of
-from gscon_live.realtime.archive.store import Archive
+from gscon_live.realtime.archive.store import Archive, details_name
 from gscon_live.realtime.archive.versions import views_version
 from gscon_live.realtime.capture.recording_inputs import is_url
 
@@ -55,6 +55,8 @@ def _is_done(archive: Archive, path: str, recipe: Recipe, keys: Keys, stamp: str
     """Whether up-to-date results are there; `stamp` is that of an address."""
     entry = archive.done.get(path)
     if entry is None or entry.views != views_version() or not archive.results.there(entry.folder):
+        return False
+    if recipe.details and not archive.details.there(details_name(entry.folder)):
         return False
     try:
         now = stamp_of(path, recipe.captions) if stamp is None else stamp

@@ -1,5 +1,6 @@
 """A place of work: does recordings one after the other, in one process with one set of models."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -9,9 +10,17 @@ import msgspec
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.archive import remote, views
+from gscon_live.realtime.archive.details import Details
 from gscon_live.realtime.archive.entries import Entry, Facts, Failed
 from gscon_live.realtime.archive.keys import Keys
-from gscon_live.realtime.archive.store import EVENTS, RECORD, Results, folder_name
+from gscon_live.realtime.archive.store import (
+    DETAILS,
+    EVENTS,
+    RECORD,
+    Results,
+    details_name,
+    folder_name,
+)
 from gscon_live.realtime.archive.versions import library_versions, views_version
 from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.capture.recording_inputs import is_url, shown_address, shown_name
@@ -30,12 +39,14 @@ OnProgress = Callable[[float], None]
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How all recordings of an archive are done.
 
-    `captions` is "auto" or "off", `out` the folder of the archive, as all workers see it.
+    `captions` is "auto" or "off", `out` the folder of the archive, as all workers see it, and
+    `details` whether there are tables of seconds and frames.
     """
 
     settings: Settings
     captions: str
     out: str
+    details: bool = False
 
 
 class _Kept(Notices):
@@ -61,6 +72,7 @@ class Station:
         self._models = Models()
         self._keys = Keys(recipe.settings, recipe.captions)
         self._results = Results(Path(recipe.out))
+        self._details = Results(Path(recipe.out), DETAILS)
 
     def do(self, path: str, on_progress: OnProgress) -> Entry | Failed:
         """The results of a recording, which are computed unless they are there. What `on_progress`
@@ -105,8 +117,16 @@ class Station:
         plan, duration = plan_of(recorded, settings, None, notices)
         key = self._keys.of(facts)
         folder = folder_name(name, key)
-        if not self._results.there(folder):
-            with self._results.placing(folder) as place:
+        detailed = details_name(folder)
+        missing = self._recipe.details and not self._details.there(detailed)
+        if missing or not self._results.there(folder):
+            with contextlib.ExitStack() as stack:
+                place = stack.enter_context(self._results.placing(folder))
+                listener = None
+                if missing:
+                    # Placed before the results: who sees these sees the details.
+                    details_place = stack.enter_context(self._details.placing(detailed))
+                    listener = stack.enter_context(closing(Details(details_place, name)))
                 with closing(sinks.JsonLines(place / EVENTS)) as events:
                     replay_inline(
                         plan,
@@ -115,9 +135,13 @@ class Station:
                         model=model_info(settings.recognition),
                         source=name,
                         on_tick=lambda time: on_progress(min(time / max(duration, 1e-3), 1.0)),
+                        on_message=listener and listener.take,
                     )
                 views.write_views(place, name)
                 self._write_record(place, path, key, facts, notices.lines)
+                if listener is not None:
+                    listener.write(views.read_events(place))
+                    self._write_record(details_place, path, key, facts, [])
         return entry_of(self._results, path, stamp, key, facts)
 
     def _write_record(

@@ -9,15 +9,21 @@ from gscon_live.common.files import replacing
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.archive.columns import (
     COLUMNS,
+    DETAILS,
     RECORDINGS,
-    TABLES,
     Row,
     read_csv,
     write_csv,
     write_parquet,
 )
 from gscon_live.realtime.archive.entries import Entry, Failed, Voice
-from gscon_live.realtime.archive.store import TABLE, Archive
+from gscon_live.realtime.archive.store import (
+    FRAMES_TABLE,
+    SECONDS_TABLE,
+    TABLE,
+    Archive,
+    details_name,
+)
 
 
 def write_tables(archive: Archive) -> list[Path]:
@@ -33,8 +39,16 @@ def write_tables(archive: Archive) -> list[Path]:
         "recordings": _recordings(entries, failures),
         "speakers": _speakers(entries),
     }
+    detailed = [e for e in entries if archive.details.there(details_name(e.folder))]
+    if detailed:
+        rows["seconds"] = _details(archive, detailed, SECONDS_TABLE)
+        rows["frames"] = _details(archive, detailed, FRAMES_TABLE)
+    for name in DETAILS:
+        if name not in rows:
+            for ending in (".csv", ".parquet"):
+                (archive.out / f"{name}{ending}").unlink(missing_ok=True)
     paths = []
-    for name in TABLES:
+    for name in rows:
         path = archive.out / f"{name}.csv"
         try:
             with replacing(path, alone=False) as unfinished:
@@ -58,6 +72,12 @@ def write_tables(archive: Archive) -> list[Path]:
 def _utterances(archive: Archive, entries: Sequence[Entry]) -> Iterator[Row]:
     for entry in entries:
         for row in read_csv(archive.results.path / entry.folder / TABLE):
+            yield [*row, entry.folder, entry.path]
+
+
+def _details(archive: Archive, entries: Sequence[Entry], table: str) -> Iterator[Row]:
+    for entry in entries:
+        for row in read_csv(archive.details.path / details_name(entry.folder) / table):
             yield [*row, entry.folder, entry.path]
 
 

@@ -25,6 +25,8 @@ _VIEWS = (
     "realtime/events/in_words.py",
     *("realtime/events/sinks.py", "realtime/archive/views.py"),
 )
+#: The files that write details.
+_DETAILS = ("realtime/archive/details.py",)
 #: Libraries that decode and compute.
 LIBRARIES = (
     "av",
@@ -52,6 +54,12 @@ def pipeline_version() -> str:
 def views_version() -> str:
     """A hash of the code that writes reports and tables."""
     return _hash_of(_files(_VIEWS))
+
+
+@cache
+def details_version() -> str:
+    """A hash of the code that writes details."""
+    return _hash_of(_files(_DETAILS))
 
 
 def library_versions() -> dict[str, str]:
