@@ -19,6 +19,7 @@ from gscon_live.realtime.archive.build import build, failures_of, work_to_do
 from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.station import Recipe
 from gscon_live.realtime.archive.store import Archive
+from gscon_live.realtime.archive.tables import corrections_of
 from gscon_live.realtime.capture import recording_inputs
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.listen import transcription_source
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     signals.raise_interrupts()
     given = inputs.expand(paths, chosen.list, chosen.out, chosen.allow_url)
     archive = Archive(chosen.out)
+    corrections_of(archive)  # refused now rather than after hours
     check_models(settings)
     notices = Notices(quiet=chosen.quiet)
     recipe = Recipe(

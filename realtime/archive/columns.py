@@ -25,7 +25,9 @@ DETAILS = ("seconds", "frames")
 
 #: Columns that say of which recording a row is: its folder in the archive, and its file.
 _WHERE = ("recording", "path")
-UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE)
+#: What people say of an utterance, from the file of corrections.
+_HUMAN = ("human_label", "human_speaker")
+UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE, *_HUMAN)
 RECORDINGS = (
     *("path", "recording", "source", "session", "state", "reason", "duration", "utterances"),
     *("speakers", "speech", "confidence", "abstained", "gaps"),

@@ -28,6 +28,8 @@ from gscon_live.realtime.archive.entries import Entry, Failed
 from gscon_live.realtime.archive.versions import details_version, host, package_version
 
 JOURNAL, RECORDINGS, DETAILS = "archive.jsonl", "recordings", "details"
+#: What people say of utterances; the archive never writes it.
+CORRECTIONS = "corrections.json"
 #: The files of a recording.
 EVENTS, REPORT, TABLE, RECORD = "events.jsonl", "report.html", "utterances.csv", "recording.json"
 FRAMES_TABLE, SECONDS_TABLE = "frames.csv", "seconds.csv"

@@ -11,6 +11,7 @@ from gscon_live.realtime.archive.columns import (
     COLUMNS,
     DETAILS,
     RECORDINGS,
+    UTTERANCES,
     Row,
     read_csv,
     write_csv,
@@ -18,18 +19,22 @@ from gscon_live.realtime.archive.columns import (
 )
 from gscon_live.realtime.archive.entries import Entry, Failed, Voice
 from gscon_live.realtime.archive.store import (
+    CORRECTIONS,
     FRAMES_TABLE,
     SECONDS_TABLE,
     TABLE,
     Archive,
     details_name,
 )
+from gscon_live.realtime.events.corrections import Corrections
+from gscon_live.realtime.events.corrections import read as read_corrections
 
 
 def write_tables(archive: Archive) -> list[Path]:
     """Writes all tables of an archive anew, and returns their files.
 
     Raises:
+        InputError: the file of corrections is none.
         Failure: one cannot be written; what was there before is left as it was.
     """
     entries = [archive.done[path] for path in sorted(archive.done)]
@@ -69,10 +74,19 @@ def write_tables(archive: Archive) -> list[Path]:
     return paths
 
 
+def corrections_of(archive: Archive) -> Corrections:
+    """What people say of its utterances. Raises `InputError` where the file is none."""
+    path = archive.out / CORRECTIONS
+    return read_corrections(path) if path.is_file() else Corrections()
+
+
 def _utterances(archive: Archive, entries: Sequence[Entry]) -> Iterator[Row]:
+    corrections = corrections_of(archive)
+    session, utterance, speaker = map(UTTERANCES.index, ("session", "id", "speaker"))
     for entry in entries:
         for row in read_csv(archive.results.path / entry.folder / TABLE):
-            yield [*row, entry.folder, entry.path]
+            human = corrections.of(row[session], int(row[utterance]), row[speaker])
+            yield [*row, entry.folder, entry.path, human.label or "", human.speaker or ""]
 
 
 def _details(archive: Archive, entries: Sequence[Entry], table: str) -> Iterator[Row]:
