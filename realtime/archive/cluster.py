@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gscon_live.common.errors import Failure
+from gscon_live.common.ray_connection import connect
 from gscon_live.realtime.archive.entries import Entry, Failed
 from gscon_live.realtime.archive.pool import Report
-from gscon_live.realtime.archive.ray_connection import connect
 from gscon_live.realtime.archive.station import Recipe, Station
 from gscon_live.realtime.archive.store import Results
 from gscon_live.realtime.archive.versions import host, library_versions, pipeline_version

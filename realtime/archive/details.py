@@ -86,15 +86,13 @@ class Details:
         self._file.close()
 
     def _write_frame(self, faces: messages.Faces) -> None:
-        frame = [self._source, round(faces.time, 3), *self._size, len(faces.faces)]
+        frame: list[Any] = [self._source, round(faces.time, 3), *self._size, len(faces.faces)]
         if not faces.faces:
             self._frames.writerow([*frame, *[""] * (len(FRAMES) - len(frame))])
         for face in faces.faces:
-            shares = _expression(face)
-            cells = ["" if shares is None else round(float(share), 4) for share in shares or ()]
+            expression = _expression_cells(_expression(face))
             self._frames.writerow(
-                [*frame, face.track, *face.box, round(face.mouth, 3)]
-                + (cells or [""] * len(EMOTIONS))
+                [*frame, face.track, *face.box, round(face.mouth, 3), *expression]
             )
 
 
@@ -179,13 +177,17 @@ def _face_cells(pictures: Sequence[messages.Faces]) -> list[Any]:
     track = min(tracks, key=lambda number: (-tracks[number], number))
     own = [face for picture in pictures for face in picture.faces if face.track == track]
     shares = [share for share in map(_expression, own) if share is not None]
-    expression = np.mean(shares, axis=0) if shares else []
+    expression = np.mean(shares, axis=0).tolist() if shares else None
     return [
         *(len(pictures), round(count / len(pictures), 2), track),
         *(round(float(value), 1) for value in np.mean([face.box for face in own], axis=0)),
         round(float(np.mean([face.mouth for face in own])), 3),
-        *([round(float(share), 4) for share in expression] or [""] * len(EMOTIONS)),
+        *_expression_cells(expression),
     ]
+
+
+def _expression_cells(shares: Sequence[float] | None) -> list[Any]:
+    return [""] * len(EMOTIONS) if shares is None else [round(float(s), 4) for s in shares]
 
 
 def _expression(face: messages.Face) -> list[float] | None:
@@ -194,4 +196,5 @@ def _expression(face: messages.Face) -> list[float] | None:
     if not face.features:
         return None
     log = np.frombuffer(face.features, np.float32)[-len(EMOTIONS) :].astype(np.float64)
-    return list(np.exp(log) / np.exp(log).sum())
+    shares: list[float] = (np.exp(log) / np.exp(log).sum()).tolist()
+    return shares

@@ -135,7 +135,7 @@ class Station:
                         model=model_info(settings.recognition),
                         source=name,
                         on_tick=lambda time: on_progress(min(time / max(duration, 1e-3), 1.0)),
-                        on_message=listener and listener.take,
+                        on_message=None if listener is None else listener.take,
                     )
                 views.write_views(place, name)
                 self._write_record(place, path, key, facts, notices.lines)

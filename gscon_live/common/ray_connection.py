@@ -4,6 +4,7 @@ import logging
 import socket
 from typing import Any
 
+from gscon_live.common import signals
 from gscon_live.common.errors import InputError
 
 
@@ -38,12 +39,14 @@ def connect(address: str) -> Any:
     if not ray.is_initialized():
         _check_reachable(address)
         try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                configure_logging=False,
-                logging_level=logging.ERROR,
-            )
+            # Ray's own handler would end the program at once.
+            with signals.restored():
+                ray.init(
+                    address=address,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    logging_level=logging.ERROR,
+                )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             text = " ".join(str(error).split())
             if "ersion mismatch" in text:
