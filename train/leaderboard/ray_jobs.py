@@ -11,10 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gscon_live import configs, model, train
 from gscon_live.common.code_version import code_in, hash_of_code
 from gscon_live.common.errors import Failure
 from gscon_live.common.ray_connection import connect
+from gscon_live.configs import loader
+from gscon_live.model import labels
 from gscon_live.train.leaderboard.run_list import Job
 
 #: Times that a job is started again where its node dies.
@@ -31,7 +32,11 @@ _TAKEN = ("GSCON_DATA", "XDG_CACHE_HOME", "OMP_NUM_THREADS")
 
 def code_version() -> str:
     """A hash of the code and the recipes of this installation."""
-    folders = (Path(str(room.__file__)).parent for room in (model, train, configs))
+    folders = (
+        Path(labels.__file__).parent,
+        Path(loader.__file__).parent,
+        Path(__file__).parents[1],
+    )
     return hash_of_code(path for folder in folders for path in code_in(folder, ".py", ".yaml"))
 
 
