@@ -2,6 +2,8 @@
 # make check  sets everything up and runs the checks
 # make test   sets everything up and runs the checks and tests
 # make fuzz   tries damaged input on every reader: make fuzz SECONDS=120 SEED=7
+# make kills  kills an archive again and again: make kills RECORDINGS=200 KILLS=10 SEED=7
+# make scaling measures an archive on Ray clusters: make scaling RECORDINGS=24 NODES=3 SEED=7
 # make docs   sets everything up and builds the pages of docs/ into build/site
 # make schema regenerates the JSON Schema of the events
 PYTHON ?= python3
@@ -11,7 +13,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test fuzz check typing docs schema clean
+.PHONY: demo test fuzz kills scaling check typing docs schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -28,6 +30,15 @@ SECONDS ?= 120
 SEED ?= 0
 fuzz: $(VENV)/.ready-test
 	PYTHONPATH=tests $(BIN)/python -m fuzzing --seconds $(SECONDS) --seed $(SEED)
+
+RECORDINGS ?= 200
+KILLS ?= 10
+kills: $(VENV)/.ready-test
+	PYTHONPATH=tests/realtime $(BIN)/python -m archive_kills --recordings $(RECORDINGS) --kills $(KILLS) --seed $(SEED)
+
+NODES ?= 3
+scaling: $(VENV)/.ready-test
+	PYTHONPATH=tests/realtime $(BIN)/python -m archive_scaling --recordings $(RECORDINGS) --nodes $(NODES) --seed $(SEED)
 
 check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .

@@ -35,14 +35,15 @@ def read(
 
     Args:
         path: an archive's folder, or a file of events, which has the table `utterances` alone.
-        table: `utterances`, `recordings` or `speakers`.
+        table: `utterances`, `recordings` or `speakers`; of an archive with details also `seconds`
+            or `frames`.
         library: "pandas" or "polars".
 
     Raises:
         InputError: there is no such archive, file or table, or the library is not installed.
     """
-    if table not in columns.TABLES:
-        raise InputError(f"table {table!r}: unknown; give one of {', '.join(columns.TABLES)}")
+    if table not in columns.COLUMNS:
+        raise InputError(f"table {table!r}: unknown; give one of {', '.join(columns.COLUMNS)}")
     if library not in ("pandas", "polars"):
         raise InputError(f"library {library!r}: unknown; give pandas or polars")
     _require(library)
@@ -53,8 +54,10 @@ def read(
         return _from_csv(library, table, sinks.Csv.COLUMNS, _table_of(place))
     parquet, text = place / f"{table}.parquet", place / f"{table}.csv"
     if not text.is_file():
+        details = " --details" if table in columns.DETAILS else ""
         raise InputError(
-            f"{place}: no archive with a table {table}; make one with gscon-live archive --out"
+            f"{place}: no archive with a table {table}; make one with gscon-live archive --out "
+            f"DIR{details}"
         )
     # What was written last holds: a run without pyarrow leaves no Parquet.
     if parquet.is_file() and (library == "polars" or importlib.util.find_spec("pyarrow")):

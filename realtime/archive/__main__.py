@@ -19,6 +19,8 @@ from gscon_live.realtime.archive.build import build, failures_of, work_to_do
 from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.station import Recipe
 from gscon_live.realtime.archive.store import Archive
+from gscon_live.realtime.archive.tables import corrections_of
+from gscon_live.realtime.capture import recording_inputs
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings, of_options
@@ -29,6 +31,7 @@ gscon-live archive interviews --out archive
 gscon-live archive "day1/*.mp4" day2 --out archive --workers 4
 gscon-live archive --list recordings.txt --out archive recognition.prior=flat
 gscon-live archive /shared/interviews --out /shared/archive --ray auto
+gscon-live archive s3://bucket/interviews --allow-url --out archive
 """
 
 
@@ -43,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
         "words",
         nargs="*",
         metavar="PATH|key=value",
-        help="folders, globs or files, and settings to change",
+        help="folders, globs, files or URLs, and settings to change",
+    )
+    parser.add_argument(
+        "--allow-url", action="store_true", help="open URLs: http, https, s3, gs and others"
     )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="a new folder, or an archive"
@@ -75,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ray", metavar="ADDRESS|auto", help="work on an existing Ray cluster instead"
     )
+    parser.add_argument(
+        "--details",
+        action="store_true",
+        help="also tables of every second and every picture: voice, pitch, faces, expressions",
+    )
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the results")
     parser.add_argument("--quiet", action="store_true", help="print errors and failures only")
@@ -86,8 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     signals.exit_at_once()
     parser = _parser()
     chosen = parser.parse_intermixed_args(arguments)
-    paths = [word for word in chosen.words if not cli.is_override(word)]
-    overrides = [word for word in chosen.words if cli.is_override(word)]
+    paths, overrides = recording_inputs.separate(chosen.words, Settings.__struct_fields__)
     if not paths and not chosen.list:
         parser.error("give at least one PATH, or --list FILE")
     overrides += of_options(chosen.transcriber, chosen.no_text)
@@ -96,12 +106,18 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.ray is not None:
         extras.require("ray", __name__)
     signals.raise_interrupts()
-    given = inputs.expand(paths, chosen.list, leave_out=chosen.out)
+    given = inputs.expand(paths, chosen.list, chosen.out, chosen.allow_url)
     archive = Archive(chosen.out)
+    corrections_of(archive)  # refused now rather than after hours
     check_models(settings)
     notices = Notices(quiet=chosen.quiet)
-    recipe = Recipe(settings=settings, captions=chosen.captions, out=str(chosen.out.resolve()))
-    archive.begin()
+    recipe = Recipe(
+        settings=settings,
+        captions=chosen.captions,
+        out=str(chosen.out.resolve()),
+        details=chosen.details,
+    )
+    archive.begin(chosen.details)
     work = work_to_do(archive, given, recipe, Keys(settings, chosen.captions, notices.say))
     if work.done:
         notices.say(f"{work.done} of {len(given.recordings)} recordings are done already")

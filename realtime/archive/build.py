@@ -2,19 +2,19 @@
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.archive import index_page, tables
+from gscon_live.realtime.archive import index_page, remote, tables
 from gscon_live.realtime.archive.entries import Entry, Failed
 from gscon_live.realtime.archive.inputs import Inputs
 from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.pool import Reached, Report, Workers
 from gscon_live.realtime.archive.progress import ArchiveProgress
 from gscon_live.realtime.archive.station import Recipe, stamp_of
-from gscon_live.realtime.archive.store import Archive
+from gscon_live.realtime.archive.store import Archive, details_name
 from gscon_live.realtime.archive.versions import views_version
+from gscon_live.realtime.capture.recording_inputs import is_url
 
 #: Recordings in an archive up to which a stopped run still writes tables and index.
 _QUICK = 1000
@@ -35,29 +35,33 @@ def work_to_do(archive: Archive, inputs: Inputs, recipe: Recipe, keys: Keys) -> 
     """
     sizes: dict[str, int] = {}
     done = 0
-    for recording in inputs.recordings:
-        path = str(recording)
-        if _is_done(archive, path, recipe, keys):
+    addresses = remote.stamps([path for path in inputs.recordings if is_url(path)])
+    for path in inputs.recordings:
+        if _is_done(archive, path, recipe, keys, addresses.get(path)):
             archive.forget_failure(path)
             done += 1
             continue
         try:
-            sizes[path] = os.stat(path).st_size
+            sizes[path] = (
+                remote.size_in(addresses[path]) if path in addresses else os.stat(path).st_size
+            )
         except OSError:
             sizes[path] = 0  # the worker says what is wrong
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     return Work(dict(ordered), done)
 
 
-def _is_done(archive: Archive, path: str, recipe: Recipe, keys: Keys) -> bool:
+def _is_done(archive: Archive, path: str, recipe: Recipe, keys: Keys, stamp: str | None) -> bool:
+    """Whether up-to-date results are there; `stamp` is that of an address."""
     entry = archive.done.get(path)
     if entry is None or entry.views != views_version() or not archive.results.there(entry.folder):
         return False
+    if recipe.details and not archive.details.there(details_name(entry.folder)):
+        return False
     try:
-        return (
-            stamp_of(Path(path), recipe.captions) == entry.stamp
-            and keys.of(entry.facts) == entry.key
-        )
+        now = stamp_of(path, recipe.captions) if stamp is None else stamp
+        # Where nobody tells whether an address has changed, it is read.
+        return now == entry.stamp != "" and keys.of(entry.facts) == entry.key
     except (OSError, InputError):
         return False
 
@@ -84,7 +88,7 @@ def build(
         Failure: the archive cannot be written, or no worker can work.
     """
     for path in list(archive.failed):
-        if path in work.sizes or not os.path.isfile(path):
+        if path in work.sizes or not (is_url(path) or os.path.isfile(path)):
             archive.forget_failure(path)
     with ArchiveProgress(work.sizes, shown) as progress:
         for problem in inputs.problems:
@@ -113,7 +117,7 @@ def build(
 
 def failures_of(archive: Archive, inputs: Inputs) -> Sequence[str]:
     """The paths among the inputs that have failed."""
-    paths = [*map(str, inputs.recordings), *(problem.path for problem in inputs.problems)]
+    paths = [*inputs.recordings, *(problem.path for problem in inputs.problems)]
     return [path for path in paths if path in archive.failed]
 
 

@@ -6,17 +6,16 @@ all, whoever is second. Nodes that join later get work, too.
 """
 
 import contextlib
-import logging
-import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from gscon_live.common.errors import Failure, InputError
+from gscon_live.common.errors import Failure
+from gscon_live.common.ray_connection import connect
 from gscon_live.realtime.archive.entries import Entry, Failed
 from gscon_live.realtime.archive.pool import Report
 from gscon_live.realtime.archive.station import Recipe, Station
@@ -27,6 +26,9 @@ from gscon_live.realtime.archive.versions import host, library_versions, pipelin
 _ATTEMPTS = 4
 #: Workers that die in a row without having begun, before all is given up.
 _STILLBORN = 8
+#: A recording that takes so many times as long as the longest so far is given to an idle worker,
+#: too, but not before so many seconds: the node that has it may be slow, or may have stopped.
+_LATE, _LATE_AFTER = 2.0, 60.0
 #: Seconds between two looks at the size of the cluster.
 _LOOK_EVERY = 2.0
 #: Seconds without any worker after which the user is told.
@@ -73,6 +75,14 @@ class Place:
         return msgspec.json.encode(self._station.do(path, lambda share: None))
 
 
+class _Given(NamedTuple):
+    """A recording that a worker has, since when."""
+
+    actor: Any
+    path: str
+    begun: float
+
+
 class RayWorkers:
     """Actors on an existing cluster, as many as it has processors.
 
@@ -92,14 +102,16 @@ class RayWorkers:
         self._recipe = recipe
         self._limit = limit
         self._say = say
-        self._ray = _connected(address)
+        self._ray = connect(address)
 
     def run(
         self, paths: Sequence[str], take: Callable[[Report], None], stopping: Callable[[], bool]
     ) -> None:
         """See `pool.Workers`."""
-        with Results(Path(self._recipe.out)).token() as token:
-            _Run(self._ray, self._recipe, self._limit, self._say, token).run(paths, take, stopping)
+        # Another machine that sees this folder sees the same archive.
+        with Results(Path(self._recipe.out)).scratch() as token:
+            work = _Run(self._ray, self._recipe, self._limit, self._say, token.name)
+            work.run(paths, take, stopping)
 
     def close(self) -> None:
         """Leaves the cluster."""
@@ -124,7 +136,8 @@ class _Run:
         self._new: dict[Any, Any] = {}
         self._beginning: dict[Any, tuple[Any, str]] = {}
         self._idle: list[Any] = []
-        self._busy: dict[Any, tuple[Any, str]] = {}
+        self._busy: dict[Any, _Given] = {}
+        self._longest = 0.0
         self._refused: list[Any] = []
         self._stillborn = 0
         self._looked = 0.0
@@ -140,15 +153,28 @@ class _Run:
             while not stopping() and (waiting or self._busy):
                 self._employ(len(waiting))
                 while waiting and self._idle:
-                    actor = self._idle.pop()
-                    path = waiting.popleft()
-                    self._busy[actor.do.remote(path)] = (actor, path)
+                    self._give(waiting.popleft())
+                for path in self._late():
+                    if self._idle:
+                        self._give(path)
                 for reference in self._ready():
                     self._welcome(reference)
-                    if reference in self._busy:
-                        self._finish(reference, waiting, attempts, take)
+                    self._finish(reference, waiting, attempts, take)
         finally:
             self._dismiss()
+
+    def _give(self, path: str) -> None:
+        actor = self._idle.pop()
+        self._busy[actor.do.remote(path)] = _Given(actor, path, time.monotonic())
+
+    def _late(self) -> list[str]:
+        """The recordings that take far too long where they are, and are nowhere else."""
+        if not self._longest:
+            return []
+        bound = time.monotonic() - max(_LATE * self._longest, _LATE_AFTER)
+        copies = Counter(given.path for given in self._busy.values())
+        late = [given.path for given in self._busy.values() if given.begun < bound]
+        return [path for path in late if copies[path] == 1]
 
     def _employ(self, waiting: int) -> None:
         """Starts workers as long as there are processors and recordings for them."""
@@ -157,7 +183,8 @@ class _Run:
             self._looked = now
             self._size = int(self._ray.cluster_resources().get("CPU", 0))
         there = len(self._new) + len(self._beginning) + len(self._idle) + len(self._busy)
-        wanted = min(self._size - len(self._refused), waiting + len(self._busy))
+        work = waiting + len(self._busy) + len(self._late())
+        wanted = min(self._size - len(self._refused), work)
         if self._limit is not None:
             wanted = min(wanted, self._limit)
         for _ in range(wanted - there):
@@ -223,11 +250,19 @@ class _Run:
         attempts: dict[str, int],
         take: Callable[[Report], None],
     ) -> None:
-        actor, path = self._busy.pop(reference)
+        if reference not in self._busy:
+            return  # another worker was faster with the same recording
+        actor, path, begun = self._busy.pop(reference)
         answer = self._got(reference, None)
+        others = [key for key, given in self._busy.items() if given.path == path]
         if answer is not None:
+            self._longest = max(self._longest, time.monotonic() - begun)
             self._idle.append(actor)
+            for key in others:
+                self._kill(self._busy.pop(key).actor)
             take(_result.decode(answer))
+            return
+        if others:
             return
         attempts[path] = attempts.get(path, 0) + 1
         if attempts[path] < _ATTEMPTS:
@@ -265,52 +300,11 @@ class _Run:
 
     def _dismiss(self) -> None:
         beginning = [actor for actor, _ in self._beginning.values()]
-        working = [actor for actor, _ in self._busy.values()]
+        working = [given.actor for given in self._busy.values()]
         all_others = (*self._new.values(), *beginning, *self._idle, *self._refused)
         for actor in (*all_others, *working):
-            with contextlib.suppress(self._ray.exceptions.RayError):
-                self._ray.kill(actor)
+            self._kill(actor)
 
-
-def _check_reachable(address: str) -> None:
-    """Refuses an address at which nobody listens; Ray itself tries for minutes.
-
-    Raises:
-        InputError: that is so, or it is no address.
-    """
-    if address == "auto":
-        return
-    name, _, port = address.removeprefix("ray://").rpartition(":")
-    if not name or not port.isdecimal():
-        raise InputError(f"--ray {address}: expected auto or HOST:PORT, for example 10.0.0.1:6379")
-    try:
-        socket.create_connection((name.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(
-            f"--ray {address}: nobody answers there ({error}); start a cluster with ray start "
-            "--head, or leave --ray out"
-        ) from error
-
-
-def _connected(address: str) -> Any:
-    """The library, connected to a cluster."""
-    import ray
-
-    if not ray.is_initialized():
-        _check_reachable(address)
-        try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                configure_logging=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            text = " ".join(str(error).split())
-            if "ersion mismatch" in text:
-                raise InputError(f"--ray {address}: {text[:300]}; install the same") from error
-            raise InputError(
-                f"--ray {address}: no Ray cluster there ({text[:120]}); start one with ray start "
-                "--head, or leave --ray out"
-            ) from error
-    return ray
+    def _kill(self, actor: Any) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(actor)

@@ -20,10 +20,14 @@ MARK = b"gscon.table"
 
 #: The tables of an archive, by name; a file of each has the ending `.csv` or `.parquet`.
 TABLES = ("utterances", "recordings", "speakers")
+#: Those that an archive has only if it was asked for them.
+DETAILS = ("seconds", "frames")
 
 #: Columns that say of which recording a row is: its folder in the archive, and its file.
 _WHERE = ("recording", "path")
-UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE)
+#: What people say of an utterance, from the file of corrections.
+_HUMAN = ("human_label", "human_speaker")
+UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE, *_HUMAN)
 RECORDINGS = (
     *("path", "recording", "source", "session", "state", "reason", "duration", "utterances"),
     *("speakers", "speech", "confidence", "abstained", "gaps"),
@@ -37,10 +41,35 @@ SPEAKERS = (
     *(f"n_{emotion}" for emotion in EMOTIONS),
     *(f"p_{emotion}" for emotion in EMOTIONS),
 )
-COLUMNS = {"utterances": UTTERANCES, "recordings": RECORDINGS, "speakers": SPEAKERS}
+_EXPRESSION = tuple(f"face_{emotion}" for emotion in EMOTIONS)
+#: A row for each second of a recording, as in the folder of its details.
+SECONDS = (
+    *("source", "second", "voice", "level", "pitch", "id", "speaker", "label"),
+    *("pictures", "faces", "track", "x", "y", "width", "height", "mouth"),
+    *_EXPRESSION,
+)
+#: A row for each face in each picture, and one for each picture without a face.
+FRAMES = (
+    *("source", "time", "picture_width", "picture_height", "faces", "track"),
+    *("x", "y", "width", "height", "mouth"),
+    *_EXPRESSION,
+)
+COLUMNS = {
+    "utterances": UTTERANCES,
+    "recordings": RECORDINGS,
+    "speakers": SPEAKERS,
+    "seconds": (*SECONDS, *_WHERE),
+    "frames": (*FRAMES, *_WHERE),
+}
 
-_INTEGERS = {"id", "utterances", "speakers", "gaps"}
-_NUMBERS = {"start", "end", "confidence", "duration", "speech"}
+_INTEGERS = {
+    *("id", "utterances", "speakers", "gaps", "second", "pictures", "track"),
+    *("picture_width", "picture_height"),
+}
+_NUMBERS = {
+    *("start", "end", "confidence", "duration", "speech", "time", "voice", "level", "pitch"),
+    *("x", "y", "width", "height", "mouth", "faces"),
+}
 #: Rows of a group in a Parquet file.
 _GROUP = 50_000
 

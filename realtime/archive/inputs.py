@@ -1,4 +1,4 @@
-"""The recordings that a command is given: files, folders, globs and lists of paths."""
+"""The recordings that a command is given: files, folders, globs, addresses and lists of them."""
 
 import glob
 import os
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.capture.recording_inputs import has_ending
+from gscon_live.realtime.archive import remote
+from gscon_live.realtime.capture import recording_inputs
+from gscon_live.realtime.capture.recording_inputs import is_recording, is_url
 
 
 class Problem(NamedTuple):
@@ -19,14 +21,18 @@ class Problem(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The recordings in order, each once, and what could not be read."""
+    """The recordings in order, each once, as absolute paths or addresses, and what could not be
+    read."""
 
-    recordings: list[Path]
+    recordings: list[str]
     problems: list[Problem]
 
 
 def expand(
-    words: Sequence[str], lists: Sequence[str] = (), leave_out: Path | None = None
+    words: Sequence[str],
+    lists: Sequence[str] = (),
+    leave_out: Path | None = None,
+    allow_url: bool = False,
 ) -> Inputs:
     """The recordings of files, folders (with all folders in them), globs and lists.
 
@@ -34,23 +40,36 @@ def expand(
     with the ending of a recording, and no hidden files.
 
     Args:
-        words: paths and globs.
-        lists: text files with a path or glob a line; `-` is standard input. Empty lines and those
+        words: paths, globs and addresses.
+        lists: text files with one of them a line; `-` is standard input. Empty lines and those
             that begin with `#` are left out. Relative paths count from the current folder.
         leave_out: a folder that is not looked into, such as the output.
+        allow_url: whether addresses may be opened.
 
     Raises:
-        InputError: a word or a list does not exist, or nothing is given.
+        InputError: a word or a list does not exist, nothing is given, or an address may not be
+            opened.
     """
     problems: list[Problem] = []
-    paths: list[Path] = []
+    paths: list[str] = []
     outside = None if leave_out is None else os.path.realpath(leave_out)
     for word in words:
+        if is_url(word):
+            paths += _of_address(word, outside, problems, allow_url)
+            continue
         if not os.path.lexists(word) and not glob.has_magic(word):
             raise InputError(f"{word}: no such file or folder; check the path")
         paths += _of_word(word, outside, problems)
     for name in lists:
         for line in _lines(name):
+            if is_url(line):
+                recording_inputs.check_allowed(line, allow_url)
+                try:
+                    paths += _of_address(line, outside, problems, allow_url)
+                except InputError as error:
+                    reason = str(error).removeprefix(f"{line}: ")
+                    problems.append(Problem(line, f"{reason}, or correct it in {name}"))
+                continue
             if not os.path.lexists(line) and not glob.has_magic(line):
                 problems.append(Problem(line, f"no such file or folder; correct it in {name}"))
             paths += _of_word(line, outside, problems)
@@ -59,51 +78,48 @@ def expand(
         raise InputError(
             f"{given}: no recordings there; give folders, globs or files, for example *.mp4"
         )
-    return Inputs(list({os.path.realpath(path): path for path in paths}.values()), problems)
+    by_place = {path if is_url(path) else os.path.realpath(path): path for path in paths}
+    return Inputs(list(by_place.values()), problems)
 
 
-def _of_word(word: str, outside: str | None, problems: list[Problem]) -> Iterator[Path]:
+def _of_address(
+    address: str, outside: str | None, problems: list[Problem], allow_url: bool
+) -> list[str]:
+    path = recording_inputs.file_of_url(address)
+    if path is not None:
+        if not os.path.lexists(path):
+            raise InputError(f"{address}: no such file or folder; check the address")
+        return list(_of_word(path, outside, problems))
+    recording_inputs.check_allowed(address, allow_url)
+    recordings = remote.addresses(address)
+    if not recordings:
+        problems.append(Problem(address, "no recordings there; check the address"))
+    return recordings
+
+
+def _of_word(word: str, outside: str | None, problems: list[Problem]) -> Iterator[str]:
     if os.path.isdir(word):
         yield from _of_folder(word, outside, problems)
     elif os.path.lexists(word):
-        yield _absolute(word)
+        yield os.path.abspath(word)
     else:
-        matches = sorted(glob.glob(word, recursive=True))
+        matches = recording_inputs.matches(word)
         if glob.has_magic(word) and not matches:
             problems.append(Problem(word, "matches nothing; check the pattern"))
         for match in matches:
             if os.path.isdir(match):
                 yield from _of_folder(match, outside, problems)
-            elif _is_recording(match):
-                yield _absolute(match)
+            elif is_recording(match):
+                yield os.path.abspath(match)
 
 
-def _of_folder(folder: str, outside: str | None, problems: list[Problem]) -> Iterator[Path]:
-    def tell(error: OSError) -> None:
+def _of_folder(folder: str, outside: str | None, problems: list[Problem]) -> Iterator[str]:
+    def note(error: OSError) -> None:
         reason = f"cannot be read ({error.strerror}); change its permissions"
         problems.append(Problem(str(error.filename), reason))
 
-    for here, folders, files in os.walk(folder, onerror=tell):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and os.path.realpath(os.path.join(here, name)) != outside
-        )
-        if os.path.realpath(here) == outside:
-            folders[:] = []
-            continue
-        yield from (
-            _absolute(os.path.join(here, name)) for name in sorted(files) if _is_recording(name)
-        )
-
-
-def _is_recording(path: str) -> bool:
-    name = os.path.basename(path)
-    return not name.startswith(".") and has_ending(name)
-
-
-def _absolute(path: str) -> Path:
-    return Path(os.path.abspath(path))
+    files = recording_inputs.files_in(folder, note, deep=True, leave_out=outside)
+    yield from (os.path.abspath(path) for path in files if is_recording(path))
 
 
 def _lines(name: str) -> list[str]:

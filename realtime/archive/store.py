@@ -3,6 +3,7 @@
     DIR/archive.jsonl             the journal, a record a line; the last one of a path holds
     DIR/recordings/NAME-KEY/      the results of a recording
     DIR/recordings/.unfinished-*  results that are being written
+    DIR/details/NAME-KEY-VERSION/ what was asked for besides: tables of seconds and of frames
 
 The name of a results folder ends with the key, so its presence says that they are done. The journal
 only saves work: if it is lost, the next run finds the folders again.
@@ -24,11 +25,14 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.common.files import check_folder, write_output
 from gscon_live.realtime.archive import entries
 from gscon_live.realtime.archive.entries import Entry, Failed
-from gscon_live.realtime.archive.versions import host, package_version
+from gscon_live.realtime.archive.versions import details_version, host, package_version
 
-JOURNAL, RECORDINGS = "archive.jsonl", "recordings"
+JOURNAL, RECORDINGS, DETAILS = "archive.jsonl", "recordings", "details"
+#: What people say of utterances; the archive never writes it.
+CORRECTIONS = "corrections.json"
 #: The files of a recording.
 EVENTS, REPORT, TABLE, RECORD = "events.jsonl", "report.html", "utterances.csv", "recording.json"
+FRAMES_TABLE, SECONDS_TABLE = "frames.csv", "seconds.csv"
 
 _UNFINISHED = ".unfinished-"
 #: Seconds after which what another machine has left unfinished is deleted.
@@ -46,11 +50,21 @@ def folder_name(name: str, key: str) -> str:
     return f"{short}-{key[:16]}"
 
 
-class Results:
-    """The results of recordings in an archive's folder, as a worker sees them."""
+def details_name(folder: str) -> str:
+    """The name of the folder with a recording's details, by that of its results."""
+    return f"{folder}-{details_version()}"
 
-    def __init__(self, out: Path) -> None:
-        self.path = out / RECORDINGS
+
+class Results:
+    """The results of recordings in an archive's folder, as a worker sees them.
+
+    Args:
+        out: the archive's folder.
+        kind: the folder in it: `RECORDINGS` or `DETAILS`.
+    """
+
+    def __init__(self, out: Path, kind: str = RECORDINGS) -> None:
+        self.path = out / kind
 
     def there(self, folder: str) -> bool:
         """Whether the results of a folder are complete."""
@@ -65,27 +79,29 @@ class Results:
         Raises:
             Failure: it cannot be written.
         """
+        with self.scratch() as unfinished:
+            try:
+                yield unfinished
+                for path in unfinished.iterdir():
+                    _sync(path)
+                self._place(unfinished, self.path / folder)
+            except OSError as error:
+                raise Failure(f"{self.path / folder}: {error.strerror}; {_SPACE}") from error
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A new, empty folder in the archive, for as long as the context lasts. What a killed
+        process leaves there is deleted by the next run.
+
+        Raises:
+            Failure: it cannot be written.
+        """
         try:
-            unfinished = self._new()
+            folder = self._new()
         except OSError as error:
             raise Failure(f"{self.path}: {error.strerror}; {_SPACE}") from error
         try:
-            yield unfinished
-            for path in unfinished.iterdir():
-                _sync(path)
-            self._place(unfinished, self.path / folder)
-        except OSError as error:
-            raise Failure(f"{self.path / folder}: {error.strerror}; {_SPACE}") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def token(self) -> Iterator[str]:
-        """The name of a new, empty folder in the archive, for as long as the context lasts: another
-        machine that sees it sees the same archive."""
-        folder = self._new()
-        try:
-            yield folder.name
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -136,15 +152,20 @@ class Archive:
                 f"--out {out}: is not empty and no archive of gscon-live; give a new folder"
             )
         self.results = Results(out)
+        self.details = Results(out, DETAILS)
 
-    def begin(self) -> None:
+    def begin(self, details: bool = False) -> None:
         """Creates what is missing, and clears away what ended programs have left unfinished.
+
+        Args:
+            details: whether there will be details.
 
         Raises:
             Failure: the folder cannot be written.
         """
         try:
-            self.results.path.mkdir(parents=True, exist_ok=True)
+            for kind in (self.results, self.details) if details else (self.results,):
+                kind.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Failure(f"--out {self.out}: {error.strerror}; {_SPACE}") from error
         header = entries.Header(format=entries.FORMAT, version=package_version())
@@ -185,9 +206,10 @@ class Archive:
 
     def clear_unfinished(self) -> None:
         """Deletes results that an ended program was writing."""
-        for folder in self.results.path.glob(f"{_UNFINISHED}*"):
-            if _forgotten(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        for kind in (self.results, self.details):
+            for folder in kind.path.glob(f"{_UNFINISHED}*"):
+                if _forgotten(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def clear_superseded(self) -> None:
         """Deletes the results of recordings that have newer ones. Call it when all that is there is
@@ -195,6 +217,10 @@ class Archive:
         used = {entry.folder for entry in self.done.values()}
         for folder in self.results.path.iterdir():
             if folder.name not in used and self._superseded(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+        detailed = {details_name(folder) for folder in used}
+        for folder in self.details.path.glob("*"):
+            if folder.name not in detailed and self._superseded(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _superseded(self, folder: Path) -> bool:

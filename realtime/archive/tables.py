@@ -9,21 +9,32 @@ from gscon_live.common.files import replacing
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.archive.columns import (
     COLUMNS,
+    DETAILS,
     RECORDINGS,
-    TABLES,
+    UTTERANCES,
     Row,
     read_csv,
     write_csv,
     write_parquet,
 )
 from gscon_live.realtime.archive.entries import Entry, Failed, Voice
-from gscon_live.realtime.archive.store import TABLE, Archive
+from gscon_live.realtime.archive.store import (
+    CORRECTIONS,
+    FRAMES_TABLE,
+    SECONDS_TABLE,
+    TABLE,
+    Archive,
+    details_name,
+)
+from gscon_live.realtime.events.corrections import Corrections
+from gscon_live.realtime.events.corrections import read as read_corrections
 
 
 def write_tables(archive: Archive) -> list[Path]:
     """Writes all tables of an archive anew, and returns their files.
 
     Raises:
+        InputError: the file of corrections is none.
         Failure: one cannot be written; what was there before is left as it was.
     """
     entries = [archive.done[path] for path in sorted(archive.done)]
@@ -33,8 +44,16 @@ def write_tables(archive: Archive) -> list[Path]:
         "recordings": _recordings(entries, failures),
         "speakers": _speakers(entries),
     }
+    detailed = [e for e in entries if archive.details.there(details_name(e.folder))]
+    if detailed:
+        rows["seconds"] = _details(archive, detailed, SECONDS_TABLE)
+        rows["frames"] = _details(archive, detailed, FRAMES_TABLE)
+    for name in DETAILS:
+        if name not in rows:
+            for ending in (".csv", ".parquet"):
+                (archive.out / f"{name}{ending}").unlink(missing_ok=True)
     paths = []
-    for name in TABLES:
+    for name in rows:
         path = archive.out / f"{name}.csv"
         try:
             with replacing(path, alone=False) as unfinished:
@@ -55,9 +74,24 @@ def write_tables(archive: Archive) -> list[Path]:
     return paths
 
 
+def corrections_of(archive: Archive) -> Corrections:
+    """What people say of its utterances. Raises `InputError` where the file is none."""
+    path = archive.out / CORRECTIONS
+    return read_corrections(path) if path.is_file() else Corrections()
+
+
 def _utterances(archive: Archive, entries: Sequence[Entry]) -> Iterator[Row]:
+    corrections = corrections_of(archive)
+    session, utterance, speaker = map(UTTERANCES.index, ("session", "id", "speaker"))
     for entry in entries:
         for row in read_csv(archive.results.path / entry.folder / TABLE):
+            human = corrections.of(row[session], int(row[utterance]), row[speaker])
+            yield [*row, entry.folder, entry.path, human.label or "", human.speaker or ""]
+
+
+def _details(archive: Archive, entries: Sequence[Entry], table: str) -> Iterator[Row]:
+    for entry in entries:
+        for row in read_csv(archive.details.path / details_name(entry.folder) / table):
             yield [*row, entry.folder, entry.path]
 
 

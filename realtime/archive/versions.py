@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from gscon_live.common.code_version import code_in, hash_of_code
 from gscon_live.model import shipped_weights
 from gscon_live.realtime import events
 
@@ -25,6 +26,8 @@ _VIEWS = (
     "realtime/events/in_words.py",
     *("realtime/events/sinks.py", "realtime/archive/views.py"),
 )
+#: The files that write details.
+_DETAILS = ("realtime/archive/details.py",)
 #: Libraries that decode and compute.
 LIBRARIES = (
     "av",
@@ -45,13 +48,19 @@ def package_version() -> str:
 @cache
 def pipeline_version() -> str:
     """The package's version, and a hash of the code that computes events."""
-    return f"{package_version()}+{_hash_of(_files(_PIPELINE))}"
+    return f"{package_version()}+{hash_of_code(_files(_PIPELINE))}"
 
 
 @cache
 def views_version() -> str:
     """A hash of the code that writes reports and tables."""
-    return _hash_of(_files(_VIEWS))
+    return hash_of_code(_files(_VIEWS))
+
+
+@cache
+def details_version() -> str:
+    """A hash of the code that writes details."""
+    return hash_of_code(_files(_DETAILS))
 
 
 def library_versions() -> dict[str, str]:
@@ -106,14 +115,5 @@ def _files(parts: Iterable[str]) -> list[Path]:
     for part in parts:
         top, _, rest = part.partition("/")
         path = rooms[top] / rest
-        inside = [path] if path.is_file() else [*path.rglob("*.py"), *path.rglob("*.j2")]
-        files += sorted(file for file in inside if "__pycache__" not in file.parts)
+        files += [path] if path.is_file() else code_in(path, ".py", ".j2")
     return files
-
-
-def _hash_of(files: Iterable[Path]) -> str:
-    digest = hashlib.blake2b(digest_size=6)
-    for path in files:
-        # The line ends of a checkout depend on the system.
-        digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
-    return digest.hexdigest()

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from gscon_live.common import cli
 from gscon_live.configs import loader
-from gscon_live.realtime.bench import measure, media
+from gscon_live.realtime.bench import archive_speed, measure, media
 from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
@@ -28,6 +28,8 @@ gscon-live bench
 gscon-live bench --json > bench.json
 gscon-live bench --minutes 60      (memory over an hour of conversation)
 """
+
+MEASUREMENTS = ["replay", "latency", "idle", "memory", "archive"]
 
 MEANING = {
     "replay_realtime_factor": "replay of the sample, times real time (captions)",
@@ -41,6 +43,13 @@ MEANING = {
     "peak_memory_mb": "memory of all processes, MB, at most",
     "memory_growth_mb_per_hour": "memory growth, MB per hour of conversation",
     "cost_growth": "cost of an utterance at the end over one near the start",
+    "archive_hours_per_hour": "archive: hours of recording an hour (captions)",
+    "archive_workers": "with so many workers",
+    "archive_times_one_process": "how many times as fast as one worker, in the same run",
+    "archive_processor_s_per_hour": "processor time of the stages for an hour of recording, s",
+    "archive_over_stages": "time of all workers, with start-up, over that of the stages",
+    "archive_megabytes_per_hour": "results of an hour of recording, MB",
+    "archive_tables_s_per_hour": "processor time of tables and index for an hour of recording, s",
 }
 
 
@@ -49,13 +58,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     parser.add_argument(
-        "--minutes", type=float, default=10.0, help="length of the long replay (default: 10)"
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="length of the long replay, and of an archive's recordings together (default: 10)",
     )
     parser.add_argument(
         "--only",
-        choices=["replay", "latency", "idle", "memory"],
+        choices=MEASUREMENTS,
         nargs="+",
-        default=["replay", "latency", "idle", "memory"],
+        default=MEASUREMENTS,
         help="which measurements (default: all)",
     )
     return parser
@@ -84,6 +96,9 @@ def main(arguments: Sequence[str]) -> None:
             status.update(f"replaying {chosen.minutes:.0f} minutes of conversation")
             long = media.repeated(folder / "long.mkv", chosen.minutes * 60)
             figures |= measure.memory(settings, long)
+        if "archive" in chosen.only:
+            status.update(f"an archive of {chosen.minutes:.0f} minutes, with all workers and one")
+            figures |= archive_speed.archive(settings, folder, chosen.minutes)
     figures |= {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, "

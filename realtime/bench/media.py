@@ -13,7 +13,8 @@ SAMPLE = Path(__file__).parents[1] / "sample" / "conversation.mkv"
 
 
 def repeated(path: Path, seconds: float, *, video: bool = True) -> Path:
-    """Writes about `seconds` of the sample conversation, repeated, with its captions.
+    """Writes about `seconds` of the sample conversation, repeated, with its captions; of less than
+    a whole one, its beginning.
 
     Packets are copied without encoding. `video` False leaves out the pictures.
     """
@@ -32,6 +33,8 @@ def repeated(path: Path, seconds: float, *, video: bool = True) -> Path:
             with av.open(str(SAMPLE)) as source:
                 for packet in source.demux():
                     if packet.pts is None or packet.stream.index not in copies:
+                        continue
+                    if seconds < length and packet.pts * packet.time_base >= seconds:
                         continue
                     shift = round(number * length / packet.time_base)
                     # Matroska has no decoding times; the first pictures have none.

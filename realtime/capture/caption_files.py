@@ -162,7 +162,7 @@ def _beside(recording: Path) -> list[Path]:
         beside = list(recording.parent.iterdir())
     except OSError:  # the folder may be entered, but not listed
         return []
-    paths = [path for path in beside if _has_name_of(path, recording) and path.is_file()]
+    paths = [path for path in beside if has_name_of(path, recording) and path.is_file()]
 
     def key(path: Path) -> tuple[bool, bool, int, str]:
         forced = ".forced" in path.stem[len(stem) :].lower()
@@ -179,7 +179,7 @@ def _has(paths: Iterable[Path], path: Path) -> bool:
 def is_sidecar(path: Path, recording: Path) -> bool:
     """Whether a file at this path would be taken for the recording's captions."""
     places = (recording, Path(os.path.realpath(recording)))
-    return any(_has_name_of(path, place) and _same_folder(path, place) for place in places)
+    return any(has_name_of(path, place) and _same_folder(path, place) for place in places)
 
 
 def _same_folder(path: Path, other: Path) -> bool:
@@ -189,7 +189,7 @@ def _same_folder(path: Path, other: Path) -> bool:
         return False
 
 
-def _has_name_of(path: Path, recording: Path) -> bool:
+def has_name_of(path: Path, recording: Path) -> bool:
     """Whether it is named as captions of the recording: `talk.vtt`, `talk.en.vtt` or
     `talk.en.forced.vtt`."""
     name = re.escape(recording.stem) + r"(\.[\w-]{2,15}(\.(forced|sdh|cc|hi))?)?"

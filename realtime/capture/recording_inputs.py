@@ -4,12 +4,13 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture import caption_files
 
@@ -67,6 +68,58 @@ def shown_name(path: Path | str) -> str:
     return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
+def is_recording(path: str) -> bool:
+    """Whether a file of a folder or a pattern is taken: visible, and with a recording's ending."""
+    name = os.path.basename(path)
+    return not name.startswith(".") and has_ending(name)
+
+
+def files_in(
+    folder: str, on_error: Callable[[OSError], None], *, deep: bool, leave_out: str | None = None
+) -> Iterator[str]:
+    """The visible files in a folder, and with `deep` those in all visible folders below; without
+    it, those folders too. Those of a folder are sorted.
+
+    Args:
+        folder: where to look.
+        on_error: gets the error of each folder that cannot be read.
+        deep: whether to look into the folders in it.
+        leave_out: the real path of a folder that is not looked into.
+    """
+    for here, folders, files in os.walk(folder, onerror=on_error):
+        below = [os.path.join(here, name) for name in sorted(folders) if name[:1] != "."]
+        inside = [os.path.join(here, name) for name in files if name[:1] != "."]
+        if os.path.realpath(here) == leave_out:
+            folders[:] = inside = []
+        elif deep:
+            folders[:] = [
+                os.path.basename(path) for path in below if os.path.realpath(path) != leave_out
+            ]
+        else:
+            folders[:] = []
+            inside += below
+        yield from sorted(inside)
+
+
+def matches(pattern: str) -> list[str]:
+    """What a pattern matches, sorted; `**` stands for all folders below."""
+    return sorted(glob.glob(pattern, recursive=True))
+
+
+def separate(words: Sequence[str], groups: Collection[str]) -> tuple[list[str], list[str]]:
+    """The recordings among words of the command line, and the settings. A file that exists may have
+    `=` in its name.
+
+    Args:
+        words: paths, patterns, URLs, and settings as `key=value`.
+        groups: the first parts of the keys of all settings.
+    """
+    overrides = [
+        word for word in words if cli.is_override(word) and not names_recording(word, groups)
+    ]
+    return [word for word in words if word not in overrides], overrides
+
+
 def names_recording(word: str, groups: Collection[str]) -> bool:
     """Whether a word of the form `key=value` is a recording or a pattern rather than a setting.
 
@@ -78,7 +131,7 @@ def names_recording(word: str, groups: Collection[str]) -> bool:
         return False
     if os.path.exists(word) or has_ending(word):
         return True
-    return glob.has_magic(word) and bool(glob.glob(word, recursive=True))
+    return glob.has_magic(word) and bool(matches(word))
 
 
 def expand(words: Iterable[str], allow_url: bool) -> tuple[list[RecordingInput], list[str]]:
@@ -105,26 +158,35 @@ def expand(words: Iterable[str], allow_url: bool) -> tuple[list[RecordingInput],
         elif is_url(word):
             inputs.append(_of_url(word, allow_url))
         elif os.path.isdir(word):
-            inputs += _recordings(word, _listed(word), notices)
+            inputs += _recordings(word, list(files_in(word, _refuse, deep=False)), notices)
         elif glob.has_magic(word) and not os.path.exists(word):
-            inputs += _recordings(word, glob.glob(word, recursive=True), notices)
+            inputs += _recordings(word, matches(word), notices)
         else:
             inputs.append(RecordingInput(Path(word), shown_name(word)))
     return inputs, notices
 
 
-def _of_url(address: str, allow_url: bool) -> RecordingInput:
-    parts = urlsplit(address)
-    if parts.scheme.lower() == "file":
-        path = url2pathname(parts.path)
-        return RecordingInput(Path(path), shown_name(path))
-    name = shown_address(address)
+def check_allowed(address: str, allow_url: bool) -> None:
+    """Raises `InputError` for a URL where none may be opened."""
     if not allow_url:
         raise InputError(
-            f"recording {name}: URLs are opened only with --allow-url (in Python: allow_url=True); "
-            "add it, or download the file"
+            f"recording {shown_address(address)}: URLs are opened only with --allow-url "
+            "(in Python: allow_url=True); add it, or download the file"
         )
-    return RecordingInput(None, name, address)
+
+
+def file_of_url(address: str) -> str | None:
+    """The path of a `file:` URL; None for all others."""
+    parts = urlsplit(address)
+    return url2pathname(parts.path) if parts.scheme.lower() == "file" else None
+
+
+def _of_url(address: str, allow_url: bool) -> RecordingInput:
+    path = file_of_url(address)
+    if path is not None:
+        return RecordingInput(Path(path), shown_name(path))
+    check_allowed(address, allow_url)
+    return RecordingInput(None, shown_address(address), address)
 
 
 def shown_address(address: str) -> str:
@@ -135,20 +197,18 @@ def shown_address(address: str) -> str:
     return shown.encode("utf-8", "replace").decode()
 
 
-def _listed(folder: str) -> list[str]:
-    try:
-        return [os.path.join(folder, name) for name in os.listdir(folder)]
-    except OSError as error:
-        raise InputError(
-            f"recordings {folder}: {error.strerror}; change its permissions or give another folder"
-        ) from error
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"recordings {error.filename}: {error.strerror}; change its permissions or give another "
+        "folder"
+    ) from error
 
 
 def _recordings(word: str, paths: Sequence[str], notices: list[str]) -> list[RecordingInput]:
     """The recordings among paths; the others are said in a notice. Captions are no recordings, but
     are read with them."""
-    visible = sorted(path for path in paths if not os.path.basename(path).startswith("."))
-    chosen = [p for p in visible if has_ending(p) and not os.path.isdir(p)]
+    visible = [path for path in paths if not os.path.basename(path).startswith(".")]
+    chosen = [path for path in visible if is_recording(path) and not os.path.isdir(path)]
     if not chosen:
         what = "no video or audio file in this folder" if os.path.isdir(word) else "no such file"
         raise InputError(f"recordings {word}: {what}; give the path of a video or audio file")

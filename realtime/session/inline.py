@@ -32,6 +32,7 @@ def replay_inline(
     model: schema.ModelInfo,
     source: str,
     on_tick: Callable[[float], None] = lambda time: None,
+    on_message: Callable[[object], None] | None = None,
 ) -> None:
     """Replays a recording to its end, in this process and as fast as it works.
 
@@ -46,6 +47,7 @@ def replay_inline(
         source: description of the recording, for `session.started`.
         on_tick: called again and again with the media time so far. It may raise an exception to
             stop the replay.
+        on_message: gets every message between the stages, in order.
 
     Raises:
         InputError: a stage refuses the request (a model, the file).
@@ -53,7 +55,7 @@ def replay_inline(
     """
     limit_this_process()
     events = Announcer(plan.session, Publisher(None, plan.session), sinks)
-    with contextlib.closing(_Network(plan, models, events.send)) as network:
+    with contextlib.closing(_Network(plan, models, events.send, on_message)) as network:
         events.started(source, model, None, None)
         events.ended(network.run(on_tick), complete=True)
 
@@ -62,9 +64,14 @@ class _Network:
     """The stages of a plan, each with the links on which it sends."""
 
     def __init__(
-        self, plan: Plan, models: Models, answer: Callable[[schema.AnyEvent], None]
+        self,
+        plan: Plan,
+        models: Models,
+        answer: Callable[[schema.AnyEvent], None],
+        listen: Callable[[object], None] | None,
     ) -> None:
         self._answer = answer
+        self._listen = listen
         self._services = running(plan)
         self._links = links(list(self._services.values()))
         self._ended: dict[str, set[str]] = {name: set() for name in self._services}
@@ -117,6 +124,8 @@ class _Network:
         return next(self._last[name] for name, s in self._services.items() if s.answers)
 
     def _send(self, sender: str, message: Outgoing) -> None:
+        if self._listen is not None:
+            self._listen(message)
         for link in self._links:
             if link.sender == sender and isinstance(message, link.carries):
                 # A message of no type that a stage takes is on no link.

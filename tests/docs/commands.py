@@ -27,7 +27,6 @@ OTHERS = {
     "pre-commit": {"install"},
     "ray": {"start"},
     "source": {".venv/bin/activate"},
-    "torchrun": set[str](),
     "zensical": {"build", "serve"},
 }
 
@@ -78,6 +77,9 @@ def check(line: str) -> None:
         _check_ours(SUBCOMMANDS[words[0]], words[1:])
     elif program in ("python", "python3"):
         _check_python(words)
+    elif program == "torchrun":
+        if words:
+            _check_python(words[words.index("-m") :])
     elif program == "make":
         given = {word for word in words if "=" not in word}
         assert given <= targets(), f"make has the targets {sorted(targets())}"

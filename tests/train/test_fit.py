@@ -4,10 +4,11 @@ import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import made_features
@@ -219,25 +220,37 @@ def test_a_run_that_another_process_trains_is_refused(
         process.wait()
 
 
-def test_two_processes_train_what_one_trains_in_two_parts(folder: Path) -> None:
-    plain = ["plugins={}", "dropout=0", "epochs=2"]
-    assert run(fit.main, ["toy.yaml", *plain, "accumulate=2", "name=one"]) == 0
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = [
-        *torchrun,
-        "-m",
-        "gscon_live.train.fit",
-        "toy.yaml",
-        *plain,
-        "name=two",
-        "accelerator=cpu",
-    ]
-    found = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    assert found.stderr.count("done: runs/two") == 1
+PLAIN = ["plugins={}", "dropout=0", "epochs=2"]
+
+
+def torchrun(*options: str) -> "subprocess.Popen[str]":
+    """A process of `torchrun` that trains the run `two`."""
+    training = ["gscon_live.train.fit", "toy.yaml", *PLAIN, "name=two", "accelerator=cpu"]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, "-m", *training]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def ends_alike(processes: Sequence["subprocess.Popen[str]"]) -> None:
+    """Sees that several processes have trained what a single one trains in two parts."""
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), errors
+    assert "".join(errors).count("done: runs/two") == 1
+    assert run(fit.main, ["toy.yaml", *PLAIN, "accumulate=2", "name=one"]) == 0
     for one, two in zip(epochs(Path("runs/one")), epochs(Path("runs/two")), strict=True):
         assert one.keys() == two.keys()
         assert two == pytest.approx(one, rel=1e-3)
+
+
+def test_two_processes_train_what_one_trains_in_two_parts(folder: Path) -> None:
+    ends_alike([torchrun("--standalone", "--nproc-per-node=2")])
+
+
+def test_two_nodes_train_what_one_process_trains_in_two_parts(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    options = ("--nnodes=2", "--nproc-per-node=1", f"--rdzv-endpoint=127.0.0.1:{port}",
+               "--rdzv-backend=c10d", "--rdzv-id=toy")  # fmt: skip
+    ends_alike([torchrun(*options, "--local-addr=127.0.0.1") for _ in range(2)])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from gscon_live.common import extras
 extras.require("train", __name__)
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -56,6 +57,7 @@ gscon-live leaderboard runs/iemocap-*
 gscon-live leaderboard gscon mlp --html board.html --markdown board.md
 gscon-live leaderboard runs/* --json
 gscon-live leaderboard iemocap --fit --jobs 2     a list of runs, trained where they are not
+gscon-live leaderboard iemocap --fit --ray auto   the same on a Ray cluster
 """
 
 #: The columns of the table of all rows, and of that of the runs: a terminal is too narrow for all.
@@ -75,16 +77,24 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
         "runs", nargs="+", metavar="RUN|LIST", help="a run's folder or name, or a list of runs"
     )
     arguments.add_argument("--fit", action="store_true", help="train the runs of lists first")
-    arguments.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: 1)")
+    arguments.add_argument(
+        "--jobs",
+        type=int,
+        metavar="NUMBER",
+        help="trainings at a time (default: 1; with --ray, as many as it has processors)",
+    )
+    arguments.add_argument("--ray", metavar="ADDRESS|auto", help="train on an existing Ray cluster")
     arguments.add_argument("--html", type=Path, metavar="OUT.html", help="also write a page")
     arguments.add_argument("--markdown", type=Path, metavar="OUT.md", help="also write Markdown")
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     options = arguments.parse_args(words)
     torch.set_num_threads(1)
-    if options.jobs < 1:
+    if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs}: expected 1 or more")
     _check_outputs(options.html, options.markdown)
     folders, planned = _runs_and_lists(options.runs)
+    if options.ray is not None and not options.fit:
+        raise InputError("--ray is for trainings; add --fit, or leave --ray out")
     if options.fit and not planned:
         raise InputError("--fit is for the runs of a list; give one, or leave --fit out")
     untrained = [entry for entry in planned if not entry.finished]
@@ -102,8 +112,17 @@ def main(words: Sequence[str], material: Material = conversation_material) -> No
             finished(folder)
     if untrained:
         signals.raise_interrupts()
-    with progress() as display:
-        lists.fit(untrained, options.jobs, display.report)
+    with ExitStack() as stack:
+        start: Callable[[lists.Job], lists.Started] = lists.LocalJob
+        jobs = options.jobs or 1
+        if untrained and options.ray is not None:
+            extras.require("ray", __name__)
+            from gscon_live.train.leaderboard.ray_jobs import RayJobs
+
+            cluster = stack.enter_context(closing(RayJobs(options.ray)))
+            start, jobs = cluster.start, options.jobs or cluster.processors
+        display = stack.enter_context(progress())
+        lists.fit(untrained, jobs, display.report, start)
         evaluations = [of_run(folder, display.report, material) for folder in folders]
     leaderboard = board(evaluations, published())
     if options.html:

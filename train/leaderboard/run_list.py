@@ -8,12 +8,12 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 
@@ -138,33 +138,78 @@ def read(name_or_path: str) -> list[PlannedRun]:
     return list(by_name.values())
 
 
-def fit(planned: Sequence[PlannedRun], jobs: int, report: Report) -> None:
-    """Trains and evaluates runs after their text encoders, `jobs` at a time, each in a process.
+class Started(Protocol):
+    """A job that was started somewhere."""
 
-    Interrupted runs are resumed. `report` receives (done, total, text).
+    def ended(self) -> tuple[int, bytes] | None:
+        """Its exit code and what it wrote to standard error; None while it runs."""
+
+    def stop(self) -> None:
+        """Has it end now."""
+
+    def finish(self) -> None:
+        """Waits until it has ended; call `stop` before."""
+
+
+class LocalJob:
+    """A job in a process of this machine."""
+
+    def __init__(self, job: Job) -> None:
+        self._stderr: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed when the job has ended
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", job.module, *job.arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=self._stderr,
+        )
+
+    def ended(self) -> tuple[int, bytes] | None:
+        """See `Started`."""
+        if (code := self._process.poll()) is None:
+            return None
+        self._stderr.seek(0)
+        with self._stderr:
+            return code, self._stderr.read()
+
+    def stop(self) -> None:
+        """See `Started`."""
+        self._process.terminate()
+
+    def finish(self) -> None:
+        """See `Started`."""
+        self._process.wait()
+        self._stderr.close()
+
+
+def fit(
+    planned: Sequence[PlannedRun],
+    jobs: int,
+    report: Report,
+    start: Callable[[Job], Started] = LocalJob,
+) -> None:
+    """Trains and evaluates runs after their text encoders, `jobs` at a time.
+
+    Interrupted runs are resumed. `report` receives (done, total, text); `start` starts a job.
 
     Raises:
         InputError, Failure: the error of the training that failed; the others are stopped.
     """
     waiting = text_encoders(planned)
     waiting += [_training_job(run) for run in planned]
-    running: dict[Job, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+    running: dict[Job, Started] = {}
     done, total = 0, len(waiting) + len(planned)
     with ExitStack() as stack:
-        stack.callback(lambda: _stop([process for process, _ in running.values()]))
+        stack.callback(_stop, running)
         while waiting or running:
             while waiting and len(running) < jobs:
                 job = waiting.pop(0)
-                stderr: IO[bytes] = stack.enter_context(TemporaryFile())
-                command = [sys.executable, "-m", job.module, *job.arguments]
-                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
-                running[job] = process, stderr
+                running[job] = start(job)
             report(done, total, f"making {', '.join(job.result for job in running)}")
             time.sleep(0.2)
-            for job, (process, stderr) in list(running.items()):
-                if process.poll() is not None:
+            for job, started in list(running.items()):
+                end = started.ended()
+                if end is not None:
                     del running[job]
-                    _raise_failure(job, process.returncode, stderr)
+                    _raise_failure(job, *end)
                     done += 1
                     if job.next is not None:
                         waiting.insert(0, job.next)
@@ -220,18 +265,17 @@ def _split_arguments(line: str, path: Path) -> list[str]:
     return arguments
 
 
-def _raise_failure(job: Job, code: int, stderr: IO[bytes]) -> None:
+def _raise_failure(job: Job, code: int, stderr: bytes) -> None:
     """Raises the error that a job ended with, if it failed."""
     if code == 0:
         return
-    stderr.seek(0)
-    lines = stderr.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
+    lines = stderr.decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
     kind = InputError if code == 2 else Failure
     raise kind(f"{job.result}: {lines[-1].removeprefix('error: ')}")
 
 
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait()
+def _stop(running: Mapping[Job, Started]) -> None:
+    for started in running.values():
+        started.stop()
+    for started in running.values():
+        started.finish()

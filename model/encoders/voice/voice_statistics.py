@@ -110,7 +110,7 @@ def _dynamics(energy: Tensor, speech: Tensor) -> Tensor:
 
 def _melody(samples: Tensor, speech: Tensor) -> Tensor:
     """Pitch in semitones, how it moves, how much is voiced and how purely. Zeros where unvoiced."""
-    pitch, periodicity = _pitch(samples)
+    pitch, periodicity = pitch_of(samples)
     count = min(len(pitch), len(speech))
     pitch, periodicity, spoken = pitch[:count], periodicity[:count], speech[:count]
     voiced = spoken & (periodicity > VOICED)
@@ -136,8 +136,13 @@ def _melody(samples: Tensor, speech: Tensor) -> Tensor:
     )
 
 
-def _pitch(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Pitch in Hz and periodicity (0 to 1) of 40 ms windows, by normalised autocorrelation."""
+def pitch_of(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Pitch in Hz and periodicity (0 to 1) of 40 ms windows, every 10 ms, by normalised
+    autocorrelation.
+
+    Args:
+        samples: float32 [n], n of at least 400, at 16 kHz.
+    """
     width = 640
     padded = torch.nn.functional.pad(samples, (0, width - WINDOW))
     frames = padded.unfold(0, width, HOP)

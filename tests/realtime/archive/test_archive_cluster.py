@@ -1,13 +1,15 @@
 """An archive on a real Ray cluster of small nodes on this machine."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from sessions import cut, settings
+from sessions import WAIT, cut, settings, wait_for
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.archive import cluster
@@ -50,6 +52,44 @@ def archive_at(path: Path) -> tuple[Archive, Recipe]:
     archive = Archive(path)
     archive.begin()
     return archive, Recipe(settings=settings(), captions="auto", out=str(path.resolve()))
+
+
+def working(machines: Cluster) -> list[psutil.Process]:
+    """The workers of this cluster that do a recording now, as Ray titles them."""
+    processes = []
+    for node in machines.list_all_nodes():
+        for kind in node.all_processes.get("raylet", []):
+            for process in psutil.Process(kind.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.cmdline()[:1] == ["ray::Place.do"]:
+                        processes.append(process)
+    return processes
+
+
+def test_a_worker_that_stops_does_not_hold_up_the_end_and_the_object_store_is_not_used(
+    machines: Cluster, talks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_LATE_AFTER", 1.0)
+    archive, recipe = archive_at(tmp_path / "cluster")
+    stopped: list[psutil.Process] = []
+    reports: list[Report] = []
+    used: list[float] = []
+
+    def take(report: Report) -> None:
+        reports.append(report)
+        there, free = ray.cluster_resources(), ray.available_resources()
+        used.append(there["object_store_memory"] - free["object_store_memory"])
+        if not stopped:
+            # As a node that is frozen, or has lost its way to the disk.
+            stopped.append(wait_for(lambda: working(machines), WAIT)[0])
+            stopped[0].suspend()
+
+    RayWorkers(recipe, machines.address, None, lambda line: None).run(talks, take, lambda: False)
+    assert sorted(report.path for report in reports) == talks
+    assert all(isinstance(report, Entry) for report in reports)
+    wait_for(lambda: not stopped[0].is_running() or stopped[0].status() == psutil.STATUS_ZOMBIE)
+    assert len(list(archive.results.path.glob("[!.]*/recording.json"))) == len(talks)
+    assert max(used) == 0.0
 
 
 def test_a_node_that_dies_costs_the_time_of_its_recording_and_the_results_are_the_same(

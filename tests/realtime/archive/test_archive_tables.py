@@ -2,10 +2,12 @@
 
 import csv
 import importlib.util
+import io
 import json
 import re
 from pathlib import Path
 
+import duckdb
 import pandas
 import polars
 import pyarrow.parquet
@@ -105,6 +107,44 @@ def test_parquet_has_the_rows_of_csv_with_their_types(archive: Archive) -> None:
         ]
         assert table.to_pylist() == expected
         assert polars.read_parquet(archive.out / f"{name}.parquet").to_dicts() == expected
+
+
+@pytest.mark.parametrize("name", columns.TABLES)
+def test_a_strict_reader_of_csv_finds_whole_rows_of_the_same_values(
+    archive: Archive, name: str
+) -> None:
+    # What R's `readr::read_csv` expects: UTF-8 without a mark, a header of names without spaces,
+    # no ragged rows, quotes doubled, empty cells for what is missing, points in numbers.
+    placed(archive, '/talks/a "quoted", naïve 😀.mkv', 4)
+    tables.write_tables(archive)
+    raw = (archive.out / f"{name}.csv").read_bytes()
+    assert not raw.startswith(b"\xef\xbb\xbf")
+    assert b"\x00" not in raw
+    assert raw.endswith(b"\r\n")
+    table = list(csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
+    assert {len(row) for row in table} == {len(table[0])}
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", column) for column in table[0])
+    assert len(set(table[0])) == len(table[0])
+    for row in table[1:]:
+        for column, cell in zip(table[0], row, strict=True):
+            kind = columns.kind_of(name, column)
+            pattern = {"number": r"-?\d+(\.\d+)?(e-?\d+)?", "integer": r"\d+",
+                       "boolean": "true|false"}.get(kind)  # fmt: skip
+            assert pattern is None or not cell or re.fullmatch(pattern, cell), (column, cell)
+    # DuckDB's strict reader, and its reader of Parquet.
+    path = str(archive.out / name)
+    strict = duckdb.sql(
+        f"select * from read_csv('{path}.csv', header=true, all_varchar=true, strict_mode=true, "
+        "null_padding=false, nullstr='<none>')"
+    )
+    assert strict.columns == table[0]
+    assert [list(row) for row in strict.fetchall()] == table[1:]
+    typed = pyarrow.parquet.read_table(f"{path}.parquet").to_pylist()
+    parquet = duckdb.sql(f"select * from '{path}.parquet'")
+    assert [dict(zip(table[0], row, strict=True)) for row in parquet.fetchall()] == typed
+    assert polars.read_csv(f"{path}.csv", infer_schema=False).rows() == [
+        tuple(cell or None for cell in row) for row in table[1:]
+    ]
 
 
 def test_without_pyarrow_there_is_no_parquet_not_an_old_one(

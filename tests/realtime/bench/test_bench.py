@@ -29,6 +29,18 @@ def test_json_has_the_figures_asked_for() -> None:
     assert set(figures) - {"date", "machine", "seed"} <= set(MEANING)
 
 
+def test_an_archive_is_measured_beside_one_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gscon_live.realtime.bench", "--only", "archive", "--minutes", "0.5",
+         "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    figures = json.loads(done.stdout)
+    names = {name for name in MEANING if name.startswith("archive_")}
+    assert names == set(figures) - {"date", "machine", "seed"}
+    assert all(figures[name] > 0 for name in names)
+
+
 def test_a_repeated_recording_has_all_copies_with_their_captions(tmp_path: Path) -> None:
     def packets(path: Path) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -43,6 +55,9 @@ def test_a_repeated_recording_has_all_copies_with_their_captions(tmp_path: Path)
     assert thrice == {kind: 3 * count for kind, count in once.items()}
     without = packets(media.repeated(tmp_path / "voice.mkv", 3 * 45.2, video=False))
     assert set(without) == {"audio", "subtitle"}
+    with av.open(str(media.repeated(tmp_path / "short.mkv", 4.0))) as short:
+        assert short.duration / av.time_base == pytest.approx(4.0, abs=0.2)
+    assert packets(tmp_path / "short.mkv")["subtitle"] == 1
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0])

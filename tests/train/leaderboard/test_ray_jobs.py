@@ -1,0 +1,117 @@
+"""A list of runs on a real Ray cluster of two small nodes: the runs that there are without Ray."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import ray
+import yaml
+from ray.cluster_utils import Cluster
+from toy import TOY, working_in
+
+from gscon_live.common.cli import run
+from gscon_live.train.leaderboard import __main__ as leaderboard
+from gscon_live.train.leaderboard import ray_jobs
+from gscon_live.train.leaderboard.board import Board
+from gscon_live.train.scoring.evaluation import Spread
+
+MEMORY = 80 << 20
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head without processors, and two nodes with one each."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("RAY_worker_niceness", "0")
+    patch.setenv("OMP_NUM_THREADS", "1")
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False},
+    )
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+    patch.undo()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the recipe `toy.yaml`, its features, and the list `all.yaml`."""
+    with working_in(tmp_path, epochs=2) as place:
+        runs = ["toy.yaml name=one seeds=2", "toy.yaml name=two model=mlp"]
+        Path("all.yaml").write_text(yaml.safe_dump({"runs": runs}))
+        yield place
+
+
+def call(*words: str) -> int:
+    return run(leaderboard.main, list(words))
+
+
+def weights() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path("runs").rglob("model.safetensors")}
+
+
+def scores_in(board: str) -> dict[str, Spread]:
+    """The scores of the runs; times differ."""
+    rows = msgspec.json.decode(board, type=Board).rows
+    return {row.model: row.weighted_f1 for row in rows if row.origin == "run"}
+
+
+def test_a_cluster_trains_the_runs_that_a_machine_alone_trains(
+    cluster: Cluster, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("all.yaml", "--fit", "--ray", cluster.address, "--json") == 0
+    scores = scores_in(capsys.readouterr().out)
+    assert len(scores) == 2
+    there = weights()
+    assert len(there) == 3
+    Path("runs").rename("there")
+    assert call("all.yaml", "--fit", "--json") == 0
+    assert scores_in(capsys.readouterr().out) == scores
+    assert weights() == there
+
+
+def test_a_node_with_other_code_is_told_in_one_line(
+    cluster: Cluster, folder: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ray_jobs, "code_version", lambda: "another")
+    assert call("all.yaml", "--fit", "--ray", cluster.address) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "another version of gscon-live; install the same" in error
+    assert not Path("runs").exists()
+
+
+def test_trainings_on_nodes_are_stopped_with_the_command(cluster: Cluster, folder: Path) -> None:
+    (folder / "toy.yaml").write_text(yaml.safe_dump({**TOY, "epochs": 10_000}))
+    command = [sys.executable, "-m", "gscon_live.train.leaderboard", "all.yaml", "--fit"]
+    process = subprocess.Popen([*command, "--ray", cluster.address], stderr=subprocess.DEVNULL)
+    histories = [Path("runs") / name / "seed-1" / "history.jsonl" for name in ("one", "two")]
+    try:
+        while not all(path.is_file() for path in histories):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=120) == 143
+    finally:
+        process.kill()
+        process.wait()
+    sizes = [path.stat().st_size for path in histories]
+    time.sleep(1)
+    assert [path.stat().st_size for path in histories] == sizes
+
+
+def test_ray_is_for_trainings_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("all.yaml", "--ray", "auto") == 2
+    assert "add --fit" in capsys.readouterr().err
+    assert call("all.yaml", "--fit", "--ray", "127.0.0.1:1") == 2
+    assert "nobody answers there" in capsys.readouterr().err
+    assert not Path("runs").exists()
