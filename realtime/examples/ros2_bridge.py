@@ -8,7 +8,7 @@ from importlib import import_module
 
 import rclpy
 
-from gscon_live import Subscriber
+from gscon_live.realtime.events.client import Subscriber
 from gscon_live.realtime.outlets.media_clock import MediaClock
 from gscon_live.realtime.outlets.ros import RosMapping
 

@@ -62,7 +62,7 @@ def _lsl(options: Any) -> Outlet:
 def _osc(options: Any) -> Outlet:
     from gscon_live.realtime.outlets.osc import OscOutlet
 
-    return OscOutlet(options.to, options.words, options.unencrypted)
+    return OscOutlet(options.to, options.with_words, options.unencrypted)
 
 
 KINDS: dict[str, Kind] = {
@@ -107,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="gscon", help="lsl: name of the streams (default: gscon)")
     parser.add_argument("--to", default="127.0.0.1:9000", metavar="HOST:PORT",
                         help="osc: the program (default: 127.0.0.1:9000)")  # fmt: skip
-    parser.add_argument("--words", action="store_true", help="osc: send the words, too")
+    parser.add_argument("--words", action="store_true", dest="with_words",
+                        help="osc: send the words, too")  # fmt: skip
     parser.add_argument("--unencrypted", action="store_true",
                         help="osc: another machine, though all on the way can read")  # fmt: skip
     return parser

@@ -7,7 +7,7 @@ This module has no ROS in it: a bridge makes real messages of what it returns, a
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gscon_live.realtime.events import schema
@@ -34,7 +34,7 @@ class RosMessage(NamedTuple):
 
     topic: str
     type: str
-    fields: dict[str, object]
+    fields: Mapping[str, object]
     time: float
 
 
@@ -73,7 +73,7 @@ class RosMapping:
         yield RosMessage(f"{topic}/is_speaking", "std_msgs/msg/Bool", {"data": not final}, time)
         words = {"incremental": "" if final else utterance.text}
         words |= {"final": utterance.text if final else "", "language": utterance.language or ""}
-        yield RosMessage(f"{topic}/speech", "hri_msgs/msg/LiveSpeech", {**words}, time)
+        yield RosMessage(f"{topic}/speech", "hri_msgs/msg/LiveSpeech", words, time)
         if final and not emotion.abstained:
             expression = {
                 "expression": EXPRESSIONS.get(emotion.label, ""),
@@ -81,7 +81,7 @@ class RosMapping:
                 "arousal": math.nan,
                 "confidence": emotion.confidence,
             }
-            yield RosMessage(f"{topic}/expression", "hri_msgs/msg/Expression", {**expression}, time)
+            yield RosMessage(f"{topic}/expression", "hri_msgs/msg/Expression", expression, time)
 
 
 def voice_id(speaker: str) -> str:

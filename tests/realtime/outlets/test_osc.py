@@ -1,5 +1,7 @@
 """OSC: a program that listens gets what was published, and no words unless they were asked for."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, UtteranceEvent
 from gscon_live.realtime.outlets.osc import OscOutlet, messages_of
 
+LISTENER = Path(__file__).parents[3] / "realtime" / "examples" / "osc_listener.py"
 Heard = list[tuple[str, tuple[object, ...]]]
 
 
@@ -70,6 +73,26 @@ def test_a_program_hears_who_shows_what(words: bool, tmp_path: Path) -> None:
     (gap,) = [event for event in events if isinstance(event, schema.Gap)]
     (lost,) = [arguments for address, arguments in heard if address == "/gscon/gap"]
     assert lost == (gap.what, pytest.approx(gap.time), pytest.approx(gap.seconds))
+
+
+def test_the_listener_of_the_documentation_prints_what_it_gets() -> None:
+    listener = subprocess.Popen(
+        [sys.executable, str(LISTENER), "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert listener.stdout is not None
+    try:
+        port = listener.stdout.readline().split()[-1]
+        outlet = OscOutlet(f"127.0.0.1:{port}")
+        for event in conversation(1):
+            outlet.write(event)
+        lines = [listener.stdout.readline() for _ in range(4)]
+        outlet.close()
+    finally:
+        listener.terminate()
+        listener.communicate(timeout=30)
+    assert lines[:2] == ["/gscon/session started\n", "/gscon/speech 1.0\n"]
+    assert lines[2].startswith("/gscon/provisional Ben neutral 0.8")
+    assert lines[3].startswith("/gscon/provisional/probabilities 0.8")
 
 
 @given(any_event)
