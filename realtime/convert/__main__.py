@@ -7,6 +7,7 @@ from gscon_live.common import cli
 from gscon_live.common.files import write_output
 from gscon_live.common.outputs import Outputs
 from gscon_live.realtime.convert.formats import FORMATS, Request, format_of
+from gscon_live.realtime.events import corrections
 from gscon_live.realtime.events.event_files import read_events
 
 EXAMPLES = """
@@ -36,17 +37,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--media", metavar="PATH|URL", help="the recording, for eaf and label-studio"
     )
+    parser.add_argument("--corrections", metavar="FILE|off", help=corrections.HELP)
     chosen = parser.parse_args(arguments)
     kind = format_of(chosen.to)
     kind.check()
     out: Path = chosen.out or chosen.events.with_suffix(kind.ending)
+    given, path = corrections.chosen(chosen.events, chosen.corrections)
     outputs = Outputs()
     outputs.reads(chosen.events, "the events")
+    if path is not None:
+        outputs.reads(path, "the corrections")
     if chosen.media is not None:
         outputs.reads(chosen.media, "the recording")
     outputs.writes(out, "--out", lambda head: kind.ours(out, head))
     outputs.check()
-    request = Request(chosen.events, read_events(chosen.events), chosen.media)
+    events = read_events(chosen.events)
+    corrected = list(corrections.corrected(events, given))
+    request = Request(chosen.events, corrected, chosen.media, events, given)
     write_output(out, kind.write(request))
     print(out)
     return cli.OK

@@ -111,6 +111,8 @@ namespace Gscon
         public bool Abstained;
         [DataMember(Name = "prior")]
         public Dictionary<string, double> Prior;
+        [DataMember(Name = "model_label")]
+        public string ModelLabel;
     }
 
     [DataContract]

@@ -65,6 +65,7 @@ export interface Emotion {
   probabilities: Record<string, number>
   abstained: boolean
   prior?: Record<string, number> | null
+  model_label?: string | null
 }
 
 export interface Modalities {
