@@ -104,7 +104,7 @@ class Page(NamedTuple):
     session: str
     scale: float
     signs: list[tuple[float, list[Mark]]]
-    standing_out: list[tuple[str, str, str, int]]
+    standing_out: list[tuple[str, str, str, str, int]]
     figure: Markup
     strips: list[Markup]
 
