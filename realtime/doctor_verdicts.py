@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 _PURPOSES: Mapping[str, tuple[tuple[str, ...], str | None]] = {
     "replay": ((), None),
     "live": (("PortAudio", "microphones", "publishing"), None),
-    "page": (("publishing",), "web"),
+    "page": ((), "web"),
     "training": ((), "train"),
 }
 #: What a purpose works without, and how the verdict says so.

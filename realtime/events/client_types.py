@@ -65,7 +65,7 @@ def csharp() -> str:
                 continue
             optional = field not in definition["required"]
             lines.append(f'        [DataMember(Name = "{field}")]')
-            lines.append(f"        public {_cs_type(kind, optional)} {_cs_name(field)};")
+            lines.append(f"        public {_cs_type(kind, optional)} {_cs_name(field, name)};")
         lines += ["    }", ""]
     return "\n".join([*lines[:-1], "}", ""])
 
@@ -82,8 +82,10 @@ def _common(schema: Schema, events: list[str]) -> Schema:
     return {"properties": shared, "required": list(shared)}
 
 
-def _cs_name(field: str) -> str:
-    return "".join(part.capitalize() for part in field.split("_"))
+def _cs_name(field: str, owner: str) -> str:
+    """A field of a class; C# has none with the name of its class."""
+    name = "".join(part.capitalize() for part in field.split("_"))
+    return f"{name}Value" if name == owner else name
 
 
 def _cs_type(kind: Schema, optional: bool) -> str:

@@ -59,8 +59,8 @@ class OscOutlet:
         for address, arguments in messages_of(event, self._words):
             try:
                 self._client.send_message(address, arguments)
-            except ConnectionRefusedError:
-                pass  # nobody listens yet: what UDP sends is lost then
+            except (BlockingIOError, ConnectionRefusedError):
+                pass  # nobody listens, or the network is busy: what UDP sends is lost then
             except OSError as error:
                 raise Failure(f"{self._target}: {error.strerror}") from error
 

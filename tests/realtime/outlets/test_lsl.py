@@ -21,6 +21,7 @@ from gscon_live.realtime.events.schema import UtteranceEvent
 from gscon_live.realtime.outlets.lsl import marker_of
 from gscon_live.realtime.outlets.media_clock import MediaClock
 
+ROOT = Path(__file__).parents[3]
 replace = msgspec.structs.replace
 
 
@@ -99,7 +100,7 @@ def test_a_recorder_of_python_reads_the_same(tmp_path: Path) -> None:
     """The example of the documentation, in a process of its own."""
     events = list(conversation(3))
     environment = lsl_of_this_machine(tmp_path)
-    code = Path(__file__).parents[3] / "realtime" / "examples" / "lsl_markers.py"
+    code = ROOT / "realtime" / "examples" / "lsl_markers.py"
     with running(tmp_path, events[0].session, "lsl", environment=environment) as (station, outlet):
         reader = subprocess.Popen(
             [sys.executable, str(code)],
@@ -116,6 +117,12 @@ def test_a_recorder_of_python_reads_the_same(tmp_path: Path) -> None:
     said = [event.emotion for event in events if isinstance(event, UtteranceEvent)]
     spoken = [line.split()[1] for line in lines if "utterance/" in line]
     assert [marker.split("/")[1].rstrip("?") for marker in spoken] == [e.label for e in said]
+
+
+def test_the_reader_of_the_page_is_the_one_that_was_run() -> None:
+    page = (ROOT / "docs" / "outlets.md").read_text(encoding="utf-8")
+    shown = page.partition("```python\n")[2].partition("```")[0]
+    assert shown in (ROOT / "realtime" / "examples" / "lsl_markers.py").read_text(encoding="utf-8")
 
 
 def test_the_clock_follows_the_quickest_answers_and_forgets_old_ones() -> None:

@@ -1,6 +1,8 @@
 """The perception line: who shows what, how sure, since when; and only what changed."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,3 +137,30 @@ def test_the_connection_goes_with_the_agent_however_it_leaves() -> None:
 
     asyncio.run(leave())
     wait_for(lambda: not [t for t in threading.enumerate() if t.name == "gscon-perception"])
+
+
+def test_the_program_of_the_page_prints_the_lines(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "outlets.md").read_text(encoding="utf-8")
+    code = page.rpartition("```python\n")[2].partition("```")[0]
+    events = list(conversation())
+    expected = lines([event for event in events if isinstance(event, UtteranceEvent)])
+    with Station(f"ipc://{tmp_path / 'events'}", events[0].session) as station:
+        program = tmp_path / "agent.py"
+        program.write_text(code.replace("tcp://127.0.0.1:5560", station.endpoint))
+        process = subprocess.Popen(
+            [sys.executable, "-u", str(program)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        printed: list[str] = []
+        reader = threading.Thread(
+            target=lambda: printed.extend(line.rstrip() for line in process.stdout or ())
+        )
+        reader.start()
+        try:
+            # The same session again and again, until the program has connected.
+            wait_for(lambda: station.send(events) or set(expected) <= set(printed))
+        finally:
+            process.terminate()
+            reader.join()
+            process.stdout.close()
+            process.wait(30)
