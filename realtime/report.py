@@ -14,6 +14,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.common.files import write_output
 from gscon_live.common.outputs import Outputs
 from gscon_live.realtime.display import report_page
+from gscon_live.realtime.display.report_data import sessions
 from gscon_live.realtime.events import corrections
 from gscon_live.realtime.events.event_files import read_events
 
@@ -55,6 +56,11 @@ def main(arguments: Sequence[str]) -> None:
         outputs.writes(options.figure, "--figure", report_page.is_figure, (".svg",))
     outputs.check()
     events = read_events(options.events)
+    if options.media is not None and (count := len(sessions(events))) > 1:
+        raise InputError(
+            f"--media {options.media}: {options.events} has {count} sessions, and it is the "
+            "recording of one; choose the recordings on the page"
+        )
     if options.figure is not None:
         picture = report_page.figure(corrections.corrected(events, given), options.events)
     beside = report_page.Beside(
