@@ -5,7 +5,7 @@
 # make kills  kills an archive again and again: make kills RECORDINGS=200 KILLS=10 SEED=7
 # make scaling measures an archive on Ray clusters: make scaling RECORDINGS=24 NODES=3 SEED=7
 # make docs   sets everything up and builds the pages of docs/ into build/site
-# make schema regenerates the JSON Schema of the events
+# make schema regenerates the JSON Schema of the events, and their types in TypeScript and C#
 PYTHON ?= python3
 VENV ?= .venv
 # How many processes share the tests.
@@ -56,6 +56,8 @@ docs: $(VENV)/.ready-test
 
 schema: $(VENV)/.ready
 	$(BIN)/python -m realtime.events.schema > realtime/events/schema.json
+	$(BIN)/python -m realtime.events.client_types typescript > realtime/examples/events.ts
+	$(BIN)/python -m realtime.events.client_types csharp > realtime/examples/Events.cs
 
 # The version of Python is checked first: everything after it would fail in stranger words.
 $(VENV)/bin/python:

@@ -26,6 +26,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "subscribe": Command("realtime.subscribe", "the events of a running session"),
     "page": Command("realtime.page", "a running session in the browser"),
+    "outlet": Command(
+        "realtime.outlets.__main__", "a running session for laboratories, stages and agents"
+    ),
     "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
     "convert": Command(
         "realtime.convert.__main__", "events as tables, captions, or for annotation tools"

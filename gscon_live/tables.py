@@ -11,6 +11,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.common.extras import MissingExtra
 from gscon_live.realtime.archive import columns
 from gscon_live.realtime.events import sinks
+from gscon_live.realtime.events.corrections import beside, corrected
 from gscon_live.realtime.events.event_files import read_events
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _require(library: str) -> None:
 def _table_of(events: Path) -> IO[bytes]:
     text = io.StringIO(newline="")
     with closing(sinks.Csv(text)) as table:
-        for event in read_events(events):
+        for event in corrected(read_events(events), beside(events)):
             table.write(event)
     return io.BytesIO(text.getvalue().encode("utf-8", errors="replace"))
 

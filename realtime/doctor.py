@@ -15,6 +15,7 @@ from gscon_live.common import cli
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.configs import loader
 from gscon_live.realtime.doctor_checks import CHECKS, Missing
+from gscon_live.realtime.doctor_verdicts import Verdict, verdicts
 from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
@@ -71,10 +72,17 @@ def main(arguments: Sequence[str]) -> int:
         findings = examine(settings)
     works = all(finding.present for finding in findings if finding.needed)
     if chosen.json:
-        report = msgspec.json.encode({"works": works, "findings": findings})
+        report = msgspec.json.encode(
+            {
+                "works": works,
+                "findings": findings,
+                "verdicts": [verdict._asdict() for verdict in verdicts(findings)],
+            }
+        )
         print(msgspec.json.format(report, indent=2).decode())
     else:
         _print(findings)
+        _print_verdicts(verdicts(findings))
     return cli.OK if works else cli.FAILED
 
 
@@ -94,6 +102,14 @@ def _print(findings: Sequence[Finding]) -> None:
     missing = [finding.name for finding in findings if finding.needed and not finding.present]
     if missing:
         console.print(f"\nNothing works without: {', '.join(missing)}.", markup=False)
+
+
+def _print_verdicts(given: Sequence[Verdict]) -> None:
+    console = Console()
+    console.print()
+    for verdict in given:
+        style = "green" if verdict.ready else "yellow"
+        console.print(Text(verdict.line, style=style), soft_wrap=True)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,17 +1,15 @@
 """`gscon-live subscribe`: prints the events of a running session as they come."""
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from gscon_live.common import cli, signals
-from gscon_live.common.errors import Failure
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.events.client import ENDPOINT, TOPICS, Subscriber
+from gscon_live.realtime.events.following import await_publisher, follow
 from gscon_live.realtime.events.schema import TOPICS as TOPIC_OF
-from gscon_live.realtime.events.schema import SessionEnded
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     # The session's end is needed for --once, also if it is not printed.
     wanted = {*topics, "session"} if options.once else {*topics}
     with Subscriber(options.endpoint, sorted(wanted), options.keys) as subscriber:
-        _await_publisher(subscriber)
+        await_publisher(subscriber, _notice)
         sink = sinks.of_name(options.format)(sys.stdout)
         if isinstance(sink, sinks.Text):
             sink.live = sys.stdout.isatty()
@@ -54,38 +52,14 @@ def main(arguments: Sequence[str]) -> None:
             sink.close()
 
 
-def _await_publisher(subscriber: Subscriber) -> None:
-    try:
-        subscriber.ready(timeout=1.0)
-    except Failure:
-        _notice(f"waiting for a publisher at {subscriber.endpoint}")
-        subscriber.ready(timeout=math.inf)
-
-
 def _print(subscriber: Subscriber, sink: sinks.Sink, shown: set[str], once: bool) -> None:
-    missed = unreadable = 0
-    connected = True
-    while True:
-        received = subscriber.receive(1.0)
-        if subscriber.connected != connected:
-            connected = not connected
-            _notice("the publisher is back" if connected else "the publisher has gone; waiting")
-        if subscriber.missed > missed:
-            _notice(f"missed {subscriber.missed - missed} events ({subscriber.missed} in all)")
-            missed = subscriber.missed
-        if subscriber.unreadable > unreadable:
-            unreadable = subscriber.unreadable
-            _notice(f"{unreadable} messages could not be read; is this version older than theirs?")
-        if received is None:
+    for event, raw in follow(subscriber, _notice, once):
+        if event.type not in shown:
             continue
-        event, raw = received
-        if event.type in shown:
-            if isinstance(sink, sinks.JsonLines):
-                sink.write_line(raw)
-            else:
-                sink.write(event)
-        if once and isinstance(event, SessionEnded):
-            return
+        if isinstance(sink, sinks.JsonLines):
+            sink.write_line(raw)
+        else:
+            sink.write(event)
 
 
 def _notice(message: str) -> None:

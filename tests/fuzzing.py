@@ -21,7 +21,7 @@ from gscon_live.configs import loader
 from gscon_live.model import checkpoint
 from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.capture.media_file import open_media
-from gscon_live.realtime.events import in_words, schema
+from gscon_live.realtime.events import corrections, in_words, schema
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.sample import CONVERSATION
 from gscon_live.train.corpora import unpickle
@@ -61,6 +61,7 @@ def readers(folder: Path) -> dict[str, tuple[str, bytes, Reader]]:
             CONVERSATION.read_bytes()[:200_000],
             lambda path: open_media(path).close(),
         ),
+        "corrections": (".json", _corrections(), corrections.read),
         "settings": (".yaml", setup, lambda path: loader.load(path, Settings)),
         "pickle": (".pkl", pickle.dumps(content, 2), unpickle.load),
         "card": (".json", card.read_bytes(), lambda path: checkpoint.read_card(weights)),
@@ -69,6 +70,12 @@ def readers(folder: Path) -> dict[str, tuple[str, bytes, Reader]]:
 
 def _read_media(path: Path) -> None:
     open_media(path).close()
+
+
+def _corrections() -> bytes:
+    utterances = {1: corrections.Utterance(label="joy", speaker="Ada")}
+    session = corrections.Session(speakers={"S1": "Ben"}, utterances=utterances)
+    return corrections.encode(corrections.Corrections(sessions={"s": session}))
 
 
 def _event() -> bytes:

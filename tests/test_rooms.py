@@ -85,6 +85,8 @@ DOORS: dict[str, str] = {
     ),
     "realtime/display": "gscon_live/common model realtime/events realtime/pipeline",
     "realtime/gateway": "gscon_live/common realtime/events realtime/display",
+    "realtime/outlets": "gscon_live/common model realtime/events",
+    "realtime/examples": "realtime/events realtime/outlets",
     "realtime/session": "gscon_live/common model/ realtime/",
     "realtime/sample": "gscon_live/common",
     "realtime": "gscon_live/common configs model/ realtime/",

@@ -16,8 +16,8 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime import sample
 
 PICTURE = Path(__file__).parents[1] / "images" / "report.png"
-#: Width and height in pixels: the page down to the end of its timeline.
-SIZE = (1240, 1142)
+#: Width and height in pixels: the page down to the end of the emotions over time.
+SIZE = (1240, 1100)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = (
     "--headless",

@@ -28,6 +28,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "transformers",
     ),
     "web": ("starlette", "uvicorn", "websockets"),
+    "lsl": ("pylsl",),
+    "osc": ("pythonosc",),
     "ray": ("ray",),
     "archive": ("pandas", "praatio", "pyarrow", "pympi"),
     "train": (
@@ -43,6 +45,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 CONTAINS: dict[str, tuple[str, ...]] = {
     "live": (),
     "web": (),
+    "lsl": (),
+    "osc": (),
     "ray": (),
     "archive": (),
     "train": ("live",),

@@ -25,9 +25,7 @@ DETAILS = ("seconds", "frames")
 
 #: Columns that say of which recording a row is: its folder in the archive, and its file.
 _WHERE = ("recording", "path")
-#: What people say of an utterance, from the file of corrections.
-_HUMAN = ("human_label", "human_speaker")
-UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE, *_HUMAN)
+UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE)
 RECORDINGS = (
     *("path", "recording", "source", "session", "state", "reason", "duration", "utterances"),
     *("speakers", "speech", "confidence", "abstained", "gaps"),

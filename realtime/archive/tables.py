@@ -11,7 +11,6 @@ from gscon_live.realtime.archive.columns import (
     COLUMNS,
     DETAILS,
     RECORDINGS,
-    UTTERANCES,
     Row,
     read_csv,
     write_csv,
@@ -26,6 +25,7 @@ from gscon_live.realtime.archive.store import (
     Archive,
     details_name,
 )
+from gscon_live.realtime.events import sinks
 from gscon_live.realtime.events.corrections import Corrections
 from gscon_live.realtime.events.corrections import read as read_corrections
 
@@ -82,11 +82,21 @@ def corrections_of(archive: Archive) -> Corrections:
 
 def _utterances(archive: Archive, entries: Sequence[Entry]) -> Iterator[Row]:
     corrections = corrections_of(archive)
-    session, utterance, speaker = map(UTTERANCES.index, ("session", "id", "speaker"))
     for entry in entries:
         for row in read_csv(archive.results.path / entry.folder / TABLE):
-            human = corrections.of(row[session], int(row[utterance]), row[speaker])
-            yield [*row, entry.folder, entry.path, human.label or "", human.speaker or ""]
+            yield [*_corrected(row, corrections), entry.folder, entry.path]
+
+
+def _corrected(row: Row, corrections: Corrections) -> Row:
+    """A row of an utterance as people corrected it, as `events.corrections` corrects events."""
+    cells = dict(zip(sinks.Csv.COLUMNS, row, strict=True))
+    human = corrections.of(cells["session"], int(cells["id"]), cells["speaker"])
+    if human.label is not None:
+        confidence = cells[f"p_{human.label}"] if human.label != cells["label"] else None
+        cells |= {"model_label": cells["label"], "label": human.label, "abstained": "false"}
+        cells["confidence"] = cells["confidence"] if confidence is None else confidence
+    cells["speaker"] = human.speaker or cells["speaker"]
+    return [*cells.values()]
 
 
 def _details(archive: Archive, entries: Sequence[Entry], table: str) -> Iterator[Row]:

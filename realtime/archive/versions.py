@@ -21,6 +21,8 @@ _PIPELINE = (
 #: The files that turn events into pages and tables.
 _VIEWS = (
     *(f"realtime/display/{name}" for name in ("report_data.py", "report_page.py")),
+    *(f"realtime/display/{name}" for name in ("report_figure.py", "report_marks.py")),
+    *("realtime/events/corrections.py", "realtime/display/report_script.js.j2"),
     *(f"realtime/display/{name}" for name in ("report_timeline.py", "report.html.j2")),
     *("realtime/display/common.css", "realtime/display/report_style.css.j2"),
     "realtime/events/in_words.py",

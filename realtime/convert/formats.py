@@ -15,17 +15,20 @@ from gscon_live.realtime.archive import columns
 from gscon_live.realtime.convert import annotations
 from gscon_live.realtime.convert.lanes import session_of, words_of
 from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.events.corrections import Corrections, path_for
 from gscon_live.realtime.events.in_words import printable, short_answer
 from gscon_live.realtime.events.schema import AnyEvent
 
 
 class Request(NamedTuple):
-    """What is to be converted: the file, its events, and the address of the recording if it was
-    given."""
+    """What is to be converted: the file, its events as people corrected them, the address of the
+    recording if it was given, the events as they are in the file, and the corrections."""
 
     path: Path
     events: Sequence[AnyEvent]
     media: str | None
+    original: Sequence[AnyEvent]
+    corrections: Corrections
 
 
 class Format(NamedTuple):
@@ -120,7 +123,10 @@ def _report(request: Request) -> bytes:
 
     started = next((e for e in request.events if isinstance(e, schema.SessionStarted)), None)
     title = started.source if started else request.path.stem
-    return report_page.render(request.events, title).encode("utf-8", errors="replace")
+    name = path_for(request.path).name
+    beside = report_page.Beside(corrections=request.corrections, corrections_name=name)
+    page = report_page.render(request.original, title, beside)
+    return page.encode("utf-8", errors="replace")
 
 
 def _is_our_report(path: Path, head: bytes) -> bool:

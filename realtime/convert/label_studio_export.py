@@ -7,12 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.events.corrections import (
-    Corrections,
-    SessionCorrections,
-    UtteranceCorrection,
-    check_label,
-)
+from gscon_live.realtime.events.corrections import Corrections, Session, Utterance, check_label
 
 #: The names of the regions that `convert --to label-studio` gives.
 _REGION = re.compile(r"u(\d+)")
@@ -87,7 +82,7 @@ def read(path: Path) -> Exported:
         latest = max(annotations, key=lambda annotation: annotation.updated_at)
         regions, unknown = _regions(latest, _bounds(task))
         left_out += unknown
-        session = SessionCorrections(
+        session = Session(
             utterances={
                 utterance: _correction(parts, f"{path}: task {number}, utterance {utterance}")
                 for utterance, parts in sorted(regions.items())
@@ -134,7 +129,7 @@ def _utterance_of(part: _Part, bounds: dict[int, tuple[float, float]]) -> int | 
     return None
 
 
-def _correction(parts: list[_Part], where: str) -> UtteranceCorrection:
+def _correction(parts: list[_Part], where: str) -> Utterance:
     label = speaker = None
     for part in parts:
         if part.from_name == "emotion" and part.value.labels:
@@ -145,4 +140,4 @@ def _correction(parts: list[_Part], where: str) -> UtteranceCorrection:
         elif part.from_name == "speaker":
             text = part.value.text
             speaker = " ".join([text] if isinstance(text, str) else text).strip() or None
-    return UtteranceCorrection(label=label, speaker=speaker)
+    return Utterance(label=label, speaker=speaker)

@@ -5,12 +5,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from gscon_live.model.labels import EMOTIONS, MODALITIES
+from gscon_live.realtime.display import report_figure
 from gscon_live.realtime.display import report_timeline as timeline
+from gscon_live.realtime.display.report_marks import KINDS, Mark, marks
 from gscon_live.realtime.display.report_timeline import NAMES, Block, Column, Row, best, css
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.corrections import Corrections, corrected
 from gscon_live.realtime.events.in_words import clock, lost, missing_modalities
 from gscon_live.realtime.events.schema import AnyEvent, Modality, UtteranceEvent
+
+NO_CORRECTIONS = Corrections()
 
 
 class Share(NamedTuple):
@@ -42,9 +49,15 @@ class Opinion(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One row of the transcript."""
+    """One row of the transcript; `start` and `stop` in seconds, `named` the speaker as the model
+    calls it, `model_label` the model's answer."""
 
     id: int
+    start: float
+    stop: float
+    named: str
+    model_label: str
+    marks: list[Mark]
     time: str
     end: str
     speaker: str
@@ -69,7 +82,9 @@ class Notice(NamedTuple):
 class Page(NamedTuple):
     """All that the template needs of a session; `width` and `ticks` in pixels.
 
-    `name` is its heading, `anchor` the beginning of its links within the page.
+    `name` is its heading, `anchor` the beginning of its links within the page. `scale` is in pixels
+    per second, `signs` are places in pixels with their marks, `standing_out` the kinds of marks
+    with how often each occurs; `figure` and `strips` are pictures.
     """
 
     name: str
@@ -86,6 +101,12 @@ class Page(NamedTuple):
     lines: list[Line]
     notices: list[Notice]
     remarks: list[str]
+    session: str
+    scale: float
+    signs: list[tuple[float, list[Mark]]]
+    standing_out: list[tuple[str, str, str, str, int]]
+    figure: Markup
+    strips: list[Markup]
 
 
 def sessions(events: Iterable[AnyEvent]) -> list[list[AnyEvent]]:
@@ -102,9 +123,15 @@ def sessions(events: Iterable[AnyEvent]) -> list[list[AnyEvent]]:
     return groups
 
 
-def page_data(events: Iterable[AnyEvent], number: int = 1) -> Page:
-    """The data of one session, which is the `number`th of its page."""
-    session = list(events)
+def page_data(
+    events: Iterable[AnyEvent],
+    number: int = 1,
+    corrections: Corrections = NO_CORRECTIONS,
+) -> Page:
+    """The data of one session, which is the `number`th of its page, as people corrected it."""
+    original = list(events)
+    session = list(corrected(original, corrections))
+    named = {e.utterance.id: e.utterance.speaker for e in original if isinstance(e, UtteranceEvent)}
     utterances = [event for event in session if isinstance(event, UtteranceEvent)]
     utterances.sort(key=lambda event: (event.utterance.start, event.utterance.id))
     notes = [event for event in session if isinstance(event, (schema.Gap, schema.Health))]
@@ -116,6 +143,7 @@ def page_data(events: Iterable[AnyEvent], number: int = 1) -> Page:
     duration = max(last, ended.duration if ended else 0.0)
     scale = timeline.scale_for(duration)
     started = next((event for event in session if isinstance(event, schema.SessionStarted)), None)
+    marked = marks(utterances, NAMES)
     return Page(
         name=started.source if started else f"Session {number}",
         anchor="" if number == 1 else f"u{number}-",
@@ -128,9 +156,27 @@ def page_data(events: Iterable[AnyEvent], number: int = 1) -> Page:
         rows=timeline.rows(utterances, scale),
         columns=[timeline.column(event, scale) for event in utterances],
         overview=timeline.overview(utterances, duration) if duration > 120 else [],
-        lines=[_line(event) for event in utterances],
+        lines=[
+            _line(event, named[event.utterance.id], own)
+            for event, own in zip(utterances, marked, strict=True)
+        ],
         notices=[_notice(event, scale) for event in notes],
         remarks=_remarks(session, utterances, ended),
+        session=session[0].session if session else "",
+        scale=scale,
+        signs=[
+            (round(event.utterance.start * scale, 1), own)
+            for event, own in zip(utterances, marked, strict=True)
+            if own
+        ],
+        standing_out=[
+            (kind, *words, count)
+            for kind, words in KINDS.items()
+            if (count := sum(mark.kind == kind for own in marked for mark in own))
+        ],
+        # Both escape what comes from outside.
+        figure=Markup(report_figure.over_time(utterances, duration)),
+        strips=[Markup(strip) for strip in report_figure.strips(utterances, duration)],
     )
 
 
@@ -199,7 +245,7 @@ def _speakers(utterances: Sequence[UtteranceEvent]) -> list[Speaker]:
     ]
 
 
-def _line(event: UtteranceEvent) -> Line:
+def _line(event: UtteranceEvent, named: str, own: list[Mark]) -> Line:
     utterance, emotion = event.utterance, event.emotion
     reasons = dict(missing_modalities(event))
     opinions = []
@@ -211,6 +257,11 @@ def _line(event: UtteranceEvent) -> Line:
         )
     return Line(
         id=utterance.id,
+        start=utterance.start,
+        stop=utterance.end,
+        named=named,
+        model_label=emotion.model_label or emotion.label,
+        marks=own,
         time=clock(utterance.start),
         end=clock(utterance.end),
         speaker=utterance.speaker,

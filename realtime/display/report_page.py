@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_output, write_output
 from gscon_live.common.templates import rendered
+from gscon_live.realtime.display import report_figure
 from gscon_live.realtime.display.report_data import page_data, sessions
-from gscon_live.realtime.events.schema import AnyEvent
+from gscon_live.realtime.events.corrections import ENDING, Corrections, encode
+from gscon_live.realtime.events.schema import AnyEvent, SessionEnded, UtteranceEvent
 
 #: The endings of a page's file.
 ENDINGS = (".html", ".htm")
@@ -24,18 +28,65 @@ def ours(head: bytes) -> bool:
     return head.lstrip().startswith(b"<!doctype html>") and any(mark in head for mark in _BEGINS)
 
 
-def render(events: Iterable[AnyEvent], title: str) -> str:
+class Beside(NamedTuple):
+    """What belongs to a page and lies beside it.
+
+    `corrections` is what people corrected so far, `corrections_name` the file that the page saves;
+    `media` is the address of the recording, relative to the page, "" where it is not known.
+    """
+
+    corrections: Corrections = Corrections()
+    corrections_name: str = f"events{ENDING}"
+    media: str = ""
+
+
+def render(events: Iterable[AnyEvent], title: str, beside: Beside = Beside()) -> str:  # noqa: B008
     """The page for the sessions among the events, one below the other.
 
     A session without utterances gives a page that says so. All text from outside (words, names,
     reasons) is escaped.
     """
     groups = sessions(events) or [[]]
-    pages = [page_data(group, number) for number, group in enumerate(groups, 1)]
-    return rendered(_TEMPLATE, title=title, pages=pages)
+    pages = [page_data(group, number, beside.corrections) for number, group in enumerate(groups, 1)]
+    return rendered(
+        _TEMPLATE,
+        title=title,
+        pages=pages,
+        corrections=encode(beside.corrections).decode(),
+        corrections_name=beside.corrections_name,
+        media=beside.media,
+    )
 
 
-def write_report(events: Iterable[AnyEvent], path: Path | str, title: str | None = None) -> None:
+def figure(events: Iterable[AnyEvent], name: object) -> str:
+    """The session as a picture (SVG), for a paper.
+
+    Raises:
+        InputError: there are several sessions, or none with utterances; `name` is that of the file.
+    """
+    groups = sessions(events)
+    if len(groups) > 1:
+        raise InputError(f"{name}: has {len(groups)} sessions; give a file for each figure")
+    spoken = [event for group in groups for event in group if isinstance(event, UtteranceEvent)]
+    if not spoken:
+        raise InputError(f"{name}: has no utterances, so there is nothing to draw")
+    spoken.sort(key=lambda event: (event.utterance.start, event.utterance.id))
+    ended = next((e.duration for e in groups[0] if isinstance(e, SessionEnded)), 0.0)
+    last = max(event.utterance.end for event in spoken)
+    return report_figure.figure(spoken, max(ended, last)) + "\n"
+
+
+def is_figure(head: bytes) -> bool:
+    """Whether a file that begins with `head` is such a picture."""
+    return head.startswith(b"<svg") and b'aria-label="Emotions over time"' in head
+
+
+def write_report(
+    events: Iterable[AnyEvent],
+    path: Path | str,
+    title: str | None = None,
+    beside: Beside | None = None,
+) -> None:
     """Writes the page. The default of `title` is the file's name without its ending.
 
     Raises:
@@ -44,6 +95,6 @@ def write_report(events: Iterable[AnyEvent], path: Path | str, title: str | None
     """
     path = Path(path)
     check_output(path)
-    page = render(events, title or path.stem)
+    page = render(events, title or path.stem, beside or Beside())
     # UTF-8 cannot encode a lone surrogate: it becomes a question mark.
     write_output(path, page.encode("utf-8", errors="replace"))

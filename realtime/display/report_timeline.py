@@ -17,8 +17,13 @@ _MIN_SCALE, _MAX_SCALE, _TARGET_WIDTH = 20.0, 90.0, 975.0
 _STEPS, _MIN_TICK_DISTANCE = (1, 2, 5, 10, 15, 30, 60), 75
 
 
+#: Pixels of a letter in a block, where it is bold and where not, and beside the label.
+_BOLD, _PLAIN, _PADDING = 8.1, 7.1, 10.0
+
+
 class Block(NamedTuple):
-    """A coloured block of a row; `left` and `width` in pixels, `shade` (the confidence) 0 to 1."""
+    """A coloured block of a row; `left` and `width` in pixels, `shade` (the confidence) 0 to 1,
+    `start` in seconds. `label` is as long as there is room."""
 
     left: float
     width: float
@@ -29,6 +34,7 @@ class Block(NamedTuple):
     missing: bool
     tip: str
     link: str = ""
+    start: float = 0.0
 
 
 class Row(NamedTuple):
@@ -127,6 +133,15 @@ def css(label: str) -> str:
     return label if label in EMOTIONS else "other"
 
 
+def fitting(label: str, width: float, letter: float) -> str:
+    """A label as far as it fits into a block: whole, its first three letters, or nothing; never cut
+    in between. Widths in pixels; `letter` is that of a letter."""
+    for text in (label, label[:3]):
+        if len(text) * letter + _PADDING <= width:
+            return text
+    return ""
+
+
 def _position(event: UtteranceEvent, scale: float) -> tuple[float, float]:
     """Left edge and width; a pixel between neighbours, and at least 4 pixels wide."""
     start, end = event.utterance.start, event.utterance.end
@@ -145,12 +160,13 @@ def _fused_block(event: UtteranceEvent, scale: float) -> Block:
         left,
         width,
         css=css(emotion.label),
-        label=emotion.label,
+        label=fitting(emotion.label + ("?" if emotion.abstained else ""), width, _BOLD),
         shade=emotion.confidence,
         abstained=emotion.abstained,
         missing=False,
         tip=tip,
         link=f"u{utterance.id}",
+        start=utterance.start,
     )
 
 
@@ -164,4 +180,5 @@ def _modality_block(event: UtteranceEvent, name: str, scale: float) -> Block:
     tip = f"{NAMES[name]} alone: {listing(opinion.probabilities)}"
     if opinion.faces is not None:
         tip += f"\nface {opinion.face} of {opinion.faces} in view"
-    return Block(left, width, css(label), label, confidence, False, False, tip)
+    text = fitting(label, width, _PLAIN)
+    return Block(left, width, css(label), text, confidence, False, False, tip)

@@ -62,13 +62,15 @@ class Emotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fused answer. `confidence` is the calibrated probability of `label`; `abstained` says
     that its expected error is above the configured limit, so that `label` should not be acted upon.
     `prior` has the share of each emotion that the probabilities were moved to; without it they are
-    at the model's own."""
+    at the model's own. `model_label` is the model's answer where a person confirmed or corrected
+    `label`; only in files with corrections."""
 
     label: str
     confidence: Probability
     probabilities: dict[str, Probability]
     abstained: bool
     prior: dict[str, Probability] | None = None
+    model_label: str | None = None
 
 
 class Modality(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

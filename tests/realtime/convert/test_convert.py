@@ -19,7 +19,7 @@ from pympi import Eaf
 from gscon_live.common import cli
 from gscon_live.realtime.convert.__main__ import main
 from gscon_live.realtime.convert.formats import FORMATS
-from gscon_live.realtime.display.report_page import render
+from gscon_live.realtime.display.report_page import Beside, render
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.events.schema import AnyEvent, UtteranceEvent
 
@@ -62,8 +62,10 @@ def test_csv_captions_and_report_are_those_of_a_session(talk: Path) -> None:
         assert convert(talk, "--to", name) == 0
         assert talk.with_suffix(f".{name}").read_bytes() == stream.getvalue().encode()
     assert convert(talk, "--to", "report") == 0
+    # A session does not know the name of its events; corrections are saved beside these.
+    beside = Beside(corrections_name="talk.corrections.json")
     assert talk.with_suffix(".html").read_text("utf-8") == render(
-        conversation(10), "replay of conversation.mkv"
+        conversation(10), "replay of conversation.mkv", beside
     )
 
 

@@ -235,3 +235,22 @@ def test_the_command_turns_a_file_of_events_into_a_page(
 def test_a_missing_folder_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing"):
         report_page.write_report(conversation(), tmp_path / "missing" / "a.html")
+
+
+@pytest.mark.parametrize(("count", "media", "complaint"), [
+    (2, "talk.wav", "recording of one"), (1, "none.wav", "no such file"), (1, "talk.wav", None),
+])  # fmt: skip
+def test_a_recording_that_cannot_be_the_one_is_refused(
+    count: int, media: str, complaint: str | None,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    events = tmp_path / "talk.jsonl"
+    lines = [schema.encode(e) + b"\n" for seed in range(count) for e in conversation(1, seed)]
+    events.write_bytes(b"".join(lines))
+    (tmp_path / "talk.wav").write_bytes(b"RIFF")
+    words = [str(events), str(tmp_path / "talk.html"), "--media", str(tmp_path / media)]
+    code = cli.run(report.main, words)
+    error = capsys.readouterr().err
+    assert code == (2 if complaint else 0)
+    assert (complaint or "") in error
+    assert error.count("\n") == (1 if complaint else 0)

@@ -92,13 +92,13 @@ def test_what_people_correct_in_label_studio_comes_into_the_tables(
         mine = [event for event in own if row["path"] == "/talks/a.mkv"
                 and event.utterance.id == int(row["id"])]  # fmt: skip
         if not mine:
-            assert (row["human_label"], row["human_speaker"]) == ("", "")
+            assert row["model_label"] == ""
             continue
-        utterance, label = mine[0].utterance, mine[0].emotion.label
-        # What the recogniser said stays.
-        assert (row["label"], row["speaker"]) == (label, utterance.speaker)
-        assert row["human_label"] == (new_label if utterance.id == first else label)
-        assert row["human_speaker"] == ("Zoë" if utterance.id == second else utterance.speaker)
+        utterance, emotion = mine[0].utterance, mine[0].emotion
+        label = new_label if utterance.id == first else emotion.label
+        assert (row["label"], row["model_label"]) == (label, emotion.label)
+        assert row["confidence"] == str(emotion.probabilities[label])
+        assert row["speaker"] == ("Zoë" if utterance.id == second else utterance.speaker)
 
 
 def test_exports_are_added_to_what_is_there_and_the_newer_holds(
@@ -119,7 +119,18 @@ def test_exports_are_added_to_what_is_there_and_the_newer_holds(
     assert len(content.sessions) == 2
     assert sum(len(session.utterances) for session in content.sessions.values()) == 20
     assert content.of(event.session, event.utterance.id, "S1").label == label
-    assert corrections.read(out).encoded() == out.read_bytes()
+    assert corrections.encode(corrections.read(out)) == out.read_bytes()
+
+
+def test_what_a_report_has_saved_is_added_to_the_archive(archive: Archive, tmp_path: Path) -> None:
+    event = utterances_of(archive, "/talks/a.mkv")[0]
+    saved = tmp_path / "a.corrections.json"
+    own = corrections.Session(speakers={event.utterance.speaker: "Ada"})
+    content = corrections.Corrections(sessions={event.session: own})
+    saved.write_bytes(corrections.encode(content))
+    out = archive.out / "corrections.json"
+    assert convert(saved, "--to", "corrections", "--out", out) == 0
+    assert corrections.read(out) == content
 
 
 def test_a_region_that_was_drawn_anew_belongs_to_the_utterance_with_its_bounds(
@@ -144,13 +155,13 @@ def test_a_speaker_is_renamed_in_a_whole_session_and_an_utterance_goes_first(
 ) -> None:
     path = tmp_path / "corrections.json"
     path.write_text(
-        '{"format": "gscon.corrections/1", "sessions": {"a": {"speakers": {"S1": "Ada"}, '
+        '{"schema": "gscon.corrections/1", "sessions": {"a": {"speakers": {"S1": "Ada"}, '
         '"utterances": {"5": {"speaker": "Ben"}, "6": {"label": "joy"}}}}, "later": 1}'
     )
     content = corrections.read(path)
     assert [content.of("a", number, "S1").speaker for number in (4, 5, 6)] == ["Ada", "Ben", "Ada"]
-    assert content.of("a", 6, "S2") == corrections.UtteranceCorrection(label="joy")
-    assert content.of("b", 6, "S1") == corrections.UtteranceCorrection()
+    assert content.of("a", 6, "S2") == corrections.Utterance(label="joy")
+    assert content.of("b", 6, "S1") == corrections.Utterance()
 
 
 @pytest.mark.parametrize(
@@ -192,15 +203,15 @@ def test_a_file_of_somebody_else_is_not_overwritten_nor_a_wrong_one_used(
     assert convert(export, "--to", "corrections", "--out", tmp_path / "mine.json") == 2
     assert (tmp_path / "mine.json").read_text() == "{}"
     session = '{"utterances": {"1": {"label": 1}}}'
-    wrong = f'{{"format": "gscon.corrections/1", "sessions": {{"a": {session}}}}}'
+    wrong = f'{{"schema": "gscon.corrections/1", "sessions": {{"a": {session}}}}}'
     (archive.out / "corrections.json").write_text(wrong)
-    with pytest.raises(InputError, match=r"corrections\.json: no file of gscon\.corrections/1"):
+    with pytest.raises(
+        InputError, match=r"corrections\.json: no corrections of gscon\.corrections/1"
+    ):
         tables.write_tables(archive)
 
 
 def test_reading_is_closed_under_writing(tmp_path: Path) -> None:
-    content = corrections.Corrections(
-        sessions={"a": corrections.SessionCorrections(speakers={"S1": "A\nda"})}
-    )
-    (tmp_path / "c.json").write_bytes(content.encoded())
+    content = corrections.Corrections(sessions={"a": corrections.Session(speakers={"S1": "A\nda"})})
+    (tmp_path / "c.json").write_bytes(corrections.encode(content))
     assert corrections.read(tmp_path / "c.json") == content

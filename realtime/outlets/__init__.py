@@ -1,0 +1,1 @@
+"""Outlets: the events of a session for laboratories, artists, agents and robots."""
