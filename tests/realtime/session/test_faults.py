@@ -216,6 +216,37 @@ def test_utterance_numbers_stay_unique_when_two_stages_fail_during_one(tmp_path:
     assert len(utterances(play.events)) == 2
 
 
+@pytest.mark.fault
+def test_what_was_asked_of_the_stage_that_answers_is_counted(tmp_path: Path) -> None:
+    """The stage that answers is killed while somebody speaks: a `gap` counts the utterance."""
+    play = Play(plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0, has_video=False))
+    play.when(lambda: bool(of(schema.SpeechStarted, play.events)), lambda: play.kill("recognise"))
+    assert play.go()
+    begun = {event.utterance for event in of(schema.SpeechStarted, play.events)}
+    ended = {event.utterance.id for event in utterances(play.events)}
+    lost = [gap for gap in of(schema.Gap, play.events) if gap.what == "utterance"]
+    assert sum(gap.count for gap in lost) == len(begun - ended) == 1
+    assert lost[0].reason == "they were being worked on when recognise failed"
+
+
+@pytest.mark.fault
+def test_sound_that_waited_for_a_killed_stage_is_counted(tmp_path: Path) -> None:
+    """A stage is killed while sound waits for it: a `gap` with the seconds."""
+    plan = plan_for(
+        cut(tmp_path / "clip.mkv", 13.0), captions="off", live=True, speed=1.0, has_video=False
+    )
+    play = Play(plan)
+    play.at(2.0, lambda: play.kill("segment", signal.SIGSTOP))
+    play.at(6.0, lambda: play.kill("segment", signal.SIGKILL))
+    assert play.go()
+    (lost,) = [gap for gap in of(schema.Gap, play.events) if gap.what == "audio"]
+    assert lost.time == pytest.approx(2.0, abs=0.5)
+    # What the sender kept is still there, and so is what came after the restart.
+    assert 0.5 < lost.seconds < 8.0
+    assert "when this stage failed" in lost.reason
+    assert [event for event in utterances(play.events) if event.utterance.start > 8.0]
+
+
 def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     plan = plan_for(
         cut(tmp_path / "clip.mkv", 13.0), captions="off", live=True, speed=2.0, has_video=False
