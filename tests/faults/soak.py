@@ -29,7 +29,7 @@ from devices import RATE, CameraServer, camera_server
 from rich.console import Console
 from rich.table import Table
 from sessions import WAIT, Family, cut, read, tail, wait_for
-from situations import Place, command, place
+from situations import Place, command, left_in_shared_memory, place, shared_memory
 from soak_beside import KINDS, Beside
 from soak_disturbances import DISTURBANCES, Target, Voice
 from soak_ledger import Span, growth, lost, of_device, uncounted, unexplained
@@ -149,20 +149,6 @@ def _own_memory(pid: int) -> int:
     )
 
 
-def shared_memory() -> set[str]:
-    """Segments and semaphores that no process has open. Those of the sound server are its own."""
-    there = {
-        path.name for path in Path("/dev/shm").iterdir() if not path.name.startswith("pulse-shm-")
-    }
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        if not there:
-            break
-        with contextlib.suppress(OSError):
-            used = maps.read_text(encoding="utf-8", errors="replace")
-            there = {name for name in there if f"/dev/shm/{name}" not in used}
-    return there
-
-
 class Soak:
     """The session, what disturbs it and what runs beside it.
 
@@ -215,11 +201,9 @@ class Soak:
             self._end(held)
             threads[3].join(WAIT)
             figures = self._figures(held)
-        until = time.monotonic() + 10.0
-        while (left := shared_memory() - before) and time.monotonic() < until:
-            time.sleep(0.5)
+        left = left_in_shared_memory(before)
         if left:
-            self.problems.append(f"shared memory is left: {sorted(left)}")
+            self.problems.append(f"shared memory is left: {left}")
         return figures
 
     def _guarded(self, name: str, step: Callable[[random.Random], None]) -> None:

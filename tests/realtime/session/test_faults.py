@@ -263,7 +263,9 @@ def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     assert any("jumped back" in gap.reason for gap in of(schema.Gap, play.events))
 
 
+@pytest.mark.fault
 def test_a_subscriber_that_stalls_holds_nothing_up(tmp_path: Path) -> None:
+    """A subscriber stalls during a live session: every utterance is answered, with its face."""
     endpoint = f"ipc://{tmp_path}/events"
     script = (
         "import sys, time\nfrom gscon_live.realtime.events.client import Subscriber\n"
