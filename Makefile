@@ -2,6 +2,7 @@
 # make check  sets everything up and runs the checks
 # make test   sets everything up and runs the checks and tests
 # make fuzz   tries damaged input on every reader: make fuzz SECONDS=120 SEED=7
+# make soak   disturbs a live session for an hour in every way: make soak MINUTES=60 SEED=7
 # make docs   sets everything up and builds the pages of docs/ into build/site
 # make schema regenerates the JSON Schema of the events
 PYTHON ?= python3
@@ -11,7 +12,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test fuzz check typing docs schema clean
+.PHONY: demo test fuzz soak check typing docs schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -28,6 +29,13 @@ SECONDS ?= 120
 SEED ?= 0
 fuzz: $(VENV)/.ready-test
 	PYTHONPATH=tests $(BIN)/python -m fuzzing --seconds $(SECONDS) --seed $(SEED)
+
+# Minutes; the seed is as above. WORDS is as --transcriber in gscon-live live.
+MINUTES ?= 60
+WORDS ?= off
+soak: $(VENV)/.ready-test
+	PYTHONPATH=tests:tests/realtime OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py \
+		--minutes $(MINUTES) --seed $(SEED) --transcriber $(WORDS)
 
 check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""A session that everything happens to: python tests/faults/soak.py --seconds 3600 --seed 7
+"""A session that everything happens to: python tests/faults/soak.py --minutes 60 --seed 7
 
 A live session hears a virtual microphone and sees a virtual camera. Meanwhile faults happen at
 random moments: see `soak_disturbances` for those of the session, `soak_beside` for what runs beside
@@ -11,7 +11,6 @@ import os
 import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,15 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from devices import RATE, CameraServer, camera_server
 from rich.console import Console
 from rich.table import Table
-from sessions import WAIT, Family, cut, read, tail, wait_for
-from situations import Place, command, left_in_shared_memory, place, shared_memory
+from sessions import HERE, WAIT, cut, read
+from situations import left_in_shared_memory, place, shared_memory
 from soak_beside import KINDS, Beside
 from soak_disturbances import DISTURBANCES, Target, Voice
-from soak_ledger import Span, growth, lost, of_device, uncounted, unexplained
+from soak_ledger import Span, growth, of_device
+from soak_session import Held
 from sound import recorded
 
 from gscon_live.realtime.capture import caption_files
@@ -44,109 +43,6 @@ from gscon_live.realtime.sample import CONVERSATION
 MEBIBYTE = 1 << 20
 #: How much memory may grow after the warm-up; allocators breathe.
 BREATH = 60 * MEBIBYTE
-#: Seconds after which an utterance has to be in the events, also where the machine is busy.
-PATIENCE = 90.0
-
-
-class Held:
-    """The session that is disturbed, and what is known of it.
-
-    Args:
-        where: its folder.
-        options: of the command, beside those for devices and outputs.
-    """
-
-    def __init__(self, where: Place, microphone: Voice, camera: CameraServer, options: list[str]):
-        self.where = where
-        self.path = where.folder / "e.jsonl"
-        self.memory: list[tuple[float, float]] = []
-        self.spoken: list[Span] = []
-        self.disturbed: list[Span] = []
-        self.received: list[schema.AnyEvent] = []
-        self.missed = 0
-        self.endpoint = f"tcp://127.0.0.1:{_free_port()}"
-        words = command(
-            "live", "--camera", camera.url, "--publish", self.endpoint, "--events", "e.jsonl",
-            "--headless", *options, "camera.retry=0.5",
-        )  # fmt: skip
-        self.errors = (where.folder / "errors.txt").open("w+")
-        self.process = subprocess.Popen(
-            words, cwd=where.folder, env=where.environment(**microphone.environment),
-            start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=self.errors,
-        )  # fmt: skip
-        where.begun.append(self.process)  # type: ignore[arg-type]
-        self.family = Family(self.process.pid)
-        wait_for(lambda: self.process.poll() is not None or any(tail(self.path)), WAIT * 2)
-        self.began = time.monotonic()
-
-    @property
-    def now(self) -> float:
-        """Seconds of media time."""
-        return time.monotonic() - self.began
-
-    def running(self) -> bool:
-        return self.process.poll() is None
-
-    def said(self) -> str:
-        self.errors.seek(0)
-        return self.errors.read()[-3000:]
-
-    def read_memory(self) -> None:
-        """Takes the memory of all processes that is not a file's."""
-        total = 0
-        for process in self.family.look():
-            with contextlib.suppress(OSError, psutil.Error):
-                total += _own_memory(process.pid)
-        self.memory.append((self.now, total))
-
-    def problems(self, last: bool = False) -> list[str]:
-        """What the events do not account for, so far or at the end."""
-        events = read(self.path) if last else list(tail(self.path))
-        due = [span for span in self.spoken if last or span.end < self.now - PATIENCE]
-        out = [f"nothing says what became of {_shown(span)}" for span in lost(due, events)]
-        out += [
-            f"a gap without a cause at {gap.time:.1f} s: {gap.reason}"
-            for gap in unexplained(self.disturbed, events)
-        ]
-        if last:
-            out += [f"utterance {number} began and has no end" for number in uncounted(events)]
-            out += self._compared(events)
-        return out
-
-    def _compared(self, events: list[schema.AnyEvent]) -> list[str]:
-        """A subscriber has what is in the file, but for what it counts as missed."""
-        got = [event.seq for event in self.received]
-        out = []
-        if got != sorted(set(got)):
-            out.append("the subscriber got events twice, or in another order")
-        if any(events[event.seq] != event for event in self.received):
-            out.append("the subscriber got another event than the file")
-        absent = len(range(got[0], len(events))) - len(got) if got else 0
-        if absent != self.missed + (len(events) - 1 - got[-1] if got else 0):
-            out.append(f"the subscriber lacks {absent} events and counts {self.missed} as missed")
-        return out
-
-
-def _shown(span: Span) -> str:
-    return f"{span.name} from {span.start:.1f} to {span.end:.1f} s"
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _own_memory(pid: int) -> int:
-    """Bytes of a process that are not those of files, shared ones by their share."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    fields = dict(line.split(":", 1) for line in lines[1:])
-    return sum(
-        int(fields[name].split()[0]) * 1024 for name in ("Pss_Anon", "Pss_Shmem") if name in fields
-    )
 
 
 class Soak:
@@ -352,17 +248,23 @@ def show(soak: Soak, figures: dict[str, str], seconds: float, seed: int) -> None
         print(f"wrong: {problem}")
 
 
+def environment() -> dict[str, str]:
+    """What a process needs to run this program: where the modules of the tests are."""
+    places = [str(HERE), str(HERE.parent)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}
+
+
 def main(arguments: Any = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0, help="0 takes a new one")
     parser.add_argument("--transcriber", default="off", help="as in gscon-live live")
     options = parser.parse_args(arguments)
     seed = options.seed or random.SystemRandom().randrange(1, 1 << 31)
     print(f"seed {seed}", flush=True)
-    soak = Soak(options.seconds, seed, ["--transcriber", options.transcriber])
+    soak = Soak(options.minutes * 60, seed, ["--transcriber", options.transcriber])
     figures = soak.run()
-    show(soak, figures, options.seconds, seed)
+    show(soak, figures, options.minutes * 60, seed)
     return 1 if soak.problems else 0
 
 
