@@ -40,22 +40,10 @@ class Segmenter(Stage):
 
     The bounds of a segment are those of the voiced part. Its sound has a pre-roll before it and a
     short tail after it. Only media time counts.
-
-    Args:
-        settings: see there.
-        detector: the voice activity detector; None makes one.
-        since: where it takes over from one that has failed, the media time in seconds that this one
-            had reached: sound between this time and the first chunk is reported as lost.
     """
 
-    def __init__(
-        self,
-        settings: Segmentation,
-        detector: VoiceActivity | None = None,
-        since: float | None = None,
-    ) -> None:
+    def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
         self._settings = settings
-        self._since = since
         self._endpoints = EndpointDetector(settings, detector, self._begin)
         self._level = level_in_db(np.zeros(1, np.float32))
         self.reset()
@@ -63,16 +51,15 @@ class Segmenter(Stage):
     def reset(self) -> None:
         """Forgets all sound."""
         self._endpoints.reset()
-        self._timeline = Timeline(self._since)
+        self._timeline = Timeline()
         self._history = History(self._settings.max_utterance + self._settings.pre_roll + 5.0)
         self._pending = np.zeros(0, np.float32)
         self._pending_position = 0
         self._last_mark = self._last_sent_mark = 0.0
 
     def gauges(self) -> Gauges:
-        """Input level in dB of full scale, whether somebody speaks, and the media time so far."""
-        speaking = self._endpoints.speech is not None
-        return {"level": self._level, "speaking": speaking, "time": self._timeline.now}
+        """Input level in dB of full scale, and whether somebody speaks."""
+        return {"level": self._level, "speaking": self._endpoints.speech is not None}
 
     def process(self, message: Incoming) -> Iterator[messages.Message]:
         """See the class."""

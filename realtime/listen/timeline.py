@@ -21,20 +21,14 @@ class Timeline:
 
     A position counts samples from the session's start. It never goes back, whatever the capture
     clock does.
-
-    Args:
-        since: the media time in seconds at which it begins; None takes that of the first chunk.
     """
 
-    def __init__(self, since: float | None = None) -> None:
-        self._position = 0 if since is None else round(since * SAMPLE_RATE)
+    def __init__(self) -> None:
+        self._position = 0
         self._offset = 0.0
         self._clock_shift = 0.0
-        self._started = since is not None
+        self._started = False
         self._reported = 0.0
-        self._why = "no sound arrived"
-        if since is not None:
-            self._why = "it waited to be cut into utterances when this stage failed"
 
     @property
     def position(self) -> int:
@@ -92,11 +86,12 @@ class Timeline:
     def report(self, jump: float) -> Iterator[messages.Dropped]:
         """The message for a jump, as `arrive` returns it; none if the source has reported it."""
         reported, self._reported = self._reported, 0.0
-        why, self._why = self._why, "no sound arrived"
         if jump > 0 and abs(jump - reported) <= JUMP:
             return
         if jump > 0:
-            yield messages.Dropped(max(0.0, self.now - jump), "audio", 1, round(jump, 3), why)
+            yield messages.Dropped(
+                max(0.0, self.now - jump), "audio", 1, round(jump, 3), "no sound arrived"
+            )
         elif jump < 0:
             reason = f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples"
             yield messages.Dropped(max(0.0, self.now), "audio", 0, 0.0, reason)

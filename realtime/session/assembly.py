@@ -24,8 +24,7 @@ def build_segment(worker: Worker, t0: StartTime, models: Models | None = None) -
     plan = worker.plan
     if plan.words.captions:
         return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
-    since = worker.reached if worker.restarts else None
-    return Segmenter(plan.settings.segmentation, models.voice_activity(), since)
+    return Segmenter(plan.settings.segmentation, models.voice_activity())
 
 
 def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:

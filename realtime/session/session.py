@@ -269,7 +269,9 @@ class Session:
             time_ = status.gauges.get("time")
             if isinstance(time_, float):
                 self._media_time = max(self._media_time, time_)
-                self._reached[status.service] = time_
+            reached = status.gauges.get("reached")
+            if isinstance(reached, float):
+                self._reached[status.service] = reached
             self._on_status(status)
 
     def _look_after_workers(self) -> None:

@@ -49,7 +49,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
         endpoints: the addresses of all sockets.
         restarts: number of restarts of the service so far.
         utterances: the highest number of an utterance so far.
-        reached: the media time in seconds up to which the service had worked before its restart.
+        reached: the media time in seconds up to which the service had heard before its restart.
     """
 
     service: str

@@ -10,7 +10,9 @@ import contextlib
 import os
 import platform
 import random
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -52,9 +54,13 @@ class Soak:
         seconds: how long the session lasts.
         seed: decides all that is random.
         options: of the session's command.
+        keep: where its events and its standard error are kept; None: nowhere.
     """
 
-    def __init__(self, seconds: float, seed: int, options: list[str]) -> None:
+    def __init__(
+        self, seconds: float, seed: int, options: list[str], keep: Path | None = None
+    ) -> None:
+        self._keep = keep
         self.problems: list[str] = []
         self.done: Counter[str] = Counter()
         self.beside: Counter[str] = Counter()
@@ -96,6 +102,10 @@ class Soak:
             time.sleep(3.0)  # what was said last is still being worked on
             self._end(held)
             threads[3].join(WAIT)
+            if self._keep is not None:
+                self._keep.mkdir(parents=True, exist_ok=True)
+                shutil.copy(held.path, self._keep)
+                (self._keep / "errors.txt").write_text(held.said(), encoding="utf-8")
             figures = self._figures(held)
         left = left_in_shared_memory(before)
         if left:
@@ -107,6 +117,7 @@ class Soak:
             step(random.Random(f"{self._seed} {name}"))
         except Exception:
             self.problems.append(f"{name}: {traceback.format_exc()}")
+            print(f"WRONG {self.problems[-1]}", flush=True)
             self._over.set()
 
     def _going(self) -> bool:
@@ -184,7 +195,12 @@ class Soak:
     def _end(self, held: Held) -> None:
         if held.running():
             held.process.send_signal(signal.SIGINT)
-        code = held.process.wait(WAIT)
+        try:
+            code = held.process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            self.problems.append(f"the session does not end {WAIT:.0f} s after Ctrl-C")
+            os.killpg(held.process.pid, signal.SIGKILL)
+            code = held.process.wait()
         if code != 0:
             self.problems.append(f"the session ended with exit code {code}: {held.said()!r}")
         if orphans := held.family.left(patience=2.0):
@@ -193,7 +209,11 @@ class Soak:
             self.problems.append(f"files are left: {left}")
 
     def _figures(self, held: Held) -> dict[str, str]:
-        self.problems += held.problems(last=True)
+        try:
+            self.problems += held.problems(last=True)
+        except Exception as error:  # the file has no end
+            self.problems.append(f"the events are not whole: {type(error).__name__}: {error}")
+            return {}
         if "Traceback" in held.said():
             self.problems.append(f"a traceback: {held.said()!r}")
         events = read(held.path)
@@ -259,10 +279,13 @@ def main(arguments: Any = None) -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0, help="0 takes a new one")
     parser.add_argument("--transcriber", default="off", help="as in gscon-live live")
+    parser.add_argument("--keep", type=Path, help="a folder for the session's events and errors")
     options = parser.parse_args(arguments)
+    # A shell that starts this in the background has it, and all that it starts, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = options.seed or random.SystemRandom().randrange(1, 1 << 31)
     print(f"seed {seed}", flush=True)
-    soak = Soak(options.minutes * 60, seed, ["--transcriber", options.transcriber])
+    soak = Soak(options.minutes * 60, seed, ["--transcriber", options.transcriber], options.keep)
     figures = soak.run()
     show(soak, figures, options.minutes * 60, seed)
     return 1 if soak.problems else 0

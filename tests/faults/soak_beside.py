@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fuzzing import damaged
-from sessions import WAIT, Family, read
+from sessions import Family, read
 from situations import Place, after, begin, catches, command, place
 
 from gscon_live.common import signals
 from gscon_live.realtime.events import schema
 
+#: Seconds in which a command has to end, also where the machine is busy.
+LONGEST = 600.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -108,8 +110,13 @@ class Beside:
         whole: bool = True,
     ) -> list[str]:
         family = Family(process.pid)
-        _, errors = process.communicate(timeout=WAIT * 2)
         problems = []
+        try:
+            _, errors = process.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            _, errors = process.communicate()
+            problems.append(f"no end after {LONGEST:.0f} s{said}: {errors[-500:]!r}")
         if process.returncode not in codes:
             problems.append(f"exit code {process.returncode}{said}: {errors[-500:]!r}")
         if "Traceback" in errors:

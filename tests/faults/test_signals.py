@@ -80,7 +80,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("situation", SWEEP)
 def test_a_signal_at_any_moment_ends_the_replay_cleanly(situation: str, clip: Path) -> None:
-    """a signal at any moment of a replay (Ctrl-C, SIGTERM, a closed terminal; once or twice; to the command or to all its processes): it ends with one line, complete files, exit code 130, 143 or 129, and no process, socket, folder, semaphore or shared memory is left"""
+    """Ctrl-C, SIGTERM or a closed terminal at any moment of a replay, once or twice, to one or all of its processes: one line, complete files, exit code 130, 143 or 129, and no process, socket, folder or shared memory is left"""
     moment, number, group, times = SWEEP[situation]
     before = shared_memory()
     with place() as where:
@@ -177,7 +177,7 @@ def test_a_reader_that_has_had_enough_takes_nothing_else_with_it(
 
 
 def test_a_program_without_a_guard_is_told_of_it(clip: Path) -> None:
-    """a script that runs a session without `if __name__ == "__main__":` : one line that names this guard; exit code 2"""
+    """a script that runs a session without `if __name__ == "__main__"`: one line that names this guard; exit code 2"""
     with place() as where:
         (where.folder / "mine.py").write_text(
             "import sys\n"

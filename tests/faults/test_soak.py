@@ -70,7 +70,7 @@ def test_memory_that_grows_after_the_warm_up_is_found() -> None:
 @pytest.mark.fault
 @pytest.mark.alone
 def test_a_session_that_everything_happens_to_accounts_for_all_that_was_said() -> None:
-    """a session with killed and stopped stages, devices that go, hostile clients, and bad recordings, signals and full disks beside it (`make soak`): every utterance is answered or counted, and nothing is left"""
+    """`make soak`: every utterance is answered or counted in a `gap`, and nothing is left"""
     need("pulseaudio", "pactl", "pacat", "ffmpeg")
     done = subprocess.run(
         [sys.executable, HERE / "soak.py", "--minutes", "1", "--seed", "4"],
