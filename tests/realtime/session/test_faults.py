@@ -237,9 +237,18 @@ def test_sound_that_waited_for_a_killed_stage_is_counted(stage: str, tmp_path: P
         cut(tmp_path / "clip.mkv", 17.0), captions="off", live=True, speed=1.0, has_video=False
     )
     play = Play(plan)
+    stopped: list[float] = []
+
+    def stop() -> None:
+        play.kill(stage, signal.SIGSTOP)
+        stopped.append(time.monotonic())
+
     # Of an utterance that has begun before, a gap tells anyway.
-    play.at(3.6, lambda: play.kill(stage, signal.SIGSTOP))
-    play.at(9.0, lambda: play.kill(stage, signal.SIGKILL))
+    play.at(3.6, stop)
+    play.when(
+        lambda: bool(stopped) and time.monotonic() > stopped[0] + 4.0,
+        lambda: play.kill(stage, signal.SIGKILL),
+    )
     assert play.go()
     (lost,) = [gap for gap in of(schema.Gap, play.events) if gap.what == "audio"]
     assert lost.time == pytest.approx(3.6, abs=1.5)
