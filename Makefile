@@ -4,6 +4,7 @@
 # make fuzz   tries damaged input on every reader: make fuzz SECONDS=120 SEED=7
 # make kills  kills an archive again and again: make kills RECORDINGS=200 KILLS=10 SEED=7
 # make scaling measures an archive on Ray clusters: make scaling RECORDINGS=24 NODES=3 SEED=7
+# make soak   disturbs a live session for an hour in every way: make soak MINUTES=60 SEED=7
 # make docs   sets everything up and builds the pages of docs/ into build/site
 # make schema regenerates the JSON Schema of the events, and their types in TypeScript and C#
 PYTHON ?= python3
@@ -13,7 +14,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test fuzz kills scaling check typing docs schema clean
+.PHONY: demo test fuzz kills scaling soak check typing docs schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -39,6 +40,13 @@ kills: $(VENV)/.ready-test
 NODES ?= 3
 scaling: $(VENV)/.ready-test
 	PYTHONPATH=tests/realtime $(BIN)/python -m archive_scaling --recordings $(RECORDINGS) --nodes $(NODES) --seed $(SEED)
+
+# Minutes; the seed is as above. WORDS is as --transcriber in gscon-live live.
+MINUTES ?= 60
+WORDS ?= off
+soak: $(VENV)/.ready-test
+	PYTHONPATH=tests:tests/realtime OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py \
+		--minutes $(MINUTES) --seed $(SEED) --transcriber $(WORDS)
 
 check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ it or refuses it in one line; anything else is a finding, which is printed with 
 """
 
 import argparse
+import contextlib
 import pickle
 import random
 import sys
@@ -20,14 +21,17 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.configs import loader
 from gscon_live.model import checkpoint
 from gscon_live.realtime.capture import caption_files
-from gscon_live.realtime.capture.media_file import open_media
+from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.events import corrections, in_words, schema
-from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.messages import Mark
+from gscon_live.realtime.pipeline.settings import Recording, Settings
 from gscon_live.realtime.sample import CONVERSATION
 from gscon_live.train.corpora import unpickle
 
 Reader = Callable[[Path], object]
 
+#: How many messages of a damaged recording are decoded at most: some seconds of it.
+_MESSAGES = 400
 _VTT = """WEBVTT
 
 1
@@ -59,7 +63,7 @@ def readers(folder: Path) -> dict[str, tuple[str, bytes, Reader]]:
         "media": (
             ".mkv",
             CONVERSATION.read_bytes()[:200_000],
-            lambda path: open_media(path).close(),
+            _read_media,
         ),
         "corrections": (".json", _corrections(), corrections.read),
         "settings": (".yaml", setup, lambda path: loader.load(path, Settings)),
@@ -69,7 +73,17 @@ def readers(folder: Path) -> dict[str, tuple[str, bytes, Reader]]:
 
 
 def _read_media(path: Path) -> None:
-    open_media(path).close()
+    """Decodes a recording, with the captions in it, up to a number of messages."""
+    source = RecordingSource(path, Recording())
+    with contextlib.closing(source):
+        source.open()
+        taken, reached = 0, 0.0
+        while taken < _MESSAGES and (messages := source.read()):
+            taken += len(messages)
+            for message in messages:
+                if isinstance(message, Mark):
+                    assert message.time >= reached, "time goes back"
+                    reached = message.time
 
 
 def _corrections() -> bytes:

@@ -278,13 +278,27 @@ def _heading(path: Path) -> str:
 
 def faults(folder: Path) -> Iterator[tuple[Path, str]]:
     """The first line of the docstring of every test that is marked `fault`, and its file below a
-    folder. Read from the source: no test is imported."""
+    folder. Where the whole file is marked, its tests without a docstring are left out. Read from
+    the source: no test is imported."""
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        whole = any(map(_marks_all, tree.body))
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and any(map(_is_fault, node.decorator_list)):
-                words = ast.get_docstring(node) or node.name
-                yield path.relative_to(folder), words.splitlines()[0]
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            words = ast.get_docstring(node)
+            of_file = whole and words is not None and node.name.startswith("test_")
+            if of_file or any(map(_is_fault, node.decorator_list)):
+                line = (words or node.name).splitlines()[0]
+                yield path.relative_to(folder), line[0].upper() + line[1:] if words else line
+
+
+def _marks_all(statement: ast.stmt) -> bool:
+    """Whether a statement gives all tests of its file the mark: `pytestmark = [...]`."""
+    if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) != "pytestmark":
+        return False
+    value = statement.value
+    return any(map(_is_fault, value.elts if isinstance(value, ast.List) else [value]))
 
 
 def _is_fault(decorator: ast.expr) -> bool:

@@ -11,7 +11,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.caption_cues import Item, utterances
 from gscon_live.realtime.capture.caption_encoding import decode
 from gscon_live.realtime.capture.caption_formats import read_ass, read_sbv, read_srt, read_vtt
-from gscon_live.realtime.capture.caption_tracks import read_track
+from gscon_live.realtime.capture.caption_tracks import Shifts, read_track
 from gscon_live.realtime.capture.caption_ttml import read_ttml
 from gscon_live.realtime.pipeline.messages import Cue, Dropped
 
@@ -47,7 +47,9 @@ class Captions(msgspec.Struct):
         return [message for message in self.messages if isinstance(message, Cue)]
 
 
-def find(recording: Path, choice: str | Path, track: int | None = None) -> Captions:
+def find(
+    recording: Path, choice: str | Path, track: int | None = None, shifts: Shifts | None = None
+) -> Captions:
     """The captions to use for a recording.
 
     Args:
@@ -56,6 +58,7 @@ def find(recording: Path, choice: str | Path, track: int | None = None) -> Capti
             (`talk.vtt`, `talk.srt`, `talk.en.vtt`); or the path of a caption file.
         track: number of the caption track that "auto" takes, from 0; None: the default track, if
             it is a full one.
+        shifts: seconds by which the packets of a track in the file are moved, by its index.
 
     Raises:
         InputError: a caption file or a track that the user named is missing or unusable.
@@ -64,7 +67,7 @@ def find(recording: Path, choice: str | Path, track: int | None = None) -> Capti
         return Captions()
     if choice != "auto":
         return _read(Path(choice))
-    messages, notices = read_track(recording, track)
+    messages, notices = read_track(recording, track, shifts)
     if track is not None or any(isinstance(message, Cue) for message in messages):
         return Captions(messages, None, notices)
     beside = sidecars(recording)

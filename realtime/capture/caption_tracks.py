@@ -1,11 +1,14 @@
 """The caption tracks in a recording: which is read, and its cues."""
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.caption_cues import Item, utterances
@@ -15,6 +18,8 @@ from gscon_live.realtime.pipeline.messages import Cue
 
 #: FFmpeg's names of text codecs; all others are pictures of text.
 _TEXT = {"webvtt", "subrip", "srt", "text", "mov_text", "ass", "ssa"}
+#: By index of a track: seconds by which each of its packets is moved, in file order.
+Shifts = Mapping[int, Sequence[float] | npt.NDArray[np.float64]]
 #: A track with less than this share of the cues of the largest one has only some of the words.
 _FULL = 0.5
 
@@ -27,7 +32,9 @@ class _Track(msgspec.Struct):
     written: list[Written | Unreadable] = []
 
 
-def read_track(recording: Path, wanted: int | None = None) -> tuple[list[Item], list[str]]:
+def read_track(
+    recording: Path, wanted: int | None = None, shifts: Shifts | None = None
+) -> tuple[list[Item], list[str]]:
     """The captions of a track of the recording, and notices for the user.
 
     Without `wanted`, it is the default track, else the first one. A track that is forced (only what
@@ -36,6 +43,7 @@ def read_track(recording: Path, wanted: int | None = None) -> tuple[list[Item], 
     Args:
         recording: the media file.
         wanted: number of the caption track, from 0.
+        shifts: seconds by which the packets with a time are moved, by the track's index.
 
     Raises:
         InputError: no such track, or its captions are pictures.
@@ -57,7 +65,7 @@ def read_track(recording: Path, wanted: int | None = None) -> tuple[list[Item], 
                     "they are not used"
                 )
             return [], notices
-        _read_cues(container, tracks)
+        _read_cues(container, tracks, shifts or {})
         track = _fullest(tracks)
         items, notices = utterances(track.written)
         notices = [f"{recording.name}: {notice}" for notice in notices]
@@ -109,16 +117,17 @@ def _about(track: _Track) -> str:
     return f" ({', '.join([*parts, f'{len(track.written)} captions'])})"
 
 
-def _read_cues(container: Any, tracks: list[_Track]) -> None:
+def _read_cues(container: Any, tracks: list[_Track], shifts: Shifts) -> None:
     """Reads all tracks in a single pass, up to where the recording can be read."""
     start = Fraction(container.start_time or 0, 1_000_000)
     by_index = {track.stream.index: track for track in tracks}
+    moved = {index: iter(shifts.get(index, ())) for index in by_index}
     try:
         for packet in container.demux([track.stream for track in tracks]):
-            if packet.pts is None:
+            if packet.pts is None or not packet.size:
                 continue
             track = by_index[packet.stream.index]
-            begin = packet.pts * packet.time_base - start
+            begin = packet.pts * packet.time_base - start + next(moved[track.stream.index], 0.0)
             end = begin + (packet.duration or 0) * packet.time_base
             body = _embedded(bytes(packet), track.stream.codec_context.name)
             if body is not None:

@@ -84,7 +84,8 @@ class PacketScan(NamedTuple):
 
     Args:
         times: media times of the packets in file order, by index of the stream.
-        shifts: seconds by which the time stamps of these packets are moved, by index.
+        shifts: seconds by which the time stamps of these packets are moved, by index; also those of
+            packets with a time in caption tracks.
         joins: where the time stamps start anew or jump.
         duration: length in seconds of what can be read.
         missing: seconds by which that falls short of the header; 0 for a complete file, NaN if the
@@ -111,6 +112,7 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
         start: the container's start in seconds, where media time is 0.
         has_audio: whether one of them is sound. In pictures alone, no hole is too long.
     """
+    captions: set[int] = set()
     times: dict[int, list[float]] = {index: [] for index in streams}
     ends: dict[int, list[float]] = {index: [] for index in streams}
     end_of_all = 0.0
@@ -134,6 +136,9 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
                 time = (times.get(index) or [0.0])[-1] if shown is None else shown
                 end = time + float((packet.duration or 0) * (packet.time_base or 0))
                 end_of_all = max(end_of_all, end)
+                if packet.stream.type == "subtitle" and shown is not None:
+                    captions.add(index)
+                    stamps.follow(index, shown)
                 if index in streams:
                     stamps.add(index, decoding_time(packet, start), time, end)
                     times[index].append(time)
@@ -145,7 +150,7 @@ def scan_packets(path: Path, streams: set[int], start: Fraction, has_audio: bool
     if broken and is_streamed(path):
         broken = False
     joins = stamps.joins()
-    shifts = {index: stamps.shifts(index) for index in streams}
+    shifts = {index: stamps.shifts(index) for index in streams | captions}
     moved = {index: np.array(times[index]) + shifts[index] for index in streams}
     lasts = [np.array(ends[index]) + shifts[index] for index in streams]
     duration = max([0.0, *(float(last.max()) for last in lasts if len(last))])

@@ -136,15 +136,12 @@ class RecordingSource(Source):
             for stream, track in ((audio, self._audio), (video, self._video))
             if stream is not None and track is not None
         }
-        captions = caption_files.find(self.path, self._captions, self._settings.caption_track)
+        captions = caption_files.find(
+            self.path, self._captions, self._settings.caption_track, scan.shifts
+        )
         self.has_captions = bool(captions.cues)
         self.captions_path = captions.path
         self.notices += captions.notices
-        if scan.joins and self.has_captions and captions.path is None:
-            self.notices.append(
-                f"{self.description}: the captions in it may not fit after "
-                f"{scan.joins[0].time:.2f} s; give a caption file with --captions"
-            )
         self._cues = caption_files.within(captions.messages, self.duration)
         self._next_cue = 0
         self._mark = 0.0

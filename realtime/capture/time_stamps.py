@@ -76,6 +76,15 @@ class TimeStamps:
         self._reached = max(self._reached, end + part.shift)
         state.parts.append(state.part)
 
+    def follow(self, stream: int, time: float) -> None:
+        """Takes the next packet of a stream that has no clock of its own, as captions: it is on the
+        newest clock or the one before, whichever is nearer."""
+        state = self._streams.setdefault(stream, _Stream())
+        newest = len(self._parts) - 1
+        nearest = min((newest, max(newest - 1, 0)), key=lambda n: abs(time - self._parts[n].clock))
+        state.part = max(state.part, nearest)
+        state.parts.append(state.part)
+
     def _place(self, state: _Stream, time: float) -> None:
         newest = len(self._parts) - 1
         if state.part < newest:

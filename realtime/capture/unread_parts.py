@@ -1,7 +1,7 @@
-"""Recordings that are joined byte by byte, of which FFmpeg reads the first one only.
+"""Recordings that are joined byte by byte, of which FFmpeg reads the first ones only.
 
-WAV, MP4 and some other containers state their length, and FFmpeg stops there. A further header
-after the last packet begins another recording.
+WAV, MP4 and some other containers state their length, and FFmpeg stops there. Of Matroska it reads
+two. A further header after the last packet begins another recording.
 """
 
 import re
@@ -19,10 +19,11 @@ _BEGINS = {
     "caf": rb"caff\x00[\x01\x02]\x00\x00",
     "mov": rb"\x00\x00[\x00-\x0f].ftyp",
     "flv": rb"FLV\x01[\x00-\x05]\x00\x00\x00\x09",
+    "matroska": rb"\x1a\x45\xdf\xa3.{1,40}?(?:matroska|webm)",
     "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",
 }
 #: Bytes that are searched at a time, and the length of the longest of these.
-_BLOCK, _LONGEST = 1 << 20, 16
+_BLOCK, _LONGEST = 1 << 20, 64
 
 
 class Unread(NamedTuple):

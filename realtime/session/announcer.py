@@ -28,6 +28,7 @@ class Announcer:
         self.utterances = 0
         self.last_id = 0
         self._begun = False
+        self._open: set[int] = set()
         self._header: dict[str, Any] = {"schema": schema.SCHEMA, "session": session, "seq": 0}
         self._publisher = publisher
         self._sinks = list(sinks)
@@ -37,11 +38,15 @@ class Announcer:
         numbered = self._publisher.publish(event)
         if isinstance(event, schema.UtteranceEvent):
             self.utterances += 1
+            self._open.discard(event.utterance.id)
         # An utterance that goes on after a restart gets a new number, but no second start.
         if isinstance(event, schema.UtteranceEvent | schema.Provisional):
             self.last_id = max(self.last_id, event.utterance.id)
         if isinstance(event, schema.SpeechStarted):
             self.last_id = max(self.last_id, event.utterance)
+            self._open.add(event.utterance)
+        if isinstance(event, schema.Gap) and event.what == "utterance":
+            self._settle(event.count)
         failure: Exception | None = None
         for sink in list(self._sinks):
             try:
@@ -107,6 +112,25 @@ class Announcer:
                 ),
             )
         )
+
+    def lost(self, time: float, stage: str) -> None:
+        """Sends a gap for the utterances that have begun and that nobody will answer any more, as
+        the stage that answers has failed."""
+        if self._open:
+            self.send(
+                schema.Gap(
+                    **self._header,
+                    time=round(time, 3),
+                    what="utterance",
+                    count=len(self._open),
+                    seconds=0.0,
+                    reason=f"they were being worked on when {stage} failed",
+                )
+            )
+
+    def _settle(self, count: int) -> None:
+        """A gap has counted the first of the utterances that had begun."""
+        self._open.difference_update(sorted(self._open)[:count])
 
     def restarted(self, time: float, status: Status) -> None:
         """Reports that a worker is there again."""

@@ -81,6 +81,7 @@ class Session:
         self._context_of_workers = processes.start_context(start_method)
         self._workers: dict[str, Process] = {}
         self._failures: dict[str, list[float]] = {}
+        self._reached: dict[str, float] = {}
         self._given_up: set[str] = set()
         self._drops = Drops()
         self._lags = Lags()
@@ -170,6 +171,7 @@ class Session:
             endpoints=self._endpoints,
             restarts=len(self._failures.get(name, [])),
             utterances=self._events.last_id,
+            reached=self._reached.get(name, 0.0),
         )
         self._workers[name] = Process(self._context_of_workers, worker)
 
@@ -267,6 +269,9 @@ class Session:
             time_ = status.gauges.get("time")
             if isinstance(time_, float):
                 self._media_time = max(self._media_time, time_)
+            reached = status.gauges.get("reached")
+            if isinstance(reached, float):
+                self._reached[status.service] = reached
             self._on_status(status)
 
     def _look_after_workers(self) -> None:
@@ -287,6 +292,8 @@ class Session:
                 f"{self._media_time:.2f} s are complete, run again or with --debug"
             )
         self._events.health(self._now(), service, "failed", reason)
+        if self._services[service].answers:
+            self._events.lost(self._now(), service)
         now = time.monotonic()
         recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
         self._failures.setdefault(service, []).append(now)

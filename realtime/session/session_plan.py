@@ -49,6 +49,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
         endpoints: the addresses of all sockets.
         restarts: number of restarts of the service so far.
         utterances: the highest number of an utterance so far.
+        reached: the media time in seconds up to which the service had heard before its restart.
     """
 
     service: str
@@ -61,6 +62,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: Endpoints
     restarts: int = 0
     utterances: int = 0
+    reached: float = 0.0
 
 
 #: Gives the start of the session on the monotonic clock; 0 before the start.

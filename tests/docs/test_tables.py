@@ -56,7 +56,15 @@ def test_faults_are_read_from_marks_and_docstrings(tmp_path: Path) -> None:
         "@pytest.mark.fault\ndef test_b():\n    pass\n"
         "def test_c():\n    'C: d.'\n"
     )
-    assert [words for _, words in tables.faults(tmp_path)] == ["A is done: b happens.", "test_b"]
+    (tmp_path / "test_whole.py").write_text(
+        "import pytest\npytestmark = [pytest.mark.skip, pytest.mark.fault]\n"
+        "def test_d():\n    'd is done: e happens'\ndef test_f(): ...\ndef g():\n    'G: h'\n"
+    )
+    assert [words for _, words in tables.faults(tmp_path)] == [
+        "A is done: b happens.",
+        "test_b",
+        "D is done: e happens",
+    ]
 
 
 def test_every_setting_is_on_the_page_once_with_its_meaning() -> None:

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from devices import lack, need
@@ -135,3 +136,26 @@ def catches(process: "subprocess.Popen[str]", number: signal.Signals) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def shared_memory() -> set[str]:
+    """Segments and semaphores that no process has open. Those of the sound server are its own."""
+    there = {
+        path.name for path in Path("/dev/shm").iterdir() if not path.name.startswith("pulse-shm-")
+    }
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        if not there:
+            break
+        with suppress(OSError):
+            used = maps.read_text(encoding="utf-8", errors="replace")
+            there = {name for name in there if f"/dev/shm/{name}" not in used}
+    return there
+
+
+def left_in_shared_memory(before: set[str], patience: float = 10.0) -> list[str]:
+    """What is there that was not before, after some seconds of patience: other programs on the
+    machine have theirs for a moment without a name in any process."""
+    until = time.monotonic() + patience
+    while (left := shared_memory() - before) and time.monotonic() < until:
+        time.sleep(0.5)
+    return sorted(left)

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 from sessions import WAIT, Family, cut, read, tail, wait_for
-from situations import Place, begin, carry_out, catches, command, finish, place
+from situations import (
+    Place,
+    begin,
+    carry_out,
+    catches,
+    command,
+    finish,
+    left_in_shared_memory,
+    place,
+    shared_memory,
+)
 
 from gscon_live.realtime.events import schema
 
@@ -70,8 +80,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("situation", SWEEP)
 def test_a_signal_at_any_moment_ends_the_replay_cleanly(situation: str, clip: Path) -> None:
-    """a signal at any moment of a replay (Ctrl-C, SIGTERM, a closed terminal; once or twice; to the command or to all its processes): it ends with one line, complete files, exit code 130, 143 or 129, and no process, socket or folder is left"""
+    """Ctrl-C, SIGTERM or a closed terminal at any moment of a replay, once or twice, to one or all of its processes: one line, complete files, exit code 130, 143 or 129, and no process, socket, folder or shared memory is left"""
     moment, number, group, times = SWEEP[situation]
+    before = shared_memory()
     with place() as where:
         words = command(
             "replay", clip, "--speed", "1", "--events", "e.jsonl", "--report", "r.html",
@@ -94,6 +105,7 @@ def test_a_signal_at_any_moment_ends_the_replay_cleanly(situation: str, clip: Pa
         assert not (where.folder / "s").exists()
         names = {path.name for path in where.folder.iterdir() if path.is_file()}
         assert names <= {"e.jsonl", "r.html"}
+        assert left_in_shared_memory(before) == []
         if moment is _has_events:
             assert names == {"e.jsonl", "r.html"}
             ended = read(where.folder / "e.jsonl")[-1]
@@ -165,7 +177,7 @@ def test_a_reader_that_has_had_enough_takes_nothing_else_with_it(
 
 
 def test_a_program_without_a_guard_is_told_of_it(clip: Path) -> None:
-    """a script that runs a session without `if __name__ == "__main__":` : one line that names this guard; exit code 2"""
+    """a script that runs a session without `if __name__ == "__main__"`: one line that names this guard; exit code 2"""
     with place() as where:
         (where.folder / "mine.py").write_text(
             "import sys\n"

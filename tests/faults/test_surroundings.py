@@ -31,6 +31,29 @@ pytestmark = [
 #: A command in a situation, and what is added to its environment.
 Situation = Callable[[Place, list[str]], tuple[list[str], dict[str, str]]]
 
+WORKS: dict[str, Situation] = {
+    "a home that is read-only": lambda where, words: (mounted(tmpfs(where.home, "ro"), words), {}),
+    "no shared memory": lambda where, words: (mounted(tmpfs(Path("/dev/shm"), "ro"), words), {}),
+    "a TMPDIR that is not there": lambda where, words: (words, {"TMPDIR": "/nowhere"}),
+    "the locale C": lambda where, words: (words, {"LC_ALL": "C", "LANG": "", "PYTHONUTF8": "0"}),
+    "no terminal and no standard input": lambda where, words: (
+        after("exec <&-", words),
+        {"TERM": ""},
+    ),
+    "64 open files": lambda where, words: (after("ulimit -n 64", words), {}),
+    "24 open files, where more are allowed": lambda where, words: (
+        after("ulimit -S -n 24", words),
+        {},
+    ),
+    "all of it at once": lambda where, words: (
+        mounted(
+            f"{tmpfs(where.home, 'ro')} && {tmpfs(Path('/dev/shm'), 'ro')}",
+            after("exec <&- && ulimit -n 64", words),
+        ),
+        {"LC_ALL": "C", "LANG": "", "PYTHONUTF8": "0", "TMPDIR": "/nowhere", "TERM": ""},
+    ),
+}
+
 
 def _long(where: Place, words: list[str]) -> tuple[list[str], dict[str, str]]:
     folder = where.folder / ("x" * 80)
@@ -70,6 +93,20 @@ def complete(path: Path) -> bool:
     ended = read(path)[-1]
     assert isinstance(ended, schema.SessionEnded)
     return ended.complete
+
+
+@pytest.mark.parametrize("situation", WORKS)
+def test_a_session_does_without(situation: str, clip: Path) -> None:
+    """a read-only home, no /dev/shm, a TMPDIR that is not there, the locale C, no terminal, at most 64 open files, a soft limit of 24, or all of it at once: the replay works; exit code 0"""
+    with place() as where:
+        words = command("replay", clip, "--events", "e.jsonl")
+        words, more = WORKS[situation](where, words)
+        done = carry_out(where, words, **more)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == "wrote e.jsonl\n"
+        assert clip.name in done.stdout
+        assert complete(where.folder / "e.jsonl")
+        assert where.left() == []
 
 
 @pytest.mark.parametrize("situation", REFUSED)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_media import RATE, click, ffmpeg, make, only, replay, sound
 
 from gscon_live.realtime.capture.time_stamps import BACK, TimeStamps
-from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, VideoFrame
+from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, Mark, VideoFrame
 
 STEADY = [n / 25 for n in range(75)]  # 3 s
 
@@ -94,6 +94,46 @@ def test_joined_files_of_other_kinds_are_read_on(tmp_path: Path, name: str, code
     assert len(sound(messages)) / RATE == pytest.approx(6.0, abs=0.2)
     assert source.duration == pytest.approx(6.0, abs=0.2)
     assert "start anew" in source.notices[0]
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of sound, a click and a caption at 1 s, another caption at 2 s."""
+    folder = tmp_path_factory.mktemp("captioned")
+    plain = make(folder / "a.wav", audio=[click(3, [1.0], 48_000)], rate=48_000)
+    cues = folder / "cues.srt"
+    cues.write_text(
+        "1\n00:00:01,000 --> 00:00:01,500\nHello there.\n\n"
+        "2\n00:00:02,000 --> 00:00:02,500\nGood bye.\n"
+    )
+    path = folder / "a.mkv"
+    ffmpeg("-i", plain, "-i", cues, "-c:a", "pcm_s16le", "-c:s", "subrip", path)
+    return path
+
+
+@pytest.mark.fault
+def test_captions_in_joined_recordings_move_with_their_sound(
+    captioned: Path, tmp_path: Path
+) -> None:
+    """`cat a.mkv a.mkv > b.mkv` with captions inside: they move with the sound."""
+    source, messages = replay(join(tmp_path / "b.mkv", captioned, captioned), captions="auto")
+    cues = only(messages, Cue)
+    assert [cue.text for cue in cues] == ["Hello there.", "Good bye."] * 2
+    assert [cue.start for cue in cues] == pytest.approx([1.0, 2.0, 4.0, 5.0], abs=0.05)
+    assert [cue.start for cue in cues[::2]] == pytest.approx(clicks(sound(messages)), abs=0.05)
+    (notice,) = source.notices
+    assert "start anew" in notice
+
+
+@pytest.mark.fault
+def test_of_three_joined_matroska_files_the_third_is_a_gap(captioned: Path, tmp_path: Path) -> None:
+    """`cat a.mkv a.mkv a.mkv > b.mkv`: two are read, a `gap` with the seconds for the others."""
+    source, messages = replay(join(tmp_path / "b.mkv", *[captioned] * 4))
+    assert source.duration == pytest.approx(6.0, abs=0.1)
+    (lost,) = only(messages, Dropped)
+    assert lost.what == "audio"
+    assert lost.seconds == pytest.approx(6.0, abs=0.1)
+    assert "2 more recordings" in lost.reason
 
 
 def test_sound_and_pictures_stay_together_after_a_join(part: Path, tmp_path: Path) -> None:

@@ -216,6 +216,49 @@ def test_utterance_numbers_stay_unique_when_two_stages_fail_during_one(tmp_path:
     assert len(utterances(play.events)) == 2
 
 
+@pytest.mark.fault
+def test_what_was_asked_of_the_stage_that_answers_is_counted(tmp_path: Path) -> None:
+    """The stage that answers is killed while somebody speaks: a `gap` counts the utterance."""
+    play = Play(plan_for(cut(tmp_path / "clip.mkv", 9.0), live=True, speed=1.0, has_video=False))
+    play.when(lambda: bool(of(schema.SpeechStarted, play.events)), lambda: play.kill("recognise"))
+    assert play.go()
+    begun = {event.utterance for event in of(schema.SpeechStarted, play.events)}
+    ended = {event.utterance.id for event in utterances(play.events)}
+    lost = [gap for gap in of(schema.Gap, play.events) if gap.what == "utterance"]
+    assert sum(gap.count for gap in lost) == len(begun - ended) == 1
+    assert lost[0].reason == "they were being worked on when recognise failed"
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("stage", ["segment", "transcribe", "recognise"])
+def test_sound_that_waited_for_a_killed_stage_is_counted(stage: str, tmp_path: Path) -> None:
+    """A stage is killed while sound waits for it: a `gap` with the seconds."""
+    plan = plan_for(
+        cut(tmp_path / "clip.mkv", 17.0), captions="off", live=True, speed=1.0, has_video=False
+    )
+    play = Play(plan)
+    stopped: list[float] = []
+
+    def stop() -> None:
+        play.kill(stage, signal.SIGSTOP)
+        stopped.append(time.monotonic())
+
+    # Of an utterance that has begun before, a gap tells anyway.
+    play.at(3.6, stop)
+    play.when(
+        lambda: bool(stopped) and time.monotonic() > stopped[0] + 4.0,
+        lambda: play.kill(stage, signal.SIGKILL),
+    )
+    assert play.go()
+    (lost,) = [gap for gap in of(schema.Gap, play.events) if gap.what == "audio"]
+    assert lost.time == pytest.approx(3.6, abs=1.5)
+    assert 1.0 < lost.seconds < 9.0
+    assert "when this stage failed" in lost.reason
+    said = utterances(play.events)
+    assert not any(lost.time < event.utterance.start < lost.time + 0.5 for event in said)
+    assert any(event.utterance.start > 12.0 for event in said)
+
+
 def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     plan = plan_for(
         cut(tmp_path / "clip.mkv", 13.0), captions="off", live=True, speed=2.0, has_video=False
@@ -232,7 +275,9 @@ def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     assert any("jumped back" in gap.reason for gap in of(schema.Gap, play.events))
 
 
+@pytest.mark.fault
 def test_a_subscriber_that_stalls_holds_nothing_up(tmp_path: Path) -> None:
+    """A subscriber stalls during a live session: every utterance is answered, with its face."""
     endpoint = f"ipc://{tmp_path}/events"
     script = (
         "import sys, time\nfrom gscon_live.realtime.events.client import Subscriber\n"
