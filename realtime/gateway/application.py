@@ -1,4 +1,4 @@
-"""What the gateway serves: the page, the overlay, the events over WebSocket, its own state."""
+"""What the gateway serves: the page, the overlay, the events, its own state; and what it takes."""
 
 import asyncio
 import contextlib
@@ -14,16 +14,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gscon_live.realtime import display
 from gscon_live.realtime.gateway.admission import Admission, Door, Refusals
+from gscon_live.realtime.gateway.close_codes import MALFORMED, NOT_ALLOWED, TOO_BIG
 from gscon_live.realtime.gateway.event_feed import EventFeed
+from gscon_live.realtime.gateway.reception import Reception
+from gscon_live.realtime.pipeline.visitor import Visitor
 
 #: Number of viewers at the same time, and of events that are sent before others get their turn.
 MOST_VIEWERS, _TURN = 32, 64
-#: The WebSocket close code for what is not allowed.
-_NOT_ALLOWED = 1008
-#: The code of a connection that was closed since a message was too long.
-_TOO_BIG = 1009
-#: Codes of messages that break the protocol, or are no UTF-8.
-_MALFORMED = (1002, 1007)
+#: Longest message that a viewer may send, in bytes.
+_MOST_SAID = 4096
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {
@@ -40,12 +39,14 @@ class Gateway:
     Args:
         feed: the events.
         door: what a request must have.
+        visitor: where the sound and pictures of visitors go; None: none are wanted.
     """
 
-    def __init__(self, feed: EventFeed, door: Door) -> None:
+    def __init__(self, feed: EventFeed, door: Door, visitor: Visitor | None = None) -> None:
         self._feed = feed
         self._viewers = 0
         self._refusals = Refusals()
+        self.reception = Reception(visitor, self._refusals)
         files = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
         files["common.css"] = Path(display.__file__).parent / "common.css"
         self._files = {name: path.read_bytes() for name, path in files.items()}
@@ -55,8 +56,11 @@ class Gateway:
             Route("/state", self._state),
             Route("/static/{name}", lambda request: self._file(request.path_params["name"])),
             WebSocketRoute("/events", self._events),
+            WebSocketRoute("/session", self.reception.receive),
         ]
-        self.app: ASGIApp = Admission(Starlette(routes=routes), door, self._refusals)
+        self.app: ASGIApp = Admission(
+            Starlette(routes=routes), door, self._refusals, devices=visitor is not None
+        )
 
     def _file(self, name: str) -> Response:
         content = self._files.get(name)
@@ -73,6 +77,7 @@ class Gateway:
                 "missed": self._feed.missed,
                 "viewers": self._viewers,
                 "refused": dict(self._refusals.counts),
+                **self.reception.state,
             }
         )
 
@@ -118,12 +123,16 @@ class Gateway:
         it."""
         message = await viewer.receive()
         if message["type"] == "websocket.receive":
-            self._refusals.add("message")
+            said = message.get("bytes") or (message.get("text") or "").encode()
+            code, words = NOT_ALLOWED, "this address only sends"
+            if len(said) > _MOST_SAID:
+                code, words = TOO_BIG, "the message is too long"
+            self._refusals.add("size" if code == TOO_BIG else "message")
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-                await viewer.close(_NOT_ALLOWED, "this address only sends")
-        elif message.get("code") == _TOO_BIG:
+                await viewer.close(code, words)
+        elif message.get("code") == TOO_BIG:
             self._refusals.add("size")
-        elif message.get("code") in _MALFORMED:
+        elif message.get("code") in MALFORMED:
             self._refusals.add("message")
 
     @contextlib.contextmanager

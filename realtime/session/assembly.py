@@ -111,16 +111,24 @@ def build_recording(worker: Worker, t0: StartTime) -> Source:
 
 
 def build_microphone(worker: Worker, t0: StartTime) -> Source:
-    """A microphone."""
+    """A microphone, or that of the browser."""
     from gscon_live.realtime.capture.microphone import MicrophoneSource
+    from gscon_live.realtime.capture.visitor_microphone import VisitorMicrophone
 
+    visitor = worker.plan.visitor
+    if visitor is not None and visitor.sound is not None:
+        return VisitorMicrophone(visitor.sound, t0(), worker.plan.settings.microphone.block)
     return MicrophoneSource(worker.plan.settings.microphone, t0())
 
 
 def build_camera(worker: Worker, t0: StartTime) -> Source:
-    """A webcam."""
+    """A webcam, or that of the browser."""
     from gscon_live.realtime.capture.camera import CameraSource
+    from gscon_live.realtime.capture.visitor_camera import VisitorCamera
 
+    visitor = worker.plan.visitor
+    if visitor is not None and visitor.pictures is not None:
+        return VisitorCamera(visitor.pictures, worker.plan.settings.camera, t0())
     return CameraSource(worker.plan.settings.camera, t0())
 
 

@@ -8,10 +8,13 @@ import tempfile
 from types import TracebackType
 from typing import IO
 
+import msgspec
+
 from gscon_live.common import extras
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.realtime.pipeline.bus import private_endpoints
+from gscon_live.realtime.pipeline.bus import Endpoints, private_endpoints
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.visitor import BROWSER, Visitor
 
 #: Seconds in which the page has to be there, and to end.
 _PATIENCE = 10.0
@@ -48,21 +51,25 @@ class PageProcess:
     Args:
         endpoint: where the session publishes; None takes an address that only this user can reach.
         port: port of the page, 0 for any.
+        devices: settings whose microphone and camera may be the browser's; None: there are none.
 
     Attributes:
         endpoint: where the session has to publish.
         address: what to open in the browser.
+        visitor: where the sound and pictures of the browser go; None if they are not wanted.
     """
 
-    def __init__(self, endpoint: str | None, port: int) -> None:
+    def __init__(self, endpoint: str | None, port: int, devices: Settings | None = None) -> None:
         self._stack = contextlib.ExitStack()
         self.address = ""
         with contextlib.ExitStack() as stack:
-            if endpoint is None:
-                endpoint = stack.enter_context(private_endpoints(["page"])).of("page")
-            self.endpoint: str = endpoint
+            private = stack.enter_context(private_endpoints(["page", "sound", "pictures"]))
+            self.endpoint: str = endpoint or private.of("page")
+            self.visitor = None if devices is None else _visitor(devices, private)
             errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
-            words = ["page", endpoint, "--port", str(port), "--stop-with-input"]
+            words = ["page", self.endpoint, "--port", str(port), "--stop-with-input"]
+            if self.visitor is not None:
+                words += ["--visitor", msgspec.json.encode(self.visitor).decode()]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gscon_live", *words],
                 stdin=subprocess.PIPE,
@@ -122,3 +129,16 @@ class PageProcess:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _visitor(settings: Settings, private: Endpoints) -> Visitor | None:
+    """What is wanted of the browser."""
+    camera = settings.camera
+    visitor = Visitor(
+        sound=private.of("sound") if settings.microphone.device == BROWSER else None,
+        pictures=private.of("pictures") if camera.device == BROWSER else None,
+        width=camera.width,
+        height=camera.height,
+        rate=camera.rate,
+    )
+    return visitor if visitor.wants else None

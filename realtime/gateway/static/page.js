@@ -3,10 +3,11 @@
 import {Answer} from "./answer.js";
 import {Conversation} from "./conversation.js";
 import {Lanes, legend} from "./lanes.js";
-import {askConsent, prepareConsent, showHealth, showKept, showStatus} from "./notices.js";
+import {agreed, askConsent, prepareConsent, showHealth, showKept, showStatus} from "./notices.js";
 import {EMOTIONS} from "./plain.js";
 import {Session} from "./session.js";
 import {Stream} from "./stream.js";
+import {Visit} from "./visit.js";
 
 /** Milliseconds between two looks at the gateway's own state. */
 const INTERVAL = 3000;
@@ -16,7 +17,8 @@ history.replaceState(null, "", location.pathname + location.hash);
 
 const session = new Session();
 const views = [new Answer(), new Lanes(), new Conversation()];
-let connection = "connecting", connected = true, waiting = false;
+const visit = new Visit();
+let connection = "connecting", connected = true, waiting = false, wants = [];
 
 function draw() {
   waiting = false;
@@ -24,6 +26,7 @@ function draw() {
   legend(session.started?.emotions ?? EMOTIONS);
   showKept(session);
   askConsent();
+  visit.render(wants, agreed());
   showHealth(session, connected);
   showStatus(session, connection, connected);
 }
@@ -36,12 +39,12 @@ function changed() {
 async function look() {
   try {
     const answer = await fetch("state", {cache: "no-store"});
-    if (answer.ok) connected = (await answer.json()).connected;
+    if (answer.ok) ({connected, wants} = await answer.json());
   } catch { /* the stream says so */ }
   changed();
 }
 
 new Stream(event => { session.take(event); changed(); }, state => { connection = state; look(); });
 setInterval(() => { if (!document.hidden) look(); }, INTERVAL);
-prepareConsent();
+prepareConsent(changed);
 draw();

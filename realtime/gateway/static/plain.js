@@ -75,6 +75,10 @@ function gapAdvice({what, count: number, seconds, reason}) {
     const say = total => `${count(total, "picture was", "pictures were")} skipped: the computer is busy.`;
     return {key: "busy", number, say, remedy: "This does little harm. Fewer pictures: camera.rate=5."};
   }
+  if (reason.startsWith("the visitor's") && reason.includes("is gone")) {
+    const device = what === "audio" ? "microphone" : "camera";
+    return {key: reason, number, say: () => `No ${device} is given now. It is waited for.`, remedy: "Open this page where it is, and allow it."};
+  }
   if (what === "frames" && reason.includes("gone")) {
     return {key: reason, number, say: () => "The camera is gone. It is tried again.", remedy: "Look at its cable."};
   }

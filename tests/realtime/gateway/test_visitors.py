@@ -1,0 +1,327 @@
+"""Visitors give sound and pictures to a session; whatever else comes in is refused and counted."""
+
+import json
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from gateways import Page, Station, page
+from hypothesis import given
+from hypothesis import strategies as st
+from sessions import wait_for
+from test_admission import handshake, refused
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from gscon_live.realtime.gateway import jpeg_header
+from gscon_live.realtime.gateway.losses import Losses
+from gscon_live.realtime.pipeline import visitor
+from gscon_live.realtime.pipeline.visitor import Inlet, Left, Missing, Outlet, Picture, Sound
+
+SILENCE = bytes(640)
+
+
+class Host:
+    """The page of a session that wants visitors, and the session's ends of their sound and
+    pictures."""
+
+    def __init__(self, served: Page, wanted: visitor.Visitor) -> None:
+        assert wanted.sound is not None
+        assert wanted.pictures is not None
+        self.served = served
+        self.sound = Inlet(wanted.sound, visitor.SOUND_QUEUE)
+        self.pictures = Inlet(wanted.pictures, visitor.PICTURE_QUEUE)
+
+    def visit(self, **options: Any) -> ClientConnection:
+        uri = f"ws://{self.served.host}:{self.served.port}/session?token={self.served.token}"
+        return connect(uri, proxy=None, **options)
+
+    def close(self) -> None:
+        self.sound.close()
+        self.pictures.close()
+
+
+@pytest.fixture(scope="module")
+def hosting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    folder = tmp_path_factory.mktemp("visitors")
+    wanted = visitor.Visitor(
+        sound=f"ipc://{folder / 'sound'}", pictures=f"ipc://{folder / 'pictures'}", width=320
+    )
+    with (
+        Station(f"ipc://{folder / 'events'}", "s") as station,
+        page(station.endpoint, "--visitor", msgspec.json.encode(wanted).decode()) as served,
+    ):
+        made = Host(served, wanted)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def host(hosting: Host) -> Host:
+    """Nobody is there, and nothing of earlier visitors is on its way."""
+    wait_for(lambda: not hosting.served.state()["giving"])
+    while hosting.sound.receive(0.1) or hosting.pictures.receive(0.1):
+        pass
+    return hosting
+
+
+def begin(connection: ClientConnection, now: float = 0.0, **options: Any) -> dict[str, Any]:
+    connection.send(json.dumps({"type": "start", "now": now, **options}))
+    answer: dict[str, Any] = json.loads(connection.recv(timeout=20))
+    return answer
+
+
+def sent(connection: ClientConnection, inlet: Inlet, message: bytes) -> Any:
+    """What arrives of a message that is repeated until the session takes it."""
+
+    def tried() -> Any:
+        connection.send(message)
+        return inlet.receive(0.3)
+
+    return wait_for(tried)[0]
+
+
+def picture(width: int = 64, height: int = 48) -> bytes:
+    encoded: bytes = cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))[1].tobytes()
+    return encoded
+
+
+def test_a_visitor_is_told_what_is_wanted(host: Host) -> None:
+    assert host.served.state()["wants"] == ["sound", "pictures"]
+    assert not host.served.state()["giving"]
+    with host.visit() as connection:
+        assert begin(connection) == {
+            "type": "ready",
+            "wants": ["sound", "pictures"],
+            "pictures": {"width": 320, "height": 480, "rate": 10.0},
+        }
+        wait_for(lambda: host.served.state()["giving"])
+    wait_for(lambda: not host.served.state()["giving"])
+
+
+def test_sound_and_pictures_arrive_with_the_times_of_one_clock(host: Host) -> None:
+    """The visitor's clock has an origin of its own; what was at one time stays at one time."""
+    with host.visit() as connection:
+        ours = time.monotonic()
+        begin(connection, now=77.0, rate=48_000)
+        heard = sent(connection, host.sound, visitor.message("sound", 76.9, SILENCE))
+        seen = sent(connection, host.pictures, visitor.message("picture", 76.9, picture()))
+        assert isinstance(heard, Sound)
+        assert isinstance(seen, Picture)
+        assert heard.at == pytest.approx(seen.at, abs=1e-9)
+        assert abs(heard.at - (ours - 0.1)) < 1.0
+        assert heard.rate == 48_000
+        assert heard.samples == SILENCE
+        assert seen.jpeg == picture()
+    wait_for(lambda: any(isinstance(given, Left) for given in host.sound.receive(0.1)))
+    wait_for(lambda: any(isinstance(given, Left) for given in host.pictures.receive(0.1)))
+
+
+def test_a_clock_that_is_ahead_makes_no_future(host: Host) -> None:
+    with host.visit() as connection:
+        begin(connection, now=10.0)
+        heard = sent(connection, host.sound, visitor.message("sound", 5000.0, SILENCE))
+        assert heard.at <= time.monotonic() - 0.02
+
+
+def test_the_newest_visitor_gives_and_the_one_before_is_told(host: Host) -> None:
+    with host.visit() as first, host.visit() as second:
+        begin(first)
+        begin(second)
+        with pytest.raises(ConnectionClosed):
+            first.recv(timeout=20)
+        assert first.close_code == 4001
+        heard = sent(second, host.sound, visitor.message("sound", 0.0, SILENCE))
+        assert heard.visitor >= 1
+        assert host.served.state()["giving"]
+
+
+def closed_with(host: Host, *words: str | bytes) -> int | None:
+    with host.visit() as connection:
+        with suppress(ConnectionClosed):
+            for word in words:
+                connection.send(word)
+            while True:
+                connection.recv(timeout=20)
+        return connection.close_code
+
+
+START = '{"type": "start", "now": 0}'
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "code"),
+    [
+        (["{"], "message", 1008),
+        (["[" * 900], "message", 1008),
+        (['{"type": "clock", "now": 0}'], "message", 1008),
+        (['{"type": "start"}'], "message", 1008),
+        (['{"type": "start", "now": NaN}'], "message", 1008),
+        (['{"type": "start", "now": 0, "rate": 1}'], "message", 1008),
+        ([START, START], "message", 1008),
+        ([START, '{"type": "lost", "sound": -1}'], "message", 1008),
+        ([START, '{"type": "lost", "sound": 1e300}'], "message", 1008),
+        ([visitor.message("sound", 0.0, SILENCE)], "message", 1008),
+        ([START, b""], "message", 1008),
+        ([START, b"pcm "], "message", 1008),
+        ([START, b"mp3 " + bytes(12)], "message", 1008),
+        ([START, struct.pack("<4s4xd", b"pcm ", float("nan"))], "message", 1008),
+        ([START, visitor.message("sound", 0.0, bytes(641))], "message", 1008),
+        ([START, visitor.message("sound", 0.0, bytes(40_000))], "size", 1009),
+        (["x" * 2000], "size", 1009),
+        ([START, visitor.message("picture", 0.0, bytes(600_000))], "size", 1009),
+        ([START, b"x" * 3_000_000], "size", 1009),
+        ([START, *[visitor.message("sound", 0.0, b"")] * 3000], "rate", 1008),
+    ],
+    ids=lambda value: None if isinstance(value, list) else str(value),
+)
+def test_a_visitor_that_breaks_the_rules_is_closed_and_counted(
+    host: Host, words: list[str | bytes], reason: str, code: int
+) -> None:
+    before = refused(host.served, reason)
+    assert closed_with(host, *words) in (code, *([1006] if len(words[-1]) > 1_000_000 else []))
+    wait_for(lambda: refused(host.served, reason) == before + 1)
+    with host.visit() as connection:  # the others do not notice
+        assert begin(connection)["type"] == "ready"
+
+
+def test_foreign_origins_names_and_tokens_are_refused(host: Host) -> None:
+    served = host.served
+    before = served.state()["refused"]
+    wrong = served.token[:-1] + ("a" if served.token[-1] != "a" else "b")
+    path = f"/session?token={served.token}"
+    assert handshake(served, path) == 101
+    assert handshake(served, path, Origin="https://evil.example") == 403
+    assert handshake(served, path, Host="evil.example") == 421
+    assert handshake(served, f"/session?token={wrong}") == 403
+    assert handshake(served, "/session") == 403
+    after = served.state()["refused"]
+    counts = {name: after[name] - before.get(name, 0) for name in ("origin", "host", "token")}
+    assert counts == {"origin": 1, "host": 1, "token": 2}
+
+
+def test_a_session_with_devices_of_its_own_takes_nothing(tmp_path: Path) -> None:
+    with Station(f"ipc://{tmp_path / 'events'}", "s") as station, page(station.endpoint) as served:
+        assert served.state()["wants"] == []
+        uri = f"ws://{served.host}:{served.port}/session?token={served.token}"
+        with pytest.raises(InvalidStatus) as error, connect(uri, proxy=None):
+            pass
+        assert error.value.response.status_code == 409
+        policy = served.get(f"/?token={served.token}").headers["permissions-policy"]
+        assert "camera=(), microphone=()" in policy
+
+
+def test_only_the_page_itself_may_ask_for_the_devices(host: Host) -> None:
+    policy = host.served.get(f"/?token={host.served.token}").headers["permissions-policy"]
+    assert "camera=(self), microphone=(self)" in policy
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A small file that says it is a large picture."""
+    data = bytearray(picture())
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def progressive() -> bytes:
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    encoded: bytes = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8), options)[1].tobytes()
+    return encoded
+
+
+BAD = [bomb(65_500, 65_500), bomb(4096, 4096), bomb(0, 100), progressive(), b"", b"\x89PNG" * 50,
+       picture()[:40], picture() [:-2].replace(b"\xff\xda", b"\xff\xd9"),
+       b"\xff\xd8" + b"\xff" * 100_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+def test_a_bomb_or_a_damaged_picture_is_refused_before_it_is_decoded(bad: bytes) -> None:
+    with pytest.raises(ValueError, match=r"JPEG|picture"):
+        jpeg_header.size(bad)
+
+
+@given(st.binary(max_size=300), st.integers(0, 600), st.integers(0, 255))
+def test_any_bytes_are_a_picture_of_bounded_size_or_refused(
+    tail: bytes, place: int, value: int
+) -> None:
+    data = bytearray(picture())
+    data[place % len(data)] = value
+    for tried in (bytes(data), bytes(data[:place]) + tail, tail):
+        with suppress(ValueError):
+            width, height = jpeg_header.size(tried)
+            assert 0 < width * height <= jpeg_header.MOST_PIXELS
+
+
+def test_what_browsers_cameras_and_programs_write_is_taken() -> None:
+    for width, height in ((64, 48), (640, 480), (1920, 1080), (1, 1)):
+        assert jpeg_header.size(picture(width, height)) == (width, height)
+    grey = cv2.imencode(".jpg", np.zeros((30, 20), np.uint8))[1].tobytes()
+    assert jpeg_header.size(grey) == (20, 30)
+
+
+def test_refused_pictures_are_counted_in_the_events_and_the_visit_goes_on(host: Host) -> None:
+    with host.visit() as connection:
+        begin(connection)
+        sent(connection, host.pictures, visitor.message("picture", 0.0, picture()))
+        before = refused(host.served, "picture")
+        for _ in range(3):
+            connection.send(visitor.message("picture", 0.0, bomb(65_500, 65_500)))
+        wait_for(lambda: refused(host.served, "picture") == before + 3)
+        heard = sent(connection, host.sound, visitor.message("sound", 0.0, SILENCE))
+        assert isinstance(heard, Sound)
+    told: list[Any] = []
+    wait_for(lambda: told.extend(host.pictures.receive(0.1)) or isinstance(told[-1], Left))
+    missing = [given for given in told if isinstance(given, Missing)]
+    assert sum(given.count for given in missing) == 3
+    assert {given.reason for given in missing} == {
+        "a picture of the visitor was refused: a picture of 65500x65500 pixels is too large"
+    }
+
+
+def test_what_the_visitor_could_not_send_is_passed_on_before_what_follows(host: Host) -> None:
+    with host.visit() as connection:
+        begin(connection)
+        sent(connection, host.sound, visitor.message("sound", 0.0, SILENCE))
+        connection.send(json.dumps({"type": "lost", "sound": 0.4, "pictures": 3}))
+        connection.send(visitor.message("sound", 0.5, SILENCE))
+        told: list[Any] = []
+        wait_for(lambda: told.extend(host.sound.receive(0.1)) or len(told) >= 2)
+        missing = next(given for given in told if isinstance(given, Missing))
+        assert missing.seconds == pytest.approx(0.4)
+        assert told.index(missing) < len(told) - 1
+
+
+def test_a_session_that_does_not_take_anything_costs_no_memory_and_losses_are_told_once(
+    tmp_path: Path,
+) -> None:
+    endpoint = f"ipc://{tmp_path / 'sound'}"
+    outlet, inlet = Outlet(endpoint, 8), Inlet(endpoint, 8)
+    losses = Losses()
+    sound = Sound(1, 0.0, 16_000, SILENCE)
+    losses.add(0, 9.0, "before the session took anything")
+    wait_for(lambda: outlet.send(sound))
+    losses.begun = True
+    refused_ = 0
+    for _ in range(1000):
+        if not outlet.send(sound):
+            refused_ += 1
+            losses.add(0, 0.02, "too slow")
+    assert refused_ > 900
+    told: list[Any] = []
+    wait_for(lambda: told.extend(inlet.receive(0.1)) or len(told) == 1001 - refused_)
+    losses.pass_on(outlet)
+    losses.pass_on(outlet, at_once=True)
+    (missing,) = wait_for(lambda: inlet.receive(0.2))
+    assert missing.reason == "too slow"
+    assert missing.seconds == pytest.approx(refused_ * 0.02)
+    assert inlet.receive(0.2) == []
+    outlet.close()
+    inlet.close()
