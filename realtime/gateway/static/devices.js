@@ -92,7 +92,7 @@ export class Devices {
     const {width, rate} = this.#wanted;
     if (time * rate < this.#due || this.#encoding) return;
     this.#due = Math.floor(time * rate) + 1;
-    if (!this.#giving?.hasRoom) { this.#giving?.picture(new ArrayBuffer(0), time); return; }
+    if (!this.#giving?.askForRoom()) return;
     const {videoWidth, videoHeight} = this.#mirror;
     if (!videoWidth) return;
     const scale = Math.min(1, width / videoWidth);

@@ -33,8 +33,13 @@ export class Giving {
     if (this.#ready && !this.#send("jpeg", time, jpeg, MOST_FOR_PICTURES)) this.#lost.pictures += 1;
   }
 
-  /** Whether a picture would be sent now: if not, none has to be encoded. */
-  get hasRoom() { return this.#ready && this.#socket.bufferedAmount <= MOST_FOR_PICTURES; }
+  /** Whether a picture would be sent now. If not, none has to be encoded; it counts as lost. */
+  askForRoom() {
+    if (!this.#ready) return false;
+    if (this.#socket.bufferedAmount <= MOST_FOR_PICTURES) return true;
+    this.#lost.pictures += 1;
+    return false;
+  }
 
   end() {
     this.#ended = true;

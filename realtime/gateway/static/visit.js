@@ -48,7 +48,7 @@ export class Visit {
       sessionStorage.setItem("giving", "yes");
       this.#stop.hidden = false;
       this.#mirror.hidden = !this.#wants.includes("pictures");
-      this.#level.parentElement.hidden = !this.#wants.includes("sound");
+      this.#level.closest("p").hidden = !this.#wants.includes("sound");
       this.#measure(devices);
       this.#show(devices.waits ? "waiting" : this.#last);
     } catch (error) {
@@ -63,7 +63,7 @@ export class Visit {
     byId("go-on").hidden = state !== "waiting";
     const gone = this.#last === "ended" || this.#last === "replaced";
     if (gone) {
-      for (const part of [this.#stop, this.#mirror, this.#level.parentElement]) part.hidden = true;
+      for (const part of [this.#stop, this.#mirror, this.#level.closest("p")]) part.hidden = true;
       this.#allow.hidden = false;
     }
     setText(this.#state, state === "waiting" ? "The browser holds the sound back until you press this." : SAY[this.#last] ?? "Connecting …");

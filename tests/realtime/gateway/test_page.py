@@ -1,14 +1,14 @@
 """The page in a real browser: what a person sees, hears, and can do by keyboard."""
 
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import browser
 import msgspec
 import pytest
+from browser import DESKTOP, viewing
 from gateways import Page, Station, shown
 from made_events import conversation
 from sessions import WAIT, Family, cut, read, start, utterances, wait_for
@@ -16,96 +16,15 @@ from sessions import WAIT, Family, cut, read, start, utterances, wait_for
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, Provisional, UtteranceEvent
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-
 replace = msgspec.structs.replace
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>"
-DESKTOP = {"width": 1240, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no Chromium or Chrome is installed")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=FLAGS)
+    with browser.chromium() as running:
         yield running
-        running.close()
-
-
-class Viewer:
-    """A tab, what it complained of, and what it asked others than the gateway for."""
-
-    def __init__(self, chromium: Any, served: Page, path: str = "/", **options: Any) -> None:
-        self.context = chromium.new_context(viewport=DESKTOP, **options)
-        self.context.set_default_timeout(WAIT * 1000)
-        self.tab = self.context.new_page()
-        self.complaints: list[str] = []
-        self.elsewhere: list[str] = []
-        self.tab.on("console", self._note)
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.on("request", self._ask)
-        self._own = (f"http://{served.host}:{served.port}/", f"ws://{served.host}:{served.port}/")
-        self.tab.goto(served.address.replace("/?", f"{path}?"))
-
-    def agree(self) -> "Viewer":
-        self.tab.get_by_role("button", name="Everybody here knows and agrees").click()
-        return self
-
-    def text(self, selector: str = "main") -> str:
-        content: str = self.tab.locator(selector).inner_text()
-        return content
-
-    def see(self, selector: str, words: str) -> None:
-        """Waits until the words stand there."""
-        playwright.expect(self.tab.locator(selector)).to_contain_text(words, timeout=WAIT * 1000)
-
-    def wait(self, condition: str) -> None:
-        """Waits until a condition in JavaScript holds; the page itself may evaluate none."""
-        wait_for(lambda: self.tab.evaluate(condition), WAIT)
-
-    def serious(self) -> list[str]:
-        """What axe calls serious or critical: contrast, names, roles, order."""
-        results = axe.Axe().run(self.tab).response
-        assert results["passes"]
-        return [
-            f"{found['id']}: {node['html'][:200]}"
-            for found in results["violations"]
-            if found["impact"] in ("serious", "critical")
-            for node in found["nodes"]
-        ]
-
-    def _note(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def _ask(self, request: Any) -> None:
-        if not request.url.startswith(self._own):
-            self.elsewhere.append(request.url)
-
-
-@contextmanager
-def viewing(chromium: Any, served: Page, path: str = "/", **options: Any) -> Iterator[Viewer]:
-    viewer = Viewer(chromium, served, path, **options)
-    try:
-        yield viewer
-        assert viewer.complaints == []
-        assert viewer.elsewhere == []
-    finally:
-        viewer.context.close()
 
 
 def live(kept: list[Any] | None, count: int = 10) -> list[AnyEvent]:
