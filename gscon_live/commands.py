@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "subscribe": Command("realtime.subscribe", "the events of a running session"),
     "page": Command("realtime.page", "a running session in the browser"),
+    "push": Command("realtime.push", "gives a recording or a stream to a live session, as if live"),
     "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
     "convert": Command(
         "realtime.convert.__main__", "events as tables, captions, or for annotation tools"

@@ -101,7 +101,7 @@ class VisitorMicrophone(Source):
         return self._clock() - self._t0
 
     def _sound(self, given: Sound) -> list[Message]:
-        samples = np.frombuffer(given.samples, "<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(given.samples, "<i2").astype(np.float32) / np.float32(32768)
         length = len(samples) / given.rate
         measured = given.at - self._t0
         out: list[Message] = []
@@ -124,9 +124,9 @@ class VisitorMicrophone(Source):
                 "use in the settings of the browser and of the system"
             )
             out.append(_dropped(zeros[0], zeros[1], reason))
-        whole = self._resampled(samples)
-        for begin in range(0, len(whole), self._block):
-            part = whole[begin : begin + self._block]
+        resampled = self._resampled(samples)
+        for begin in range(0, len(resampled), self._block):
+            part = resampled[begin : begin + self._block]
             out.append(AudioChunk(time + begin / SAMPLE_RATE, part.tobytes()))
         self._until = max(self._until, time + length)
         return out

@@ -23,7 +23,7 @@ def size(data: bytes) -> tuple[int, int]:
     """
     if data[:2] != bytes((0xFF, _START)):
         raise ValueError("no JPEG")
-    found: tuple[int, int, int] | None = None
+    frame: tuple[int, int, int] | None = None
     position = 2
     while True:
         if position + 4 > len(data) or data[position] != 0xFF:
@@ -39,15 +39,15 @@ def size(data: bytes) -> tuple[int, int]:
         if kind == _SCAN:
             break
         if kind in _FRAMES:
-            if found is not None:
+            if frame is not None:
                 raise ValueError("a JPEG of several frames")
             if kind != _BASELINE:
                 raise ValueError("no baseline JPEG")
-            found = _frame(segment)
+            frame = _frame(segment)
         position += 2 + length
-    if found is None or not segment or segment[0] != found[2]:
+    if frame is None or not segment or segment[0] != found[2]:
         raise ValueError("no JPEG in one scan")
-    return found[:2]
+    return frame[:2]
 
 
 def _frame(segment: bytes) -> tuple[int, int, int]:

@@ -1,8 +1,12 @@
 """Visitors give sound and pictures to a session; whatever else comes in is refused and counted."""
 
 import json
+import shutil
 import struct
+import subprocess
+import sys
 import time
+import wave
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +19,8 @@ import pytest
 from gateways import Page, Station, page
 from hypothesis import given
 from hypothesis import strategies as st
-from sessions import wait_for
+from sessions import ROOT, cut, run, start, wait_for
+from sound import recorded
 from test_admission import handshake, refused
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -317,11 +322,133 @@ def test_a_session_that_does_not_take_anything_costs_no_memory_and_losses_are_to
     assert refused_ > 900
     told: list[Any] = []
     wait_for(lambda: told.extend(inlet.receive(0.1)) or len(told) == 1001 - refused_)
-    losses.pass_on(outlet)
-    losses.pass_on(outlet, at_once=True)
-    (missing,) = wait_for(lambda: inlet.receive(0.2))
+
+    def passed_on() -> list[Any]:
+        losses.pass_on(outlet)
+        return list(inlet.receive(0.2))
+
+    (missing,) = wait_for(passed_on)
     assert missing.reason == "too slow"
     assert missing.seconds == pytest.approx(refused_ * 0.02)
-    assert inlet.receive(0.2) == []
+    assert passed_on() == []
     outlet.close()
     inlet.close()
+
+
+def collected(host: Host, process: "subprocess.Popen[str]") -> tuple[list[Sound], list[Picture]]:
+    """What the session gets until the program has ended."""
+    heard: list[Any] = []
+    seen: list[Any] = []
+    ended = False
+    while not (ended and isinstance(heard[-1], Left) and isinstance(seen[-1], Left)):
+        ended = process.poll() is not None
+        assert not ended or process.returncode == 0, process.communicate()
+        heard += host.sound.receive(0.05)
+        seen += host.pictures.receive(0.05)
+    assert not [given for given in heard + seen if isinstance(given, Missing)]
+    return (
+        [given for given in heard if isinstance(given, Sound)],
+        [given for given in seen if isinstance(given, Picture)],
+    )
+
+
+def documented(language: str, part: str, folder: Path) -> Path:
+    """A program of the page of documentation that holds these words, as a file."""
+    text = (ROOT / "docs/page.md").read_text(encoding="utf-8")
+    codes = [block.partition("```")[0] for block in text.split(f"```{language}\n")[1:]]
+    (code,) = [code for code in codes if part in code]
+    path = folder / ("example.py" if language == "python" else "example.mjs")
+    path.write_text(code, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def spoken_file(tmp_path: Path) -> tuple[Path, bytes]:
+    """A second of noise as a WAV file, and its samples."""
+    samples = np.random.default_rng(3).integers(-9000, 9000, 22_050).astype("<i2").tobytes()
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(22_050)
+        file.writeframes(samples)
+    return path, samples
+
+
+def test_the_documented_python_program_gives_sound(
+    host: Host, tmp_path: Path, spoken_file: tuple[Path, bytes]
+) -> None:
+    path, samples = spoken_file
+    process = subprocess.Popen(
+        [sys.executable, documented("python", "wave.open", tmp_path), host.served.address, path],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    heard, _ = collected(host, process)
+    assert b"".join(given.samples for given in heard) == samples
+    assert {given.rate for given in heard} == {22_050}
+    steps = np.diff([given.at for given in heard])
+    assert np.allclose(steps, 0.02, atol=1e-3)
+
+
+def test_the_documented_javascript_program_gives_pictures(host: Host, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is not installed")
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(picture())
+    process = subprocess.Popen(
+        [node, "--experimental-websocket", documented("js", "jpeg", tmp_path), host.served.address,
+         path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    _, seen = collected(host, process)
+    assert len(seen) >= 10
+    assert {given.jpeg for given in seen} == {picture()}
+
+
+def test_push_gives_a_recording_as_if_it_happened_now(host: Host, tmp_path: Path) -> None:
+    recording = cut(tmp_path / "short.mkv", 3.0)
+    process = start("gscon_live", "push", recording, host.served.address)
+    heard, seen = collected(host, process)
+    assert "3." in process.communicate()[0]
+    samples = np.concatenate([np.frombuffer(given.samples, "<i2") for given in heard])
+    expected = np.rint(recorded(recording) * 32768)[: len(samples)]
+    assert len(samples) > 2.9 * 16_000
+    assert np.abs(samples - expected).max() <= 2
+    assert np.allclose(np.diff([given.at for given in heard]), 0.02, atol=5e-3)
+    assert 28 <= len(seen) <= 31
+    assert {jpeg_header.size(given.jpeg)[0] for given in seen} == {320}
+    # Both tracks begin at 0.
+    assert seen[0].at - heard[0].at == pytest.approx(0.0, abs=0.05)
+
+
+def test_push_gives_standard_input(host: Host, spoken_file: tuple[Path, bytes]) -> None:
+    path, _ = spoken_file
+    with path.open("rb") as file:
+        process = start("gscon_live", "push", "-", host.served.address, stdin=file)
+    heard, seen = collected(host, process)
+    length = sum(len(given.samples) for given in heard) / 2 / 16_000
+    assert length == pytest.approx(1.0, abs=0.05)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["nothing.mp4", "http://127.0.0.1:1/?token=x"], "no such file"),
+        ([__file__, "http://127.0.0.1:1/?token=x"], "start it with gscon-live live"),
+        ([__file__, "127.0.0.1:1"], "copy the whole line"),
+        (["-", "http://127.0.0.1:1/?token=x"], "start it with gscon-live live"),
+    ],
+)
+def test_push_says_in_one_line_what_is_wrong(words: list[str], remedy: str) -> None:
+    done = run("gscon_live", "push", *words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert remedy in done.stderr
+
+
+def test_push_refuses_what_is_no_recording(host: Host) -> None:
+    done = run("gscon_live", "push", __file__, host.served.address)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "give a file with sound" in done.stderr
