@@ -123,9 +123,9 @@ class Gateway:
         it."""
         message = await viewer.receive()
         if message["type"] == "websocket.receive":
-            message_text = message.get("bytes") or (message.get("text") or "").encode()
+            content = message.get("bytes") or (message.get("text") or "").encode()
             code, words = NOT_ALLOWED, "this address only sends"
-            if len(message_text) > _MOST_SAID:
+            if len(content) > _MOST_SAID:
                 code, words = TOO_BIG, "the message is too long"
             self._refusals.add("size" if code == TOO_BIG else "message")
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):

@@ -45,7 +45,7 @@ def size(data: bytes) -> tuple[int, int]:
                 raise ValueError("no baseline JPEG")
             frame = _frame(segment)
         position += 2 + length
-    if frame is None or not segment or segment[0] != found[2]:
+    if frame is None or not segment or segment[0] != frame[2]:
         raise ValueError("no JPEG in one scan")
     return frame[:2]
 

@@ -144,10 +144,10 @@ class Visit:
         if len(text) > _MOST_TEXT:
             raise Refused("size", "the text is too long")
         try:
-            text_message = _decoder.decode(text)
+            spoken = _decoder.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
             raise Refused("message", "neither start, clock nor lost") from error
-        match text_message:
+        match spoken:
             case Start(now=now, rate=rate):
                 if self._rate:
                     raise Refused("message", "it has started before")
