@@ -158,6 +158,7 @@ def _hold(
     input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
         endpoint = settings.publish.endpoint
+        page: PageProcess | None = None
         if chosen.page:
             page = stack.enter_context(PageProcess(endpoint, settings.page.port, settings))
             endpoint, plan = page.endpoint, msgspec.structs.replace(plan, visitor=page.visitor)
@@ -188,6 +189,8 @@ def _hold(
             outputs.append(view)
 
         def tick(time_: float) -> None:
+            if page is not None:
+                page.look_after()
             if view is not None:
                 view.tick(time_)
             if chosen.seconds is not None and time_ >= chosen.seconds:

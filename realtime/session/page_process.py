@@ -5,8 +5,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 from types import TracebackType
 from typing import IO
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -67,15 +70,13 @@ class PageProcess:
             self.endpoint: str = endpoint or private.of("page")
             self.visitor = None if devices is None else _visitor(devices, private)
             errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
-            words = ["page", self.endpoint, "--port", str(port), "--stop-with-input"]
+            self._words = ["page", self.endpoint, "--stop-with-input"]
             if self.visitor is not None:
-                words += ["--visitor", msgspec.json.encode(self.visitor).decode()]
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gscon_live", *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gscon-page-"))
+                self._words += ["--visitor", msgspec.json.encode(self.visitor).decode()]
+                self._words += ["--token-file", str(Path(folder) / "token")]
+            self._process = self._start(port, errors)
+            self._started_at = time.monotonic()
             stack.callback(self._end)
             self.address = self._await_address(errors)
             self._stack = stack.pop_all()
@@ -85,10 +86,35 @@ class PageProcess:
         """Whether it has ended by itself, or was killed."""
         return self._process.poll() is not None
 
+    def look_after(self) -> None:
+        """Starts it again, under the same address, if the session needs it and it has gone. It does
+        not wait for it."""
+        if self.visitor is None or not self.ended:
+            return
+        if time.monotonic() - self._started_at < _PATIENCE:
+            return
+        self._started_at = time.monotonic()
+        self._close_pipes()
+        self._process = self._start(urlsplit(self.address).port or 0, subprocess.DEVNULL)
+
     def wait(self) -> None:
         """Waits until it has ended by itself, or Ctrl-C."""
         with contextlib.suppress(KeyboardInterrupt):
             self._process.wait()
+
+    def _start(self, port: int, errors: IO[bytes] | int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "gscon_live", *self._words, "--port", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
     def _await_address(self, errors: IO[bytes]) -> str:
         assert self._process.stdout is not None

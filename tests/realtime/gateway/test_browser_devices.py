@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from browser import Viewer, chromium, devices_from, viewing
 from gateways import Page
 from sessions import WAIT, Family, cut, of, read, run, start, utterances, wait_for
+from websockets.sync.client import connect
 from whisper_models import whisper_model
 
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.pipeline import visitor
 from gscon_live.realtime.sample import CONVERSATION
 
 #: People and devices do not wait for a machine that is busy.
@@ -174,6 +177,42 @@ def test_a_reload_keeps_the_session_and_gives_again_and_a_second_tab_takes_over(
     assert any("is gone; it is waited for" in reason for reason in gaps)
     assert any("is back after" in reason for reason in gaps)
     assert len(of(schema.SessionStarted, events)) == 1
+
+
+def test_a_page_that_is_killed_comes_back_under_its_address_and_takes_sound_again(
+    tmp_path: Path,
+) -> None:
+    tone = (8000 * np.sin(np.arange(320) * 0.3)).astype("<i2").tobytes()
+    with hosted(tmp_path, "--transcriber", "off") as session:
+        uri = session.served.address.replace("http", "ws", 1).replace("/?", "/session?")
+
+        def give(seconds: float) -> None:
+            with connect(uri, proxy=None) as page:
+                page.send(json.dumps({"type": "start", "now": time.monotonic()}))
+                page.recv(timeout=WAIT)
+                for _ in range(round(seconds / 0.02)):
+                    time.sleep(0.02)
+                    page.send(visitor.message("sound", time.monotonic() - 0.02, tone))
+
+        wait_for(session.told, WAIT)
+        give(1.0)
+        wait_for(lambda: any("is gone" in event.get("reason", "") for event in session.told()))
+        time.sleep(10.0)  # a page that fails at once is not started again and again
+        with Family(session.process.pid) as family:
+            (served,) = (child for child in family.look() if "page" in child.cmdline())
+        served.kill()
+        served.wait(WAIT)
+        wait_for(lambda: _answers(session.served), WAIT)
+        give(1.0)
+        wait_for(lambda: any("is back" in event.get("reason", "") for event in session.told()))
+        assert len(of(schema.SessionStarted, session.end())) == 1
+
+
+def _answers(served: Page) -> bool:
+    try:
+        return bool(served.state()["connected"])
+    except OSError:
+        return False
 
 
 def test_who_does_not_allow_it_is_told_what_to_do(tmp_path: Path) -> None:
