@@ -12,7 +12,7 @@ import msgspec
 
 from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.realtime.events.client import ENDPOINT, Hello, Subscriber
+from gscon_live.realtime.events.client import ENDPOINT, MORE_TOPICS, TOPICS, Hello, Subscriber
 from gscon_live.realtime.gateway import address, server
 from gscon_live.realtime.gateway.event_feed import EventFeed
 from gscon_live.realtime.gateway.event_ring import EventRing
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     visitor = None if options.visitor is None else _visitor(options.visitor)
     listening = address.listen(place)
     with listening.socket:
-        subscriber = Subscriber(options.endpoint, keys=options.keys)
+        subscriber = Subscriber(options.endpoint, (*TOPICS, *MORE_TOPICS), options.keys)
         try:
             later = options.wait or options.stop_with_input
             hello = None if later else _greeted(subscriber)

@@ -82,7 +82,8 @@ class Gateway:
         )
 
     async def _events(self, viewer: WebSocket) -> None:
-        """Sends the events from `seq` of `session` on, one a message."""
+        """Sends the events from `seq` of `session` on, one a message; with `faces=on` also those of
+        faces, as they come."""
         seq = viewer.query_params.get("seq")
         if seq is not None and not (seq.isascii() and seq.isdecimal() and len(seq) < 16):
             self._refusals.add("message")
@@ -96,7 +97,8 @@ class Gateway:
             await viewer.accept()
             session = viewer.query_params.get("session")
             start = self._feed.ring.position(session, None if seq is None else int(seq))
-            sending = asyncio.create_task(self._send(viewer, start))
+            faces = viewer.query_params.get("faces") == "on"
+            sending = asyncio.create_task(self._send(viewer, start, faces))
             listening = asyncio.create_task(self._listen(viewer))
             try:
                 await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +107,8 @@ class Gateway:
                     task.cancel()
                 await asyncio.gather(sending, listening, return_exceptions=True)
 
-    async def _send(self, viewer: WebSocket, position: int) -> None:
+    async def _send(self, viewer: WebSocket, position: int, faces: bool) -> None:
+        seen = self._feed.faces[0]
         # A viewer that has gone; its other task sees that, too.
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
@@ -113,6 +116,10 @@ class Gateway:
                 lines, position = self._feed.ring.read(position, _TURN)
                 for line in lines:
                     await viewer.send_text(line)
+                number, newest = self._feed.faces
+                if faces and number != seen and not lines:
+                    seen = number
+                    await viewer.send_text(newest)
                 if lines:
                     await asyncio.sleep(0)
                 else:

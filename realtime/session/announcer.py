@@ -35,6 +35,8 @@ class Announcer:
     def send(self, event: schema.AnyEvent) -> None:
         """Sends an event of the pipeline."""
         numbered = self._publisher.publish(event)
+        if isinstance(event, schema.FaceEvent):
+            return  # for subscribers alone
         if isinstance(event, schema.UtteranceEvent):
             self.utterances += 1
         # An utterance that goes on after a restart gets a new number, but no second start.

@@ -89,6 +89,7 @@ def build_recognise(worker: Worker, t0: StartTime, models: Models | None = None)
         patience=LIVE_PATIENCE if plan.live else float("inf"),
         clock=_clock(worker),
         media_clock=(lambda: time.monotonic() - t0()) if plan.live else None,
+        with_faces=plan.live,
     )
 
 

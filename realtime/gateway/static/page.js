@@ -4,6 +4,7 @@ import {Answer} from "./answer.js";
 import {Conversation} from "./conversation.js";
 import {Lanes, legend} from "./lanes.js";
 import {agreed, askConsent, prepareConsent, showHealth, showKept, showStatus} from "./notices.js";
+import {Faces} from "./faces.js";
 import {EMOTIONS} from "./plain.js";
 import {Session} from "./session.js";
 import {Stream} from "./stream.js";
@@ -18,6 +19,7 @@ history.replaceState(null, "", location.pathname + location.hash);
 const session = new Session();
 const views = [new Answer(), new Lanes(), new Conversation()];
 const visit = new Visit();
+const faces = new Faces();
 let connection = "connecting", connected = true, waiting = false, wants = [];
 
 function draw() {
@@ -44,7 +46,11 @@ async function look() {
   changed();
 }
 
-new Stream(event => { session.take(event); changed(); }, state => { connection = state; look(); });
+new Stream(event => {
+  if (event.type === "face") { faces.show(event.faces); return; }
+  session.take(event);
+  changed();
+}, state => { connection = state; look(); }, "?faces=on");
 setInterval(() => { if (!document.hidden) look(); }, INTERVAL);
 prepareConsent(changed);
 draw();
