@@ -13,6 +13,7 @@ from gateways import Page, Station, shown
 from made_events import conversation
 from sessions import WAIT, Family, cut, read, start, utterances, wait_for
 
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, Provisional, UtteranceEvent
 
@@ -199,6 +200,39 @@ def test_a_gateway_that_goes_is_looked_for(chromium: Any, station: tuple[Station
         viewer.see("#status", "The connection is lost")
         assert "Good morning" in viewer.text("#said")
         viewer.complaints.clear()  # the browser's own, of connections that were refused
+
+
+def seen(*tracks: int, speaks: int | None = None) -> schema.FaceEvent:
+    probabilities = dict.fromkeys(EMOTIONS, 0.05) | {"joy": 0.7}
+    return schema.FaceEvent(
+        schema=schema.SCHEMA, session="s", seq=0, time=1.0,
+        faces=[schema.TrackedFace(track=track, box=(0.1 * track, 0.2, 0.1, 0.25),
+                                  speaks=track == speaks, probabilities=probabilities)
+               for track in tracks],
+    )  # fmt: skip
+
+
+def test_faces_are_drawn_as_they_come_and_go_with_them(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    sender.send(live([])[:-1])
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        viewer.see("#said", "Good morning")
+        assert not viewer.tab.locator("#view").is_visible()
+        sender.send([seen(1, 2, speaks=2)])
+        viewer.tab.locator("#on-frame .face.speaks").wait_for()
+        sender.send([seen(1, 2, speaks=2)])
+        boxes = viewer.tab.locator("#on-frame .face").evaluate_all(
+            "boxes => boxes.map(box => box.style.left)"
+        )
+        assert boxes == ["10%", "20%"]
+        assert "Face 2 looks like joy, 70 %, speaks" in viewer.text("#view-words")
+        viewer.tab.locator("#view").wait_for(state="hidden")  # none came for a while
+        # They are no part of the conversation: nothing is said to be missing.
+        assert "did not reach this page" not in viewer.text("#health")
+        assert viewer.serious() == []
 
 
 def test_nothing_in_an_event_becomes_markup(chromium: Any, station: tuple[Station, Page]) -> None:
