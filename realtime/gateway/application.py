@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gscon_live.realtime import display
 from gscon_live.realtime.gateway.admission import Admission, Door, Refusals
+from gscon_live.realtime.gateway.camera_feed import CameraFeed
 from gscon_live.realtime.gateway.close_codes import MALFORMED, NOT_ALLOWED, TOO_BIG
 from gscon_live.realtime.gateway.event_feed import EventFeed
 from gscon_live.realtime.gateway.reception import Reception
@@ -47,6 +48,7 @@ class Gateway:
         self._viewers = 0
         self._refusals = Refusals()
         self.reception = Reception(visitor, self._refusals)
+        self._camera = CameraFeed(visitor.camera if visitor is not None else None)
         files = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
         files["common.css"] = Path(display.__file__).parent / "common.css"
         self._files = {name: path.read_bytes() for name, path in files.items()}
@@ -57,9 +59,13 @@ class Gateway:
             Route("/static/{name}", lambda request: self._file(request.path_params["name"])),
             WebSocketRoute("/events", self._events),
             WebSocketRoute("/session", self.reception.receive),
+            WebSocketRoute("/camera", self._pictures),
         ]
         self.app: ASGIApp = Admission(
-            Starlette(routes=routes), door, self._refusals, devices=visitor is not None
+            Starlette(routes=routes),
+            door,
+            self._refusals,
+            devices=visitor is not None and bool(visitor.wants),
         )
 
     def _file(self, name: str) -> Response:
@@ -77,6 +83,7 @@ class Gateway:
                 "missed": self._feed.missed,
                 "viewers": self._viewers,
                 "refused": dict(self._refusals.counts),
+                "shows": self._camera.shows,
                 **self.reception.state,
             }
         )
@@ -89,16 +96,29 @@ class Gateway:
             self._refusals.add("message")
             await viewer.send_denial_response(PlainTextResponse("seq: expected a number\n", 400))
             return
+        session = viewer.query_params.get("session")
+        start = self._feed.ring.position(session, None if seq is None else int(seq))
+        faces = viewer.query_params.get("faces") == "on"
+        await self._serve(viewer, self._send(viewer, start, faces))
+
+    async def _pictures(self, viewer: WebSocket) -> None:
+        """Sends the pictures of the session's own camera, one JPEG a message."""
+        if not self._camera.shows:
+            words = "this session shows no pictures of its own\n"
+            await viewer.send_denial_response(PlainTextResponse(words, 409))
+            return
+        await self._serve(viewer, self._send_pictures(viewer))
+
+    async def _serve(self, viewer: WebSocket, sends: Coroutine[None, None, None]) -> None:
+        """Sends to a viewer until it goes."""
         if self._viewers >= MOST_VIEWERS:
+            sends.close()
             self._refusals.add("viewers")
             await viewer.send_denial_response(PlainTextResponse("too many viewers\n", 503))
             return
         with self._counted():
             await viewer.accept()
-            session = viewer.query_params.get("session")
-            start = self._feed.ring.position(session, None if seq is None else int(seq))
-            faces = viewer.query_params.get("faces") == "on"
-            sending = asyncio.create_task(self._send(viewer, start, faces))
+            sending = asyncio.create_task(sends)
             listening = asyncio.create_task(self._listen(viewer))
             try:
                 await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,6 +144,12 @@ class Gateway:
                     await asyncio.sleep(0)
                 else:
                     await changed.wait()
+
+    async def _send_pictures(self, viewer: WebSocket) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            async with contextlib.aclosing(self._camera.pictures()) as pictures:
+                async for picture in pictures:
+                    await viewer.send_bytes(picture)
 
     async def _listen(self, viewer: WebSocket) -> None:
         """Waits for the end of the connection. Viewers have nothing to say: the first message ends

@@ -209,6 +209,8 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: port on this machine; 0: any free one
     port: Annotated[int, Meta(ge=0, le=65535)] = 8765
+    #: whether the page of a live session shows the camera's pictures
+    pictures: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,7 +31,8 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """Where a visitor's sound and pictures go, and what pictures are wanted.
 
     `sound` and `pictures` are the addresses of the services; None: it is not wanted. `width` and
-    `height` are in pixels, `rate` in pictures per second.
+    `height` are in pixels, `rate` in pictures per second. `camera` is where the page gets pictures
+    of the session's own camera; None: there are none to show.
     """
 
     sound: str | None = None
@@ -39,6 +40,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     width: int = 640
     height: int = 480
     rate: float = 10.0
+    camera: str | None = None
 
     @property
     def wants(self) -> list[str]:
@@ -107,6 +109,11 @@ class Outlet:
         except zmq.Again:
             return False
         return True
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a message would be taken now."""
+        return bool(self._socket.poll(0, zmq.POLLOUT))
 
     def close(self) -> None:
         """Closes the connection."""

@@ -133,6 +133,18 @@ def build_camera(worker: Worker, t0: StartTime) -> Source:
     return CameraSource(worker.plan.settings.camera, t0())
 
 
+def build_show(worker: Worker, t0: StartTime) -> Stage:
+    """The camera's pictures for the page."""
+    from gscon_live.realtime.display.page_pictures import PagePictures
+    from gscon_live.realtime.pipeline.visitor import PICTURE_QUEUE, Outlet
+
+    visitor = worker.plan.visitor
+    assert visitor is not None
+    assert visitor.camera is not None
+    outlet = Outlet(visitor.camera, PICTURE_QUEUE)
+    return PagePictures(lambda: outlet.awaited, outlet.send)
+
+
 def build_preview(worker: Worker, t0: StartTime) -> Stage:
     """A window with the camera's picture."""
     from gscon_live.realtime.display.preview import Preview

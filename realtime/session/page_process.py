@@ -66,7 +66,9 @@ class PageProcess:
         self._stack = contextlib.ExitStack()
         self.address = ""
         with contextlib.ExitStack() as stack:
-            private = stack.enter_context(private_endpoints(["page", "sound", "pictures"]))
+            private = stack.enter_context(
+                private_endpoints(["page", "sound", "pictures", "camera"])
+            )
             self.endpoint: str = endpoint or private.of("page")
             self.visitor = None if devices is None else _visitor(devices, private)
             errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
@@ -89,7 +91,7 @@ class PageProcess:
     def look_after(self) -> None:
         """Starts it again, under the same address, if the session needs it and it has gone. It does
         not wait for it."""
-        if self.visitor is None or not self.ended:
+        if self.visitor is None or not self.visitor.wants or not self.ended:
             return
         if time.monotonic() - self._started_at < _PATIENCE:
             return
@@ -158,13 +160,15 @@ class PageProcess:
 
 
 def _visitor(settings: Settings, private: Endpoints) -> Visitor | None:
-    """What is wanted of the browser."""
+    """What is wanted of the browser, and what it is shown."""
     camera = settings.camera
+    own = camera.device not in (None, BROWSER)
     visitor = Visitor(
         sound=private.of("sound") if settings.microphone.device == BROWSER else None,
         pictures=private.of("pictures") if camera.device == BROWSER else None,
         width=camera.width,
         height=camera.height,
         rate=camera.rate,
+        camera=private.of("camera") if own and settings.page.pictures else None,
     )
-    return visitor if visitor.wants else None
+    return visitor if visitor.wants or visitor.camera else None

@@ -15,7 +15,7 @@ export class Faces {
     this.#timer = setTimeout(() => this.#clear(), HOLD);
     const mirrored = !byId("mirror").hidden;
     byId("view").hidden = false;
-    byId("on-frame").hidden = mirrored;
+    byId("on-frame").parentElement.hidden = mirrored;
     byId("on-mirror").replaceChildren(...mirrored ? faces.map(face => box(face, true)) : []);
     byId("on-frame").replaceChildren(...mirrored ? [] : faces.map(face => box(face, false)));
     setText(byId("view-words"), faces.map(words).join(" · ") || "No face is in view.");
@@ -23,7 +23,8 @@ export class Faces {
 
   #clear() {
     for (const place of ["on-mirror", "on-frame"]) byId(place).replaceChildren();
-    byId("view").hidden = true;
+    byId("view").hidden = byId("camera").hidden;
+    setText(byId("view-words"), "No face is seen now.");
   }
 }
 

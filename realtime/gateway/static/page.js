@@ -1,6 +1,7 @@
 // The page: takes the events, and draws at most once a picture of the screen.
 
 import {Answer} from "./answer.js";
+import {Camera} from "./camera.js";
 import {Conversation} from "./conversation.js";
 import {Lanes, legend} from "./lanes.js";
 import {agreed, askConsent, prepareConsent, showHealth, showKept, showStatus} from "./notices.js";
@@ -20,7 +21,8 @@ const session = new Session();
 const views = [new Answer(), new Lanes(), new Conversation()];
 const visit = new Visit();
 const faces = new Faces();
-let connection = "connecting", connected = true, waiting = false, wants = [];
+const camera = new Camera();
+let connection = "connecting", connected = true, waiting = false, wants = [], shows = false;
 
 function draw() {
   waiting = false;
@@ -29,6 +31,7 @@ function draw() {
   showKept(session);
   askConsent();
   visit.render(wants, agreed());
+  camera.render(shows, agreed());
   showHealth(session, connected);
   showStatus(session, connection, connected);
 }
@@ -41,7 +44,7 @@ function changed() {
 async function look() {
   try {
     const answer = await fetch("state", {cache: "no-store"});
-    if (answer.ok) ({connected, wants} = await answer.json());
+    if (answer.ok) ({connected, wants, shows} = await answer.json());
   } catch { /* the stream says so */ }
   changed();
 }

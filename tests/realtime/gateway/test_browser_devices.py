@@ -179,6 +179,32 @@ def test_a_reload_keeps_the_session_and_gives_again_and_a_second_tab_takes_over(
     assert len(of(schema.SessionStarted, events)) == 1
 
 
+def test_the_picture_of_the_sessions_own_camera_is_seen_once_the_notice_is_agreed_to(
+    tmp_path: Path,
+) -> None:
+    options = ("--camera", CONVERSATION, "--transcriber", "off")
+    with (
+        hosted(tmp_path, *options) as session,
+        chromium() as running,
+        viewing(running, session.served) as viewer,
+    ):
+        wait_for(session.told, WAIT)
+        viewer.see("#consent-kept", "words and answers are being saved")
+        assert viewer.tab.locator("#camera").evaluate("canvas => canvas.hidden")
+        viewer.agree()
+        viewer.tab.locator("#camera").wait_for(state="visible")
+        colours = (
+            "canvas => new Set(canvas.getContext('2d')"
+            ".getImageData(0, 0, canvas.width, 40).data).size"
+        )
+        wait_for(lambda: viewer.tab.locator("#camera").evaluate(colours) > 20)
+        viewer.tab.locator("#on-frame .face").wait_for()
+        assert viewer.serious() == []
+        events = session.end()
+    # What only the page shows is no loss of the conversation.
+    assert [gap.reason for gap in of(schema.Gap, events) if "page" in gap.reason] == []
+
+
 def test_a_page_that_is_killed_comes_back_under_its_address_and_takes_sound_again(
     tmp_path: Path,
 ) -> None:

@@ -452,3 +452,33 @@ def test_push_refuses_what_is_no_recording(host: Host) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "give a file with sound" in done.stderr
+
+
+def test_pictures_of_the_sessions_camera_go_to_who_looks(tmp_path: Path) -> None:
+    camera = f"ipc://{tmp_path / 'camera'}"
+    wanted = msgspec.json.encode(visitor.Visitor(camera=camera)).decode()
+    outlet = Outlet(camera, visitor.PICTURE_QUEUE)
+    with (
+        Station(f"ipc://{tmp_path / 'events'}", "s") as station,
+        page(station.endpoint, "--visitor", wanted) as served,
+    ):
+        assert served.state()["shows"]
+        assert served.state()["wants"] == []
+        assert handshake(served, "/camera") == 403
+        assert handshake(served, f"/camera?token={served.token}", Origin="https://evil") == 403
+        assert not outlet.awaited
+        uri = f"ws://{served.host}:{served.port}/camera?token={served.token}"
+        with connect(uri, proxy=None) as first, connect(uri, proxy=None) as second:
+            for number in range(3):
+                shown_ = picture(64 + number)
+                wait_for(lambda: outlet.awaited)
+                outlet.send(Picture(0, 1.0, shown_))
+                assert first.recv(timeout=20) == shown_
+                assert second.recv(timeout=20) == shown_
+        wait_for(lambda: not outlet.awaited)
+    outlet.close()
+
+
+def test_a_session_without_a_camera_of_its_own_shows_none(host: Host) -> None:
+    assert not host.served.state()["shows"]
+    assert handshake(host.served, f"/camera?token={host.served.token}") == 409
