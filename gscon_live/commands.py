@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "outlet": Command(
         "realtime.outlets.__main__", "a running session for laboratories, stages and agents"
     ),
+    "push": Command("realtime.push", "gives a recording or a stream to a live session, as if live"),
     "report": Command("realtime.report", "a page to read in a browser, from a file of events"),
     "convert": Command(
         "realtime.convert.__main__", "events as tables, captions, or for annotation tools"

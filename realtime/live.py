@@ -17,6 +17,7 @@ from gscon_live.common import extras, signals
 signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
+import msgspec
 from rich.console import Console
 
 from gscon_live.common import cli
@@ -26,12 +27,15 @@ from gscon_live.configs import loader
 from gscon_live.realtime.capture import devices
 from gscon_live.realtime.capture.camera import CameraSource
 from gscon_live.realtime.capture.microphone import MicrophoneSource
+from gscon_live.realtime.capture.visitor_camera import NAME as VISITORS_CAMERA
+from gscon_live.realtime.capture.visitor_microphone import NAME as VISITORS_MICROPHONE
 from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.display.terminal import Listener, Notices, lasting
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.events.schema import Kept
 from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings, of_options
+from gscon_live.realtime.pipeline.visitor import BROWSER
 from gscon_live.realtime.session.model_checks import check_detector, check_models
 from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
@@ -47,6 +51,7 @@ gscon-live live --microphone "USB Audio" --camera 1
 gscon-live live --camera off
 gscon-live live --camera http://10.0.0.7:8080/video --preview
 gscon-live live --page
+gscon-live live --microphone browser --camera browser
 gscon-live live --record my-session --events my-session.jsonl
 gscon-live subscribe        (in another terminal, while it runs)
 """
@@ -59,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         EXAMPLES,
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
-    parser.add_argument("--microphone", metavar="NAME|INDEX", help="see gscon-live doctor")
-    parser.add_argument("--camera", metavar="INDEX|URL|FILE|off", help="default: 0")
+    parser.add_argument("--microphone", metavar="NAME|INDEX|browser", help="see gscon-live doctor")
+    parser.add_argument("--camera", metavar="INDEX|URL|FILE|browser|off", help="default: 0")
     parser.add_argument("--publish", metavar="ENDPOINT|off", help="default: tcp://127.0.0.1:5560")
     parser.add_argument("--record", metavar="DIR", help="keep sound, picture and events there")
     parser.add_argument("--events", metavar="OUT.jsonl", help="write the events to a file")
@@ -96,6 +101,8 @@ def main(arguments: Sequence[str]) -> int:
         record=chosen.record,
         publish=settings.publish.endpoint,
     )
+    if BROWSER in (settings.microphone.device, settings.camera.device):
+        chosen.page = True
     if chosen.page:
         check_page(settings)
     model = check_models(settings)
@@ -105,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     camera = _camera(settings, required=chosen.camera is not None, notices=notices)
     if chosen.preview and not camera:
         raise InputError("--preview needs a camera; give one with --camera")
-    source = microphone + (f", camera {camera}" if camera else ", no camera")
+    source = f"{microphone}, {camera or 'no camera'}"
     if faces and camera:
         notices.once(faces)
     session_name = uuid.uuid4().hex[:16]
@@ -151,9 +158,10 @@ def _hold(
     input_ended = _input_ended() if chosen.stop_with_input else None
     with contextlib.ExitStack() as stack:
         endpoint = settings.publish.endpoint
+        page: PageProcess | None = None
         if chosen.page:
-            page = stack.enter_context(PageProcess(endpoint, settings.page.port))
-            endpoint = page.endpoint
+            page = stack.enter_context(PageProcess(endpoint, settings.page.port, settings))
+            endpoint, plan = page.endpoint, msgspec.structs.replace(plan, visitor=page.visitor)
             notices.say(f"page: {page.address}")
         publisher = stack.enter_context(Publisher(endpoint, plan.session, settings.publish.curve))
         if settings.publish.endpoint:
@@ -181,6 +189,8 @@ def _hold(
             outputs.append(view)
 
         def tick(time_: float) -> None:
+            if page is not None:
+                page.look_after()
             if view is not None:
                 view.tick(time_)
             if chosen.seconds is not None and time_ >= chosen.seconds:
@@ -257,7 +267,9 @@ def _overrides(chosen: argparse.Namespace) -> list[str]:
 def _inputs(settings: Settings) -> list[tuple[Path, str]]:
     """The files that are read beside the configuration."""
     device = settings.camera.device
-    return [(Path(device), "the camera")] if isinstance(device, str) else []
+    if not isinstance(device, str) or device == BROWSER:
+        return []
+    return [(Path(device), "the camera")]
 
 
 def _device(word: str) -> str | int:
@@ -267,6 +279,8 @@ def _device(word: str) -> str | int:
 def _microphone(settings: Settings) -> str:
     """The microphone's name. Opens it once before the session starts, so that an unusable device is
     refused at once."""
+    if settings.microphone.device == BROWSER:
+        return VISITORS_MICROPHONE
     source = MicrophoneSource(settings.microphone, time.monotonic())
     with contextlib.closing(source):
         source.open()
@@ -279,11 +293,13 @@ def _camera(settings: Settings, required: bool, notices: Notices) -> str | None:
     device = settings.camera.device
     if device is None:
         return None
+    if device == BROWSER:
+        return VISITORS_CAMERA
     source = CameraSource(settings.camera, time.monotonic())
     try:
         with contextlib.closing(source):
             source.open()
-        return devices.camera_name(devices.find_camera(device))
+        return f"camera {devices.camera_name(devices.find_camera(device))}"
     except InputError as error:
         if required:
             raise

@@ -8,12 +8,15 @@ from gscon_live.common import extras
 
 extras.require("web", __name__)
 
+import msgspec
+
 from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.realtime.events.client import ENDPOINT, Hello, Subscriber
+from gscon_live.realtime.events.client import ENDPOINT, MORE_TOPICS, TOPICS, Hello, Subscriber
 from gscon_live.realtime.gateway import address, server
 from gscon_live.realtime.gateway.event_feed import EventFeed
 from gscon_live.realtime.gateway.event_ring import EventRing
+from gscon_live.realtime.pipeline.visitor import Visitor
 
 #: Seconds in which a publisher has to answer.
 _PATIENCE = 5.0
@@ -51,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="end when standard input is closed: for programs that start this one",
     )
+    parser.add_argument("--visitor", metavar="JSON",
+                        help="where sound and pictures of visitors go: set by live")  # fmt: skip
     return parser
 
 
@@ -66,9 +71,10 @@ def main(arguments: Sequence[str]) -> None:
         key=options.key,
         token_file=options.token_file,
     )
+    visitor = None if options.visitor is None else _visitor(options.visitor)
     listening = address.listen(place)
     with listening.socket:
-        subscriber = Subscriber(options.endpoint, keys=options.keys)
+        subscriber = Subscriber(options.endpoint, (*TOPICS, *MORE_TOPICS), options.keys)
         try:
             later = options.wait or options.stop_with_input
             hello = None if later else _greeted(subscriber)
@@ -77,7 +83,14 @@ def main(arguments: Sequence[str]) -> None:
             raise
         print(f"{listening.address}?token={listening.door.token}", flush=True)
         feed = EventFeed(subscriber, EventRing(), hello)
-        server.serve(feed, listening, beside=options.stop_with_input)
+        server.serve(feed, listening, beside=options.stop_with_input, visitor=visitor)
+
+
+def _visitor(text: str) -> Visitor:
+    try:
+        return msgspec.json.decode(text, type=Visitor)
+    except msgspec.DecodeError as error:
+        raise InputError(f"--visitor: {error}; leave it out, as live gives it") from error
 
 
 def _greeted(subscriber: Subscriber) -> Hello:

@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=sinks.names(), default="text",
                         help="text for people, or jsonl, csv, vtt (default: text)")  # fmt: skip
     parser.add_argument("--topics", default=",".join(TOPICS), metavar="A,B",
-                        help=f"which events (default: {','.join(TOPICS)})")  # fmt: skip
+                        help=f"which events (default: {','.join(TOPICS)}); also face")  # fmt: skip
     parser.add_argument("--keys", type=Path, metavar="DIR",
                         help="folder with server.key and client.key_secret")  # fmt: skip
     parser.add_argument("--once", action="store_true", help="stop at the end of the session")

@@ -84,9 +84,9 @@ DOORS: dict[str, str] = {
         "gscon_live/common model model/recogniser.py realtime/events realtime/pipeline"
     ),
     "realtime/display": "gscon_live/common model realtime/events realtime/pipeline",
-    "realtime/gateway": "gscon_live/common realtime/events realtime/display",
     "realtime/outlets": "gscon_live/common model realtime/events",
     "realtime/examples": "realtime/events realtime/outlets",
+    "realtime/gateway": "gscon_live/common realtime/events realtime/pipeline realtime/display",
     "realtime/session": "gscon_live/common model/ realtime/",
     "realtime/sample": "gscon_live/common",
     "realtime": "gscon_live/common configs model/ realtime/",

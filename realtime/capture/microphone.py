@@ -1,6 +1,5 @@
 """A microphone as a source: PortAudio's callback fills a bounded queue, and `read` empties it."""
 
-import math
 import queue
 import time as system_time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.capture.devices import MicrophoneInfo, find_microphone, portaudio
 from gscon_live.realtime.capture.mixdown import Mixdown
+from gscon_live.realtime.capture.only_zeros import ZEROS_SECONDS, OnlyZeros
 from gscon_live.realtime.capture.sample_clock import SampleClock
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
 from gscon_live.realtime.pipeline.settings import Microphone
@@ -28,10 +28,6 @@ _FIRST_TIMEOUT, _TIMEOUT = 4.0, 2.0
 _RETRY = 1.0
 #: Seconds between two marks while the device is gone.
 _MARK_INTERVAL = 0.5
-
-#: Seconds of nothing but zeros after which the device counts as mute.
-ZEROS_SECONDS = 5.0
-_ROUNDING = 1e-6
 
 Samples = npt.NDArray[np.float32]
 
@@ -80,8 +76,7 @@ class MicrophoneSource(Source):
         self._latency = 0.0
         self._resampler: Any = None
         self._mixdown: Mixdown | None = None
-        # Where zeros began; infinite before the first block, None after sound or the report.
-        self._zeros_since: float | None = math.inf
+        self._zeros = OnlyZeros()
         self._samples = SampleClock()
         self._last_block = 0.0
         self._timeout = _FIRST_TIMEOUT
@@ -199,15 +194,10 @@ class MicrophoneSource(Source):
 
     def _only_zeros(self, block: _Block, time: float) -> list[Message]:
         """Reports once that the device gives no sound: it is muted, or not allowed to be heard."""
-        # Not after the first sound: many programs that take out noise give zeros in every pause.
-        if self._zeros_since is None or block.samples.any():
-            self._zeros_since = None
+        zeros = self._zeros.look(block.samples, time, len(block.samples) / self._rate)
+        if zeros is None:
             return []
-        self._zeros_since = min(self._zeros_since, time)
-        seconds = time + len(block.samples) / self._rate - self._zeros_since
-        if seconds < ZEROS_SECONDS - _ROUNDING:
-            return []
-        since, self._zeros_since = self._zeros_since, None
+        since, seconds = zeros
         reason = (
             f"{self.description} has given only zeros for {ZEROS_SECONDS:g} s; unmute it, allow "
             "its use in the system's settings, or choose another with --microphone"

@@ -30,6 +30,8 @@ from gscon_live.realtime.events.sockets import SUBSCRIBER, prepare
 __all__ = ["ENDPOINT", "TOPICS", "Hello", "Received", "Subscriber"]
 
 TOPICS = ("emotion", "speech", "session", "health")
+#: Further topics, for those who ask for them. Their events have numbers of their own.
+MORE_TOPICS = ("face",)
 
 #: Maximal number of events that wait in the socket; `missed` counts those that are lost.
 HIGH_WATER_MARK = 1000
@@ -70,12 +72,12 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Subscriber:
     """A connection to a publisher of events; it reconnects by itself, without limit.
 
-    It receives all topics, so that a gap in the numbers is a lost event, and hands on the chosen
-    ones.
+    It receives all of `TOPICS`, so that a gap in the numbers is a lost event, and hands on the
+    chosen ones.
 
     Args:
         endpoint: `tcp://HOST:PORT`, or `ipc://FILE`.
-        topics: the chosen ones of "emotion", "speech", "session" and "health".
+        topics: the chosen ones of "emotion", "speech", "session" and "health"; also "face".
         keys: folder with `server.key` (the publisher's public key) and `client.key_secret` (the
             client's own), for a publisher that uses CURVE.
         timeout: seconds that `ready` waits for the publisher.
@@ -97,8 +99,9 @@ class Subscriber:
     ) -> None:
         check_endpoint(endpoint)
         for topic in topics:
-            if topic not in TOPICS:
-                raise InputError(f"topic {topic!r}: the topics are {', '.join(TOPICS)}")
+            if topic not in (*TOPICS, *MORE_TOPICS):
+                known = ", ".join((*TOPICS, *MORE_TOPICS))
+                raise InputError(f"topic {topic!r}: the topics are {known}")
         self.endpoint = endpoint
         self.missed = 0
         self.unreadable = 0
@@ -113,7 +116,7 @@ class Subscriber:
         prepare(self._socket, SUBSCRIBER, HIGH_WATER_MARK)
         if own_keys is not None:
             curve.secure_client(self._socket, own_keys)
-        for topic in TOPICS:
+        for topic in (*TOPICS, *(self._topics - set(TOPICS))):
             self._socket.subscribe(f"{topic} ")
         self._connection = Connection(self._socket, endpoint, secured=own_keys is not None)
         try:
@@ -247,6 +250,8 @@ class Subscriber:
         except _UNREADABLE:
             self.unreadable += 1
             return None
+        if topic.decode(errors="replace") in MORE_TOPICS:
+            return self._decoded(line)
         # Sessions count from 0. Only before the first hello, the first event may be a later one.
         first = 0 if self._greeted else number.seq
         expected = self._expected.get(number.session, first)
@@ -254,6 +259,9 @@ class Subscriber:
         self._expected[number.session] = max(number.seq + 1, expected)
         if topic.decode(errors="replace") not in self._topics:
             return None
+        return self._decoded(line)
+
+    def _decoded(self, line: bytes) -> Received | None:
         try:
             return Received(schema.decode(line), line.decode())
         except _UNREADABLE:

@@ -49,6 +49,10 @@ def _sentence(event: AnyEvent) -> str:
         return f"{clock(event.start)}  speech started"
     if isinstance(event, schema.Gap):
         return f"{clock(event.time)}  gap: {lost(event)}"
+    if isinstance(event, schema.FaceEvent):
+        speaking = [str(face.track) for face in event.faces if face.speaks]
+        more = f", face {speaking[0]} speaks" if speaking else ""
+        return f"{clock(event.time)}  faces in view: {len(event.faces)}{more}"
     return f"{clock(event.time)}  health: {event.stage} {event.status} ({event.detail})"
 
 

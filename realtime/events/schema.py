@@ -40,6 +40,7 @@ TOPICS = {
     "utterance": "emotion",
     "gap": "health",
     "health": "health",
+    "face": "face",
 }
 
 
@@ -180,8 +181,35 @@ class Health(Event, frozen=True, kw_only=True, tag="health"):
     detail: str
 
 
+class TrackedFace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A face in a picture: its track, its box (left, top, width and height as shares of the
+    picture's width and height), what its expression looks like in this picture alone, and whether
+    it is likely to be the one that speaks. `probabilities` are absent where it was not encoded, as
+    many faces were in view."""
+
+    track: Count
+    box: tuple[Probability, Probability, Probability, Probability]
+    speaks: bool = msgspec.field()
+    probabilities: dict[str, Probability] | None = None
+
+
+class FaceEvent(Event, frozen=True, kw_only=True, tag="face"):
+    """The faces of a picture, at most ten times a second; live only, for subscribers to the topic
+    `face` alone. These events have numbers of their own, and are in no file."""
+
+    time: Seconds
+    faces: list[TrackedFace]
+
+
 AnyEvent = (
-    SessionStarted | SessionEnded | SpeechStarted | UtteranceEvent | Provisional | Gap | Health
+    SessionStarted
+    | SessionEnded
+    | SpeechStarted
+    | UtteranceEvent
+    | Provisional
+    | Gap
+    | Health
+    | FaceEvent
 )
 
 _encoder = msgspec.json.Encoder()

@@ -28,10 +28,14 @@ _HEADERS = {
     "cache-control": "no-store",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), display-capture=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
+}
+#: Whether the page may ask for camera and microphone; nothing else of the browser is used.
+_PERMISSIONS = {
+    allowed: f"camera=({who}), microphone=({who}), geolocation=(), display-capture=()"
+    for allowed, who in ((True, "self"), (False, ""))
 }
 
 
@@ -57,7 +61,7 @@ class Refusals:
 
     def add(self, reason: str) -> None:
         """Counts a refusal: "host", "origin", "token", "method", "size", "rate", "message",
-        "viewers"."""
+        "viewers", "picture"."""
         self.counts[reason] += 1
 
 
@@ -93,15 +97,23 @@ class Admission:
         door: what a request must have.
         refusals: counts the rest.
         rates: limits the number of requests.
+        devices: whether the page may ask for camera and microphone.
     """
 
     def __init__(
-        self, app: ASGIApp, door: Door, refusals: Refusals, rates: Rates | None = None
+        self,
+        app: ASGIApp,
+        door: Door,
+        refusals: Refusals,
+        rates: Rates | None = None,
+        *,
+        devices: bool = False,
     ) -> None:
         self._app = app
         self._door = door
         self._refusals = refusals
         self._rates = rates or Rates()
+        self._headers = {**_HEADERS, "permissions-policy": _PERMISSIONS[devices]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -178,7 +190,7 @@ class Admission:
         # Not every browser takes 'self' for the socket, too.
         socket = f"{scheme}://{host}" if host.lower() in self._door.hosts else ""
         added["content-security-policy"] = _POLICY.format(socket=socket)
-        for name, value in _HEADERS.items():
+        for name, value in self._headers.items():
             added[name] = value
         if sets_cookie and message.get("status") == 200:
             limits = "Path=/; HttpOnly; SameSite=Strict" + "; Secure" * self._door.secure

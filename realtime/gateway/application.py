@@ -1,8 +1,8 @@
-"""What the gateway serves: the page, the overlay, the events over WebSocket, its own state."""
+"""What the gateway serves: the page, the overlay, the events, its own state; and what it takes."""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,16 +14,16 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gscon_live.realtime import display
 from gscon_live.realtime.gateway.admission import Admission, Door, Refusals
+from gscon_live.realtime.gateway.camera_feed import CameraFeed
+from gscon_live.realtime.gateway.close_codes import MALFORMED, NOT_ALLOWED, TOO_BIG
 from gscon_live.realtime.gateway.event_feed import EventFeed
+from gscon_live.realtime.gateway.reception import Reception
+from gscon_live.realtime.pipeline.visitor import Visitor
 
 #: Number of viewers at the same time, and of events that are sent before others get their turn.
 MOST_VIEWERS, _TURN = 32, 64
-#: The WebSocket close code for what is not allowed.
-_NOT_ALLOWED = 1008
-#: The code of a connection that was closed since a message was too long.
-_TOO_BIG = 1009
-#: Codes of messages that break the protocol, or are no UTF-8.
-_MALFORMED = (1002, 1007)
+#: Longest message that a viewer may send, in bytes.
+_MOST_SAID = 4096
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {
@@ -40,12 +40,15 @@ class Gateway:
     Args:
         feed: the events.
         door: what a request must have.
+        visitor: where the sound and pictures of visitors go; None: none are wanted.
     """
 
-    def __init__(self, feed: EventFeed, door: Door) -> None:
+    def __init__(self, feed: EventFeed, door: Door, visitor: Visitor | None = None) -> None:
         self._feed = feed
         self._viewers = 0
         self._refusals = Refusals()
+        self.reception = Reception(visitor, self._refusals)
+        self._camera = CameraFeed(visitor.camera if visitor is not None else None)
         files = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
         files["common.css"] = Path(display.__file__).parent / "common.css"
         self._files = {name: path.read_bytes() for name, path in files.items()}
@@ -55,8 +58,15 @@ class Gateway:
             Route("/state", self._state),
             Route("/static/{name}", lambda request: self._file(request.path_params["name"])),
             WebSocketRoute("/events", self._events),
+            WebSocketRoute("/session", self.reception.receive),
+            WebSocketRoute("/camera", self._pictures),
         ]
-        self.app: ASGIApp = Admission(Starlette(routes=routes), door, self._refusals)
+        self.app: ASGIApp = Admission(
+            Starlette(routes=routes),
+            door,
+            self._refusals,
+            devices=visitor is not None and bool(visitor.wants),
+        )
 
     def _file(self, name: str) -> Response:
         content = self._files.get(name)
@@ -73,25 +83,42 @@ class Gateway:
                 "missed": self._feed.missed,
                 "viewers": self._viewers,
                 "refused": dict(self._refusals.counts),
+                "shows": self._camera.shows,
+                **self.reception.state,
             }
         )
 
     async def _events(self, viewer: WebSocket) -> None:
-        """Sends the events from `seq` of `session` on, one a message."""
+        """Sends the events from `seq` of `session` on, one a message; with `faces=on` also those of
+        faces, as they come."""
         seq = viewer.query_params.get("seq")
         if seq is not None and not (seq.isascii() and seq.isdecimal() and len(seq) < 16):
             self._refusals.add("message")
             await viewer.send_denial_response(PlainTextResponse("seq: expected a number\n", 400))
             return
+        session = viewer.query_params.get("session")
+        start = self._feed.ring.position(session, None if seq is None else int(seq))
+        faces = viewer.query_params.get("faces") == "on"
+        await self._serve(viewer, self._send(viewer, start, faces))
+
+    async def _pictures(self, viewer: WebSocket) -> None:
+        """Sends the pictures of the session's own camera, one JPEG a message."""
+        if not self._camera.shows:
+            words = "this session shows no pictures of its own\n"
+            await viewer.send_denial_response(PlainTextResponse(words, 409))
+            return
+        await self._serve(viewer, self._send_pictures(viewer))
+
+    async def _serve(self, viewer: WebSocket, sends: Coroutine[None, None, None]) -> None:
+        """Sends to a viewer until it goes."""
         if self._viewers >= MOST_VIEWERS:
+            sends.close()
             self._refusals.add("viewers")
             await viewer.send_denial_response(PlainTextResponse("too many viewers\n", 503))
             return
         with self._counted():
             await viewer.accept()
-            session = viewer.query_params.get("session")
-            start = self._feed.ring.position(session, None if seq is None else int(seq))
-            sending = asyncio.create_task(self._send(viewer, start))
+            sending = asyncio.create_task(sends)
             listening = asyncio.create_task(self._listen(viewer))
             try:
                 await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,7 +127,8 @@ class Gateway:
                     task.cancel()
                 await asyncio.gather(sending, listening, return_exceptions=True)
 
-    async def _send(self, viewer: WebSocket, position: int) -> None:
+    async def _send(self, viewer: WebSocket, position: int, faces: bool) -> None:
+        seen = self._feed.faces[0]
         # A viewer that has gone; its other task sees that, too.
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
@@ -108,22 +136,36 @@ class Gateway:
                 lines, position = self._feed.ring.read(position, _TURN)
                 for line in lines:
                     await viewer.send_text(line)
+                number, newest = self._feed.faces
+                if faces and number != seen and not lines:
+                    seen = number
+                    await viewer.send_text(newest)
                 if lines:
                     await asyncio.sleep(0)
                 else:
                     await changed.wait()
+
+    async def _send_pictures(self, viewer: WebSocket) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            async with contextlib.aclosing(self._camera.pictures()) as pictures:
+                async for picture in pictures:
+                    await viewer.send_bytes(picture)
 
     async def _listen(self, viewer: WebSocket) -> None:
         """Waits for the end of the connection. Viewers have nothing to say: the first message ends
         it."""
         message = await viewer.receive()
         if message["type"] == "websocket.receive":
-            self._refusals.add("message")
+            content = message.get("bytes") or (message.get("text") or "").encode()
+            code, words = NOT_ALLOWED, "this address only sends"
+            if len(content) > _MOST_SAID:
+                code, words = TOO_BIG, "the message is too long"
+            self._refusals.add("size" if code == TOO_BIG else "message")
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-                await viewer.close(_NOT_ALLOWED, "this address only sends")
-        elif message.get("code") == _TOO_BIG:
+                await viewer.close(code, words)
+        elif message.get("code") == TOO_BIG:
             self._refusals.add("size")
-        elif message.get("code") in _MALFORMED:
+        elif message.get("code") in MALFORMED:
             self._refusals.add("message")
 
     @contextlib.contextmanager

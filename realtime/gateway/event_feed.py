@@ -24,12 +24,14 @@ class EventFeed:
     Attributes:
         ring: where the events go.
         connected: whether the publisher is connected.
+        faces: number and line of the newest event of faces; none of them is kept longer.
         error: why the feed has ended by itself; None if it has not.
     """
 
     def __init__(self, subscriber: Subscriber, ring: EventRing, hello: Hello | None = None) -> None:
         self.ring = ring
         self.connected = hello is not None
+        self.faces: tuple[int, str] = (0, "")
         self.error: InputError | None = None
         self._subscriber = subscriber
         self._hello = hello
@@ -68,7 +70,10 @@ class EventFeed:
             while not self._stopped.is_set():
                 received = self._subscriber.receive(_INTERVAL)
                 self.connected = self._subscriber.connected
-                if received is not None:
+                if received is not None and isinstance(received.event, schema.FaceEvent):
+                    self.faces = self.faces[0] + 1, received.raw
+                    self._notify()
+                elif received is not None:
                     self.ring.add(received.event.session, received.event.seq, received.raw)
                     self._notify()
         except InputError as error:

@@ -14,9 +14,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gscon_live.realtime.gateway.address import Listening
 from gscon_live.realtime.gateway.application import MOST_VIEWERS, Gateway
 from gscon_live.realtime.gateway.event_feed import EventFeed
+from gscon_live.realtime.gateway.visit import MOST_MESSAGE
+from gscon_live.realtime.pipeline.visitor import Visitor
 
-#: Longest message from a viewer, and longest head of a request, in bytes.
-_MOST_MESSAGE, _MOST_HEAD = 4096, 16_384
+#: Longest head of a request in bytes.
+_MOST_HEAD = 16_384
 #: Connections at the same time: those of the viewers, and as many that load the page.
 _MOST_CONNECTIONS = 2 * MOST_VIEWERS
 #: Seconds that viewers have to close their connections, and that the last events have to arrive.
@@ -42,14 +44,18 @@ class _Server(uvicorn.Server):
             yield
 
 
-def serve(feed: EventFeed, listening: Listening, *, beside: bool) -> None:
-    """Serves until Ctrl-C; beside a session, until standard input is closed.
+def serve(
+    feed: EventFeed, listening: Listening, *, beside: bool, visitor: Visitor | None = None
+) -> None:
+    """Serves until Ctrl-C; beside a session, until standard input is closed. `visitor` says where
+    the sound and pictures of visitors go.
 
     Raises:
         InputError: the publisher refuses the keys.
     """
+    gateway = Gateway(feed, listening.door, visitor)
     config = uvicorn.Config(
-        Gateway(feed, listening.door).app,
+        gateway.app,
         access_log=False,  # it would hold the token
         log_config=None,
         log_level="critical",
@@ -59,7 +65,7 @@ def serve(feed: EventFeed, listening: Listening, *, beside: bool) -> None:
         lifespan="off",
         proxy_headers=False,
         server_header=False,
-        ws_max_size=_MOST_MESSAGE,
+        ws_max_size=MOST_MESSAGE,
         ws_per_message_deflate=False,
         h11_max_incomplete_event_size=_MOST_HEAD,
         limit_concurrency=_MOST_CONNECTIONS,
@@ -77,6 +83,7 @@ def serve(feed: EventFeed, listening: Listening, *, beside: bool) -> None:
     try:
         asyncio.run(_run(server, feed, listening))
     finally:
+        gateway.reception.close()
         feed.stop()
     if feed.error is not None:
         raise feed.error

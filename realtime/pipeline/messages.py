@@ -151,7 +151,7 @@ class Faces(Message, frozen=True):
 
     Where all faces were too small, `too_small` is the width in pixels of the largest, and `remedy`
     says what helps. `left_out` counts large enough faces that were not encoded, as they were too
-    many.
+    many. `width` and `height` are those of the frame in pixels; 0: not known.
     """
 
     time: float
@@ -159,6 +159,8 @@ class Faces(Message, frozen=True):
     too_small: int = 0
     remedy: str = ""
     left_out: int = 0
+    width: int = 0
+    height: int = 0
 
 
 AnyMessage = (

@@ -27,7 +27,7 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sound capture."""
 
-    #: name or index; None is the system's default
+    #: name or index; `browser` is that of the page's visitor; None is the system's default
     device: str | int | None = None
     #: length of a sound block
     block: Positive = 0.02
@@ -36,7 +36,7 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Picture capture."""
 
-    #: index, URL or file; None is no camera
+    #: index, URL or file; `browser` is that of the page's visitor; None is no camera
     device: str | int | None = 0
     #: requested width in pixels
     width: Annotated[int, Meta(ge=64)] = 640
@@ -209,6 +209,8 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: port on this machine; 0: any free one
     port: Annotated[int, Meta(ge=0, le=65535)] = 8765
+    #: whether the page of a live session shows the camera's pictures
+    pictures: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

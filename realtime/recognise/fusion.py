@@ -17,6 +17,7 @@ from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Stage, no_clock
 from gscon_live.realtime.recognise.face_memory import FaceMemory, FacesInView
+from gscon_live.realtime.recognise.face_stream import FaceStream
 from gscon_live.realtime.recognise.smoothing import Smoothing
 
 
@@ -50,6 +51,7 @@ class Fusion(Stage):
         patience: seconds of conversation after which an utterance waits for faces no longer.
         clock: measures the processing time.
         media_clock: the present media time, for the latency; None in a replay.
+        with_faces: whether there are events of the faces in view.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Fusion(Stage):
         patience: float = inf,
         clock: Clock = no_clock,
         media_clock: Clock | None = None,
+        with_faces: bool = False,
     ) -> None:
         self._recogniser = recogniser
         self._pool = pool
@@ -84,6 +87,7 @@ class Fusion(Stage):
         self._patience = patience
         self._clock = clock
         self._media_clock = media_clock
+        self._with_faces = with_faces
         self.reset()
 
     def reset(self) -> None:
@@ -91,6 +95,7 @@ class Fusion(Stage):
         self._recogniser.reset()
         self._smooth.reset()
         self._faces = FaceMemory()
+        self._face_stream = FaceStream(self._session) if self._with_faces else None
         self._faces_until = 0.0 if self._has_video else inf
         self._utterances_until = 0.0
         self._answered_until = 0.0
@@ -109,6 +114,7 @@ class Fusion(Stage):
             case messages.Faces():
                 self._faces.add(message)
                 self._faces_until = max(self._faces_until, message.time)
+                yield from self._in_view(message)
             case messages.Mark(source="watch"):
                 self._faces_until = max(self._faces_until, message.time)
             case messages.End(source="watch"):
@@ -129,6 +135,15 @@ class Fusion(Stage):
         yield from self._advance(inf)
         while self._lost_frames:
             yield self._gap(self._lost_frames.popleft())
+
+    def _in_view(self, frame: messages.Faces) -> Iterator[schema.AnyEvent]:
+        """The event of the faces in a frame, if there is one."""
+        if self._face_stream is None:
+            return
+        begins = any(isinstance(message, messages.SpeechStarted) for message in self._waiting)
+        event = self._face_stream.look(frame, speaking=begins or bool(self._open))
+        if event is not None:
+            yield event
 
     def _advance(self, faces_until: float) -> Iterator[schema.AnyEvent]:
         """Handles the messages whose faces are known, and those that have waited long enough."""

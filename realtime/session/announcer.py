@@ -36,6 +36,8 @@ class Announcer:
     def send(self, event: schema.AnyEvent) -> None:
         """Sends an event of the pipeline."""
         numbered = self._publisher.publish(event)
+        if isinstance(event, schema.FaceEvent):
+            return  # for subscribers alone
         if isinstance(event, schema.UtteranceEvent):
             self.utterances += 1
             self._open.discard(event.utterance.id)

@@ -89,6 +89,7 @@ def build_recognise(worker: Worker, t0: StartTime, models: Models | None = None)
         patience=LIVE_PATIENCE if plan.live else float("inf"),
         clock=_clock(worker),
         media_clock=(lambda: time.monotonic() - t0()) if plan.live else None,
+        with_faces=plan.live,
     )
 
 
@@ -111,17 +112,37 @@ def build_recording(worker: Worker, t0: StartTime) -> Source:
 
 
 def build_microphone(worker: Worker, t0: StartTime) -> Source:
-    """A microphone."""
+    """A microphone, or that of the browser."""
     from gscon_live.realtime.capture.microphone import MicrophoneSource
+    from gscon_live.realtime.capture.visitor_microphone import VisitorMicrophone
 
+    visitor = worker.plan.visitor
+    if visitor is not None and visitor.sound is not None:
+        return VisitorMicrophone(visitor.sound, t0(), worker.plan.settings.microphone.block)
     return MicrophoneSource(worker.plan.settings.microphone, t0())
 
 
 def build_camera(worker: Worker, t0: StartTime) -> Source:
-    """A webcam."""
+    """A webcam, or that of the browser."""
     from gscon_live.realtime.capture.camera import CameraSource
+    from gscon_live.realtime.capture.visitor_camera import VisitorCamera
 
+    visitor = worker.plan.visitor
+    if visitor is not None and visitor.pictures is not None:
+        return VisitorCamera(visitor.pictures, worker.plan.settings.camera, t0())
     return CameraSource(worker.plan.settings.camera, t0())
+
+
+def build_show(worker: Worker, t0: StartTime) -> Stage:
+    """The camera's pictures for the page."""
+    from gscon_live.realtime.display.page_pictures import PagePictures
+    from gscon_live.realtime.pipeline.visitor import PICTURE_QUEUE, Outlet
+
+    visitor = worker.plan.visitor
+    assert visitor is not None
+    assert visitor.camera is not None
+    outlet = Outlet(visitor.camera, PICTURE_QUEUE)
+    return PagePictures(lambda: outlet.awaited, outlet.send)
 
 
 def build_preview(worker: Worker, t0: StartTime) -> Stage:

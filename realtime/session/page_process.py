@@ -5,13 +5,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 from types import TracebackType
 from typing import IO
+from urllib.parse import urlsplit
+
+import msgspec
 
 from gscon_live.common import extras
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.realtime.pipeline.bus import private_endpoints
+from gscon_live.realtime.pipeline.bus import Endpoints, private_endpoints
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.visitor import BROWSER, Visitor
 
 #: Seconds in which the page has to be there, and to end.
 _PATIENCE = 10.0
@@ -48,27 +54,31 @@ class PageProcess:
     Args:
         endpoint: where the session publishes; None takes an address that only this user can reach.
         port: port of the page, 0 for any.
+        devices: settings whose microphone and camera may be the browser's; None: there are none.
 
     Attributes:
         endpoint: where the session has to publish.
         address: what to open in the browser.
+        visitor: where the sound and pictures of the browser go; None if they are not wanted.
     """
 
-    def __init__(self, endpoint: str | None, port: int) -> None:
+    def __init__(self, endpoint: str | None, port: int, devices: Settings | None = None) -> None:
         self._stack = contextlib.ExitStack()
         self.address = ""
         with contextlib.ExitStack() as stack:
-            if endpoint is None:
-                endpoint = stack.enter_context(private_endpoints(["page"])).of("page")
-            self.endpoint: str = endpoint
-            errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
-            words = ["page", endpoint, "--port", str(port), "--stop-with-input"]
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gscon_live", *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
+            private = stack.enter_context(
+                private_endpoints(["page", "sound", "pictures", "camera"])
             )
+            self.endpoint: str = endpoint or private.of("page")
+            self.visitor = None if devices is None else _visitor(devices, private)
+            errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+            self._words = ["page", self.endpoint, "--stop-with-input"]
+            if self.visitor is not None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gscon-page-"))
+                self._words += ["--visitor", msgspec.json.encode(self.visitor).decode()]
+                self._words += ["--token-file", str(Path(folder) / "token")]
+            self._process = self._start(port, errors)
+            self._started_at = time.monotonic()
             stack.callback(self._end)
             self.address = self._await_address(errors)
             self._stack = stack.pop_all()
@@ -78,10 +88,35 @@ class PageProcess:
         """Whether it has ended by itself, or was killed."""
         return self._process.poll() is not None
 
+    def look_after(self) -> None:
+        """Starts it again, under the same address, if the session needs it and it has gone. It does
+        not wait for it."""
+        if self.visitor is None or not self.visitor.wants or not self.ended:
+            return
+        if time.monotonic() - self._started_at < _PATIENCE:
+            return
+        self._started_at = time.monotonic()
+        self._close_pipes()
+        self._process = self._start(urlsplit(self.address).port or 0, subprocess.DEVNULL)
+
     def wait(self) -> None:
         """Waits until it has ended by itself, or Ctrl-C."""
         with contextlib.suppress(KeyboardInterrupt):
             self._process.wait()
+
+    def _start(self, port: int, errors: IO[bytes] | int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "gscon_live", *self._words, "--port", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
     def _await_address(self, errors: IO[bytes]) -> str:
         assert self._process.stdout is not None
@@ -122,3 +157,18 @@ class PageProcess:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _visitor(settings: Settings, private: Endpoints) -> Visitor | None:
+    """What is wanted of the browser, and what it is shown."""
+    camera = settings.camera
+    own = camera.device not in (None, BROWSER)
+    visitor = Visitor(
+        sound=private.of("sound") if settings.microphone.device == BROWSER else None,
+        pictures=private.of("pictures") if camera.device == BROWSER else None,
+        width=camera.width,
+        height=camera.height,
+        rate=camera.rate,
+        camera=private.of("camera") if own and settings.page.pictures else None,
+    )
+    return visitor if visitor.wants or visitor.camera else None

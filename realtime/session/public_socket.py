@@ -59,6 +59,10 @@ class PublicSocket:
         if self._socket is not None:
             self._socket.send(topic + b" " + line)
 
+    def wanted(self, topic: bytes) -> bool:
+        """Whether somebody has subscribed to this very topic."""
+        return topic + b" " in self._topics
+
     def subscriptions(self) -> Iterator[tuple[bool, bytes]]:
         """At most `ROUND` changes of subscriptions: whether it is a new one, and its topic."""
         for _ in range(ROUND):

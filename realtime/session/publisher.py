@@ -15,6 +15,7 @@ from gscon_live.realtime.pipeline.settings import Curve
 from gscon_live.realtime.session.public_socket import PublicSocket
 
 _HELLO = b"hello."
+_FACES = b"face"
 #: Hellos that are answered in a round; the others wait for the next one.
 ANSWERS = 256
 
@@ -35,13 +36,17 @@ class Publisher:
     def __init__(self, endpoint: str | None, session: str, keys: Curve | None = None) -> None:
         self._session = session
         self.next_seq = 0
+        self._next_faces = 0
         self._started: schema.SessionStarted | None = None
         self._waiting: dict[bytes, None] = {}
         self._notice: str | None = None
         self._socket = None if endpoint is None else PublicSocket(endpoint, keys)
 
     def publish(self, event: schema.AnyEvent) -> schema.AnyEvent:
-        """Numbers an event, sends it to the subscribers, and returns it."""
+        """Numbers an event, sends it to the subscribers, and returns it. Events of faces have
+        numbers of their own, as few want them; they are sent only if somebody does."""
+        if isinstance(event, schema.FaceEvent):
+            return self._publish_faces(event)
         numbered = msgspec.structs.replace(event, seq=self.next_seq)
         self.serve()
         self.next_seq += 1
@@ -49,6 +54,14 @@ class Publisher:
             self._started = numbered
         if self._socket is not None:
             self._socket.send(schema.topic(numbered).encode(), schema.encode(numbered))
+        return numbered
+
+    def _publish_faces(self, event: schema.FaceEvent) -> schema.FaceEvent:
+        if self._socket is None or not self._socket.wanted(_FACES):
+            return event
+        numbered = msgspec.structs.replace(event, seq=self._next_faces)
+        self._next_faces += 1
+        self._socket.send(_FACES, schema.encode(numbered))
         return numbered
 
     def serve(self) -> int:

@@ -93,6 +93,14 @@ SERVICES: tuple[Service[Plan], ...] = (
         ),
         keeps=True,
     ),
+    # Nothing waits for the page's pictures either.
+    Service(
+        name="show",
+        build=f"{_BUILDERS}:build_show",
+        runs=lambda plan: plan.camera and plan.visitor is not None and bool(plan.visitor.camera),
+        takes=(Input("camera", (messages.VideoFrame,), "latest", 2 * MEBIBYTE, _FRAME),),
+        needed=False,
+    ),
     # Nothing waits for the preview, so it gets no `End` either: the session stops it.
     Service(
         name="preview",

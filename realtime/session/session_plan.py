@@ -9,6 +9,7 @@ from gscon_live.realtime.pipeline.bus import Endpoints
 from gscon_live.realtime.pipeline.services import Link
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.pipeline.stage import Source, Stage
+from gscon_live.realtime.pipeline.visitor import Visitor
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +17,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `recording` is the path of a media file, or None with microphone and camera. `captions` is as in
     `RecordingSource`: "auto", "off" or a path. `speed` is the pace of a recording (None: as fast as
-    possible). `record` is the folder for the recording of sound and pictures. `live` decides on the
-    delivery policies, the clock and restarts.
+    possible). `visitor` says which of microphone and camera are the browser's. `record` is the
+    folder for the recording of sound and pictures. `live` decides on the delivery policies, the
+    clock and restarts.
     """
 
     session: str
@@ -33,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     preview: bool = False
     record: str | None = None
     speed: float | None = None
+    visitor: Visitor | None = None
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,11 +109,13 @@ class Watcher(Stage):
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
         self._last = faces
+        size = message.width, message.height
         if seen and not boxes:
             width = max(face.width for face in seen)
-            return messages.Faces(message.time, [], width, self._remedy(message, width))
+            remedy = self._remedy(message, width)
+            return messages.Faces(message.time, [], width, remedy, 0, *size)
         if not boxes:
-            return messages.Faces(message.time, [])
+            return messages.Faces(message.time, [], 0, "", 0, *size)
         crops = np.stack([self._encoder.crop(frame, box) for box in boxes])
         movements = self._mouths.moved(tracks, crops)
         chosen = self._chosen(tracks, movements)
@@ -125,6 +127,8 @@ class Watcher(Stage):
                 for i, (track, box, mouth) in enumerate(zip(tracks, boxes, movements, strict=True))
             ],
             left_out=len(large) - len(faces),
+            width=message.width,
+            height=message.height,
         )
 
     def _chosen(self, tracks: list[int], movements: list[float]) -> list[int]:

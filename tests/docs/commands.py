@@ -24,6 +24,7 @@ SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMAND
 #: Programs of others, and what may follow them.
 OTHERS = {
     "apt-get": {"install"},
+    "arecord": {"-f"},
     "pre-commit": {"install"},
     "ray": {"start"},
     "source": {".venv/bin/activate"},

@@ -58,6 +58,10 @@ any_event: st.SearchStrategy[AnyEvent] = st.one_of(
               what=st.sampled_from(["audio", "frames", "utterance", "caption", "events"])),
     st.builds(schema.Health, **common, time=times, stage=texts, detail=texts,
               status=st.sampled_from(["failed", "restarted", "behind", "recovered", "lost"])),
+    st.builds(schema.FaceEvent, **common, time=times, faces=st.lists(st.builds(
+        schema.TrackedFace, track=numbers, box=st.tuples(*[st.floats(0, 1)] * 4),
+        speaks=st.booleans(), probabilities=st.none() | probabilities,
+    ), max_size=3)),
 )  # fmt: skip
 
 LINES = (

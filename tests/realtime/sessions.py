@@ -43,8 +43,9 @@ def start(
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-        stdin=subprocess.DEVNULL, text=True, start_new_session=True,
-        **{"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        text=True, start_new_session=True,
+        **{"cwd": ROOT, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+           "stderr": subprocess.PIPE, **options},
     )  # fmt: skip
 
 

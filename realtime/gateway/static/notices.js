@@ -22,14 +22,16 @@ export function showKept(session) {
     : "This page shows which emotions a program reads from the words, the voices and the faces of people near this computer, while they speak.");
 }
 
-/** Prepares the notice; it opens itself where nobody has agreed in this tab yet. */
-export function prepareConsent() {
+/** Prepares the notice; it opens itself where nobody has agreed in this tab yet. `onAgreed` is called
+ *  when somebody agrees. */
+export function prepareConsent(onAgreed) {
   const dialog = byId("consent");
   byId("notice").addEventListener("click", () => dialog.showModal());
   dialog.addEventListener("cancel", event => { if (!agreed()) event.preventDefault(); });
   dialog.addEventListener("close", () => {
     if (dialog.returnValue === "agreed") sessionStorage.setItem("agreed", Math.max(rank, agreedRank()));
     askConsent();
+    onAgreed();
   });
 }
 
@@ -39,7 +41,8 @@ export function askConsent() {
 }
 
 const agreedRank = () => Number(sessionStorage.getItem("agreed") ?? -1);
-const agreed = () => agreedRank() >= rank;
+/** Whether somebody has agreed to what is kept now. */
+export const agreed = () => agreedRank() >= rank;
 
 /** Advice in plain words, newest first; `connected`: whether the session answers. */
 export function showHealth(session, connected) {

@@ -57,7 +57,7 @@ export function agreement(modalities) {
 const STAGES = {
   recording: "the reading of the recording", microphone: "the microphone", camera: "the camera",
   segment: "the detection of speech", transcribe: "speech recognition", watch: "the search for faces",
-  recognise: "the emotion model", record: "the recorder", preview: "the preview window",
+  recognise: "the emotion model", record: "the recorder", preview: "the preview window", show: "the picture on this page",
 };
 const BUSY = "Close other programs, or choose a smaller speech model with --transcriber base.";
 
@@ -74,6 +74,10 @@ function gapAdvice({what, count: number, seconds, reason}) {
   if (what === "frames" && reason.includes("did not keep up")) {
     const say = total => `${count(total, "picture was", "pictures were")} skipped: the computer is busy.`;
     return {key: "busy", number, say, remedy: "This does little harm. Fewer pictures: camera.rate=5."};
+  }
+  if (reason.startsWith("the visitor's") && reason.includes("is gone")) {
+    const device = what === "audio" ? "microphone" : "camera";
+    return {key: reason, number, say: () => `No ${device} is given now. It is waited for.`, remedy: "Open this page where it is, and allow it."};
   }
   if (what === "frames" && reason.includes("gone")) {
     return {key: reason, number, say: () => "The camera is gone. It is tried again.", remedy: "Look at its cable."};

@@ -32,7 +32,8 @@ export class Stream {
     let event;
     try { event = JSON.parse(line); } catch { return; }
     if (typeof event?.type !== "string" || typeof event.session !== "string") return;
-    [this.#session, this.#seq] = [event.session, event.seq];
+    // Events of faces have numbers of their own, and are not kept for those who come late.
+    if (event.type !== "face") [this.#session, this.#seq] = [event.session, event.seq];
     this.#onEvent(event);
   }
 

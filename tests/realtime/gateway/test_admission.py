@@ -139,7 +139,8 @@ def test_a_viewer_that_says_anything_is_closed_and_counted(
             viewer.send(message)
             while True:
                 viewer.recv(timeout=20)
-        assert viewer.close_code == code
+        # Who is still sending a huge message may not come to read why it was closed.
+        assert viewer.close_code == code or (len(message) > 1e6 and viewer.close_code == 1006)
         assert [event["seq"] for event in lines(other, 3)] == [0, 1, 2]
     wait_for(lambda: refused(served, reason) == before + 1)
 

@@ -90,6 +90,26 @@ def test_a_viewer_that_does_not_read_stops_nobody_and_costs_no_memory(tmp_path: 
         wait_for(lambda: served.state()["viewers"] == 0)
 
 
+def test_faces_come_only_to_viewers_that_ask_and_are_not_kept(tmp_path: Path) -> None:
+    events = list(conversation(1))
+    faces = schema.FaceEvent(schema=schema.SCHEMA, session="s", seq=0, time=1.0, faces=[])
+    with shown(tmp_path, events[0].session) as (station, served):
+        with served.watch("faces=on") as asking, served.watch() as plain:
+            wait_for(lambda: served.state()["viewers"] == 2)
+            station.send([faces])
+            assert lines(asking, 1)[0]["type"] == "face"
+            station.send(events)
+            assert [event["type"] for event in lines(plain, len(events))] == [
+                event.type for event in events
+            ]
+        with served.watch("faces=on") as late:
+            assert [event["type"] for event in lines(late, len(events))] == [
+                event.type for event in events
+            ]
+        assert served.state()["events"] == len(events)
+        assert served.state()["missed"] == 0
+
+
 def test_who_holds_all_connections_open_keeps_nobody_out_for_long(tmp_path: Path) -> None:
     with shown(tmp_path, "s") as (_, served), ExitStack() as held:
         for number in range(64):

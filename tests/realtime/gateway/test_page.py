@@ -1,111 +1,31 @@
 """The page in a real browser: what a person sees, hears, and can do by keyboard."""
 
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import browser
 import msgspec
 import pytest
+from browser import DESKTOP, viewing
 from gateways import Page, Station, shown
 from made_events import conversation
 from sessions import WAIT, Family, cut, read, start, utterances, wait_for
 
+from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.schema import AnyEvent, Provisional, UtteranceEvent
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-
 replace = msgspec.structs.replace
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>"
-DESKTOP = {"width": 1240, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no Chromium or Chrome is installed")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=FLAGS)
+    with browser.chromium() as running:
         yield running
-        running.close()
-
-
-class Viewer:
-    """A tab, what it complained of, and what it asked others than the gateway for."""
-
-    def __init__(self, chromium: Any, served: Page, path: str = "/", **options: Any) -> None:
-        self.context = chromium.new_context(viewport=DESKTOP, **options)
-        self.context.set_default_timeout(WAIT * 1000)
-        self.tab = self.context.new_page()
-        self.complaints: list[str] = []
-        self.elsewhere: list[str] = []
-        self.tab.on("console", self._note)
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.on("request", self._ask)
-        self._own = (f"http://{served.host}:{served.port}/", f"ws://{served.host}:{served.port}/")
-        self.tab.goto(served.address.replace("/?", f"{path}?"))
-
-    def agree(self) -> "Viewer":
-        self.tab.get_by_role("button", name="Everybody here knows and agrees").click()
-        return self
-
-    def text(self, selector: str = "main") -> str:
-        content: str = self.tab.locator(selector).inner_text()
-        return content
-
-    def see(self, selector: str, words: str) -> None:
-        """Waits until the words stand there."""
-        playwright.expect(self.tab.locator(selector)).to_contain_text(words, timeout=WAIT * 1000)
-
-    def wait(self, condition: str) -> None:
-        """Waits until a condition in JavaScript holds; the page itself may evaluate none."""
-        wait_for(lambda: self.tab.evaluate(condition), WAIT)
-
-    def serious(self) -> list[str]:
-        """What axe calls serious or critical: contrast, names, roles, order."""
-        results = axe.Axe().run(self.tab).response
-        assert results["passes"]
-        return [
-            f"{found['id']}: {node['html'][:200]}"
-            for found in results["violations"]
-            if found["impact"] in ("serious", "critical")
-            for node in found["nodes"]
-        ]
-
-    def _note(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def _ask(self, request: Any) -> None:
-        if not request.url.startswith(self._own):
-            self.elsewhere.append(request.url)
-
-
-@contextmanager
-def viewing(chromium: Any, served: Page, path: str = "/", **options: Any) -> Iterator[Viewer]:
-    viewer = Viewer(chromium, served, path, **options)
-    try:
-        yield viewer
-        assert viewer.complaints == []
-        assert viewer.elsewhere == []
-    finally:
-        viewer.context.close()
 
 
 def live(kept: list[Any] | None, count: int = 10) -> list[AnyEvent]:
@@ -280,6 +200,39 @@ def test_a_gateway_that_goes_is_looked_for(chromium: Any, station: tuple[Station
         viewer.see("#status", "The connection is lost")
         assert "Good morning" in viewer.text("#said")
         viewer.complaints.clear()  # the browser's own, of connections that were refused
+
+
+def seen(*tracks: int, speaks: int | None = None) -> schema.FaceEvent:
+    probabilities = dict.fromkeys(EMOTIONS, 0.05) | {"joy": 0.7}
+    return schema.FaceEvent(
+        schema=schema.SCHEMA, session="s", seq=0, time=1.0,
+        faces=[schema.TrackedFace(track=track, box=(0.1 * track, 0.2, 0.1, 0.25),
+                                  speaks=track == speaks, probabilities=probabilities)
+               for track in tracks],
+    )  # fmt: skip
+
+
+def test_faces_are_drawn_as_they_come_and_go_with_them(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    sender, served = station
+    sender.send(live([])[:-1])
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        viewer.see("#said", "Good morning")
+        assert not viewer.tab.locator("#view").is_visible()
+        sender.send([seen(1, 2, speaks=2)])
+        viewer.tab.locator("#on-frame .face.speaks").wait_for()
+        sender.send([seen(1, 2, speaks=2)])
+        boxes = viewer.tab.locator("#on-frame .face").evaluate_all(
+            "boxes => boxes.map(box => box.style.left)"
+        )
+        assert boxes == ["10%", "20%"]
+        assert "Face 2 looks like joy, 70 %, speaks" in viewer.text("#view-words")
+        viewer.tab.locator("#view").wait_for(state="hidden")  # none came for a while
+        # They are no part of the conversation: nothing is said to be missing.
+        assert "did not reach this page" not in viewer.text("#health")
+        assert viewer.serious() == []
 
 
 def test_nothing_in_an_event_becomes_markup(chromium: Any, station: tuple[Station, Page]) -> None:

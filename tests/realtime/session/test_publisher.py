@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from sessions import HERE
 from gscon_live.common.errors import InputError
 from gscon_live.realtime import keys
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.client import Subscriber
 from gscon_live.realtime.pipeline.settings import Curve
 from gscon_live.realtime.session.publisher import Publisher
 
@@ -282,3 +284,45 @@ def test_between_hosts_only_who_holds_a_key_receives(
     finally:
         publisher.kill()
         publisher.communicate()
+
+
+def test_faces_go_only_to_who_asks_and_are_counted_by_themselves(endpoint: str) -> None:
+    faces = schema.FaceEvent(schema=schema.SCHEMA, session="s", seq=0, time=1.0, faces=[])
+    with Publisher(endpoint, "s") as publisher:
+        for _ in range(3):
+            publisher.publish(faces)  # nobody has asked yet
+        with (
+            Subscriber(endpoint) as plain,
+            Subscriber(endpoint, ("face", "health")) as asking,
+        ):
+            for subscriber in (plain, asking):
+                _greet(publisher, subscriber)
+            for _ in range(5):
+                publisher.publish(faces)
+                publisher.publish(end())
+            seen = [asking.receive(20.0) for _ in range(10)]
+            health = [plain.receive(20.0) for _ in range(5)]
+            assert plain.receive(0.3) is None
+    numbers: dict[str, list[int]] = {"face": [], "gap": []}
+    for received in seen:
+        assert received is not None
+        numbers[received.event.type].append(received.event.seq)
+    assert numbers == {"face": [0, 1, 2, 3, 4], "gap": [0, 1, 2, 3, 4]}
+    assert [received.event.seq for received in health if received] == [0, 1, 2, 3, 4]
+    assert plain.missed == asking.missed == 0
+
+
+def _greet(publisher: Publisher, subscriber: Subscriber) -> None:
+    """Lets the publisher answer while the subscriber waits."""
+    done = threading.Event()
+
+    def wait() -> None:
+        subscriber.ready(20.0)
+        done.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not done.is_set():
+        publisher.serve()
+        time.sleep(0.01)
+    thread.join()
