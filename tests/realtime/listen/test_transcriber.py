@@ -60,7 +60,7 @@ class Counting:
         self.last: tuple[str, str] | None = None
         self.learned = []
 
-    def __call__(self, samples: Samples) -> Recognised:
+    def __call__(self, samples: Samples, key: int, speaking: bool) -> Recognised:
         self.given.append(samples.tobytes())
         return self.answer
 
@@ -318,7 +318,7 @@ class VoicesInContext(Plain):
 class Spelling:
     """A recogniser that writes the loudness."""
 
-    def __call__(self, samples: Samples) -> Recognised:
+    def __call__(self, samples: Samples, key: int, speaking: bool) -> Recognised:
         return Recognised(f"loud {samples[0]:.2f}")
 
     def final(self, recognised: Recognised) -> None:
