@@ -1,5 +1,7 @@
 """How long it takes to read words, and whether there is time for it."""
 
+from math import inf
+
 from gscon_live.realtime.listen.whisper import ROOM
 from gscon_live.realtime.pipeline.stage import Clock
 
@@ -8,8 +10,13 @@ from gscon_live.realtime.pipeline.stage import Clock
 QUICK = 0.35
 #: Seconds after which the words so far are of no use.
 LATE = 1.0
-#: Weight of the newest reading, and what remains of an expectation that prevented a reading.
-_WEIGHT, _REMAINS = 0.5, 0.9
+#: Weight of the newest reading.
+_WEIGHT = 0.5
+#: What remains of an expectation that prevented a reading: of words so far, and of all.
+_REMAINS = {True: 0.9, False: 0.98}
+#: No reading is expected to take more than this share of the time that there is: a machine that
+#: stood still once is soon tried again.
+_MOST = 1.5
 
 
 class Pace:
@@ -43,12 +50,12 @@ class Pace:
         less is expected the next time: the machine may have been busy with something else."""
         if self._media_clock is None:
             return True
+        limit, late = QUICK, 0.0
+        if not speaking:
+            limit, late = self.within or inf, self._media_clock() - end
         expected = self._costs[speaking] * (seconds + ROOM)
-        if speaking:
-            enough = expected <= QUICK
-        else:
-            late = self._media_clock() - end
-            enough = self.within is None or late + expected <= self.within
-        if not enough:
-            self._costs[speaking] *= _REMAINS
-        return enough
+        if late + expected <= limit:
+            return True
+        expected = _REMAINS[speaking] * min(expected, _MOST * limit)
+        self._costs[speaking] = expected / (seconds + ROOM)
+        return False

@@ -288,13 +288,15 @@ class _Words(NamedTuple):
         """The words with media times; the segment has so many samples."""
         if self.recognised is None or self.recognised.words is None:
             return None
-        # The sound goes on for a little after the last voice.
-        start = min(segment.end + TAIL, segment.at) - count / SAMPLE_RATE
+        # The sound begins before the first voice, and goes on for a little after the last one.
+        origin = min(segment.end + TAIL, segment.at) - count / SAMPLE_RATE
+
+        def media_time(seconds: float) -> float:
+            return round(min(max(segment.start, origin + seconds), segment.end), 3)
+
         return [
-            messages.TimedWord(
-                word, round(start + begin, 3), round(start + end, 3), round(probability, 4)
-            )
-            for word, begin, end, probability in self.recognised.words
+            messages.TimedWord(word, media_time(start), media_time(end), round(probability, 4))
+            for word, start, end, probability in self.recognised.words
         ]
 
 

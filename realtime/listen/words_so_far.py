@@ -98,17 +98,20 @@ class WordsSoFar:
         pieces = [*utterance.behind, *(part.piece for part in reading.parts)]
         text, reason = believe(pieces, seconds, settings)
         stable = utterance.text
-        words: list[Word] | None = None
-        if settings.word_times:
-            words = [*utterance.words]
-            words += [_later(word, utterance.cut) for word in self._whisper.words(reading)]
         if not text.startswith(stable):
             text, reason = stable, None
-            words = None if words is None else words[: len(stable.split())]
         recognised = self._whisper.recognised(reading, text, reason)
-        return recognised._replace(
-            stable=stable, words=None if words is None or not text else tuple(words)
-        )
+        words = self._timed(reading, text) if text and settings.word_times else None
+        return recognised._replace(stable=stable, words=words)
+
+    def _timed(self, reading: Reading, text: str) -> tuple[Word, ...]:
+        """The words with their times; none where the text is not what was read, as repetitions were
+        left out."""
+        cut = self._utterance.cut
+        words = [*self._utterance.words]
+        words += [_later(word, cut) for word in self._whisper.words(reading)]
+        same = "".join(word.word for word in words) == "".join(text.split())
+        return tuple(words) if same else ()
 
     def _cut(self, samples: Samples, reading: Reading, units: Sequence[Unit]) -> None:
         """Leaves stable words behind, where enough sound comes after them."""
@@ -177,7 +180,11 @@ class _Utterance:
         """Leaves the first stable units, `number` of them, behind, and the sound up to `cut`."""
         text = "".join(unit.text for unit in self._units[:number]).strip()
         self.behind.append(Piece(text, self._log_probability, 0.0, 0.0))
-        self.words += [_later(word, self.cut) for word in words]
+        latest = cut / SAMPLE_RATE
+        self.words += [
+            word._replace(start=min(word.start, latest), end=min(word.end, latest))
+            for word in (_later(word, self.cut) for word in words)
+        ]
         self.cut = cut
         self._units = self._units[number:]
         self.agreement.drop(number)

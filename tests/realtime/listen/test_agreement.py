@@ -18,7 +18,8 @@ def heard(*spoken: str) -> list[str]:
 def test_words_are_stable_where_two_readings_agree_on_them_and_the_next() -> None:
     assert heard("I am so") == []
     assert heard("I am so", "I am sorry for") == ["I"]
-    assert heard("I am so", "I am so angry at", "I am so angry at you") == ["I", "am", "so", "angry"]
+    spoken = ("I am so", "I am so angry at", "I am so angry at you")
+    assert heard(*spoken) == ["I", "am", "so", "angry"]
     # The last word may have been cut off.
     assert heard("I am", "I am") == ["I"]
 
