@@ -1,8 +1,8 @@
 """The words and the features of an utterance."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,7 +13,13 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.model.speech.endpoint_detector import TAIL
 from gscon_live.realtime.listen.pace import Pace
 from gscon_live.realtime.listen.session_language import Language
-from gscon_live.realtime.listen.whisper import Recognised
+from gscon_live.realtime.listen.transcriber_parts import (
+    AudioFeatures,
+    Recogniser,
+    SpeakerNames,
+    TextFeatures,
+)
+from gscon_live.realtime.listen.whisper import NotNeeded, Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
 
@@ -21,45 +27,6 @@ Samples = NDArray[np.float32]
 
 #: Why there are no words while somebody speaks, where the machine is too slow to read them.
 _NOT_YET = "the words are read when the utterance ends"
-
-
-class TextFeatures(Protocol):
-    """A text encoder: words to a vector, in the context of the conversation. `languages` has the
-    ISO 639-1 codes of those that it reads."""
-
-    languages: Sequence[str]
-
-    def has_words(self, text: str) -> bool: ...
-    def provisional(self, text: str, speaker: str) -> NDArray[np.float32]: ...
-    def final(self, text: str, speaker: str) -> NDArray[np.float32]: ...
-    def reset(self) -> None: ...
-
-
-class AudioFeatures(Protocol):
-    """An audio encoder: mono 16 kHz sound to statistics, and these to a vector that begins with
-    them, relative to the speaker's usual voice."""
-
-    def statistics(self, samples: Samples) -> NDArray[np.float32]: ...
-    def provisional(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]: ...
-    def final(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]: ...
-    def reset(self) -> None: ...
-
-
-class SpeakerNames(Protocol):
-    """Names speakers by the acoustic statistics of their utterances, with which a vector begins."""
-
-    def provisional(self, audio: NDArray[np.float32]) -> str: ...
-    def final(self, audio: NDArray[np.float32]) -> str: ...
-    def reset(self) -> None: ...
-
-
-class Recogniser(Protocol):
-    """Speech recognition: the mono 16 kHz sound of an utterance so far to words. `key` identifies
-    the utterance; `speaking` says that it goes on, so that the words are needed soon."""
-
-    def __call__(self, samples: Samples, key: int, speaking: bool) -> Recognised: ...
-    def final(self, recognised: Recognised) -> None: ...
-    def reset(self) -> None: ...
 
 
 class Transcriber(Stage):
@@ -100,6 +67,7 @@ class Transcriber(Stage):
         self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
         self._pace = Pace(answer_within, media_clock)
+        self._waiting: Callable[[], Sequence[Incoming]] = tuple
         self.reset()
 
     def reset(self) -> None:
@@ -131,7 +99,10 @@ class Transcriber(Stage):
             self._reused += 1
             work = ahead[1]
         else:
-            work = self._work(message)
+            try:
+                work = self._work(message)
+            except NotNeeded:
+                return
         if message.final:
             self._remember(message, work)
             yield _as_final(work.utterance, message.at)
@@ -139,17 +110,17 @@ class Transcriber(Stage):
             self._ahead = None if _speaking(message) else (message, work)
             yield work.utterance
 
+    def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
+        """Provisional work is left off once a later segment of its utterance waits."""
+        self._waiting = waiting
+
     def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
         """Whether a provisional segment is out of date: a later one of its utterance waits, or its
         words so far come too late."""
         if not isinstance(message, messages.Segment) or message.final:
             return False
-        return (_speaking(message) and self._pace.late(message.at)) or any(
-            isinstance(later, messages.Segment)
-            and later.key == message.key
-            and later.end != message.end
-            for later in waiting
-        )
+        late = _speaking(message) and self._pace.late(message.at)
+        return late or _superseded(message, waiting)
 
     def _work(self, segment: messages.Segment) -> "_Work":
         began = self._clock()
@@ -165,6 +136,8 @@ class Transcriber(Stage):
         if self._heard is not None and self._heard[0] is segment:
             seconds = len(samples) / SAMPLE_RATE
             self._pace.took(seconds, _speaking(segment), transcribed - began)
+        if self._outdated(segment)():
+            raise NotNeeded
         statistics: NDArray[np.float32] | None = None
         if segment.audio is None:
             missing["audio"] = "no audio track"
@@ -246,7 +219,7 @@ class Transcriber(Stage):
         """The words of a segment, and which of them are left out because there was no time."""
         speaking, seconds = _speaking(segment), len(samples) / SAMPLE_RATE
         if self._pace.allows(seconds, speaking, segment.end):
-            recognised = whisper(samples, segment.key, speaking)
+            recognised = whisper(samples, segment.key, speaking, self._outdated(segment))
             self._heard = segment, recognised
             return recognised, ""
         if self._heard is not None and self._heard[0].key == segment.key:
@@ -261,6 +234,11 @@ class Transcriber(Stage):
             f"{self._pace.within:g} s (recognition.answer_within)".split()
         )
         return recognised._replace(reason=None if recognised.text else left_out), left_out
+
+    def _outdated(self, segment: messages.Segment) -> Outdated:
+        if segment.final:
+            return lambda: False
+        return lambda: _superseded(segment, self._waiting())
 
     def _read(self, words: "_Words", text: str) -> "_Words":
         """The words with what the encoder reads of them, or why it does not."""
@@ -313,6 +291,16 @@ def _unread(language: Language) -> str:
 
     name = LANGUAGES.get(language.code, language.code).capitalize()
     return f"the words are {name}; emotions are read from English words only"
+
+
+def _superseded(segment: messages.Segment, waiting: Sequence[Incoming]) -> bool:
+    """Whether a later segment of the same utterance waits."""
+    return any(
+        isinstance(later, messages.Segment)
+        and later.key == segment.key
+        and later.end != segment.end
+        for later in waiting
+    )
 
 
 def _speaking(segment: messages.Segment) -> bool:

@@ -5,7 +5,7 @@ encoder's cost grows with what it reads, so here it reads the speech and some ro
 the answer is unsure, repeats itself, or runs into its limit of tokens, all 30 s are read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,6 +38,14 @@ WINDOW = 30.0
 TOKENS_PER_SECOND, MAX_TOKENS = 12, 224
 #: Hypotheses that the decoder follows while somebody speaks.
 QUICK_BEAM = 1
+
+
+#: Says whether words are not needed any more.
+Outdated = Callable[[], bool]
+
+
+class NotNeeded(Exception):
+    """A reading was left off, as its words are not needed any more."""
 
 
 class Recognised(NamedTuple):
@@ -144,13 +152,24 @@ class Whisper:
         translated = self._translates(reading.language.code)
         return Recognised(text, reason, reading.language, translated, reading.evidence)
 
-    def read(self, samples: Samples, prefix: Prefix = NOTHING, *, quick: bool = False) -> Reading:
+    def read(
+        self,
+        samples: Samples,
+        prefix: Prefix = NOTHING,
+        *,
+        quick: bool = False,
+        outdated: Outdated = lambda: False,
+    ) -> Reading:
         """Reads mono 16 kHz sound that is not all zeros.
 
         Args:
             samples: the sound.
             prefix: words that are known already.
             quick: read once, with the fewest hypotheses.
+            outdated: asked now and then.
+
+        Raises:
+            NotNeeded: the words are outdated.
         """
         seconds = len(samples) / SAMPLE_RATE
         parts: list[Part] = []
@@ -166,10 +185,13 @@ class Whisper:
             start = parts[-1].start + parts[-1].seconds if parts else 0.0
             known = NOTHING if parts else prefix
             decoder = self._decoder(language.code)
+            _check(outdated)
             part = self._decode(decoder, encoded, start, own, known, quick)
+            _check(outdated)
             if part.doubtful and not encoded.full and not quick:
-                whole_window = self._encode(features, WINDOW)
-                part = self._decode(decoder, whole_window, start, own, known, quick)
+                encoded = self._encode(features, WINDOW)
+                _check(outdated)
+                part = self._decode(decoder, encoded, start, own, known, quick)
             parts.append(part)
         assert language is not None
         return Reading(tuple(parts), language, evidence)
@@ -251,3 +273,8 @@ class _Encoded(NamedTuple):
 
     output: "StorageView"
     full: bool
+
+
+def _check(outdated: Outdated) -> None:
+    if outdated():
+        raise NotNeeded

@@ -9,7 +9,7 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.agreement import Agreement, common
 from gscon_live.realtime.listen.hallucination_guards import Piece, believe
 from gscon_live.realtime.listen.session_language import Language
-from gscon_live.realtime.listen.whisper import Reading, Recognised, Whisper
+from gscon_live.realtime.listen.whisper import Outdated, Reading, Recognised, Whisper
 from gscon_live.realtime.listen.whisper_decoder import Prefix, Unit, Word
 
 Samples = NDArray[np.float32]
@@ -51,19 +51,29 @@ class WordsSoFar:
         """Remembers what a final utterance tells of the session's language."""
         self._whisper.final(recognised)
 
-    def __call__(self, samples: Samples, key: int, speaking: bool) -> Recognised:
+    def __call__(
+        self,
+        samples: Samples,
+        key: int,
+        speaking: bool,
+        outdated: Outdated = lambda: False,
+    ) -> Recognised:
         """Recognises mono 16 kHz sound.
 
         Args:
             samples: the utterance so far, from its beginning.
             key: identifies the utterance.
             speaking: whether somebody speaks at its end. Then the reading is quick.
+            outdated: asked now and then.
+
+        Raises:
+            NotNeeded: the words are outdated. The next reading goes on from the last one.
         """
         if key != self._utterance.key or len(samples) <= self._utterance.cut:
             self._utterance = _Utterance(key)
         if not np.any(samples[self._utterance.cut :]):
             return self._of_silence()
-        reading = self._read(samples, speaking)
+        reading = self._read(samples, speaking, outdated)
         units = self._whisper.units(reading)
         self._utterance.agree(reading, units, self._sure(reading, len(samples) / SAMPLE_RATE))
         recognised = self._believed(reading, len(samples) / SAMPLE_RATE)
@@ -77,14 +87,16 @@ class WordsSoFar:
             return Recognised("", "silence")
         return Recognised(stable, stable=stable, language=self._utterance.language)
 
-    def _read(self, samples: Samples, quick: bool) -> Reading:
+    def _read(self, samples: Samples, quick: bool, outdated: Outdated) -> Reading:
         utterance = self._utterance
-        reading = self._whisper.read(samples[utterance.cut :], utterance.prefix, quick=quick)
+        reading = self._whisper.read(
+            samples[utterance.cut :], utterance.prefix, quick=quick, outdated=outdated
+        )
         language = utterance.language
         if utterance.text and language is not None and reading.language.code != language.code:
             # The words were read in a language that nobody speaks.
             self._utterance = _Utterance(utterance.key)
-            reading = self._whisper.read(samples, quick=quick)
+            reading = self._whisper.read(samples, quick=quick, outdated=outdated)
         return reading
 
     def _sure(self, reading: Reading, seconds: float) -> bool:

@@ -167,6 +167,8 @@ class _StageHost(_Host):
         if not isinstance(stage, Stage):
             raise TypeError(f"{worker.build} builds no Stage; a service without inputs is a Source")
         self._stage = stage
+        if worker.plan.live:
+            stage.attend(self._inbox.look)
 
     def run(self) -> None:
         self._report("ready")

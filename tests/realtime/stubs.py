@@ -3,7 +3,7 @@
 import os
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ class Around(Stage):
 
     def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
         return self.stage.stale(message, waiting)
+
+    def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
+        self.stage.attend(waiting)
 
     def close(self) -> None:
         self.stage.close()

@@ -8,7 +8,7 @@ from test_transcriber import Counting, Turns, Voices, only, raw, segment
 
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.transcriber import Transcriber
-from gscon_live.realtime.listen.whisper import Recognised
+from gscon_live.realtime.listen.whisper import Outdated, Recognised
 from gscon_live.realtime.listen.whisper_decoder import Word
 from gscon_live.realtime.pipeline import messages
 
@@ -21,7 +21,9 @@ class Slow(Counting):
         self.cost = cost
         self.now = 0.0
 
-    def __call__(self, samples: np.ndarray, key: int, speaking: bool) -> Recognised:
+    def __call__(
+        self, samples: np.ndarray, key: int, speaking: bool, outdated: Outdated
+    ) -> Recognised:
         self.given.append(samples.tobytes())
         seconds = len(samples) / SAMPLE_RATE
         self.now += self.cost * seconds

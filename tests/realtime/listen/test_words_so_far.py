@@ -15,7 +15,7 @@ from spoken import (
 from whisper_models import whisper_model
 
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.listen.whisper import Recognised, Whisper
+from gscon_live.realtime.listen.whisper import NotNeeded, Outdated, Reading, Recognised, Whisper
 from gscon_live.realtime.listen.words_so_far import LONGEST, WordsSoFar
 from gscon_live.realtime.pipeline.settings import Transcription
 
@@ -70,8 +70,8 @@ def test_long_speech_is_not_read_from_its_beginning(tiny: Whisper) -> None:
     read: list[float] = []
 
     class Watched(WordsSoFar):
-        def _read(self, samples: Samples, quick: bool):  # type: ignore[no-untyped-def]
-            reading = super()._read(samples, quick)
+        def _read(self, samples: Samples, quick: bool, outdated: Outdated) -> Reading:
+            reading = super()._read(samples, quick, outdated)
             read.append(sum(part.seconds for part in reading.parts))
             return reading
 
@@ -107,6 +107,21 @@ def test_words_lie_where_they_are_spoken(tiny: Whisper) -> None:
         assert clip.start < heard[0].end < clip.start + 0.6
         assert clip.end - 0.7 < heard[-1].start < clip.end
         assert all(0.05 < word.end - word.start < 0.9 for word in heard[1:])
+
+
+@needs_ravdess
+def test_a_reading_that_is_not_needed_is_left_off_and_changes_nothing(tiny: Whisper) -> None:
+    sentence = held_out_sentences([1], each=1)[0].samples
+    words = WordsSoFar(tiny)
+    undisturbed = growing(words, sentence, 0.8, key=1)
+    asked = iter([False, True])
+    words(sentence[: round(0.8 * SAMPLE_RATE)], 2, True)
+    with pytest.raises(NotNeeded):
+        words(sentence[: round(1.2 * SAMPLE_RATE)], 2, True, lambda: next(asked))
+    ends = [round(n * 0.8 * SAMPLE_RATE) for n in range(2, 10)]
+    for end in [end for end in ends if end < len(sentence)]:
+        words(sentence[:end], 2, True)
+    assert words(sentence, 2, False)[:2] == undisturbed[-1][:2]
 
 
 @needs_ravdess
