@@ -29,7 +29,7 @@ gscon-live bench --json > bench.json
 gscon-live bench --minutes 60      (memory over an hour of conversation)
 """
 
-MEASUREMENTS = ["replay", "latency", "idle", "memory", "archive"]
+MEASUREMENTS = ["replay", "latency", "words", "idle", "memory", "archive"]
 
 MEANING = {
     "replay_realtime_factor": "replay of the sample, times real time (captions)",
@@ -39,6 +39,13 @@ MEANING = {
     "transcription_p50_s": "transcription, while the hangover runs (Whisper tiny's size)",
     "features_p50_s": "text and audio features, likewise",
     "fusion_p50_s": "fusion",
+    "transcription_model": "live words, with this model, where one is on this machine:",
+    "first_words_p50_s": "start of speech to the first words, median",
+    "first_words_p95_s": "the same, 95th percentile",
+    "first_stable_words_p50_s": "start of speech to the first words that stay, median",
+    "between_words_p95_s": "between two readings of the words so far, 95th percentile",
+    "answer_after_hangover_p50_s": "the hangover's end to the event, median",
+    "answer_after_hangover_p95_s": "the same, 95th percentile",
     "idle_cpu_percent": "processor while nobody speaks, camera off, % of one core",
     "peak_memory_mb": "memory of all processes, MB, at most",
     "memory_growth_mb_per_hour": "memory growth, MB per hour of conversation",
@@ -88,6 +95,9 @@ def main(arguments: Sequence[str]) -> None:
             status.update("a live session of 45 s, with a Whisper model of tiny's size")
             figures |= measure.latency(_with_whisper(settings, folder))
             figures["segmentation_hangover_s"] = settings.segmentation.hangover
+        if "words" in chosen.only:
+            status.update("a live session of 45 s, with the Whisper model of this machine")
+            figures |= measure.words(settings)
         if "idle" in chosen.only:
             status.update("a live session of 20 s in which nobody speaks")
             quiet = media.silence(folder / "silence.wav", 20)

@@ -13,6 +13,7 @@ from gscon_live.realtime.bench.media import SAMPLE
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sinks import Sink
+from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session import recorded
 from gscon_live.realtime.session.model_info import model_info
@@ -28,6 +29,7 @@ class RecordedSession(Sink):
 
     Attributes:
         events: wall time and event, without provisional events.
+        provisional: wall time and provisional event.
         memory: media time and bytes of all processes together; shared pages count once, on systems
             that tell (Linux).
         processor: wall time and seconds of processor time of all processes together.
@@ -40,6 +42,7 @@ class RecordedSession(Sink):
 
     def __init__(self, plan: Plan, *, interval: float = 1.0, memory: bool = False) -> None:
         self.events: list[tuple[float, schema.AnyEvent]] = []
+        self.provisional: list[tuple[float, schema.Provisional]] = []
         self.memory: list[tuple[float, int]] = []
         self.processor: list[tuple[float, float]] = []
         self.started = self.ended = 0.0
@@ -58,7 +61,9 @@ class RecordedSession(Sink):
             self.ended = now
         if isinstance(event, schema.UtteranceEvent):
             self._media_time = event.utterance.end
-        if not isinstance(event, schema.Provisional):
+        if isinstance(event, schema.Provisional):
+            self.provisional.append((now, event))
+        else:
             self.events.append((now, event))
 
     def close(self) -> None:
@@ -136,6 +141,48 @@ def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
         figures[f"{part}_p50_s"] = float(np.percentile(values, 50))
         figures[f"{part}_p95_s"] = float(np.percentile(values, 95))
     figures["utterances"] = len(latencies)
+    return figures
+
+
+def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
+    """Live words with a real model: seconds from the start of speech to the first words, and to the
+    first that stay; from the hangover's end to the answer; between two readings of the words so
+    far. Empty where no model is on this machine."""
+    model = transcription_source.here(settings.transcription)
+    if model is None:
+        return {}
+    transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
+    settings = msgspec.structs.replace(settings, transcription=transcription)
+    session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()
+    first: dict[int, float] = {}
+    stable: dict[int, float] = {}
+    last: dict[int, float] = {}
+    between: list[float] = []
+    for time_, event in session.provisional:
+        utterance = event.utterance
+        if not utterance.text:
+            continue
+        delay = time_ - session.started - utterance.start
+        first.setdefault(utterance.id, delay)
+        if utterance.stable_text:
+            stable.setdefault(utterance.id, delay)
+        if utterance.id in last:
+            between.append(time_ - last[utterance.id])
+        last[utterance.id] = time_
+    answers = [
+        event.latency.end_of_speech_to_event - settings.segmentation.hangover
+        for _, event in session.utterances()
+        if event.latency is not None
+    ]
+    figures: dict[str, Any] = {"transcription_model": Path(model).name}
+    for name, values, percents in (
+        ("first_words", list(first.values()), (50, 95)),
+        ("first_stable_words", list(stable.values()), (50,)),
+        ("between_words", between, (95,)),
+        ("answer_after_hangover", answers, (50, 95)),
+    ):
+        for percent in percents if values else ():
+            figures[f"{name}_p{percent}_s"] = float(np.percentile(values, percent))
     return figures
 
 

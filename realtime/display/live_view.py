@@ -81,7 +81,7 @@ class LiveView(sinks.Sink):
         """The present screen."""
         parts: list[RenderableType] = [self._header()]
         if self._current is not None:
-            parts.append(_answer(self._current))
+            parts.append(_answer(self._current, self._console.width - 4))
         else:
             parts.append(Text("say something: emotions appear here", style="dim"))
         parts += [_line(note, "red") for note in reversed(self._notes)]
@@ -137,7 +137,23 @@ class LiveView(sinks.Sink):
         self.close()
 
 
-def _answer(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType:
+def _words(event: schema.UtteranceEvent | schema.Provisional, width: int) -> Text:
+    """The speaker and the words in one row; while somebody speaks, those that may change are paler,
+    and where not all fit, the newest are shown."""
+    final, utterance = isinstance(event, schema.UtteranceEvent), event.utterance
+    words = in_words.printable(utterance.text or "(no words)")
+    settled = len(words) if final else len(utterance.stable_text or "")
+    ending = "" if final else "  … still speaking"
+    ending += "  not sure" if event.emotion.abstained else ""
+    speaker = in_words.printable(f"{utterance.speaker}: ")
+    room = max(1, width - len(speaker) - len(ending))
+    hidden = 0 if final or len(words) <= room else len(words) - room + 1
+    line = _line(speaker + "…" * bool(hidden) + words[hidden:settled], "bold")
+    line.append(words[max(hidden, settled) :], style="not bold dim")
+    return line.append(ending)
+
+
+def _answer(event: schema.UtteranceEvent | schema.Provisional, width: int) -> RenderableType:
     final = isinstance(event, schema.UtteranceEvent)
     table = Table.grid(padding=(0, 1))
     for name, value in event.emotion.probabilities.items():
@@ -148,14 +164,11 @@ def _answer(event: schema.UtteranceEvent | schema.Provisional) -> RenderableType
             Text(_bar(value, 30), style=style),
             f"{value:.0%}",
         )
-    words = event.utterance.text or "(no words)"
-    state = "" if final else "  … still speaking"
-    doubt = "  not sure" if event.emotion.abstained else ""
     missing = ", ".join(
         f"no {name}: {reason}" for name, reason in in_words.missing_modalities(event)
     )
     return Group(
-        _line(in_words.printable(f"{event.utterance.speaker}: {words}{state}{doubt}"), "bold"),
+        _words(event, width),
         table,
         _line(in_words.printable(missing), "dim"),
     )

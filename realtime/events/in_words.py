@@ -33,6 +33,8 @@ def _sentence(event: AnyEvent) -> str:
         times = f"{clock(utterance.start)}-{clock(utterance.end)}"
         more = " …" if isinstance(event, Provisional) else ""
         reasons = "".join(f"  [no {name}: {reason}]" for name, reason in missing_modalities(event))
+        text = event.modalities.text
+        reasons += f"  [{text.left_out}]" if text.present and text.left_out else ""
         left_out = event.modalities.visual.faces_left_out
         reasons += f"  [{left_out} more faces in view, not compared]" if left_out else ""
         return (

@@ -44,10 +44,21 @@ TOPICS = {
 }
 
 
+class TimedWord(msgspec.Struct, frozen=True, kw_only=True):
+    """A recognised word with the punctuation after it, its bounds, and its probability."""
+
+    word: str
+    start: Seconds
+    end: Seconds
+    probability: Probability
+
+
 class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who said what when; times in seconds of media time from the session's start. `language` is
     the ISO 639-1 code of the session's language as recognition knows it so far, with its
-    probability; 1 where a setting or the model fixes it."""
+    probability; 1 where a setting or the model fixes it. `stable_text` is the beginning of the text
+    that all later events of the utterance have too; provisional events only. `words` are there
+    where a setting asks for them."""
 
     id: Count
     start: Seconds
@@ -57,6 +68,8 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     text_source: TextSource
     language: str | None = None
     language_probability: float | None = None
+    stable_text: str | None = None
+    words: list[TimedWord] | None = None
 
 
 class Emotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,6 +98,8 @@ class Modality(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     faces: Count | None = None
     #: visual only: so many more faces were in view and not compared; absent where there were none
     faces_left_out: Count | None = None
+    #: text only: which words were left out so that the answer was in time, and why
+    left_out: str | None = None
 
 
 class Modalities(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,66 +1,42 @@
 """The words and the features of an utterance."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.encoders.text.normalisation import normalised
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech.endpoint_detector import TAIL
+from gscon_live.realtime.listen.pace import Pace
 from gscon_live.realtime.listen.session_language import Language
-from gscon_live.realtime.listen.whisper import Recognised
+from gscon_live.realtime.listen.transcriber_parts import (
+    AudioFeatures,
+    Recogniser,
+    SpeakerNames,
+    TextFeatures,
+)
+from gscon_live.realtime.listen.whisper import NotNeeded, Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
 
 Samples = NDArray[np.float32]
 
-
-class TextFeatures(Protocol):
-    """A text encoder: words to a vector, in the context of the conversation. `languages` has the
-    ISO 639-1 codes of those that it reads."""
-
-    languages: Sequence[str]
-
-    def has_words(self, text: str) -> bool: ...
-    def provisional(self, text: str, speaker: str) -> NDArray[np.float32]: ...
-    def final(self, text: str, speaker: str) -> NDArray[np.float32]: ...
-    def reset(self) -> None: ...
-
-
-class AudioFeatures(Protocol):
-    """An audio encoder: mono 16 kHz sound to statistics, and these to a vector that begins with
-    them, relative to the speaker's usual voice."""
-
-    def statistics(self, samples: Samples) -> NDArray[np.float32]: ...
-    def provisional(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]: ...
-    def final(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]: ...
-    def reset(self) -> None: ...
-
-
-class SpeakerNames(Protocol):
-    """Names speakers by the acoustic statistics of their utterances, with which a vector begins."""
-
-    def provisional(self, audio: NDArray[np.float32]) -> str: ...
-    def final(self, audio: NDArray[np.float32]) -> str: ...
-    def reset(self) -> None: ...
-
-
-class Recogniser(Protocol):
-    """Speech recognition: mono 16 kHz sound to words."""
-
-    def __call__(self, samples: Samples) -> Recognised: ...
-    def final(self, recognised: Recognised) -> None: ...
-    def reset(self) -> None: ...
+#: Why there are no words while somebody speaks, where the machine is too slow to read them.
+_NOT_YET = "the words are read when the utterance ends"
 
 
 class Transcriber(Stage):
     """Stage: segments in, utterances with words and features out.
 
     A segment at a pause (`final` false) is work ahead: if the pause was the end of the utterance,
-    the result is used again. Messages other than `Segment` pass through in order, except for `End`,
-    which every stage sends itself.
+    the result is used again. A segment of somebody who speaks gives the words so far. Where there
+    is no time to read the sound, the words that were read before are used, and `left_out` says so.
+    Messages other than `Segment` pass through in order, except for `End`, which every stage sends
+    itself.
 
     Args:
         whisper: recognises the words of segments without text; None leaves them without words.
@@ -69,6 +45,8 @@ class Transcriber(Stage):
         speakers: names the speakers of segments without a speaker.
         language: the ISO 639-1 code of the captions; None: one that is read.
         clock: measures the processing time.
+        media_clock: the present media time; None in a replay, where there is always time.
+        answer_within: seconds after the end of speech in which an answer must come; None: no limit.
     """
 
     def __init__(
@@ -79,6 +57,8 @@ class Transcriber(Stage):
         speakers: SpeakerNames,
         language: str | None = None,
         clock: Clock = no_clock,
+        media_clock: Clock | None = None,
+        answer_within: float | None = None,
     ) -> None:
         self._whisper = whisper
         self._text = text
@@ -86,6 +66,8 @@ class Transcriber(Stage):
         self._speakers = speakers
         self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
+        self._pace = Pace(answer_within, media_clock)
+        self._waiting: Callable[[], Sequence[Incoming]] = tuple
         self.reset()
 
     def reset(self) -> None:
@@ -95,6 +77,8 @@ class Transcriber(Stage):
         self._speakers.reset()
         if self._whisper is not None:
             self._whisper.reset()
+        self._pace.reset()
+        self._heard: tuple[messages.Segment, Recognised] | None = None
         self._ahead: tuple[messages.Segment, _Work] | None = None
         self._busy = 0.0
         self._reused = 0
@@ -115,26 +99,28 @@ class Transcriber(Stage):
             self._reused += 1
             work = ahead[1]
         else:
-            work = self._work(message)
+            try:
+                work = self._work(message)
+            except NotNeeded:
+                return
         if message.final:
             self._remember(message, work)
             yield _as_final(work.utterance, message.at)
         else:
-            self._ahead = message, work
+            self._ahead = None if _speaking(message) else (message, work)
             yield work.utterance
 
+    def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
+        """Provisional work is left off once a later segment of its utterance waits."""
+        self._waiting = waiting
+
     def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
-        """Whether a provisional segment is out of date: a later one of its utterance waits."""
-        return (
-            isinstance(message, messages.Segment)
-            and not message.final
-            and any(
-                isinstance(later, messages.Segment)
-                and later.key == message.key
-                and later.end != message.end
-                for later in waiting
-            )
-        )
+        """Whether a provisional segment is out of date: a later one of its utterance waits, or its
+        words so far come too late."""
+        if not isinstance(message, messages.Segment) or message.final:
+            return False
+        late = _speaking(message) and self._pace.late(message.at)
+        return late or _superseded(message, waiting)
 
     def _work(self, segment: messages.Segment) -> "_Work":
         began = self._clock()
@@ -147,6 +133,11 @@ class Transcriber(Stage):
         words = self._words(segment, samples)
         missing |= words.missing
         transcribed = self._clock()
+        if self._heard is not None and self._heard[0] is segment:
+            seconds = len(samples) / SAMPLE_RATE
+            self._pace.took(seconds, _speaking(segment), transcribed - began)
+        if self._outdated(segment)():
+            raise NotNeeded
         statistics: NDArray[np.float32] | None = None
         if segment.audio is None:
             missing["audio"] = "no audio track"
@@ -176,6 +167,9 @@ class Transcriber(Stage):
             missing,
             messages.Timing(transcription=transcribed - began, features=done - transcribed),
             words.language,
+            words.stable,
+            words.timed(segment, len(samples)),
+            words.left_out,
         )
         return _Work(utterance, words)
 
@@ -203,13 +197,48 @@ class Transcriber(Stage):
             return _Words(missing={"text": without})
         if self._whisper is None:
             return _Words(missing={"text": "no transcriber"})
-        recognised = self._whisper(samples)
+        recognised, left_out = self._recognise(self._whisper, segment, samples)
         if recognised.reason is not None:
-            return _Words(missing={"text": recognised.reason}, recognised=recognised)
-        words = _Words(recognised.text, "asr", language=recognised.language, recognised=recognised)
+            missing = {"text": recognised.reason}
+            return _Words(missing=missing, recognised=recognised, left_out=left_out)
+        words = _Words(
+            recognised.text,
+            "asr",
+            language=recognised.language,
+            recognised=recognised,
+            stable="" if segment.final else recognised.stable,
+            left_out=left_out,
+        )
         # A recogniser writes punctuation and case by chance.
         plain = normalised(recognised.text) or recognised.text
         return words._replace(read=plain) if recognised.translated else self._read(words, plain)
+
+    def _recognise(
+        self, whisper: Recogniser, segment: messages.Segment, samples: Samples
+    ) -> tuple[Recognised, str]:
+        """The words of a segment, and which of them are left out because there was no time."""
+        speaking, seconds = _speaking(segment), len(samples) / SAMPLE_RATE
+        if self._pace.allows(seconds, speaking, segment.end):
+            recognised = whisper(samples, segment.key, speaking, self._outdated(segment))
+            self._heard = segment, recognised
+            return recognised, ""
+        if self._heard is not None and self._heard[0].key == segment.key:
+            heard, recognised = self._heard
+            after = f"after {heard.end:.1f} s"
+        else:
+            recognised, after = Recognised("", _NOT_YET if speaking else ""), ""
+        if speaking:
+            return recognised, ""
+        left_out = " ".join(
+            f"words {after} left out: they would have come later than "
+            f"{self._pace.within:g} s (recognition.answer_within)".split()
+        )
+        return recognised._replace(reason=None if recognised.text else left_out), left_out
+
+    def _outdated(self, segment: messages.Segment) -> Outdated:
+        if segment.final:
+            return lambda: False
+        return lambda: _superseded(segment, self._waiting())
 
     def _read(self, words: "_Words", text: str) -> "_Words":
         """The words with what the encoder reads of them, or why it does not."""
@@ -221,7 +250,8 @@ class Transcriber(Stage):
 
 class _Words(NamedTuple):
     """The words of an utterance: as they are shown, their source, as the text encoder reads them
-    (empty: it does not), why they are missing, and their language."""
+    (empty: it does not), why they are missing, their language, those that are stable, and what is
+    left out."""
 
     text: str = ""
     source: str = "none"
@@ -229,6 +259,23 @@ class _Words(NamedTuple):
     missing: Mapping[str, str] = MappingProxyType({})
     language: Language | None = None
     recognised: Recognised | None = None
+    stable: str = ""
+    left_out: str = ""
+
+    def timed(self, segment: messages.Segment, count: int) -> list[messages.TimedWord] | None:
+        """The words with media times; the segment has so many samples."""
+        if self.recognised is None or self.recognised.words is None:
+            return None
+        # The sound begins before the first voice, and goes on for a little after the last one.
+        origin = min(segment.end + TAIL, segment.at) - count / SAMPLE_RATE
+
+        def media_time(seconds: float) -> float:
+            return round(min(max(segment.start, origin + seconds), segment.end), 3)
+
+        return [
+            messages.TimedWord(word, media_time(start), media_time(end), round(probability, 4))
+            for word, start, end, probability in self.recognised.words
+        ]
 
 
 class _Work(NamedTuple):
@@ -244,6 +291,21 @@ def _unread(language: Language) -> str:
 
     name = LANGUAGES.get(language.code, language.code).capitalize()
     return f"the words are {name}; emotions are read from English words only"
+
+
+def _superseded(segment: messages.Segment, waiting: Sequence[Incoming]) -> bool:
+    """Whether a later segment of the same utterance waits."""
+    return any(
+        isinstance(later, messages.Segment)
+        and later.key == segment.key
+        and later.end != segment.end
+        for later in waiting
+    )
+
+
+def _speaking(segment: messages.Segment) -> bool:
+    """Whether somebody speaks at the end of a segment: it is neither final nor at a pause."""
+    return not segment.final and segment.at <= segment.end
 
 
 def _raw(vector: NDArray[np.float32] | None) -> bytes | None:

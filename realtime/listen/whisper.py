@@ -5,6 +5,7 @@ encoder's cost grows with what it reads, so here it reads the speech and some ro
 the answer is unsure, repeats itself, or runs into its limit of tokens, all 30 s are read.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,11 +20,11 @@ from gscon_live.realtime.listen.hallucination_guards import (
     repeats,
 )
 from gscon_live.realtime.listen.session_language import Evidence, Language, SessionLanguage
+from gscon_live.realtime.listen.whisper_decoder import NOTHING, Decoder, Prefix, Unit, Word
 from gscon_live.realtime.pipeline.settings import Transcription
 
 if TYPE_CHECKING:
     from ctranslate2 import StorageView
-    from faster_whisper import WhisperModel
 
 Samples = NDArray[np.float32]
 
@@ -35,20 +36,51 @@ ROOM = 3.0
 WINDOW = 30.0
 #: Limits of the decoder, per second and in all. Fast speech has about six tokens per second.
 TOKENS_PER_SECOND, MAX_TOKENS = 12, 224
-#: Tokens that a prompt may have, see `Transcription.prompt`.
-MAX_PROMPT = 100
+#: Hypotheses that the decoder follows while somebody speaks.
+QUICK_BEAM = 1
+
+
+#: Says whether words are not needed any more.
+Outdated = Callable[[], bool]
+
+
+class NotNeeded(Exception):
+    """A reading was left off, as its words are not needed any more."""
 
 
 class Recognised(NamedTuple):
     """What a recogniser understood: the words, or no words and the reason; the language of the
     session as far as it is known, and whether the words are translated from it to English; and what
-    this sound tells of it."""
+    this sound tells of it. `stable` is the beginning of the text that will stay, empty where none
+    is. `words` has times in seconds from the beginning of the sound, if they are asked for."""
 
     text: str
     reason: str | None = None
     language: Language | None = None
     translated: bool = False
     evidence: Evidence | None = None
+    stable: str = ""
+    words: tuple[Word, ...] | None = None
+
+
+class Part(NamedTuple):
+    """A part of a sound as it was read: the words, their tokens, what the encoder made of it, its
+    beginning and length in seconds, and whether something says that the words are wrong."""
+
+    piece: Piece
+    tokens: tuple[int, ...]
+    encoded: "StorageView"
+    start: float
+    seconds: float
+    doubtful: bool
+
+
+class Reading(NamedTuple):
+    """A sound as it was read: its parts in order, their language, and what it tells of that."""
+
+    parts: tuple[Part, ...]
+    language: Language
+    evidence: Evidence | None
 
 
 class Whisper:
@@ -89,30 +121,98 @@ class Whisper:
         if not self._model.model.is_multilingual:
             language = ENGLISH
         self._language = SessionLanguage(language)
-        self._decoders: dict[str, _Decoder] = {}
+        self._decoders: dict[str, Decoder] = {}
 
     def reset(self) -> None:
         """Forgets the language of the session."""
         self._language.reset()
 
+    @property
+    def settings(self) -> Transcription:
+        """The settings."""
+        return self._settings
+
+    @property
+    def language_known(self) -> bool:
+        """Whether the language of the session is held."""
+        return self._language.known
+
     def __call__(self, samples: Samples) -> Recognised:
         """Recognises mono 16 kHz sound."""
         if not np.any(samples):
             return Recognised("", "silence")
+        reading = self.read(samples)
         seconds = len(samples) / SAMPLE_RATE
-        pieces: list[Piece] = []
+        text, reason = believe([part.piece for part in reading.parts], seconds, self._settings)
+        words = tuple(self.words(reading)) if text and self._settings.word_times else None
+        return self.recognised(reading, text, reason)._replace(words=words)
+
+    def recognised(self, reading: Reading, text: str, reason: str | None) -> Recognised:
+        """The result of a reading, with the text of it that is believed."""
+        translated = self._translates(reading.language.code)
+        return Recognised(text, reason, reading.language, translated, reading.evidence)
+
+    def read(
+        self,
+        samples: Samples,
+        prefix: Prefix = NOTHING,
+        *,
+        quick: bool = False,
+        outdated: Outdated = lambda: False,
+    ) -> Reading:
+        """Reads mono 16 kHz sound that is not all zeros.
+
+        Args:
+            samples: the sound.
+            prefix: words that are known already.
+            quick: read once, with the fewest hypotheses.
+            outdated: asked now and then.
+
+        Raises:
+            NotNeeded: the words are outdated.
+        """
+        seconds = len(samples) / SAMPLE_RATE
+        parts: list[Part] = []
         evidence: Evidence | None = None
         language: Language | None = None
-        for part in np.array_split(samples, int(np.ceil(seconds / (WINDOW - ROOM)))):
-            features = self._model.feature_extractor(part)
-            encoded = self._encode(features, len(part) / SAMPLE_RATE + ROOM)
+        for sound in np.array_split(samples, int(np.ceil(seconds / (WINDOW - ROOM)))):
+            features = self._model.feature_extractor(sound)
+            own = len(sound) / SAMPLE_RATE
+            encoded = self._encode(features, own + ROOM)
             if language is None:
                 evidence = self._evidence(encoded, seconds)
                 language = self._language.provisional(evidence)
-            pieces.append(self._decode(features, encoded, language.code, len(part) / SAMPLE_RATE))
-        text, reason = believe(pieces, seconds, self._settings)
-        translated = language is not None and self._translates(language.code)
-        return Recognised(text, reason, language, translated, evidence)
+            start = parts[-1].start + parts[-1].seconds if parts else 0.0
+            known = NOTHING if parts else prefix
+            decoder = self._decoder(language.code)
+            _check(outdated)
+            part = self._decode(decoder, encoded, start, own, known, quick)
+            _check(outdated)
+            if part.doubtful and not encoded.full and not quick:
+                encoded = self._encode(features, WINDOW)
+                _check(outdated)
+                part = self._decode(decoder, encoded, start, own, known, quick)
+            parts.append(part)
+        assert language is not None
+        return Reading(tuple(parts), language, evidence)
+
+    def units(self, reading: Reading) -> list[Unit]:
+        """The words and punctuation marks of a reading."""
+        decoder = self._decoder(reading.language.code)
+        return [unit for part in reading.parts for unit in decoder.units(part.tokens)]
+
+    def bounds(self, reading: Reading, units: Sequence[Unit]) -> list[float]:
+        """Where the units of a reading with one part begin, in seconds, and where the last ends."""
+        (part,) = reading.parts
+        return self._decoder(reading.language.code).bounds(part.encoded, units, part.seconds)
+
+    def words(self, reading: Reading) -> Iterator[Word]:
+        """The words of a reading, with times in seconds from the beginning of the sound."""
+        decoder = self._decoder(reading.language.code)
+        for part in reading.parts:
+            units = decoder.units(part.tokens)
+            for word in decoder.words(part.encoded, units, part.seconds):
+                yield word._replace(start=part.start + word.start, end=part.start + word.end)
 
     def final(self, recognised: Recognised) -> None:
         """Remembers what a final utterance tells of the session's language."""
@@ -143,21 +243,29 @@ class Whisper:
         (likely,) = self._model.model.detect_language(encoded.output)
         return Evidence({token[2:-2]: probability for token, probability in likely}, seconds)
 
-    def _decode(
-        self, features: NDArray[np.float32], encoded: "_Encoded", language: str, seconds: float
-    ) -> Piece:
-        """The words of what was encoded."""
+    def _decoder(self, language: str) -> Decoder:
         if language not in self._decoders:
             task = "translate" if self._translates(language) else "transcribe"
-            self._decoders[language] = _Decoder(self._model, self._settings, language, task)
-        decoder = self._decoders[language]
+            self._decoders[language] = Decoder(self._model, self._settings, language, task)
+        return self._decoders[language]
+
+    def _decode(
+        self,
+        decoder: Decoder,
+        encoded: "_Encoded",
+        start: float,
+        seconds: float,
+        prefix: Prefix,
+        quick: bool,
+    ) -> Part:
+        """The words of what was encoded."""
         limit = min(MAX_TOKENS, round(16 + TOKENS_PER_SECOND * seconds))
-        piece, tokens = decoder(encoded.output, limit)
+        beam = min(QUICK_BEAM, self._settings.beam_size) if quick else self._settings.beam_size
+        piece, tokens = decoder(encoded.output, limit, beam, prefix)
         fast = len(piece.text.split()) > MAX_WORDS_PER_SECOND * max(seconds, 0.2)
         unsure = piece.log_probability < self._settings.reread_below
-        if (tokens >= limit or fast or unsure or repeats(piece.text)) and not encoded.full:
-            piece, _ = decoder(self._encode(features, WINDOW).output, limit)
-        return piece
+        doubtful = len(tokens) >= limit or fast or unsure or repeats(piece.text)
+        return Part(piece, tokens, encoded.output, start, seconds, doubtful)
 
 
 class _Encoded(NamedTuple):
@@ -167,44 +275,6 @@ class _Encoded(NamedTuple):
     full: bool
 
 
-class _Decoder:
-    """Whisper's decoder for a language and a task: `transcribe` or `translate`."""
-
-    def __init__(
-        self, model: "WhisperModel", settings: Transcription, language: str, task: str
-    ) -> None:
-        from faster_whisper.tokenizer import Tokenizer
-        from faster_whisper.transcribe import get_suppressed_tokens
-
-        self._model = model
-        self._beam = settings.beam_size
-        self._tokens = Tokenizer(
-            model.hf_tokenizer, model.model.is_multilingual, task=task, language=language
-        )
-        self._suppressed = get_suppressed_tokens(self._tokens, [-1])
-        known = self._tokens.encode(f" {settings.prompt.strip()}") if settings.prompt else []
-        before = [self._tokens.sot_prev, *known[-MAX_PROMPT:]] if known else []
-        self._prompt = [*before, *self._tokens.sot_sequence, self._tokens.no_timestamps]
-
-    def __call__(self, encoded: "StorageView", limit: int) -> tuple[Piece, int]:
-        """The words, and their number of tokens, at most `limit`."""
-        from faster_whisper.transcribe import get_compression_ratio
-
-        (answer,) = self._model.model.generate(
-            encoded,
-            [self._prompt],
-            beam_size=self._beam,
-            max_length=len(self._prompt) + limit,
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_tokens=self._suppressed,
-        )
-        tokens: list[int] = answer.sequences_ids[0]
-        text = self._tokens.decode(tokens)
-        return Piece(
-            text,
-            # The score is the mean over the tokens without the end, which counts here as well.
-            answer.scores[0] * len(tokens) / (len(tokens) + 1),
-            answer.no_speech_prob,
-            get_compression_ratio(text),
-        ), len(tokens)
+def _check(outdated: Outdated) -> None:
+    if outdated():
+        raise NotNeeded

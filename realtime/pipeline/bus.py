@@ -201,12 +201,17 @@ class Inbox:
 
     def receive(self) -> Incoming | None:
         """The next message, or None if there is none now."""
+        self.look()
+        return self.waiting.popleft() if self.waiting else None
+
+    def look(self) -> Sequence[Incoming]:
+        """The messages that wait, as far as they are read ahead."""
         while len(self.waiting) < self.AHEAD:
             try:
                 self._take(decode(self.socket.recv(zmq.NOBLOCK)))
             except zmq.Again:
                 break
-        return self.waiting.popleft() if self.waiting else None
+        return self.waiting
 
     def _take(self, message: Incoming) -> None:
         if self._latest and isinstance(message, messages.VideoFrame):

@@ -113,11 +113,22 @@ class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fusion: float = 0.0
 
 
+class TimedWord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A recognised word, its bounds in seconds of media time, and its probability."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
 class Utterance(Message, frozen=True):
     """An utterance with its words and its text and audio features.
 
     The features of a missing modality are None; `missing` has the reasons by modality. `language`
     has the ISO 639-1 code of the recognised words and its probability, as far as they are known.
+    While somebody speaks, `stable` is the beginning of the text that will stay. `words` are there
+    if they were asked for. `left_out` says which words are left out, and why.
     """
 
     key: int
@@ -133,6 +144,9 @@ class Utterance(Message, frozen=True):
     missing: dict[str, str]
     timing: Timing = Timing()
     language: tuple[str, float] | None = None
+    stable: str = ""
+    words: list[TimedWord] | None = None
+    left_out: str = ""
 
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -98,8 +98,15 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: whether words in another language than English are translated to it, so that emotions are
     #: read from them
     translate: bool = False
-    #: names and words that are likely to be said, in a sentence or a list
+    #: a text before the first utterance, such as one with names, or in the style that is wanted
     prompt: Annotated[str, Meta(max_length=1000)] | None = None
+    #: names and words that are likely to be said, with commas between them
+    hot_words: Annotated[str, Meta(max_length=1000)] | None = None
+    #: whether events have the time and the probability of each recognised word
+    word_times: bool = False
+    #: in a live session, time between two readings of what has been said so far; 0: as
+    #: `segmentation.provisional_every`
+    so_far_every: NotNegative = 0.8
     #: hypotheses that the decoder follows
     beam_size: Annotated[int, Meta(ge=1)] = 5
     #: below this mean log probability, the sound is read once more, slowly and with fewer errors
@@ -179,6 +186,9 @@ class Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prior: str | float | dict[str, float] = priors.MODEL
     #: time constant of the average over a speaker's answers; 0: none
     smoothing: NotNegative = 0.0
+    #: in a live session, words that would make an answer come later than this after the end of
+    #: speech are left out; None: no limit
+    answer_within: Positive | None = 5.0
 
     def __post_init__(self) -> None:
         priors.check(self.prior)

@@ -54,6 +54,11 @@ class Stage(ABC):
         """
         return False
 
+    def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
+        """Takes a function that gives the messages that wait, for a stage that can leave off work
+        that is out of date. Called once, in live sessions. By default it is not used."""
+        return
+
     def close(self) -> None:
         """Releases a file or a window of the stage. Called once, also after an error."""
         return

@@ -225,6 +225,8 @@ class Fusion(Stage):
                 text_source=_text_source(utterance.text_source),
                 language=language,
                 language_probability=language_probability,
+                stable_text=(utterance.stable or None) if self._with_text else None,
+                words=_words(utterance) if self._with_text else None,
             ),
             emotion=schema.Emotion(
                 label=EMOTIONS[best],
@@ -234,7 +236,10 @@ class Fusion(Stage):
                 prior=self._prior,
             ),
             modalities=schema.Modalities(
-                text=_modality(opinion.modalities["text"], utterance.missing.get("text")),
+                text=msgspec.structs.replace(
+                    _modality(opinion.modalities["text"], utterance.missing.get("text")),
+                    left_out=utterance.left_out or None,
+                ),
                 audio=_modality(opinion.modalities["audio"], utterance.missing.get("audio")),
                 visual=_modality(opinion.modalities["visual"], view.reason, view),
             ),
@@ -318,6 +323,12 @@ def _modality(
         faces=faces,
         faces_left_out=(view.left_out or None) if view else None,
     )
+
+
+def _words(utterance: messages.Utterance) -> list[schema.TimedWord] | None:
+    if utterance.words is None:
+        return None
+    return [schema.TimedWord(**msgspec.structs.asdict(word)) for word in utterance.words]
 
 
 def _text_source(source: str) -> schema.TextSource:

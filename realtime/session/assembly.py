@@ -7,6 +7,8 @@ other, gives the same to all.
 
 import time
 
+import msgspec
+
 from gscon_live.realtime.pipeline.stage import Clock, Source, Stage, no_clock
 from gscon_live.realtime.session.models import Models
 from gscon_live.realtime.session.session_plan import StartTime, Worker
@@ -24,7 +26,10 @@ def build_segment(worker: Worker, t0: StartTime, models: Models | None = None) -
     plan = worker.plan
     if plan.words.captions:
         return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
-    return Segmenter(plan.settings.segmentation, models.voice_activity())
+    settings, every = plan.settings.segmentation, plan.settings.transcription.so_far_every
+    if plan.live and plan.words.model and every:
+        settings = msgspec.structs.replace(settings, provisional_every=every)
+    return Segmenter(settings, models.voice_activity())
 
 
 def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
@@ -32,11 +37,14 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
     from gscon_live.realtime.listen.transcriber import Transcriber
+    from gscon_live.realtime.listen.words_so_far import WordsSoFar
 
     models = models or Models()
     plan = worker.plan
     whisper = (
-        models.whisper(plan.words.model, plan.settings.transcription) if plan.words.model else None
+        WordsSoFar(models.whisper(plan.words.model, plan.settings.transcription))
+        if plan.words.model
+        else None
     )
     text = models.text_encoder(plan.settings.features.text_model)
     audio = models.audio_encoder()
@@ -45,7 +53,16 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
     card.require("audio", audio.identity)
     speakers = SpeakerClustering(plan.settings.speakers.max_speakers)
     language = plan.settings.transcription.language
-    return Transcriber(whisper, text, audio, speakers, language, _clock(worker))
+    return Transcriber(
+        whisper,
+        text,
+        audio,
+        speakers,
+        language,
+        clock=_clock(worker),
+        media_clock=_media_clock(worker, t0),
+        answer_within=plan.settings.recognition.answer_within,
+    )
 
 
 def build_watch(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
@@ -88,7 +105,7 @@ def build_recognise(worker: Worker, t0: StartTime, models: Models | None = None)
         first_id=worker.utterances + 1,
         patience=LIVE_PATIENCE if plan.live else float("inf"),
         clock=_clock(worker),
-        media_clock=(lambda: time.monotonic() - t0()) if plan.live else None,
+        media_clock=_media_clock(worker, t0),
         with_faces=plan.live,
     )
 
@@ -164,3 +181,8 @@ def build_record(worker: Worker, t0: StartTime) -> Stage:
 
 def _clock(worker: Worker) -> Clock:
     return time.monotonic if worker.plan.live else no_clock
+
+
+def _media_clock(worker: Worker, t0: StartTime) -> Clock | None:
+    """The present media time of a live session."""
+    return (lambda: time.monotonic() - t0()) if worker.plan.live else None

@@ -19,6 +19,7 @@ class _Session:
     no_face: Counter[str] = field(default_factory=Counter)
     crowded: int = 0
     left_out: int = 0
+    late_words: int = 0
     duration: float | None = None
 
 
@@ -50,6 +51,7 @@ class Tally(Sink):
         left_out = modalities.visual.faces_left_out or 0
         session.crowded += left_out > 0
         session.left_out = max(session.left_out, left_out)
+        session.late_words += modalities.text.left_out is not None
 
     def close(self) -> None:
         """It holds nothing open."""
@@ -71,6 +73,11 @@ class Tally(Sink):
             lines.append(
                 f"in {session.crowded} of {_utterances(count)}, up to {session.left_out} more "
                 "faces were not compared, as too many were in view; film fewer people at a time"
+            )
+        if session.late_words:
+            lines.append(
+                f"in {session.late_words} of {_utterances(count)}, words were left out, so that "
+                "the answer was in time; a smaller model is faster, such as --transcriber tiny.en"
             )
         return [f"{session.source}: {line}" for line in lines]
 

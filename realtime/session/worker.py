@@ -179,6 +179,8 @@ class _StageHost(_Host):
         # None once nothing more can be missing after a restart.
         self._expected = worker.reached if worker.restarts else None
         self._reached = worker.reached
+        if worker.plan.live:
+            stage.attend(self._inbox.look)
 
     def run(self) -> None:
         self._report("ready")

@@ -3,14 +3,18 @@
 import os
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.listen.transcriber import Transcriber
+from gscon_live.realtime.listen.transcriber_parts import Recogniser, Samples
+from gscon_live.realtime.listen.whisper import ROOM, Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Outgoing, Source, Stage
 from gscon_live.realtime.session.service_table import SERVICES
@@ -44,6 +48,9 @@ class Around(Stage):
 
     def stale(self, message: Incoming, waiting: Sequence[Incoming]) -> bool:
         return self.stage.stale(message, waiting)
+
+    def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
+        self.stage.attend(waiting)
 
     def close(self) -> None:
         self.stage.close()
@@ -231,3 +238,31 @@ class Sleepy(Around):
 
 def sleepy(worker: Worker, t0: StartTime) -> Stage:
     return Sleepy(original(worker.service, worker, t0), 6.0)
+
+
+class Labouring:
+    """A recogniser on a machine that needs `cost` seconds for each second that is read."""
+
+    def __init__(self, recogniser: Recogniser, cost: float) -> None:
+        self._recogniser = recogniser
+        self._cost = cost
+
+    def __call__(
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+    ) -> Recognised:
+        time.sleep(self._cost * (len(samples) / SAMPLE_RATE + ROOM))
+        return self._recogniser(samples, key, speaking, outdated)
+
+    def final(self, recognised: Recognised) -> None:
+        self._recogniser.final(recognised)
+
+    def reset(self) -> None:
+        self._recogniser.reset()
+
+
+def labouring(worker: Worker, t0: StartTime) -> Stage:
+    stage = original(worker.service, worker, t0)
+    assert isinstance(stage, Transcriber)
+    assert stage._whisper is not None
+    stage._whisper = Labouring(stage._whisper, 1.0)
+    return stage

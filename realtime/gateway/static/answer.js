@@ -33,7 +33,7 @@ export class Answer {
     this.#now.classList.toggle("pending", !final);
     setText(this.who, utterance.speaker);
     setText(this.state, !final ? "is still speaking; this may change" : session.speaking ? "has spoken. Now somebody speaks …" : "");
-    setText(this.words, utterance.text || "(no words)");
+    this.#say(utterance, final);
     this.label.className = `answer-now ${css(emotion.label)}`;
     setText(this.label.lastChild, emotion.abstained ? `perhaps ${emotion.label}` : emotion.label);
     setText(this.sure, `${sureness(emotion)}, ${percent(emotion.confidence)}`);
@@ -47,6 +47,15 @@ export class Answer {
       ...MODALITIES.map(([key, name]) => opinion(name, event.modalities[key])),
       element("p", {css: "agreement", text: agreement(event.modalities)}),
     );
+  }
+
+  /** The words; those that may change are paler. */
+  #say({text, stable_text: stable}, final) {
+    if (final || !stable || !text.startsWith(stable)) {
+      setText(this.words, text || "(no words)");
+      return;
+    }
+    this.words.replaceChildren(stable, element("span", {css: "may-change", text: text.slice(stable.length)}));
   }
 
   #build(names) {
@@ -77,5 +86,6 @@ function opinion(name, modality) {
     element("i", {css: css(emotion), style: {width: `${100 * value}%`}, title: `${emotion} ${percent(value)}`}));
   return element("div", {css: "opinion"}, element("h3", {text: name}),
     element("p", {css: `say ${css(label)}`}, element("i", {"aria-hidden": "true"}), label, element("b", {text: percent(share)})),
-    element("div", {css: "bar", "aria-hidden": "true"}, ...parts));
+    element("div", {css: "bar", "aria-hidden": "true"}, ...parts),
+    modality.left_out ? element("p", {css: "reason", text: missing(modality.left_out)}) : null);
 }

@@ -39,8 +39,13 @@ const REASONS = {
   "no words recognised": "No words were recognised.",
 };
 
-/** Why a modality is missing. */
-export const missing = reason => REASONS[reason] ?? `Missing: ${reason || "no reason was given"}.`;
+/** Why a modality, or a part of it, is missing. */
+export function missing(reason) {
+  if (reason?.startsWith("words ") && reason.includes("left out")) {
+    return `${first(reason.replace(/: .*/s, ""))}: the computer is too slow to read them in time.`;
+  }
+  return REASONS[reason] ?? `Missing: ${reason || "no reason was given"}.`;
+}
 
 /** Whether words, voice and face agree. */
 export function agreement(modalities) {

@@ -34,3 +34,19 @@ def test_a_terminal_of_80_by_24() -> None:
     below = text[text.index("utterances ─") :]
     assert "word" in below
     assert "Ctrl-C" in text
+
+
+def test_while_somebody_speaks_the_newest_words_are_shown() -> None:
+    console = Console(width=80, height=24, file=io.StringIO(), force_terminal=False)
+    view = LiveView("microphone, camera", console)
+    event = next(event for event in conversation(8) if isinstance(event, schema.UtteranceEvent))
+    spoken = " ".join(f"word{number}" for number in range(30))
+    fields = msgspec.structs.asdict(event)
+    for stable in (None, "word0 word1", " ".join(spoken.split()[:28])):
+        utterance = msgspec.structs.replace(event.utterance, text=spoken, stable_text=stable)
+        view.write(schema.Provisional(**{**fields, "utterance": utterance}))
+        console.print(view.render())
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "word28 word29  … still speaking" in text
+        assert "word3 " not in text
+        assert event.utterance.speaker in text

@@ -14,7 +14,7 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.session_language import Language
 from gscon_live.realtime.listen.transcriber import Transcriber
-from gscon_live.realtime.listen.whisper import Recognised
+from gscon_live.realtime.listen.whisper import Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
@@ -60,7 +60,9 @@ class Counting:
         self.last: tuple[str, str] | None = None
         self.learned = []
 
-    def __call__(self, samples: Samples) -> Recognised:
+    def __call__(
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+    ) -> Recognised:
         self.given.append(samples.tobytes())
         return self.answer
 
@@ -318,7 +320,9 @@ class VoicesInContext(Plain):
 class Spelling:
     """A recogniser that writes the loudness."""
 
-    def __call__(self, samples: Samples) -> Recognised:
+    def __call__(
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+    ) -> Recognised:
         return Recognised(f"loud {samples[0]:.2f}")
 
     def final(self, recognised: Recognised) -> None:
@@ -373,6 +377,18 @@ def test_a_provisional_segment_is_stale_when_its_successor_is_here() -> None:
     # What is final is never left out, nor what is no segment.
     assert not stale(segment(), [longer])
     assert not stale(messages.Mark(1.0, "segment"), [longer])
+
+
+def test_provisional_work_is_left_off_when_it_is_out_of_date() -> None:
+    parts = Parts()
+    waiting: list[messages.AnyMessage] = []
+    parts.stage.attend(lambda: waiting)
+    assert len(parts.run(segment(final=False))) == 1
+    waiting.append(segment(end=3.0))
+    assert parts.run(segment(final=False, end=2.5)) == []
+    # The words may have been read; the features were not.
+    assert len(parts.audio.given) == 1
+    assert only(parts.run(segment(end=2.7))).final
 
 
 def test_work_is_timed_by_the_clock_that_is_given() -> None:

@@ -76,3 +76,16 @@ def test_faces_that_were_not_compared_are_named() -> None:
     assert "5 more faces in view, not compared" in describe(crowded)
     (line,) = lines(crowded, utterance(PRESENT, PRESENT))
     assert "in 1 of 2 utterances, up to 5 more faces were not compared" in line
+
+
+def test_words_that_were_left_out_are_counted_once_for_each_utterance() -> None:
+    why = "words left out: they would have come later than 5 s (recognition.answer_within)"
+    some = msgspec.structs.replace(PRESENT, left_out=why.replace("words", "words after 3.0 s"))
+    none = msgspec.structs.replace(missing(why), left_out=why)
+    (line,) = lines(*(utterance(text, PRESENT) for text in (PRESENT, some, none)))
+    assert line == (
+        "talk.mkv: in 2 of 3 utterances, words were left out, so that the answer was in time; a "
+        "smaller model is faster, such as --transcriber tiny.en"
+    )
+    assert why in describe(utterance(none, PRESENT))
+    assert "words after 3.0 s left out" in describe(utterance(some, PRESENT))
