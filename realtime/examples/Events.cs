@@ -96,6 +96,23 @@ namespace Gscon
         public string Language;
         [DataMember(Name = "language_probability")]
         public double? LanguageProbability;
+        [DataMember(Name = "stable_text")]
+        public string StableText;
+        [DataMember(Name = "words")]
+        public List<TimedWord> Words;
+    }
+
+    [DataContract]
+    public class TimedWord
+    {
+        [DataMember(Name = "word")]
+        public string Word;
+        [DataMember(Name = "start")]
+        public double Start;
+        [DataMember(Name = "end")]
+        public double End;
+        [DataMember(Name = "probability")]
+        public double Probability;
     }
 
     [DataContract]
@@ -141,6 +158,8 @@ namespace Gscon
         public long? Faces;
         [DataMember(Name = "faces_left_out")]
         public long? FacesLeftOut;
+        [DataMember(Name = "left_out")]
+        public string LeftOut;
     }
 
     [DataContract]
@@ -199,5 +218,27 @@ namespace Gscon
         public string Status;
         [DataMember(Name = "detail")]
         public string Detail;
+    }
+
+    [DataContract]
+    public class FaceEvent : Event
+    {
+        [DataMember(Name = "time")]
+        public double Time;
+        [DataMember(Name = "faces")]
+        public List<TrackedFace> Faces;
+    }
+
+    [DataContract]
+    public class TrackedFace
+    {
+        [DataMember(Name = "track")]
+        public long Track;
+        [DataMember(Name = "box")]
+        public List<double> Box;
+        [DataMember(Name = "speaks")]
+        public bool Speaks;
+        [DataMember(Name = "probabilities")]
+        public Dictionary<string, double> Probabilities;
     }
 }

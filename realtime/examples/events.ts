@@ -57,6 +57,15 @@ export interface UtteranceInfo {
   text_source: "asr" | "captions" | "none"
   language?: string | null
   language_probability?: number | null
+  stable_text?: string | null
+  words?: TimedWord[] | null
+}
+
+export interface TimedWord {
+  word: string
+  start: number
+  end: number
+  probability: number
 }
 
 export interface Emotion {
@@ -81,6 +90,7 @@ export interface Modality {
   face?: number | null
   faces?: number | null
   faces_left_out?: number | null
+  left_out?: string | null
 }
 
 export interface Latency {
@@ -126,4 +136,20 @@ export interface Health {
   detail: string
 }
 
-export type Event = SessionStarted | SessionEnded | SpeechStarted | UtteranceEvent | Provisional | Gap | Health
+export interface FaceEvent {
+  type: "face"
+  schema: "gscon.events/1"
+  session: string
+  seq: number
+  time: number
+  faces: TrackedFace[]
+}
+
+export interface TrackedFace {
+  track: number
+  box: [number, number, number, number]
+  speaks: boolean
+  probabilities?: Record<string, number> | null
+}
+
+export type Event = SessionStarted | SessionEnded | SpeechStarted | UtteranceEvent | Provisional | Gap | Health | FaceEvent

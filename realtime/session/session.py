@@ -20,6 +20,7 @@ from gscon_live.realtime.session.drops import Drops
 from gscon_live.realtime.session.lag import Lags
 from gscon_live.realtime.session.processes import Process
 from gscon_live.realtime.session.publisher import Publisher
+from gscon_live.realtime.session.restarts import MAX_RESTARTS, Restarts
 from gscon_live.realtime.session.service_table import SERVICES, running
 from gscon_live.realtime.session.session_plan import Plan, Worker
 from gscon_live.realtime.session.threads import limit_children
@@ -28,8 +29,6 @@ from gscon_live.realtime.session.threads import limit_children
 START_TIMEOUT = 120.0
 #: Seconds after a stop in which the pipeline may finish.
 STOP_TIMEOUT = 1.2
-#: A service that fails more often within the period, in seconds, is given up.
-MAX_RESTARTS, RESTART_PERIOD = 3, 60.0
 #: High-water mark of the events that wait for the session.
 _EVENTS_QUEUE = 1024
 
@@ -80,8 +79,7 @@ class Session:
         limit_children()
         self._context_of_workers = processes.start_context(start_method)
         self._workers: dict[str, Process] = {}
-        self._failures: dict[str, list[float]] = {}
-        self._reached: dict[str, float] = {}
+        self._restarts = Restarts()
         self._given_up: set[str] = set()
         self._drops = Drops()
         self._lags = Lags()
@@ -169,9 +167,9 @@ class Session:
             sends=tuple(link for link in self._links if link.sender == name),
             plan=self._plan,
             endpoints=self._endpoints,
-            restarts=len(self._failures.get(name, [])),
+            restarts=self._restarts.count(name),
             utterances=self._events.last_id,
-            reached=self._reached.get(name, 0.0),
+            reached=self._restarts.reached(name),
         )
         self._workers[name] = Process(self._context_of_workers, worker)
 
@@ -269,9 +267,7 @@ class Session:
             time_ = status.gauges.get("time")
             if isinstance(time_, float):
                 self._media_time = max(self._media_time, time_)
-            reached = status.gauges.get("reached")
-            if isinstance(reached, float):
-                self._reached[status.service] = reached
+            self._restarts.report(status)
             self._on_status(status)
 
     def _look_after_workers(self) -> None:
@@ -294,10 +290,7 @@ class Session:
         self._events.health(self._now(), service, "failed", reason)
         if self._services[service].answers:
             self._events.lost(self._now(), service)
-        now = time.monotonic()
-        recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
-        self._failures.setdefault(service, []).append(now)
-        if len(recent) >= MAX_RESTARTS:
+        if self._restarts.failed(service, time.monotonic()):
             self._give_up(service, reason)
             return
         self._spawn(service)
