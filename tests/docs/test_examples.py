@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import re
 import sys
 from importlib import import_module
@@ -18,7 +19,7 @@ from sessions import Play, cut, plan_for
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
 from gscon_live.model.labels import EMOTIONS, SAMPLE_RATE
-from gscon_live.realtime.events import schema
+from gscon_live.realtime.events import corrections, schema
 from gscon_live.realtime.events.schema import UtteranceEvent
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.control import Status
@@ -201,8 +202,19 @@ def test_the_model_that_ships_refuses_the_documented_encoder(
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.name)
-def test_events_that_are_shown_are_events(block: Block) -> None:
+def test_events_and_corrections_that_are_shown_are_such(block: Block, tmp_path: Path) -> None:
+    if corrections.SCHEMA in block.code:
+        (tmp_path / "shown.json").write_text(block.code)
+        assert corrections.read(tmp_path / "shown.json").sessions
+        return
+    if schema.SCHEMA not in block.code:
+        assert all(json.loads(line)["type"] for line in block.code.splitlines())
+        return
     event = schema.decode(block.code)
+    if isinstance(event, schema.FaceEvent):
+        shown = [face.probabilities for face in event.faces if face.probabilities]
+        assert [tuple(probabilities) for probabilities in shown] == [EMOTIONS] * len(shown)
+        return
     assert isinstance(event, UtteranceEvent)
     assert tuple(event.emotion.probabilities) == EMOTIONS
     assert sum(event.emotion.probabilities.values()) == pytest.approx(1, abs=0.001)
