@@ -63,7 +63,8 @@ def expand(
     for name in lists:
         for line in _lines(name):
             if is_url(line):
-                recording_inputs.check_allowed(line, allow_url)
+                if recording_inputs.file_of_url(line) is None:
+                    recording_inputs.check_allowed(line, allow_url)
                 try:
                     paths += _of_address(line, outside, problems, allow_url)
                 except InputError as error:

@@ -113,6 +113,8 @@ def test_a_bucket_is_a_folder_whose_captions_are_read(
 def test_a_file_url_is_a_file(talk: Path) -> None:
     assert expand([f"file://{talk}"]).recordings == [str(talk)]
     assert expand([f"file://{talk.parent}"]).recordings == [str(talk)]
+    (talk.parent / "list.txt").write_text(f"file://{talk}\n")
+    assert expand([], [str(talk.parent / "list.txt")]).recordings == [str(talk)]
 
 
 @pytest.mark.parametrize(
