@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.archive import remote
 from gscon_live.realtime.capture import recording_inputs
-from gscon_live.realtime.capture.recording_inputs import is_recording, is_url
+from gscon_live.realtime.capture.recording_inputs import is_recording, is_url, shown_address
 
 
 class Problem(NamedTuple):
@@ -63,12 +63,14 @@ def expand(
     for name in lists:
         for line in _lines(name):
             if is_url(line):
-                recording_inputs.check_allowed(line, allow_url)
+                if recording_inputs.file_of_url(line) is None:
+                    recording_inputs.check_allowed(line, allow_url)
                 try:
                     paths += _of_address(line, outside, problems, allow_url)
                 except InputError as error:
-                    reason = str(error).removeprefix(f"{line}: ")
-                    problems.append(Problem(line, f"{reason}, or correct it in {name}"))
+                    shown = shown_address(line)
+                    reason = str(error).removeprefix(f"{shown}: ")
+                    problems.append(Problem(shown, f"{reason}, or correct it in {name}"))
                 continue
             if not os.path.lexists(line) and not glob.has_magic(line):
                 problems.append(Problem(line, f"no such file or folder; correct it in {name}"))
