@@ -36,7 +36,8 @@ class Perceived(NamedTuple):
         since = f"since {self.since:.1f} s"
         if self.emotion is None:
             return f"{self.speaker}: emotion unclear, {since}"
-        return f"{self.speaker}: {self.emotion}, {self.sureness} ({self.confidence:.0%}), {since}"
+        sure = f"{self.sureness} ({round(100 * self.confidence)} %)"
+        return f"{self.speaker}: {self.emotion}, {sure}, {since}"
 
 
 class Perception:

@@ -51,10 +51,10 @@ def test_a_line_comes_only_when_something_changed() -> None:
             spoken("Ben", "neutral", 0.9, 15.0),
         ]
     ) == [
-        "Ada: joy, sure (71%), since 1.0 s",
-        "Ben: neutral, very sure (90%), since 5.0 s",
-        "Ada: joy, very sure (90%), since 1.0 s",
-        "Ada: anger, not very sure (40%), since 9.0 s",
+        "Ada: joy, sure (71 %), since 1.0 s",
+        "Ben: neutral, very sure (90 %), since 5.0 s",
+        "Ada: joy, very sure (90 %), since 1.0 s",
+        "Ada: anger, not very sure (40 %), since 9.0 s",
         "Ada: emotion unclear, since 11.0 s",
     ]
 
