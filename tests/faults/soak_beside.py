@@ -93,13 +93,19 @@ class Beside:
         try:
             process.wait(self._chance.uniform(0.1, longest))
         except subprocess.TimeoutExpired:
-            if not catches(process, number):  # the interpreter has not begun
-                codes.add(-number)
+            if not catches(process, signal.SIGHUP):  # no line of ours has run
+                return self._too_early(process)
             if self._chance.random() < 0.5:
                 process.send_signal(number)
             else:
                 os.killpg(process.pid, number)
         return self._outcome(where, process, codes, f" ({number.name})")
+
+    def _too_early(self, process: "subprocess.Popen[str]") -> list[str]:
+        """Python's own start is interrupted, which nobody but Python can handle."""
+        process.kill()
+        process.communicate()
+        return []
 
     def _outcome(
         self,

@@ -157,7 +157,7 @@ def test_what_ignores_a_signal_goes_on_ignoring_it(clip: Path) -> None:
 def test_a_reader_that_has_had_enough_takes_nothing_else_with_it(
     events: list[str], clip: Path
 ) -> None:
-    """replay ... | head -1: only the lines on the terminal end; files and reports are completed, and without any the replay ends; exit code 0"""
+    """`replay talk.mkv | head -1`: only the lines on the terminal end; files and reports are completed, and without any the replay ends; exit code 0"""
     with place() as where:
         words = command("replay", clip, *events, *(["--report", "r.html"] if events else []))
         process = begin(where, words)
