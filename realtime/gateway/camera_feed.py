@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from gscon_live.realtime.pipeline.visitor import PICTURE_QUEUE, Inlet, Picture
 
@@ -28,7 +28,7 @@ class CameraFeed:
         """Whether there are pictures to look at."""
         return self._endpoint is not None
 
-    async def pictures(self) -> AsyncIterator[bytes]:
+    async def pictures(self) -> AsyncGenerator[bytes, None]:
         """The pictures as they come, as JPEG; a slow viewer gets fewer."""
         with self._looking() as inlet:
             seen = self._newest[0]
