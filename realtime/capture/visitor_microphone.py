@@ -146,8 +146,10 @@ class VisitorMicrophone(Source):
 
     def _missing(self, given: Missing) -> list[Message]:
         end = self._samples.end
+        if self._visitor is None:  # it was lost while this service was started again
+            return [_dropped(self._until, given.seconds, given.reason)]
         if self.state != "open" or end is None:
-            return []
+            return []  # it is part of what is told when the visitor is back
         # The sound that follows may not be ahead of the clock.
         seconds = min(given.seconds, max(0.0, self._now() - end))
         self._samples.skip(seconds)

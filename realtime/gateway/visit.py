@@ -125,12 +125,10 @@ class Visit:
             kind, theirs, content = visitor.read_message(message)
         except ValueError as error:
             raise Refused("message", str(error)) from error
-        arrived = self._clock()
-        at = min(theirs + min(self._offsets), arrived)
         if kind == "sound":
-            self._take_sound(at, arrived, content)
+            self._take_sound(theirs, content)
         else:
-            self._take_picture(at, content)
+            self._take_picture(theirs, content)
         return False
 
     def end(self) -> None:
@@ -164,7 +162,15 @@ class Visit:
                 raise Refused("message", "the first message has to be the start")
         return False
 
-    def _take_sound(self, at: float, arrived: float, samples: bytes) -> None:
+    def _captured(self, theirs: float, length: float = 0.0) -> float:
+        """A time of the visitor's clock on ours. Nothing can arrive before it was captured: what
+        seems to says that our reading of the clock was late."""
+        latest = self._clock() - length - theirs
+        if latest < min(self._offsets):
+            self._offsets.append(latest)
+        return theirs + min(self._offsets)
+
+    def _take_sound(self, theirs: float, samples: bytes) -> None:
         length = len(samples) / 2 / self._rate
         if length > _MOST_SOUND:
             raise Refused("size", "the sound is longer than a second")
@@ -172,8 +178,7 @@ class Visit:
             raise Refused("message", "the sound has half a sample")
         if self._sound is None or not samples:
             return
-        # Nothing can arrive before it was spoken.
-        at = min(at, arrived - length)
+        at = self._captured(theirs, length)
         losses = self._losses[0]
         losses.pass_on(self._sound)
         if not self._sound.send(Sound(self.number, at, self._rate, samples)):
@@ -181,9 +186,10 @@ class Visit:
         else:
             losses.begun = True
 
-    def _take_picture(self, at: float, jpeg: bytes) -> None:
+    def _take_picture(self, theirs: float, jpeg: bytes) -> None:
         if self._pictures is None:
             return
+        at = self._captured(theirs)
         losses = self._losses[1]
         if not self._allowed_pictures.take():
             losses.add(1, 0.0, "the visitor gives more than 30 pictures a second")

@@ -4,7 +4,7 @@ import {Devices} from "./devices.js";
 import {byId, setText} from "./dom.js";
 
 const SAY = {
-  ready: "The session hears and sees you.", lost: "The connection is lost. It is tried again …",
+  lost: "The connection is lost. It is tried again …",
   replaced: "Another tab or program gives its sound and pictures now.", ended: "You have stopped. Nothing is heard or seen.",
 };
 const ERRORS = {
@@ -12,6 +12,7 @@ const ERRORS = {
   NotFoundError: "There is no microphone or no camera. Plug one in, then try again.",
   NotReadableError: "Another program uses the microphone or the camera. Close it, then try again.",
 };
+const READY = {sound: "The session hears you.", pictures: "The session sees you."};
 const THINGS = {"sound,pictures": "microphone and camera", sound: "microphone", pictures: "camera"};
 
 export class Visit {
@@ -59,15 +60,20 @@ export class Visit {
   }
 
   #show(state) {
-    if (SAY[state]) this.#last = state;
+    if (SAY[state] || state === "ready") this.#last = state;
     byId("go-on").hidden = state !== "waiting";
     const gone = this.#last === "ended" || this.#last === "replaced";
     if (gone) {
       for (const part of [this.#stop, this.#mirror, this.#level.closest("p")]) part.hidden = true;
       this.#allow.hidden = false;
     }
-    setText(this.#state, state === "waiting" ? "The browser holds the sound back until you press this." : SAY[this.#last] ?? "Connecting …");
+    setText(this.#state, state === "waiting" ? "The browser holds the sound back until you press this." : this.#words());
     this.#card.classList.toggle("giving", this.#last === "ready" && state !== "waiting");
+  }
+
+  #words() {
+    if (this.#last === "ready") return READY[this.#wants.join()] ?? "The session hears and sees you.";
+    return SAY[this.#last] ?? "Connecting …";
   }
 
   #measure(devices) {

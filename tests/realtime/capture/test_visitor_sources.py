@@ -154,6 +154,20 @@ def test_what_is_lost_on_the_way_is_told_once_and_times_stay_right(microphone: S
     assert round(of(AudioChunk, out)[0].time, 3) == 2.0
 
 
+def test_what_was_lost_while_the_service_was_started_again_is_told(microphone: Station) -> None:
+    assert losses(microphone.give(Missing(0, 0.5, "too slow"))) == [("too slow", 8_000, 0.5)]
+
+
+def test_what_is_lost_while_the_visitor_is_gone_is_told_when_it_is_back(
+    microphone: Station,
+) -> None:
+    microphone.speak(0.5, 0.5)
+    microphone.pass_time(3.0)
+    assert microphone.give(Missing(0, 0.5, "too slow")) == [None]
+    out = microphone.speak(4.5, 0.2)
+    assert losses(out) == [("the visitor's microphone is back after 3.5 s", 56_000, 3.5)]
+
+
 def test_sound_that_was_lost_without_a_word_is_told_too(microphone: Station) -> None:
     microphone.speak(0.5, 1.0)
     out = microphone.speak(2.0, 2.0)
