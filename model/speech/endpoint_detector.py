@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import log10, nan
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech import finished
 from gscon_live.model.speech.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
 
 #: Speech pauses when the voice probability is this much below the threshold.
@@ -38,8 +40,10 @@ class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: Probability = 0.5
     #: after this much silence, the next stages work ahead on the utterance
     pause: Positive = 0.16
-    #: after this much silence, the utterance has ended
+    #: after this much silence, an utterance that sounds finished has ended
     hangover: Positive = 0.5
+    #: after this much silence, every utterance has ended; not above `hangover`: the same for all
+    max_hangover: NotNegative = 1.1
     #: sound that is kept from before the first voice
     pre_roll: NotNegative = 0.2
     #: utterances with less voice are discarded
@@ -54,7 +58,8 @@ class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Speech:
     """The utterance that is being spoken; positions in samples, `begin` in seconds.
 
-    Its times count from `begin`, so that corrections of the timeline do not move its bounds.
+    Its times count from `begin`, so that corrections of the timeline do not move its bounds. Each
+    window has a probability of voice, and a level in dB, which is NaN where it is not voiced.
     """
 
     start: int
@@ -65,6 +70,7 @@ class Speech:
     worked_ahead_until: int = -1
     last_provisional: int = -1
     probabilities: list[float] = field(default_factory=list)
+    levels: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.voiced_end < 0:
@@ -73,6 +79,18 @@ class Speech:
     def time(self, position: int) -> float:
         """Media time in seconds of a position in or after the utterance."""
         return self.begin + (position - self.start) / SAMPLE_RATE
+
+    def add(self, window: NDArray[np.float32], probability: float, voiced: bool) -> None:
+        """Takes a window."""
+        self.probabilities.append(probability)
+        level = 10 * log10(float(np.dot(window, window)) / WINDOW + 1e-10) if voiced else nan
+        self.levels.append(level)
+
+    def pause(self) -> finished.Pause:
+        """What is known at its last pause."""
+        levels = np.array(self.levels)
+        seconds = max(self.voiced_end - self.start, WINDOW) / SAMPLE_RATE
+        return finished.pause(levels[~np.isnan(levels)], seconds)
 
 
 @dataclass(frozen=True)
@@ -96,6 +114,11 @@ class Part:
     final: bool
 
 
+def sounds_finished(speech: Speech) -> float:
+    """The probability that an utterance is finished, by its sound."""
+    return finished.FITTED.probability(speech.pause())
+
+
 class EndpointDetector:
     """Finds utterances in windows of 512 samples that come in order.
 
@@ -104,6 +127,8 @@ class EndpointDetector:
         detector: the voice activity detector; None makes one.
         begin: media time in seconds at which an utterance begins whose first window has this
             position; None counts samples.
+        is_finished: the probability, 0 to 1, that an utterance which pauses is finished. It is
+            asked for every window of the pause, so that it may come to know more.
     """
 
     def __init__(
@@ -111,8 +136,10 @@ class EndpointDetector:
         settings: Segmentation,
         detector: VoiceActivity | None = None,
         begin: Callable[[int], float] | None = None,
+        is_finished: Callable[[Speech], float] = sounds_finished,
     ) -> None:
         self._settings = settings
+        self._is_finished = is_finished
         self._shortest = max(settings.min_utterance, WINDOW_SECONDS)
         self._tail = round(min(TAIL, settings.pause, settings.hangover) * SAMPLE_RATE)
         self._pre_roll = round(settings.pre_roll * SAMPLE_RATE)
@@ -152,9 +179,10 @@ class EndpointDetector:
                     self._reset_detector()
                 return
             speech = self._speech = Speech(start, self._begin(start))
-        speech.probabilities.append(probability)
         paused = (end - speech.voiced_end) / SAMPLE_RATE - WINDOW_SECONDS
-        if probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0):
+        voiced = probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0)
+        speech.add(window, probability, voiced)
+        if voiced:
             speech.voiced_end = end
             speech.voiced += WINDOW_SECONDS
         silence = (end - speech.voiced_end) / SAMPLE_RATE
@@ -162,7 +190,7 @@ class EndpointDetector:
             speech.announced = True
             yield Started(speech)
         too_long = (end - speech.start) / SAMPLE_RATE >= settings.max_utterance
-        if silence >= settings.hangover or (too_long and silence >= settings.pause):
+        if self._ended(speech, silence) or (too_long and silence >= settings.pause):
             yield from self.finish(end)
         elif speech.announced:
             if too_long:
@@ -177,6 +205,15 @@ class EndpointDetector:
             ):
                 speech.last_provisional = end
                 yield self._part(speech, end, end, final=False)
+
+    def _ended(self, speech: Speech, silence: float) -> bool:
+        shortest, longest = self._settings.hangover, self._settings.max_hangover
+        if silence < shortest:
+            return False
+        # Noise that is too short for an utterance is not waited for.
+        if longest <= shortest or silence >= longest or not speech.announced:
+            return True
+        return silence >= finished.hangover(self._is_finished(speech), shortest, longest)
 
     def finish(self, at: int) -> Iterator[Part]:
         """Ends the utterance at the position `at`; it is discarded if it is too short."""
@@ -201,6 +238,7 @@ class EndpointDetector:
         self._earliest = position
         following = Speech(position, speech.time(position))
         following.probabilities = speech.probabilities[weakest + 1 :]
+        following.levels = speech.levels[weakest + 1 :]
         following.voiced_end = max(position, speech.voiced_end)
         following.voiced = (following.voiced_end - position) / SAMPLE_RATE
         following.last_provisional = at

@@ -1,0 +1,252 @@
+"""How soon the end of an utterance is known, and how many are cut in two.
+
+    python -m realtime.bench.ends ../shared/data/speech/librispeech_10x10.zip
+
+It joins read clips, with their own pauses, silence between them and faint noise under all, and cuts
+them with the session's settings. A clip is cut in two where more than one utterance lies over it.
+The delay is the time from the end of the voice until the end is known. Fixed silences are compared
+with the rule of `model.speech.finished`, both as it ships and with weights that were fitted without
+the reader on which they are tried. Clips that are longer than `max_utterance` are left out.
+"""
+
+import argparse
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gscon_live.common import cli
+from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
+from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech import finished
+from gscon_live.model.speech.endpoint_detector import (
+    EndpointDetector,
+    Part,
+    Segmentation,
+    Speech,
+)
+from gscon_live.model.speech.voice_activity import WINDOW, WINDOW_SECONDS, VoiceActivity
+from gscon_live.realtime.pipeline.settings import Settings
+
+EXAMPLES = """
+python -m realtime.bench.ends librispeech_10x10.zip
+python -m realtime.bench.ends librispeech_10x10.zip segmentation.max_hangover=0.9 --json
+"""
+#: Silence between two clips, in seconds; the longest hangover that is tried is shorter.
+GAPS = (1.5, 2.5)
+#: Amplitude of the noise under all.
+NOISE = 1e-4
+#: The fixed hangovers, in seconds.
+FIXED = (0.5, 0.7, 0.9, 1.0, 1.1)
+#: Shorter pauses tell nothing: no setting ends an utterance there.
+SHORTEST_PAUSE = 0.3
+
+Samples = NDArray[np.float32]
+
+
+class Clip(NamedTuple):
+    """A reader's name, and the sound."""
+
+    reader: str
+    samples: Samples
+
+
+class Joined(NamedTuple):
+    """All clips of a reader in one sound, and the samples at which each begins and ends."""
+
+    reader: str
+    samples: Samples
+    places: list[tuple[int, int]]
+
+
+class Heard(NamedTuple):
+    """For each clip: whether it was cut in two, and the delay of its end in seconds."""
+
+    cut: list[bool]
+    delays: list[float]
+
+
+class Known(NamedTuple):
+    """A pause of a reader, and whether it was the end."""
+
+    reader: str
+    pause: finished.Pause
+    end: bool
+
+
+def clips(archive: Path, longest: float) -> list[Clip]:
+    """The FLAC files of an archive, a folder for each reader, up to `longest` seconds."""
+    if not archive.is_file():
+        raise InputError(f"{archive}: no such file; give a ZIP of FLAC files, a folder per reader")
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            names = sorted(name for name in zipped.namelist() if name.endswith(".flac"))
+            every = [Clip(name.split("/")[0], _decoded(zipped.read(name))) for name in names]
+    except (zipfile.BadZipFile, av.error.FFmpegError) as error:
+        raise InputError(f"{archive}: cannot be read ({error}); give a ZIP of FLAC files") from None
+    return [clip for clip in every if len(clip.samples) < longest * SAMPLE_RATE]
+
+
+def _decoded(raw: bytes) -> Samples:
+    with av.open(io.BytesIO(raw)) as media:
+        frames = [frame.to_ndarray().ravel() for frame in media.decode(audio=0)]
+    return np.concatenate(frames).astype(np.float32) / 2**15
+
+
+def join(every: Sequence[Clip], seed: int = 0) -> list[Joined]:
+    """The clips of each reader one after the other."""
+    rng = np.random.default_rng(seed)
+    joined = []
+    for reader in sorted({clip.reader for clip in every}):
+        pieces, places, at = [], [], 0
+        for clip in [clip for clip in every if clip.reader == reader]:
+            gap = np.zeros(round(rng.uniform(*GAPS) * SAMPLE_RATE), np.float32)
+            places.append((at + len(gap), at + len(gap) + len(clip.samples)))
+            pieces += [gap, clip.samples]
+            at = places[-1][1]
+        pieces.append(np.zeros(round(GAPS[1] * SAMPLE_RATE), np.float32))
+        sound = np.concatenate(pieces)
+        sound = sound[: len(sound) // WINDOW * WINDOW]
+        noise = rng.normal(0, NOISE, len(sound))
+        joined.append(Joined(reader, (sound + noise).astype(np.float32), places))
+    return joined
+
+
+def parts(sound: Samples, settings: Segmentation, weights: finished.Weights) -> list[Part]:
+    """The utterances of a sound."""
+
+    def is_finished(speech: Speech) -> float:
+        return weights.probability(speech.pause())
+
+    endpoints = EndpointDetector(settings, VoiceActivity(), is_finished=is_finished)
+    return [
+        part
+        for start in range(0, len(sound), WINDOW)
+        for part in endpoints.step(sound[start : start + WINDOW], start)
+        if isinstance(part, Part) and part.final
+    ]
+
+
+def heard(joined: Joined, settings: Segmentation, weights: finished.Weights) -> Heard:
+    """What becomes of a reader's clips."""
+    found = parts(joined.samples, settings, weights)
+    cut, delays = [], []
+    for start, end in joined.places:
+        over = [part for part in found if part.speech.start < end and part.end > start]
+        cut.append(len(over) > 1)
+        if over:
+            delays.append((over[-1].at - over[-1].end) / SAMPLE_RATE)
+    return Heard(cut, delays)
+
+
+def pauses(joined: Joined, settings: Segmentation) -> list[Known]:
+    """All pauses of a reader's clips that could be taken for the end, and the ends."""
+    patient = msgspec.structs.replace(settings, hangover=GAPS[0] - 0.1, max_hangover=0.0)
+    known = []
+    for part in parts(joined.samples, patient, finished.FITTED):
+        levels = np.array(part.speech.levels)
+        silent = np.isnan(levels)
+        edges = np.flatnonzero(np.diff(silent.astype(np.int8), append=0))
+        begins = [int(edge) + 1 for edge in edges if not silent[edge]]
+        for begin in begins:
+            length = int(np.argmin(np.append(silent[begin:], False)))
+            if length * WINDOW_SECONDS < SHORTEST_PAUSE:
+                continue
+            voiced = levels[:begin][~silent[:begin]]
+            pause = finished.pause(voiced, begin * WINDOW_SECONDS)
+            known.append(Known(joined.reader, pause, begin + length == len(levels)))
+    return known
+
+
+def fit(known: Sequence[Known], penalty: float = 1.0) -> finished.Weights:
+    """The weights by logistic regression: ends and other pauses count alike in sum. The penalty on
+    the squared weights is for standardised values."""
+    values = np.array([(np.log(row.pause.seconds), row.pause.fall) for row in known])
+    ends = np.array([row.end for row in known])
+    mean, spread = values.mean(0), values.std(0)
+    rows = np.column_stack([(values - mean) / spread, np.ones(len(values))])
+    share = np.where(ends, 0.5 / ends.mean(), 0.5 / (1 - ends.mean()))
+    weights = np.zeros(3)
+    for _ in range(20):  # Newton's method; the problem is convex
+        likely = 1 / (1 + np.exp(-rows @ weights))
+        ridge = penalty * np.array([1, 1, 0])
+        slope = rows.T @ (share * (likely - ends)) + ridge * weights
+        bend = (rows.T * (share * likely * (1 - likely))) @ rows + np.diag(ridge)
+        weights = weights - np.linalg.solve(bend, slope)
+    length, fall = weights[:2] / spread
+    bias = weights[2] - float(mean @ (weights[:2] / spread))
+    return finished.Weights(float(length), float(fall), float(bias))
+
+
+def _row(rule: str, every: Sequence[Heard]) -> dict[str, Any]:
+    cut = [flag for one in every for flag in one.cut]
+    delays = [delay for one in every for delay in one.delays]
+    return {
+        "rule": rule,
+        "clips": len(cut),
+        "cut_in_two": round(float(np.mean(cut)), 3),
+        "delay_mean_s": round(float(np.mean(delays)), 3),
+        "delay_p95_s": round(float(np.percentile(delays, 95)), 3),
+    }
+
+
+def measure(archive: Path, settings: Segmentation) -> dict[str, Any]:
+    """The table of rules, and the weights fitted on all readers."""
+    joined = join(clips(archive, settings.max_utterance))
+    if len(joined) < 2:
+        raise InputError(f"{archive}: clips of one reader; give those of two readers or more")
+    known = [row for reader in joined for row in pauses(reader, settings)]
+    without = {
+        reader.reader: fit([row for row in known if row.reader != reader.reader])
+        for reader in joined
+    }
+    rows = []
+    for silence in FIXED:
+        fixed = msgspec.structs.replace(settings, hangover=silence, max_hangover=0.0)
+        every = [heard(reader, fixed, finished.FITTED) for reader in joined]
+        rows.append(_row(f"fixed {silence:g} s", every))
+    adaptive = f"{settings.hangover:g} to {settings.max_hangover:g} s"
+    every = [heard(reader, settings, without[reader.reader]) for reader in joined]
+    rows.append(_row(f"{adaptive}, reader left out", every))
+    every = [heard(reader, settings, finished.FITTED) for reader in joined]
+    rows.append(_row(f"{adaptive}, as it ships", every))
+    weights = fit(known)
+    return {
+        "rules": rows,
+        "pauses": len(known),
+        "ends": sum(row.end for row in known),
+        "weights": {name: round(value, 3) for name, value in weights._asdict().items()},
+        "seed": 0,
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Entry point."""
+    parser = cli.parser("python -m realtime.bench.ends", "Measures ends of utterances.", EXAMPLES)
+    parser.add_argument("archive", type=Path, help="ZIP of FLAC files, a folder for each reader")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    chosen = parser.parse_args(arguments)
+    settings = loader.load("live", Settings, chosen.overrides)
+    figures = measure(chosen.archive, settings.segmentation)
+    if chosen.json:
+        print(msgspec.json.encode(figures).decode())
+        return
+    for row in figures["rules"]:
+        print(
+            f"{row['rule']:32} cut in two {100 * row['cut_in_two']:5.1f} %   "
+            f"delay {row['delay_mean_s']:.2f} s, 95th percentile {row['delay_p95_s']:.2f} s"
+        )
+    print(f"{figures['rules'][0]['clips']} clips; {figures['pauses']} pauses, "
+          f"{figures['ends']} of them ends; weights of all readers: {figures['weights']}")
+
+
+if __name__ == "__main__":
+    cli.program(main)
