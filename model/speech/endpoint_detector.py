@@ -18,6 +18,10 @@ from gscon_live.model.speech.voice_activity import WINDOW, WINDOW_SECONDS, Voice
 HYSTERESIS = 0.15
 #: Seconds of sound kept after the last voiced window: the detector misses fading consonants.
 TAIL = 0.1
+#: After a pause of so many seconds, another person may speak ...
+TURN_PAUSE = 0.3
+#: ... and so many seconds of the voice before and after it are compared.
+VOICE_BEFORE, VOICE_AFTER = 3.0, 0.8
 #: Seconds without voice after which the detector is reset: long silence makes it miss voice.
 RESET_AFTER = 4.0
 
@@ -27,6 +31,9 @@ DAY = 86_400.0
 Positive = Annotated[float, Meta(gt=0, le=DAY)]
 NotNegative = Annotated[float, Meta(ge=0, le=DAY)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
+#: Whether another person speaks in the second of two sounds, float32 [n] and [m] at 16 kHz, with a
+#: pause of so many seconds between them.
+VoiceChanges = Callable[[NDArray[np.float32], NDArray[np.float32], float], bool]
 
 
 class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +67,8 @@ class Speech:
 
     Its times count from `begin`, so that corrections of the timeline do not move its bounds. Each
     window has a probability of voice, and a level in dB, which is NaN where it is not voiced.
+    `resumption` is the last one after a long pause that was not judged yet. `rested` is whether the
+    detector was reset in this pause.
     """
 
     start: int
@@ -71,6 +80,9 @@ class Speech:
     last_provisional: int = -1
     probabilities: list[float] = field(default_factory=list)
     levels: list[float] = field(default_factory=list)
+    sound: list[NDArray[np.float32]] = field(default_factory=list)
+    resumption: "Resumption | None" = None
+    rested: bool = False
 
     def __post_init__(self) -> None:
         if self.voiced_end < 0:
@@ -85,12 +97,21 @@ class Speech:
         self.probabilities.append(probability)
         level = 10 * log10(float(np.dot(window, window)) / WINDOW + 1e-10) if voiced else nan
         self.levels.append(level)
+        self.sound.append(window)
 
     def pause(self) -> finished.Pause:
         """What is known at its last pause."""
         levels = np.array(self.levels)
         seconds = max(self.voiced_end - self.start, WINDOW) / SAMPLE_RATE
         return finished.pause(levels[~np.isnan(levels)], seconds)
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """The voice ended at one position, and came back at another."""
+
+    end: int
+    start: int
 
 
 @dataclass(frozen=True)
@@ -129,6 +150,8 @@ class EndpointDetector:
             position; None counts samples.
         is_finished: the probability, 0 to 1, that an utterance which pauses is finished. It is
             asked for every window of the pause, so that it may come to know more.
+        changes: whether another person speaks after a pause; the utterance is then cut at the
+            pause, as soon as that is known. None: it is not.
     """
 
     def __init__(
@@ -137,8 +160,10 @@ class EndpointDetector:
         detector: VoiceActivity | None = None,
         begin: Callable[[int], float] | None = None,
         is_finished: Callable[[Speech], float] = sounds_finished,
+        changes: VoiceChanges | None = None,
     ) -> None:
         self._settings = settings
+        self._changes = changes
         self._is_finished = is_finished
         self._shortest = max(settings.min_utterance, WINDOW_SECONDS)
         self._tail = round(min(TAIL, settings.pause, settings.hangover) * SAMPLE_RATE)
@@ -183,12 +208,17 @@ class EndpointDetector:
         voiced = probability >= settings.threshold - (HYSTERESIS if paused <= 0 else 0.0)
         speech.add(window, probability, voiced)
         if voiced:
-            speech.voiced_end = end
+            if paused >= TURN_PAUSE and speech.resumption is None:
+                speech.resumption = Resumption(speech.voiced_end, start)
+            speech.voiced_end, speech.rested = end, False
             speech.voiced += WINDOW_SECONDS
         silence = (end - speech.voiced_end) / SAMPLE_RATE
         if not speech.announced and speech.voiced >= self._shortest:
             speech.announced = True
             yield Started(speech)
+        if self._turned(speech):
+            yield from self._take_turn(speech, end)
+            return
         too_long = (end - speech.start) / SAMPLE_RATE >= settings.max_utterance
         if self._ended(speech, silence) or (too_long and silence >= settings.pause):
             yield from self.finish(end)
@@ -210,22 +240,60 @@ class EndpointDetector:
         shortest, longest = self._settings.hangover, self._settings.max_hangover
         if silence < shortest:
             return False
+        self._rest(speech)
         # Noise that is too short for an utterance is not waited for.
         if longest <= shortest or silence >= longest or not speech.announced:
             return True
         return silence >= finished.hangover(self._is_finished(speech), shortest, longest)
+
+    def _turned(self, speech: Speech) -> bool:
+        """Whether another person spoke on after a pause. Each pause is judged once, when there is
+        enough voice after it."""
+        resumption = speech.resumption
+        if resumption is None or self._changes is None:
+            return False
+        if (speech.voiced_end - resumption.start) / SAMPLE_RATE < VOICE_AFTER:
+            return False
+        speech.resumption = None
+        paused, resumed = (
+            (position - speech.start) // WINDOW for position in (resumption.end, resumption.start)
+        )
+        before = speech.sound[max(0, paused - round(VOICE_BEFORE / WINDOW_SECONDS)) : paused]
+        after = speech.sound[resumed : (speech.voiced_end - speech.start) // WINDOW]
+        if len(before) * WINDOW_SECONDS < VOICE_AFTER:
+            return False
+        pause = (resumption.start - resumption.end) / SAMPLE_RATE
+        if not self._changes(np.concatenate(before), np.concatenate(after), pause):
+            return False
+        speech.resumption = resumption
+        return True
+
+    def _take_turn(self, speech: Speech, at: int) -> Iterator[Started | Part]:
+        """Ends an utterance where its voice paused; that of the next person goes on."""
+        resumption = speech.resumption
+        assert resumption is not None
+        if speech.announced:
+            yield self._part(speech, resumption.end, at, final=True, until=resumption.start)
+        self._earliest = min(resumption.end + self._tail, resumption.start)
+        yield from self._go_on(speech, resumption.start, at)
 
     def finish(self, at: int) -> Iterator[Part]:
         """Ends the utterance at the position `at`; it is discarded if it is too short."""
         speech, self._speech = self._speech, None
         if speech is None:
             return
-        # After loud speech the detector misses quiet speech, unless it is reset.
-        self._reset_detector()
+        self._rest(speech)
         if speech.announced:
             part = self._part(speech, speech.voiced_end, at, final=True)
             self._earliest = min(speech.voiced_end + self._tail, at)
             yield part
+
+    def _rest(self, speech: Speech) -> None:
+        """Resets the detector, once in a pause: after loud speech it misses quiet speech, and just
+        after a reset it is slow."""
+        if not speech.rested:
+            speech.rested = True
+            self._reset_detector()
 
     def _cut(self, speech: Speech, at: int) -> Iterator[Started | Part]:
         """Cuts an utterance that is too long, where the voice is weakest in its last third."""
@@ -236,9 +304,15 @@ class EndpointDetector:
         end = min(position, speech.voiced_end)
         yield self._part(speech, end, at, final=True, until=position)
         self._earliest = position
+        yield from self._go_on(speech, position, at)
+
+    def _go_on(self, speech: Speech, position: int, at: int) -> Iterator[Started | Part]:
+        """Begins an utterance at a position in another that is over."""
+        windows = (position - speech.start) // WINDOW
         following = Speech(position, speech.time(position))
-        following.probabilities = speech.probabilities[weakest + 1 :]
-        following.levels = speech.levels[weakest + 1 :]
+        following.probabilities = speech.probabilities[windows:]
+        following.levels = speech.levels[windows:]
+        following.sound = speech.sound[windows:]
         following.voiced_end = max(position, speech.voiced_end)
         following.voiced = (following.voiced_end - position) / SAMPLE_RATE
         following.last_provisional = at

@@ -10,6 +10,7 @@ from gscon_live.model.speech.endpoint_detector import (
     Part,
     Segmentation,
     Started,
+    VoiceChanges,
 )
 from gscon_live.model.speech.voice_activity import WINDOW, VoiceActivity
 from gscon_live.realtime.listen.timeline import JUMP, History, Timeline
@@ -35,16 +36,26 @@ class Segmenter(Stage):
     - `SpeechStarted` when speech is long enough for an utterance;
     - `Segment` with `final` false at a pause (so that the next stages work ahead), and at regular
       intervals;
-    - `Segment` with `final` true after the hangover;
+    - `Segment` with `final` true after the hangover, or where another person speaks on;
     - `Mark` with the time before which no utterance starts any more.
 
     The bounds of a segment are those of the voiced part. Its sound has a pre-roll before it and a
     short tail after it. Only media time counts.
+
+    Args:
+        settings: see there.
+        detector: the voice activity detector; None makes one.
+        changes: whether another person speaks on after a pause; None: it is not asked.
     """
 
-    def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
+    def __init__(
+        self,
+        settings: Segmentation,
+        detector: VoiceActivity | None = None,
+        changes: VoiceChanges | None = None,
+    ) -> None:
         self._settings = settings
-        self._endpoints = EndpointDetector(settings, detector, self._begin)
+        self._endpoints = EndpointDetector(settings, detector, self._begin, changes=changes)
         self._level = level_in_db(np.zeros(1, np.float32))
         self.reset()
 

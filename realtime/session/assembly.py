@@ -24,7 +24,8 @@ def build_segment(worker: Worker, t0: StartTime, models: Models | None = None) -
     plan = worker.plan
     if plan.words.captions:
         return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
-    return Segmenter(plan.settings.segmentation, models.voice_activity())
+    changes = models.voice_change() if plan.settings.speakers.max_speakers > 1 else None
+    return Segmenter(plan.settings.segmentation, models.voice_activity(), changes)
 
 
 def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:
