@@ -99,6 +99,10 @@ class Speech:
         self.levels.append(level)
         self.sound.append(window)
 
+    def envelope(self, end: int) -> NDArray[np.float32]:
+        """The levels of its windows up to a position, float32 [n]."""
+        return np.array(self.levels[: (end - self.start) // WINDOW], np.float32)
+
     def pause(self) -> finished.Pause:
         """What is known at its last pause."""
         levels = np.array(self.levels)

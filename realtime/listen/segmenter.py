@@ -178,4 +178,5 @@ class Segmenter(Stage):
             round(speech.time(part.at), 3),
             part.final,
             self._history.slice(part.sound_start, part.sound_end).tobytes(),
+            envelope=speech.envelope(part.end).tobytes(),
         )

@@ -176,6 +176,7 @@ class Transcriber(Stage):
             missing,
             messages.Timing(transcription=transcribed - began, features=done - transcribed),
             words.language,
+            segment.envelope,
         )
         return _Work(utterance, words)
 
