@@ -116,7 +116,7 @@ def clips(archive: Path, longest: float) -> list[Clip]:
 def _decoded(raw: bytes) -> Samples:
     with av.open(io.BytesIO(raw)) as media:
         frames = [frame.to_ndarray().ravel() for frame in media.decode(audio=0)]
-    return np.concatenate(frames).astype(np.float32) / 2**15
+    return np.concatenate(frames).astype(np.float32) / np.float32(2**15)
 
 
 def join(name: str, every: Sequence[Clip], gaps: tuple[float, float]) -> Joined:
@@ -159,11 +159,11 @@ def conversations(every: Sequence[Clip]) -> list[Joined]:
 
 def merged(talk: Joined, rule: Rule) -> list[bool]:
     """For each turn but the last: whether an utterance lies over it and the next."""
-    found = parts(talk.samples, rule)
+    utterances = parts(talk.samples, rule)
     over = [
         {
             part.speech.start
-            for part in found
+            for part in utterances
             if min(part.end, end) - max(part.speech.start, start) > SHARED * SAMPLE_RATE
         }
         for start, end in talk.places
@@ -190,10 +190,10 @@ def parts(sound: Samples, rule: Rule) -> list[Part]:
 
 def heard(joined: Joined, rule: Rule) -> Heard:
     """What becomes of a reader's clips."""
-    found = parts(joined.samples, rule)
+    utterances = parts(joined.samples, rule)
     cut, delays = [], []
     for start, end in joined.places:
-        over = [part for part in found if part.speech.start < end and part.end > start]
+        over = [part for part in utterances if part.speech.start < end and part.end > start]
         cut.append(len(over) > 1)
         if over:
             delays.append((over[-1].at - over[-1].end) / SAMPLE_RATE)
@@ -240,8 +240,8 @@ def fit(known: Sequence[Known], penalty: float = 1.0) -> finished.Weights:
 
 
 def _row(name: str, every: Sequence[Heard], merges: Sequence[bool]) -> dict[str, Any]:
-    cut = [flag for one in every for flag in one.cut]
-    delays = [delay for one in every for delay in one.delays]
+    cut = [flag for case in every for flag in case.cut]
+    delays = [delay for case in every for delay in case.delays]
     return {
         "rule": name,
         "clips": len(cut),

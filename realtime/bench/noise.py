@@ -39,7 +39,7 @@ Samples = NDArray[np.float32]
 Kind = Callable[[np.random.Generator, int], NDArray[np.float64]]
 
 
-class Found(NamedTuple):
+class Outcome(NamedTuple):
     """What became of a kind of sound."""
 
     seconds: float
@@ -64,7 +64,7 @@ def _hum(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Mains: 50 Hz and some of its multiples."""
     turns = np.arange(count) * 2 * np.pi * 50 / SAMPLE_RATE
     parts = [np.sin(n * turns + rng.uniform(0, 6)) / n for n in (1, 2, 3, 5, 7)]
-    return np.sum(parts, axis=0)
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def _music(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
@@ -72,29 +72,31 @@ def _music(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     time = np.arange(count) / SAMPLE_RATE
     length = SAMPLE_RATE // 2
     fade = np.exp(-np.arange(length) / (0.25 * SAMPLE_RATE))
-    made = np.zeros(count)
+    sound = np.zeros(count)
     for begin in range(0, count, length):
         end = min(begin + length, count)
         for note in rng.integers(-12, 12, 3):
             pitch = 330.0 * 2 ** (int(note) / 12)
             for overtone in (1, 2, 3):
                 tone = np.sin(2 * np.pi * overtone * pitch * time[begin:end])
-                made[begin:end] += fade[: end - begin] * tone / overtone
-    return made
+                sound[begin:end] += fade[: end - begin] * tone / overtone
+    return sound
 
 
 def _breath(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Noise around 500 to 3000 Hz that swells and fades every three seconds."""
     air = _shaped(rng, count, lambda hertz: np.exp(-(np.log(np.maximum(hertz, 1.0) / 1200) ** 2)))
     swell = np.sin(np.pi * np.arange(count) / (1.5 * SAMPLE_RATE)) ** 2
-    return air * swell
+    return np.asarray(air * swell)
 
 
 def _shaped(
     rng: np.random.Generator, count: int, gain: Callable[[NDArray[Any]], NDArray[Any]]
 ) -> NDArray[np.float64]:
     spectrum = np.fft.rfft(rng.standard_normal(count))
-    return np.fft.irfft(spectrum * gain(np.fft.rfftfreq(count, 1 / SAMPLE_RATE)), count)
+    gains = gain(np.fft.rfftfreq(count, 1 / SAMPLE_RATE))
+    shaped: NDArray[np.float64] = np.fft.irfft(spectrum * gains, count)
+    return shaped
 
 
 #: The kinds of sound.
@@ -114,13 +116,15 @@ def pieces(kind: str, seconds: float, seed: int = 0) -> Iterator[Samples]:
     rng = np.random.default_rng([seed, list(KINDS).index(kind)])
     for number in range(int(np.ceil(seconds / PIECE))):
         length = min(PIECE, seconds - number * PIECE)
-        made = KINDS[kind](rng, round(length * SAMPLE_RATE))
-        power = float(np.sqrt(np.mean(np.square(made)))) or 1.0
+        sound = KINDS[kind](rng, round(length * SAMPLE_RATE))
+        power = float(np.sqrt(np.mean(np.square(sound)))) or 1.0
         level = 10 ** (LEVELS[number % len(LEVELS)] / 20)
-        yield np.clip(made / power * level, -1, 1).astype(np.float32)
+        yield np.clip(sound / power * level, -1, 1).astype(np.float32)
 
 
-def listen(kind: str, seconds: float, settings: Settings, whisper: Whisper, seed: int = 0) -> Found:
+def listen(
+    kind: str, seconds: float, settings: Settings, whisper: Whisper, seed: int = 0
+) -> Outcome:
     """What a session makes of a kind of sound, and Whisper of its pieces."""
     every = list(pieces(kind, seconds, seed))
     segmenter = Segmenter(settings.segmentation, changes=Models().voice_change())
@@ -128,7 +132,7 @@ def listen(kind: str, seconds: float, settings: Settings, whisper: Whisper, seed
     utterances = list(_utterances(segmenter, sound))
     heard = [whisper(np.frombuffer(part.audio or b"", np.float32)).text for part in utterances]
     at_once = [whisper(piece).text for piece in every[: len(LEVELS)]]
-    return Found(
+    return Outcome(
         len(sound) / SAMPLE_RATE,
         len(utterances),
         [text for text in heard if text],
@@ -145,8 +149,8 @@ def _utterances(segmenter: Segmenter, sound: Samples) -> Iterator[messages.Segme
     yield from _final(segmenter.flush())
 
 
-def _final(made: Iterator[messages.Message]) -> Iterator[messages.Segment]:
-    return (part for part in made if isinstance(part, messages.Segment) and part.final)
+def _final(given: Iterator[messages.Message]) -> Iterator[messages.Segment]:
+    return (part for part in given if isinstance(part, messages.Segment) and part.final)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -166,12 +170,12 @@ def main(arguments: Sequence[str]) -> None:
     words = choose(msgspec.structs.replace(settings.transcription, transcriber=chosen.model), False)
     whisper = Whisper(str(words.model), settings.transcription)
     seconds = chosen.minutes * 60 / len(KINDS)
-    found = {kind: listen(kind, seconds, settings, whisper, chosen.seed) for kind in KINDS}
+    outcomes = {kind: listen(kind, seconds, settings, whisper, chosen.seed) for kind in KINDS}
     if chosen.json:
-        rows = {kind: row._asdict() for kind, row in found.items()}
+        rows = {kind: row._asdict() for kind, row in outcomes.items()}
         print(msgspec.json.encode({"kinds": rows, "seed": chosen.seed}).decode())
         return
-    for kind, row in found.items():
+    for kind, row in outcomes.items():
         print(
             f"{kind:12} {row.seconds:6.0f} s   {row.utterances} utterances, "
             f"{len(row.words)} with words {row.words or ''}   "

@@ -169,4 +169,5 @@ def _correlation(rows: NDArray[np.float64]) -> float:
     """Pearson's correlation of two columns; 0 where it is negative or one does not change."""
     if len(rows) < FEWEST or not rows.std(0).all():
         return 0.0
-    return max(0.0, float(np.corrcoef(rows.T)[0, 1]))
+    mouth, voice = (rows - rows.mean(0)).T
+    return max(0.0, float(mouth @ voice / np.sqrt((mouth @ mouth) * (voice @ voice))))
