@@ -33,8 +33,8 @@ from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.display.terminal import Listener, Notices, lasting
 from gscon_live.realtime.events import schema, sinks
 from gscon_live.realtime.events.schema import Kept
-from gscon_live.realtime.listen import transcription_source
-from gscon_live.realtime.pipeline.settings import Settings, of_options
+from gscon_live.realtime.listen import keeping_up, transcription_source
+from gscon_live.realtime.pipeline.settings import Settings, Transcription, of_options
 from gscon_live.realtime.pipeline.visitor import BROWSER
 from gscon_live.realtime.session.model_checks import check_detector, check_models
 from gscon_live.realtime.session.page_process import PageProcess, check_page
@@ -121,12 +121,7 @@ def main(arguments: Sequence[str]) -> int:
     Publisher(settings.publish.endpoint, session_name, settings.publish.curve).close()
     noted.check()
     signals.raise_interrupts()
-    words = transcription_source.choose(
-        settings.transcription,
-        False,
-        notices.say,
-        notices.downloads(transcription_source.folders()),
-    )
+    words = _words(settings.transcription, notices)
     if words.notice:
         notices.once(words.notice)
     plan = Plan(
@@ -142,6 +137,14 @@ def main(arguments: Sequence[str]) -> int:
         record=chosen.record,
     )
     return _hold(plan, chosen, model, source, signals.note(), notices)
+
+
+def _words(settings: Transcription, notices: Notices) -> transcription_source.Words:
+    """The source of the words; for `auto`, the largest model that keeps up."""
+    if settings.transcriber == "auto" and (present := transcription_source.present()):
+        return keeping_up.largest(present, settings)
+    downloads = notices.downloads(transcription_source.folders())
+    return transcription_source.choose(settings, False, notices.say, downloads)
 
 
 def _hold(

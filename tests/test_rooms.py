@@ -92,7 +92,7 @@ DOORS: dict[str, str] = {
     "realtime": "gscon_live/common configs model/ realtime/",
     "realtime/archive": "gscon_live/common configs model/ realtime/",
     "realtime/convert": "gscon_live/common model realtime/",
-    "realtime/bench": "gscon_live/common configs model realtime/",
+    "realtime/bench": "gscon_live/common configs model model/encoders/ model/speech realtime/",
     # The front door
     "gscon_live": "gscon_live/common configs model/ realtime/ train/",
 }

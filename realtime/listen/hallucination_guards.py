@@ -92,15 +92,18 @@ def repeats(text: str) -> bool:
 
 def _refusal(piece: Piece, settings: Transcription) -> str | None:
     unsure = piece.log_probability < settings.min_log_probability
-    if piece.no_speech > settings.max_no_speech and unsure:
+    nobody = piece.no_speech > settings.max_no_speech
+    if nobody and unsure:
         return "the recogniser heard no speech"
+    if nobody and repeats(piece.text):  # over music and noise it is sure of such words
+        return "the recogniser repeated itself"
     looping = piece.compression > settings.max_compression
     if looping and (unsure or _shortened(piece.text) == " ".join(piece.text.split())):
         return "the recogniser repeated itself"
     plain = " ".join("".join(c if c.isalnum() else " " for c in piece.text.lower()).split())
     if not plain:
         return "no words recognised"
-    if plain in HALLUCINATED and piece.log_probability < HALLUCINATED_LOG_PROBABILITY:
+    if plain in HALLUCINATED and (nobody or piece.log_probability < HALLUCINATED_LOG_PROBABILITY):
         return "the recogniser was unsure of a phrase it writes over silence"
     return None
 

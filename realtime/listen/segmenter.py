@@ -1,6 +1,7 @@
 """Segmentation by voice activity: cuts sound into utterances."""
 
 from collections.abc import Iterable, Iterator
+from math import log10
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from gscon_live.model.speech.endpoint_detector import (
     Part,
     Segmentation,
     Started,
+    VoiceChanges,
 )
 from gscon_live.model.speech.voice_activity import WINDOW, VoiceActivity
 from gscon_live.realtime.listen.timeline import JUMP, History, Timeline
@@ -24,7 +26,8 @@ PIECE = 32 * WINDOW
 
 def level_in_db(samples: NDArray[np.float32]) -> float:
     """Root-mean-square level in dB of full scale, not below -100."""
-    return float(10 * np.log10(max(1e-10, float(np.mean(np.square(samples))))))
+    power = float(np.dot(samples, samples)) / len(samples)
+    return 10 * log10(max(1e-10, power))
 
 
 class Segmenter(Stage):
@@ -35,16 +38,26 @@ class Segmenter(Stage):
     - `SpeechStarted` when speech is long enough for an utterance;
     - `Segment` with `final` false at a pause (so that the next stages work ahead), and at regular
       intervals;
-    - `Segment` with `final` true after the hangover;
+    - `Segment` with `final` true after the hangover, or where another person speaks on;
     - `Mark` with the time before which no utterance starts any more.
 
     The bounds of a segment are those of the voiced part. Its sound has a pre-roll before it and a
     short tail after it. Only media time counts.
+
+    Args:
+        settings: see there.
+        detector: the voice activity detector; None makes one.
+        changes: whether another person speaks on after a pause; None: it is not asked.
     """
 
-    def __init__(self, settings: Segmentation, detector: VoiceActivity | None = None) -> None:
+    def __init__(
+        self,
+        settings: Segmentation,
+        detector: VoiceActivity | None = None,
+        changes: VoiceChanges | None = None,
+    ) -> None:
         self._settings = settings
-        self._endpoints = EndpointDetector(settings, detector, self._begin)
+        self._endpoints = EndpointDetector(settings, detector, self._begin, changes=changes)
         self._level = level_in_db(np.zeros(1, np.float32))
         self.reset()
 
@@ -167,4 +180,5 @@ class Segmenter(Stage):
             round(speech.time(part.at), 3),
             part.final,
             self._history.slice(part.sound_start, part.sound_end).tobytes(),
+            envelope=speech.envelope(part.end).tobytes(),
         )

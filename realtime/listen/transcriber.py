@@ -170,6 +170,7 @@ class Transcriber(Stage):
             words.stable,
             words.timed(segment, len(samples)),
             words.left_out,
+            segment.envelope,
         )
         return _Work(utterance, words)
 

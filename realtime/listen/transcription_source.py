@@ -129,6 +129,12 @@ def here(settings: Transcription) -> str | None:
     return next(filter(None, map(_on_this_machine, AUTOMATIC)), None)
 
 
+def present() -> list[tuple[str, str]]:
+    """Names and directories of the models of `auto` on this machine, the largest first."""
+    every = [(name, _on_this_machine(name)) for name in AUTOMATIC]
+    return [(name, directory) for name, directory in every if directory is not None]
+
+
 def folders() -> tuple[Path, Path]:
     """Where models arrive: the hub's cache, and the folder of fetched ones."""
     from huggingface_hub.constants import HF_HUB_CACHE

@@ -9,6 +9,8 @@ import msgspec
 
 from gscon_live.model.labels import SAMPLE_RATE
 
+#: Seconds of a level in an envelope: a window of the voice activity detector.
+LEVEL_SECONDS = 512 / SAMPLE_RATE
 #: The speaker's name if neither captions nor the voice give one.
 UNNAMED = "S1"
 
@@ -93,6 +95,8 @@ class Segment(Message, frozen=True):
 
     `at` is the media time at which the segmenter knew it. `text` and `speaker` come from captions;
     without `text` the transcriber recognises the words. `audio` is None without an audio track.
+    `envelope` has the level in dB of every 32 ms from `start` on, as float32, NaN where the voice
+    paused; empty where it is not known.
     """
 
     key: int
@@ -103,6 +107,7 @@ class Segment(Message, frozen=True):
     audio: bytes | None
     text: str | None = None
     speaker: str | None = None
+    envelope: bytes = b""
 
 
 class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -128,7 +133,8 @@ class Utterance(Message, frozen=True):
     The features of a missing modality are None; `missing` has the reasons by modality. `language`
     has the ISO 639-1 code of the recognised words and its probability, as far as they are known.
     While somebody speaks, `stable` is the beginning of the text that will stay. `words` are there
-    if they were asked for. `left_out` says which words are left out, and why.
+    if they were asked for. `left_out` says which words are left out, and why. `envelope` is that of
+    the `Segment`.
     """
 
     key: int
@@ -147,6 +153,7 @@ class Utterance(Message, frozen=True):
     stable: str = ""
     words: list[TimedWord] | None = None
     left_out: str = ""
+    envelope: bytes = b""
 
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -30,7 +30,7 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: name or index; `browser` is that of the page's visitor; None is the system's default
     device: str | int | None = None
     #: length of a sound block
-    block: Positive = 0.02
+    block: Positive = 0.04
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +74,8 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `transcriber` is one of
     - `auto`: captions, else the largest of Whisper's models `small`, `base` and `tiny.en` on this
-      machine (`gscon-live setup` fetches one), else no words;
+      machine (`gscon-live setup` fetches one), else no words; in a live session the largest that
+      keeps up;
     - `auto:MODEL`: the same with a certain model, by name or directory;
     - `MODEL`: this model, by name or directory, also if there are captions;
     - `off`: captions, else no words.

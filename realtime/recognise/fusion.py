@@ -16,7 +16,7 @@ from gscon_live.model.recogniser import Opinion
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Stage, no_clock
-from gscon_live.realtime.recognise.face_memory import FaceMemory, FacesInView
+from gscon_live.realtime.recognise.face_memory import BEFORE, FaceMemory, FacesInView
 from gscon_live.realtime.recognise.face_stream import FaceStream
 from gscon_live.realtime.recognise.smoothing import Smoothing
 
@@ -171,7 +171,7 @@ class Fusion(Stage):
                 yield from self._answer(message)
             case messages.Mark(time=time):
                 yield from self._gaps_until(time)
-                self._faces.forget(time)
+                self._faces.forget(time - BEFORE)
             case messages.Dropped():
                 yield self._gap(message)
             case messages.Restarted(source=source):
@@ -193,7 +193,9 @@ class Fusion(Stage):
                 yield self._gap(lost)
                 return
         view = (
-            self._faces.look(utterance.start, utterance.end)
+            self._faces.look(
+                utterance.start, utterance.end, np.frombuffer(utterance.envelope, np.float32)
+            )
             if self._has_video
             else FacesInView(None, "no video", None, 0)
         )

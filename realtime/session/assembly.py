@@ -29,7 +29,8 @@ def build_segment(worker: Worker, t0: StartTime, models: Models | None = None) -
     settings, every = plan.settings.segmentation, plan.settings.transcription.so_far_every
     if plan.live and plan.words.model and every:
         settings = msgspec.structs.replace(settings, provisional_every=every)
-    return Segmenter(settings, models.voice_activity())
+    changes = models.voice_change() if plan.settings.speakers.max_speakers > 1 else None
+    return Segmenter(settings, models.voice_activity(), changes)
 
 
 def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None) -> Stage:

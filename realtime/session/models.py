@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gscon_live.model.checkpoint import Checkpoint
     from gscon_live.model.encoders.face.face_detector import FaceDetector
     from gscon_live.model.encoders.face.face_encoder import FaceEncoder
+    from gscon_live.model.encoders.speaker.voice_change import VoiceChange
     from gscon_live.model.encoders.text.text_encoder import TextEncoder
     from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
     from gscon_live.model.speech.voice_activity import VoiceActivity
@@ -34,6 +35,12 @@ class Models:
         from gscon_live.model.speech.voice_activity import VoiceActivity
 
         return self._once("voice activity", VoiceActivity)
+
+    def voice_change(self) -> "VoiceChange":
+        """Tells whether another person speaks on."""
+        from gscon_live.model.encoders.speaker.voice_change import VoiceChange
+
+        return self._once("voice change", lambda: VoiceChange(self.audio_encoder().statistics))
 
     def whisper(self, directory: str, settings: Transcription) -> "Whisper":
         """Recognises words; `directory` has a CTranslate2 Whisper model."""

@@ -40,7 +40,7 @@ SERVICES: tuple[Service[Plan], ...] = (
         runs=lambda plan: True,
         takes=(
             Input("recording", _SOUND, "lossless", 2 * MEBIBYTE, 16 << 10),
-            Input("microphone", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
+            Input("microphone", _SOUND, "lossless", 2 * MEBIBYTE, 2560),
         ),
     ),
     Service(
@@ -88,7 +88,7 @@ SERVICES: tuple[Service[Plan], ...] = (
         build=f"{_BUILDERS}:build_record",
         runs=lambda plan: plan.record is not None,
         takes=(
-            Input("microphone", _SOUND, "lossless", 2 * MEBIBYTE, 1280),
+            Input("microphone", _SOUND, "lossless", 2 * MEBIBYTE, 2560),
             Input("camera", _PICTURES, "lossless", 16 * MEBIBYTE, _FRAME),
         ),
         keeps=True,

@@ -194,11 +194,9 @@ class Session:
         self._started = True
 
     def _follow(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._inbox, zmq.POLLIN)
-        poller.register(self._switchboard.socket, zmq.POLLIN)
         while not self._complete:
-            poller.poll(100)
+            # Reports may wait for the next round: each worker sends ten a second.
+            self._inbox.poll(100)
             self._take_events()
             self._take_statuses()
             self._events.serve(self._now())

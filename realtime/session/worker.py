@@ -22,6 +22,8 @@ from gscon_live.realtime.session.threads import limit_this_process
 
 #: Longest wait in seconds before a worker reads commands again.
 PATIENCE = 0.1
+#: Commands are read at most once in so many seconds: that costs more than a block of sound.
+CHECK_EVERY = 0.05
 #: Seconds between attempts of a restarted source to open a missing device.
 RETRY = 1.0
 #: The stages through which sound and utterances pass, and why they may lose some.
@@ -74,6 +76,7 @@ class _Host:
         self._handled = 0
         self._lag: float | None = None
         self._work = 0.0
+        self._checked = 0.0
         self._senders = [
             bus.Sender(
                 context,
@@ -96,6 +99,10 @@ class _Host:
 
     def _check(self) -> None:
         """Reads commands and reports; called whenever this process waits. Raises `Stopped`."""
+        now = time.monotonic()
+        if now - self._checked < CHECK_EVERY:
+            return
+        self._checked = now
         self._line.listen()
         for sender in self._senders:
             if sender.link.receiver in self._line.without:

@@ -205,7 +205,7 @@ class Faulty:
         self.channels = channels
         self.stream: Any = None
         self.source = MicrophoneSource(
-            Microphone(), 100.0, stream_factory=self._make, clock=lambda: self.now
+            Microphone(block=0.02), 100.0, stream_factory=self._make, clock=lambda: self.now
         )
         self.source.open()
 

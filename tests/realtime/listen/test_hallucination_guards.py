@@ -51,7 +51,13 @@ def test_what_is_believed_keeps_to_the_limits(
         if (piece.no_speech <= no_speech or piece.log_probability >= log_probability)
         and piece.compression <= ratio
         and any(letter.isalnum() for letter in piece.text)
-        and ("Thank you" not in piece.text or piece.log_probability >= HALLUCINATED_LOG_PROBABILITY)
+        and (
+            "Thank you" not in piece.text
+            or (
+                piece.log_probability >= HALLUCINATED_LOG_PROBABILITY
+                and piece.no_speech <= no_speech
+            )
+        )
     ]
     words = " ".join(within).split()
     if len(words) > MAX_WORDS_PER_SECOND * max(seconds, 0.2):
@@ -158,3 +164,18 @@ def test_a_loop_is_told_from_speech(text: str, expected: bool) -> None:
 def test_any_phrase_that_comes_twice_is_a_loop(words: list[str]) -> None:
     assert repeats(" ".join([*words, *words]))
     assert not repeats(" ".join(words))
+
+
+@pytest.mark.parametrize(
+    ("text", "compression"),
+    [(" you", 0.33), (" 1 %, 1 %, 1 %, 1 %, 1 %, 1 %,", 1.88),
+     (" 1,5cm x 2,5cm x 2,5cm x 2,5cm x 2,5cm x 2,5cm", 3.2)],
+)  # fmt: skip
+def test_what_whisper_writes_over_music_is_refused_however_sure_it_is(
+    text: str, compression: float
+) -> None:
+    over_music = piece(text, log_probability=-0.38, no_speech=0.88, compression=compression)
+    assert believe([over_music], 5.0, limits)[0] == ""
+    spoken = piece(" No, no, no, no, no.", log_probability=-0.38, no_speech=0.05)
+    assert believe([spoken], 5.0, limits)[0] == "No, no, no, no, no."
+    assert believe([piece(" you", no_speech=0.05)], 5.0, limits)[0] == "you"

@@ -18,6 +18,7 @@ from spoken import (
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.listen.segmenter import Segmenter
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.session.models import Models
 
 #: A phrase for this test has no pause longer than this (seconds), so that it is one utterance.
 LONGEST_PAUSE = 0.35
@@ -27,7 +28,7 @@ TOLERANCE = 0.25
 
 def utterances(samples: Samples, block: int = 320) -> list[messages.Segment]:
     """What the segmenter, with the settings that ship, makes of sound in blocks of 20 ms."""
-    segmenter = Segmenter(Segmentation())
+    segmenter = Segmenter(Segmentation(), changes=Models().voice_change())
 
     def answers() -> Iterator[object]:
         for start in range(0, len(samples), block):

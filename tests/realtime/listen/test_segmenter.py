@@ -17,6 +17,7 @@ from gscon_live.realtime.capture.recording import RecordingSource
 from gscon_live.realtime.listen.segmenter import Segmenter
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Recording
+from gscon_live.realtime.session.models import Models
 
 law = settings(deadline=None, derandomize=True, max_examples=80)
 Samples = NDArray[np.float32]
@@ -99,6 +100,7 @@ options = st.builds(
     Segmentation,
     pause=st.sampled_from([0.05, 0.16, 0.3]),
     hangover=st.sampled_from([0.03, 0.2, 0.5]),
+    max_hangover=st.sampled_from([0.0, 0.8]),
     pre_roll=st.sampled_from([0.0, 0.1, 0.4]),
     min_utterance=st.sampled_from([0.0, 0.2, 0.5]),
     max_utterance=st.sampled_from([1.0, 2.5, 15.0]),
@@ -124,7 +126,7 @@ def test_how_the_sound_is_cut_into_chunks_changes_nothing(
 
 
 def test_a_long_recording_may_come_as_one_chunk() -> None:
-    script = speech((0.5, 0.0), (1.0, 0.9), (1.0, 0.0), (2.0, 0.9), (40.0, 0.0), (1.0, 0.9))
+    script = speech((0.5, 0.0), (1.0, 0.9), (1.5, 0.0), (2.0, 0.9), (40.0, 0.0), (1.0, 0.9))
     whole = run(Segmenter(Segmentation(), Scripted()), [chunk(0.0, sound(script))])  # type: ignore[arg-type]
     assert len(segments(whole)) == 3
     assert segments(whole) == segments(heard(script))
@@ -194,7 +196,7 @@ def test_work_ahead_at_a_pause_is_the_final_segment_if_speech_does_not_go_on(
     script: list[float], options: Segmentation
 ) -> None:
     assume(options.pause < options.hangover)
-    made = heard([*script, *speech((0.6, 0.0))], options)
+    made = heard([*script, *speech((0.9, 0.0))], options)
     ahead: messages.Segment | None = None
     for message in made:
         if not isinstance(message, messages.Segment):
@@ -210,7 +212,7 @@ def test_work_ahead_at_a_pause_is_the_final_segment_if_speech_does_not_go_on(
 
 
 def test_a_pause_is_worked_on_ahead_before_the_end_is_sure() -> None:
-    options = Segmentation()
+    options = Segmentation(max_hangover=0.0)
     made = heard(speech((0.5, 0.0), (1.0, 0.9), (1.0, 0.0)), options)
     (ahead,), (final,) = segments(made, final=False), segments(made)
     assert (ahead.key, ahead.start, ahead.end, ahead.audio) == (
@@ -449,7 +451,8 @@ def test_every_utterance_of_the_conversation_is_found(
     samples, cues = conversation
     assert len(cues) == 10
     quieter = samples * np.float32(10 ** (decibels / 20))
-    final = segments(run(Segmenter(Segmentation()), cut(quieter, [320] * (len(samples) // 320))))
+    segmenter = Segmenter(Segmentation(), changes=Models().voice_change())
+    final = segments(run(segmenter, cut(quieter, [320] * (len(samples) // 320))))
     inside = [
         [segment for segment in final if cue.start < segment.end and segment.start < cue.end]
         for cue in cues

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gscon_live.realtime.pipeline import messages
-from gscon_live.realtime.recognise.face_memory import FaceMemory
+from gscon_live.realtime.recognise.face_memory import BEFORE, FaceMemory
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -166,3 +166,67 @@ def test_faces_that_were_not_compared_are_counted_in_the_event() -> None:
         seen.add(messages.Faces(float(number), [face(1)], left_out=number))
     assert seen.look(0.0, 3.0).left_out == 3
     assert seen.look(0.0, 0.0).left_out == 0
+
+
+def _voice(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Levels in dB of 32 ms windows: syllables of a fifth of a second, and pauses (NaN)."""
+    windows = round(seconds / messages.LEVEL_SECONDS)
+    levels = -20 + 6 * np.sin(np.arange(windows) * 2 * np.pi * messages.LEVEL_SECONDS / 0.2)
+    for begin in rng.choice(windows, max(1, windows // 40)):
+        levels[begin : begin + 12] = np.nan
+    levels[[0, -1]] = -20.0
+    return levels.astype(np.float32)
+
+
+def _mouth(kind: str, time: float, voice: np.ndarray, rng: np.random.Generator) -> float:
+    """How much a mouth moved in the tenth of a second before a time in the utterance."""
+    window = int(time / messages.LEVEL_SECONDS)
+    speaks = 0 <= window < len(voice) and not np.isnan(voice[window])
+    noise = float(rng.uniform(0.0, 0.8))
+    match kind:
+        case "speaks":
+            return noise + (float(rng.uniform(1.5, 5.0)) if speaks else 0.0)
+        case "chews":  # twice in three seconds, as strongly as somebody speaks
+            return noise + 5.0 * abs(float(np.sin(2 * np.pi * 1.5 * time)))
+        case "laughs":  # shakes all the time
+            return noise + float(rng.uniform(3.0, 7.0))
+    return noise
+
+
+@pytest.mark.parametrize("other", ["chews", "laughs", "rests"])
+def test_the_mouth_that_moves_with_the_voice_wins_over_one_that_moves_more(other: str) -> None:
+    rng = np.random.default_rng(4)
+    right = 0
+    for number in range(40):
+        seconds = float(rng.uniform(1.5, 5.0))
+        voice = _voice(rng, seconds)
+        speaker, bystander = (1, 2) if number % 2 else (2, 1)
+        made = FaceMemory()
+        for tenth in range(round((BEFORE + seconds) * 10)):
+            time = tenth / 10 - BEFORE
+            faces = [
+                # The bystander is nearer to the camera, so that nothing else speaks for the other.
+                face(speaker, 50, mouth=_mouth("speaks", time, voice, rng)),
+                face(bystander, 70, mouth=_mouth(other, time, voice, rng)),
+            ]
+            made.add(messages.Faces(5.0 + time, faces))
+        right += made.look(5.0, 5.0 + seconds, voice).face == speaker
+    assert right >= 36
+
+
+def test_where_only_a_bystander_moves_the_largest_face_is_used() -> None:
+    rng = np.random.default_rng(5)
+    voice = _voice(rng, 3.0)
+    made = FaceMemory()
+    for tenth in range(40):
+        mouth = _mouth("chews", tenth / 10 - 1, voice, rng)
+        made.add(messages.Faces(4.0 + tenth / 10, [face(1, 90), face(2, 50, mouth=mouth)]))
+    assert made.look(5.0, 8.0, np.full(93, -20.0, np.float32)).face == 1
+
+
+def test_without_an_envelope_or_with_few_frames_the_movement_counts() -> None:
+    faces = [face(1, 60, mouth=0.2), face(2, 50, mouth=6.0)]
+    made = memory(*((tenth / 10, faces) for tenth in range(5)))
+    assert made.look(0.0, 0.4).face == 2
+    assert made.look(0.0, 0.4, np.full(12, -20.0, np.float32)).face == 2
+    assert made.look(0.0, 0.4, np.full(12, np.nan, np.float32)).face == 2
