@@ -16,6 +16,7 @@ from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import Line, State
 from gscon_live.realtime.pipeline.stage import Incoming, Outgoing, Source, Stage
+from gscon_live.realtime.session.heard import Heard
 from gscon_live.realtime.session.lag import known_at
 from gscon_live.realtime.session.session_plan import Builder, Worker
 from gscon_live.realtime.session.threads import limit_this_process
@@ -26,15 +27,6 @@ PATIENCE = 0.1
 CHECK_EVERY = 0.05
 #: Seconds between attempts of a restarted source to open a missing device.
 RETRY = 1.0
-#: The stages through which sound and utterances pass, and why they may lose some.
-_WAITED = {
-    "segment": "it waited to be cut into utterances when this stage failed",
-    "transcribe": "it waited for transcription when this stage failed",
-    "recognise": "it waited for recognition when this stage failed",
-}
-#: Seconds between two messages of such a stage from which something is missing. Marks come twice
-#: a second.
-_MISSING = 0.6
 #: High-water mark of the events that wait for the session.
 _EVENTS_QUEUE = 1024
 
@@ -183,9 +175,7 @@ class _StageHost(_Host):
         if not isinstance(stage, Stage):
             raise TypeError(f"{worker.build} builds no Stage; a service without inputs is a Source")
         self._stage = stage
-        # None once nothing more can be missing after a restart.
-        self._expected = worker.reached if worker.restarts else None
-        self._reached = worker.reached
+        self._heard = Heard(worker.service, worker.reached if worker.restarts else None)
         if worker.plan.live:
             stage.attend(self._inbox.look)
 
@@ -206,7 +196,8 @@ class _StageHost(_Host):
             if isinstance(message, messages.End):
                 ended.add(message.source)
                 last_time = max(last_time, message.time)
-            self._send(self._lost_before(message))
+            if (lost := self._heard.take(message)) is not None:
+                self._send(self._timed(lost))
             if not (self._worker.plan.live and self._stage.stale(message, self._inbox.waiting)):
                 self._send(self._timed(message))
             if self._line.due():
@@ -236,21 +227,6 @@ class _StageHost(_Host):
         if known is not None and self._line.t0 is not None:
             self._lag = max(self._lag or 0.0, time.monotonic() - self._line.t0 - known)
 
-    def _lost_before(self, message: Incoming) -> Iterator[Outgoing]:
-        """After a restart, reports what had been sent to the process before and was not heard."""
-        time_ = heard_until(message)
-        if time_ is None:
-            return
-        self._reached = max(self._reached, time_)
-        expected, self._expected = self._expected, None
-        why = _WAITED.get(self._worker.service)
-        if expected is None or why is None:
-            return
-        begin = message.time if isinstance(message, messages.AudioChunk) else time_
-        missing = round(begin - expected, 3)
-        if missing >= _MISSING:
-            yield from self._timed(messages.Dropped(expected, "audio", 0, missing, why))
-
     def _over(self, ended: set[str]) -> bool:
         """Whether all senders have sent their `End`; without such senders, whether to stop."""
         if not self._inbox.senders:
@@ -262,7 +238,7 @@ class _StageHost(_Host):
         return {**super()._dropped(), **own}
 
     def _gauges(self) -> dict[str, float | str | bool]:
-        heard = {"reached": self._reached} if self._reached else {}
+        heard = {"reached": self._heard.until} if self._heard.until else {}
         return {**self._stage.gauges(), **heard}
 
     def close(self) -> None:
@@ -330,19 +306,6 @@ class _SourceHost(_Host):
         if self._source is None:
             return {}
         return {"time": round(self._time, 3), "state": self._source.state}
-
-
-def heard_until(message: object) -> float | None:
-    """The media time in seconds up to which a message tells what was heard; None: it tells nothing
-    of sound."""
-    match message:
-        case messages.AudioChunk():
-            return messages.complete_at(message)
-        case messages.Segment(at=at) | messages.Utterance(at=at):
-            return at
-        case messages.Mark(time=time_, source=source) if source != "watch":
-            return time_
-    return None
 
 
 def _builder(name: str) -> Builder:
