@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gscon_live.realtime.pipeline.settings import Settings
+from gscon_live.realtime.pipeline.visitor import BROWSER
 
 
 class Missing(Exception):
@@ -52,6 +53,8 @@ def _sound_server(settings: Settings) -> str:
 def _microphones(settings: Settings) -> str:
     from gscon_live.realtime.capture.devices import find_microphone, microphones
 
+    if settings.microphone.device == BROWSER:
+        return "that of the page's visitor"
     chosen = find_microphone(settings.microphone.device)
     listed = [
         f"{info.index} {info.name} ({info.channels} ch, {info.rate:g} Hz)"
@@ -66,6 +69,8 @@ def _cameras(settings: Settings) -> str:
 
     if settings.camera.device is None:
         return "none wanted (camera.device is null)"
+    if settings.camera.device == BROWSER:
+        return "that of the page's visitor"
     chosen = find_camera(settings.camera.device)
     listed = [
         f"{info.index} {info.name}" + (" used" if info.index == chosen else "")
