@@ -293,7 +293,8 @@ class Session:
             )
         self._events.health(self._now(), service, "failed", reason)
         if self._services[service].answers:
-            self._events.lost(self._now(), service)
+            why = f"they were being worked on when {service} failed"
+            self._events.lost(self._now(), why)
         now = time.monotonic()
         recent = [t for t in self._failures.get(service, []) if now - t < RESTART_PERIOD]
         self._failures.setdefault(service, []).append(now)
@@ -346,6 +347,10 @@ class Session:
         try:
             if self._started:
                 self._report_drops(last=True)
+                if self._plan.live and not self._complete:
+                    answering = next(n for n, s in self._services.items() if s.answers)
+                    reached = self._reached.get(answering, 0.0)
+                    self._events.cut_short(reached, self._media_time)
                 self._events.ended(self._media_time, self._successful)
         finally:
             for name in self._workers:
