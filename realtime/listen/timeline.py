@@ -86,12 +86,12 @@ class Timeline:
     def report(self, jump: float) -> Iterator[messages.Dropped]:
         """The message for a jump, as `arrive` returns it; none if the source has reported it."""
         reported, self._reported = self._reported, 0.0
-        if jump > 0 and abs(jump - reported) <= JUMP:
-            return
         if jump > 0:
-            yield messages.Dropped(
-                max(0.0, self.now - jump), "audio", 1, round(jump, 3), "no sound arrived"
-            )
+            rest = jump - reported  # a device that is back gives sound only after a while
+            if rest > JUMP:
+                yield messages.Dropped(
+                    max(0.0, self.now - rest), "audio", 1, round(rest, 3), "no sound arrived"
+                )
         elif jump < 0:
             reason = f"the capture clock jumped back by {-jump:.2f} s; times go on from the samples"
             yield messages.Dropped(max(0.0, self.now), "audio", 0, 0.0, reason)

@@ -115,9 +115,8 @@ class Announcer:
             )
         )
 
-    def lost(self, time: float, stage: str) -> None:
-        """Sends a gap for the utterances that have begun and that nobody will answer any more, as
-        the stage that answers has failed."""
+    def lost(self, time: float, reason: str) -> None:
+        """Sends a gap for the utterances that have begun and that nobody will answer any more."""
         if self._open:
             self.send(
                 schema.Gap(
@@ -126,7 +125,28 @@ class Announcer:
                     what="utterance",
                     count=len(self._open),
                     seconds=0.0,
-                    reason=f"they were being worked on when {stage} failed",
+                    reason=reason,
+                )
+            )
+
+    def cut_short(self, reached: float, duration: float) -> None:
+        """Sends gaps for what a session has not worked on when it is stopped.
+
+        Args:
+            reached: the media time in seconds up to which sound was worked on.
+            duration: the media time at the end.
+        """
+        self.lost(duration, "they were being worked on when the session was stopped")
+        seconds = round(duration - reached, 3)
+        if seconds > 0:
+            self.send(
+                schema.Gap(
+                    **self._header,
+                    time=round(reached, 3),
+                    what="audio",
+                    count=0,
+                    seconds=seconds,
+                    reason="it had not been worked on when the session was stopped",
                 )
             )
 

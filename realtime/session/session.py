@@ -287,7 +287,7 @@ class Session:
             )
         self._events.health(self._now(), service, "failed", reason)
         if self._services[service].answers:
-            self._events.lost(self._now(), service)
+            self._events.lost(self._now(), f"they were being worked on when {service} failed")
         if self._restarts.failed(service, time.monotonic()):
             self._give_up(service, reason)
             return
@@ -337,6 +337,10 @@ class Session:
         try:
             if self._started:
                 self._report_drops(last=True)
+                if self._plan.live and not self._complete:
+                    answering = next(n for n, s in self._services.items() if s.answers)
+                    reached = self._reached.get(answering, 0.0)
+                    self._events.cut_short(reached, self._media_time)
                 self._events.ended(self._media_time, self._successful)
         finally:
             for name in self._workers:

@@ -146,3 +146,14 @@ def test_what_is_given_out_is_a_copy() -> None:
     history.append(0, np.ones(10, np.float32))
     history.slice(0, 10)[:] = 5
     assert history.slice(0, 10).tolist() == [1.0] * 10
+
+
+def test_of_a_loss_that_was_reported_in_part_only_the_rest_is_reported() -> None:
+    timeline = Timeline()
+    timeline.arrive(0.0, 320)
+    timeline.advance(320)
+    timeline.known(messages.Dropped(6.0, "audio", 0, 6.0, "the microphone was away"))
+    jump = timeline.arrive(8.02, 320)
+    (rest,) = timeline.report(jump)
+    assert rest.seconds == 2.0
+    assert rest.time == 6.02

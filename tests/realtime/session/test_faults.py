@@ -259,6 +259,25 @@ def test_sound_that_waited_for_a_killed_stage_is_counted(stage: str, tmp_path: P
     assert any(event.utterance.start > 12.0 for event in said)
 
 
+@pytest.mark.fault
+def test_what_a_stopped_session_has_not_worked_on_is_counted(tmp_path: Path) -> None:
+    """A live session that is behind is stopped: a `gap` with the seconds of the rest."""
+    plan = plan_for(
+        cut(tmp_path / "clip.mkv", 9.0), captions="off", live=True, speed=1.0, has_video=False
+    )
+    play = Play(plan)
+    play.at(2.0, lambda: play.kill("transcribe", signal.SIGSTOP))
+    play.at(6.0, lambda: play.session.stop())
+    play.go()
+    ended = play.events[-1]
+    assert isinstance(ended, schema.SessionEnded)
+    assert not ended.complete
+    lost = [gap for gap in of(schema.Gap, play.events) if "session was stopped" in gap.reason]
+    (sound,) = [gap for gap in lost if gap.what == "audio"]
+    assert sound.time == pytest.approx(2.0, abs=1.5)
+    assert sound.time + sound.seconds == pytest.approx(ended.duration, abs=0.01)
+
+
 def test_a_clock_that_jumps_costs_no_utterance(tmp_path: Path) -> None:
     plan = plan_for(
         cut(tmp_path / "clip.mkv", 13.0), captions="off", live=True, speed=2.0, has_video=False
