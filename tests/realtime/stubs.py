@@ -248,10 +248,10 @@ class Labouring:
         self._cost = cost
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
     ) -> Recognised:
         time.sleep(self._cost * (len(samples) / SAMPLE_RATE + ROOM))
-        return self._recogniser(samples, key, speaking, outdated)
+        return self._recogniser(samples, key, speaking, outdated, thorough)
 
     def final(self, recognised: Recognised) -> None:
         self._recogniser.final(recognised)
