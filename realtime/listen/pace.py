@@ -10,6 +10,8 @@ from gscon_live.realtime.pipeline.stage import Clock
 QUICK = 0.35
 #: Seconds after which the words so far are of no use.
 LATE = 1.0
+#: A reading at a pause takes so many times what one of words so far takes, for the same sound.
+_HARDER = 2.0
 #: Weight of the newest reading.
 _WEIGHT = 0.5
 #: What remains of an expectation that prevented a reading: of words so far, and of all.
@@ -54,8 +56,10 @@ class Pace:
         limit, late = QUICK, 0.0
         if not speaking:
             limit, late = self.within or inf, self._media_clock() - end
-        expected = self._costs[speaking] * (seconds + ROOM)
-        if late + expected <= limit:
+        # Of the first reading, those of the words so far say something.
+        cost = self._costs[speaking] or _HARDER * self._costs[True]
+        expected = cost * (seconds + ROOM)
+        if late + expected <= limit and (cost or needed):
             return True
         if not needed:
             return False
