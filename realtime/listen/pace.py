@@ -10,6 +10,8 @@ from gscon_live.realtime.pipeline.stage import Clock
 QUICK = 0.35
 #: Seconds after which the words so far are of no use.
 LATE = 1.0
+#: A reading at a pause takes so many times what one of words so far takes, for the same sound.
+_HARDER = 2.0
 #: Weight of the newest reading.
 _WEIGHT = 0.5
 #: What remains of an expectation that prevented a reading: of words so far, and of all.
@@ -37,25 +39,30 @@ class Pace:
         self._costs = {True: 0.0, False: 0.0}
 
     def took(self, seconds: float, speaking: bool, work: float) -> None:
-        """A reading of `seconds` of sound took `work` seconds; `speaking`: of the words so far."""
-        cost, before = work / (seconds + ROOM), self._costs[speaking]
+        """To read `seconds` in all took `work` seconds; `speaking`: the words so far."""
+        cost, before = work / seconds, self._costs[speaking]
         self._costs[speaking] = before + _WEIGHT * (cost - before) if before else cost
 
     def late(self, at: float) -> bool:
         """Whether words so far are out of date that could have been read from `at` on."""
         return self._media_clock is not None and self._media_clock() - at > LATE
 
-    def allows(self, seconds: float, speaking: bool, end: float) -> bool:
+    def allows(self, seconds: float, speaking: bool, end: float, needed: bool = True) -> bool:
         """Whether there is time to read `seconds` of sound of speech that ended at `end`. If not,
-        less is expected the next time: the machine may have been busy with something else."""
+        and if it was `needed`, less is expected the next time: the machine may have been busy with
+        something else."""
         if self._media_clock is None:
             return True
         limit, late = QUICK, 0.0
         if not speaking:
             limit, late = self.within or inf, self._media_clock() - end
-        expected = self._costs[speaking] * (seconds + ROOM)
-        if late + expected <= limit:
+        # Of the first reading, those of the words so far say something.
+        cost = self._costs[speaking] or _HARDER * self._costs[True]
+        expected = cost * (seconds + ROOM)
+        if late + expected <= limit and (cost or needed):
             return True
+        if not needed:
+            return False
         expected = _REMAINS[speaking] * min(expected, _MOST * limit)
         self._costs[speaking] = expected / (seconds + ROOM)
         return False

@@ -19,7 +19,7 @@ from gscon_live.realtime.listen.transcriber_parts import (
     SpeakerNames,
     TextFeatures,
 )
-from gscon_live.realtime.listen.whisper import NotNeeded, Outdated, Recognised
+from gscon_live.realtime.listen.whisper import ROOM, WINDOW, NotNeeded, Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
 
@@ -134,8 +134,8 @@ class Transcriber(Stage):
         missing |= words.missing
         transcribed = self._clock()
         if self._heard is not None and self._heard[0] is segment:
-            seconds = len(samples) / SAMPLE_RATE
-            self._pace.took(seconds, _speaking(segment), transcribed - began)
+            read = self._heard[1].read or len(samples) / SAMPLE_RATE + ROOM
+            self._pace.took(read, _speaking(segment), transcribed - began)
         if self._outdated(segment)():
             raise NotNeeded
         statistics: NDArray[np.float32] | None = None
@@ -220,7 +220,9 @@ class Transcriber(Stage):
         """The words of a segment, and which of them are left out because there was no time."""
         speaking, seconds = _speaking(segment), len(samples) / SAMPLE_RATE
         if self._pace.allows(seconds, speaking, segment.end):
-            recognised = whisper(samples, segment.key, speaking, self._outdated(segment))
+            thorough = self._pace.allows(seconds + WINDOW, speaking, segment.end, needed=False)
+            outdated = self._outdated(segment)
+            recognised = whisper(samples, segment.key, speaking, outdated, thorough)
             self._heard = segment, recognised
             return recognised, ""
         if self._heard is not None and self._heard[0].key == segment.key:

@@ -44,10 +44,10 @@ class SpeakerNames(Protocol):
 class Recogniser(Protocol):
     """Speech recognition: the mono 16 kHz sound of an utterance so far to words. `key` identifies
     the utterance; `speaking` says that it goes on, so that the words are needed soon. Raises
-    `NotNeeded` where they are `outdated`."""
+    `NotNeeded` where they are `outdated`. Not `thorough`: nothing is read twice."""
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
     ) -> Recognised: ...
     def final(self, recognised: Recognised) -> None: ...
     def reset(self) -> None: ...

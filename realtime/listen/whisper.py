@@ -52,7 +52,8 @@ class Recognised(NamedTuple):
     """What a recogniser understood: the words, or no words and the reason; the language of the
     session as far as it is known, and whether the words are translated from it to English; and what
     this sound tells of it. `stable` is the beginning of the text that will stay, empty where none
-    is. `words` has times in seconds from the beginning of the sound, if they are asked for."""
+    is. `words` has times in seconds from the beginning of the sound, if they are asked for. `read`
+    is how many seconds the encoder read in all; 0: not known."""
 
     text: str
     reason: str | None = None
@@ -61,11 +62,13 @@ class Recognised(NamedTuple):
     evidence: Evidence | None = None
     stable: str = ""
     words: tuple[Word, ...] | None = None
+    read: float = 0.0
 
 
 class Part(NamedTuple):
     """A part of a sound as it was read: the words, their tokens, what the encoder made of it, its
-    beginning and length in seconds, and whether something says that the words are wrong."""
+    beginning and length in seconds, whether something says that the words are wrong, and how many
+    seconds the encoder read."""
 
     piece: Piece
     tokens: tuple[int, ...]
@@ -73,6 +76,7 @@ class Part(NamedTuple):
     start: float
     seconds: float
     doubtful: bool
+    read: float
 
 
 class Reading(NamedTuple):
@@ -150,7 +154,8 @@ class Whisper:
     def recognised(self, reading: Reading, text: str, reason: str | None) -> Recognised:
         """The result of a reading, with the text of it that is believed."""
         translated = self._translates(reading.language.code)
-        return Recognised(text, reason, reading.language, translated, reading.evidence)
+        read = sum(part.read for part in reading.parts)
+        return Recognised(text, reason, reading.language, translated, reading.evidence, read=read)
 
     def read(
         self,
@@ -158,6 +163,7 @@ class Whisper:
         prefix: Prefix = NOTHING,
         *,
         quick: bool = False,
+        thorough: bool = True,
         outdated: Outdated = lambda: False,
     ) -> Reading:
         """Reads mono 16 kHz sound that is not all zeros.
@@ -166,6 +172,7 @@ class Whisper:
             samples: the sound.
             prefix: words that are known already.
             quick: read once, with the fewest hypotheses.
+            thorough: read again where something says that the words are wrong.
             outdated: asked now and then.
 
         Raises:
@@ -188,10 +195,11 @@ class Whisper:
             _check(outdated)
             part = self._decode(decoder, encoded, start, own, known, quick)
             _check(outdated)
-            if part.doubtful and not encoded.full and not quick:
+            if part.doubtful and not encoded.full and thorough and not quick:
                 encoded = self._encode(features, WINDOW)
                 _check(outdated)
                 part = self._decode(decoder, encoded, start, own, known, quick)
+                part = part._replace(read=part.read + WINDOW)
             parts.append(part)
         assert language is not None
         return Reading(tuple(parts), language, evidence)
@@ -265,7 +273,7 @@ class Whisper:
         fast = len(piece.text.split()) > MAX_WORDS_PER_SECOND * max(seconds, 0.2)
         unsure = piece.log_probability < self._settings.reread_below
         doubtful = len(tokens) >= limit or fast or unsure or repeats(piece.text)
-        return Part(piece, tokens, encoded.output, start, seconds, doubtful)
+        return Part(piece, tokens, encoded.output, start, seconds, doubtful, seconds + ROOM)
 
 
 class _Encoded(NamedTuple):

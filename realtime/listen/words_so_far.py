@@ -1,6 +1,7 @@
 """The words of an utterance while it is being spoken, and at its end."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,7 @@ class WordsSoFar:
         key: int,
         speaking: bool,
         outdated: Outdated = lambda: False,
+        thorough: bool = True,
     ) -> Recognised:
         """Recognises mono 16 kHz sound.
 
@@ -65,6 +67,7 @@ class WordsSoFar:
             key: identifies the utterance.
             speaking: whether somebody speaks at its end. Then the reading is quick.
             outdated: asked now and then.
+            thorough: whether it may be read again where something says that the words are wrong.
 
         Raises:
             NotNeeded: the words are outdated. The next reading goes on from the last one.
@@ -73,7 +76,7 @@ class WordsSoFar:
             self._utterance = _Utterance(key)
         if not np.any(samples[self._utterance.cut :]):
             return self._of_silence()
-        reading = self._read(samples, speaking, outdated)
+        reading = self._read(samples, speaking, outdated, thorough)
         units = self._whisper.units(reading)
         self._utterance.agree(reading, units, self._sure(reading, len(samples) / SAMPLE_RATE))
         recognised = self._believed(reading, len(samples) / SAMPLE_RATE)
@@ -87,16 +90,15 @@ class WordsSoFar:
             return Recognised("", "silence")
         return Recognised(stable, stable=stable, language=self._utterance.language)
 
-    def _read(self, samples: Samples, quick: bool, outdated: Outdated) -> Reading:
-        utterance = self._utterance
-        reading = self._whisper.read(
-            samples[utterance.cut :], utterance.prefix, quick=quick, outdated=outdated
-        )
+    def _read(self, samples: Samples, quick: bool, outdated: Outdated, thorough: bool) -> Reading:
+        utterance, whisper = self._utterance, self._whisper
+        read = partial(whisper.read, quick=quick, thorough=thorough, outdated=outdated)
+        reading = read(samples[utterance.cut :], utterance.prefix)
         language = utterance.language
         if utterance.text and language is not None and reading.language.code != language.code:
             # The words were read in a language that nobody speaks.
             self._utterance = _Utterance(utterance.key)
-            reading = self._whisper.read(samples, quick=quick, outdated=outdated)
+            reading = read(samples)
         return reading
 
     def _sure(self, reading: Reading, seconds: float) -> bool:

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.listen.transcriber import Transcriber
 from gscon_live.realtime.listen.transcriber_parts import Recogniser, Samples
-from gscon_live.realtime.listen.whisper import ROOM, Outdated, Recognised
+from gscon_live.realtime.listen.whisper import Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Outgoing, Source, Stage
 from gscon_live.realtime.session.service_table import SERVICES
@@ -248,10 +247,11 @@ class Labouring:
         self._cost = cost
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
     ) -> Recognised:
-        time.sleep(self._cost * (len(samples) / SAMPLE_RATE + ROOM))
-        return self._recogniser(samples, key, speaking, outdated)
+        recognised = self._recogniser(samples, key, speaking, outdated, thorough)
+        time.sleep(self._cost * recognised.read)
+        return recognised
 
     def final(self, recognised: Recognised) -> None:
         self._recogniser.final(recognised)

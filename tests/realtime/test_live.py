@@ -466,18 +466,24 @@ def test_the_words_of_people_are_heard_while_they_speak(
         "gscon_live.realtime.live", "--camera", "off", "--publish", "off", "--events", "out.jsonl",
         "--transcriber", whisper_model("tiny.en"), cwd=tmp_path,
     )  # fmt: skip
-    wait_for(lambda: list(tail(tmp_path / "out.jsonl")))
+    wait_for(lambda: list(tail(tmp_path / "out.jsonl")), WAIT)
     time.sleep(3.0)
     pause = np.zeros(spoken.RATE, np.float32)
     microphone.play(
         np.concatenate([part for sentence in said for part in (sentence.samples, pause)])
     )
-    wait_for(lambda: len(utterances(list(tail(tmp_path / "out.jsonl")))) >= len(said))
+    wait_for(lambda: len(utterances(list(tail(tmp_path / "out.jsonl")))) >= len(said), WAIT)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=WAIT)
     assert process.returncode == 0, errors
-    events = utterances(read(tmp_path / "out.jsonl"))
+    everything = read(tmp_path / "out.jsonl")
+    events = utterances(everything)
     assert len(events) == len(said)
+    final = {event.utterance.id: event.utterance.text for event in events}
+    so_far = [event.utterance for event in of(schema.Provisional, everything)]
+    assert any(utterance.text for utterance in so_far)
+    for utterance in so_far:
+        assert final[utterance.id].startswith(utterance.stable_text or "")
     assert {event.utterance.text_source for event in events} == {"asr"}
     assert all(event.latency is not None and event.latency.transcription > 0 for event in events)
     heard = zip(said, events, strict=True)

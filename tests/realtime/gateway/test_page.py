@@ -156,6 +156,22 @@ def test_words_answers_and_opinions_are_read_on_the_page(
         assert said[-1].emotion.label in viewer.text("#spoken")
 
 
+def test_words_that_may_change_are_paler(chromium: Any, station: tuple[Station, Page]) -> None:
+    sender, served = station
+    events = live([])
+    at = next(n for n, event in enumerate(events) if isinstance(event, Provisional))
+    event = events[at]
+    assert isinstance(event, Provisional)
+    text = event.utterance.text or "Nine o'clock"
+    stable = text[: len(text) // 2]
+    utterance = msgspec.structs.replace(event.utterance, text=text, stable_text=stable)
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        sender.send([*events[:at], msgspec.structs.replace(event, utterance=utterance)])
+        viewer.see("#now", text)
+        assert viewer.tab.locator("#now .may-change").all_text_contents() == [text[len(stable) :]]
+
+
 def test_a_reload_and_a_second_viewer_see_what_went_before(
     chromium: Any, station: tuple[Station, Page]
 ) -> None:

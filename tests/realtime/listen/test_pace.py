@@ -22,9 +22,10 @@ class Slow(Counting):
         self.now = 0.0
 
     def __call__(
-        self, samples: np.ndarray, key: int, speaking: bool, outdated: Outdated
+        self, samples: np.ndarray, key: int, speaking: bool, outdated: Outdated, thorough: bool
     ) -> Recognised:
         self.given.append(samples.tobytes())
+        self.thorough = thorough
         seconds = len(samples) / SAMPLE_RATE
         self.now += self.cost * seconds
         words = f"words of {seconds:.0f} s"
@@ -81,6 +82,13 @@ def test_an_answer_comes_within_the_time_and_has_the_words_that_there_is_time_fo
     assert any(text for _, text, _ in answers)
     if cost < 1:
         assert not any(left_out for _, _, left_out in answers)
+
+
+@pytest.mark.parametrize(("cost", "thorough"), [(0.05, True), (0.6, False)])
+def test_sound_is_read_twice_only_where_there_is_time(cost: float, thorough: bool) -> None:
+    slow = Slow(cost)
+    assert not any(left_out for _, _, left_out in overloaded(slow, within=5.0, count=3))
+    assert slow.thorough == thorough
 
 
 def test_words_that_were_read_while_they_were_spoken_are_used() -> None:

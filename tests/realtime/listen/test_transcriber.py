@@ -61,7 +61,7 @@ class Counting:
         self.learned = []
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
     ) -> Recognised:
         self.given.append(samples.tobytes())
         return self.answer
@@ -321,7 +321,7 @@ class Spelling:
     """A recogniser that writes the loudness."""
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
     ) -> Recognised:
         return Recognised(f"loud {samples[0]:.2f}")
 

@@ -70,8 +70,10 @@ def test_long_speech_is_not_read_from_its_beginning(tiny: Whisper) -> None:
     read: list[float] = []
 
     class Watched(WordsSoFar):
-        def _read(self, samples: Samples, quick: bool, outdated: Outdated) -> Reading:
-            reading = super()._read(samples, quick, outdated)
+        def _read(
+            self, samples: Samples, quick: bool, outdated: Outdated, thorough: bool
+        ) -> Reading:
+            reading = super()._read(samples, quick, outdated, thorough)
             read.append(sum(part.seconds for part in reading.parts))
             return reading
 
