@@ -35,7 +35,7 @@ MEANING = {
     "replay_realtime_factor": "replay of the sample, times real time (captions)",
     "end_of_speech_to_event_p50_s": "live: end of speech to event, median",
     "end_of_speech_to_event_p95_s": "live: end of speech to event, 95th percentile",
-    "segmentation_hangover_s": "of which the configured hangover",
+    "segmentation_hangover_s": "of which the configured hangover, at least",
     "transcription_p50_s": "transcription, while the hangover runs (Whisper tiny's size)",
     "features_p50_s": "text and audio features, likewise",
     "fusion_p50_s": "fusion",

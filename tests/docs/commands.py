@@ -21,6 +21,8 @@ from gscon_live.train.recipes import recipe
 
 #: The subcommands of `gscon-live`, and the module of each.
 SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMANDS.items()}
+#: Measurements beside these, as modules; their names alone speak of the command.
+MEASUREMENTS = {f"gscon_live.realtime.bench.{name}" for name in ("ends", "languages", "noise")}
 #: Programs of others, and what may follow them.
 OTHERS = {
     "apt-get": {"install"},
@@ -116,7 +118,9 @@ def _check_python(words: Sequence[str]) -> None:
     elif words[0] == "-m":
         module = f"gscon_live.{words[1].removeprefix('gscon_live.')}"
         known = {name.removesuffix(".__main__"): name for name in SUBCOMMANDS.values()}
-        _check_ours(known[module], words[2:])
+        known |= {name: name for name in MEASUREMENTS}
+        if module not in MEASUREMENTS or words[2:]:
+            _check_ours(known[module], words[2:])
     else:
         assert (ROOT / words[0]).is_file()
         assert words[1:] == []
