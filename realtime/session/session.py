@@ -84,8 +84,7 @@ class Session:
         self._drops = Drops()
         self._lags = Lags()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._t0 = 0.0
-        self._media_time = 0.0
+        self._t0 = self._media_time = 0.0
         self._started = False
         self._spawning = False
         self._complete = False
@@ -322,8 +321,8 @@ class Session:
 
     def _end_for(self, sender: str, receiver: str) -> None:
         """Sends the `End` of a lost sender to a receiver."""
-        end = messages.End(sender, self._media_time)
-        bus.send_alone(self._context, self._endpoints.of(receiver), end)
+        address, end = self._endpoints.of(receiver), messages.End(sender, self._media_time)
+        bus.send_alone(self._context, address, end)
 
     def _report_drops(self, last: bool) -> None:
         for receiver, count in self._drops.due(time.monotonic(), last):
@@ -339,8 +338,7 @@ class Session:
                 self._report_drops(last=True)
                 if self._plan.live and not self._complete:
                     answering = next(n for n, s in self._services.items() if s.answers)
-                    reached = self._reached.get(answering, 0.0)
-                    self._events.cut_short(reached, self._media_time)
+                    self._events.cut_short(self._restarts.reached(answering), self._media_time)
                 self._events.ended(self._media_time, self._successful)
         finally:
             for name in self._workers:
