@@ -30,7 +30,7 @@ _PATIENCE, _CLOCK_INTERVAL = 10.0, 2.0
 EXAMPLES = """
 gscon-live live --microphone browser --camera browser        (prints ADDRESS)
 gscon-live push interview.mp4 ADDRESS
-arecord -f S16_LE -r 16000 -t wav | gscon-live push - ADDRESS
+gscon-live push - ADDRESS < talk.wav
 """
 
 
