@@ -31,6 +31,7 @@ from gscon_live.realtime.archive import columns
 from gscon_live.realtime.archive.store import EVENTS, RECORD, REPORT, TABLE, Archive
 from gscon_live.realtime.convert.formats import FORMATS, Request
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.events.corrections import Corrections
 
 ARCHIVE, REPLAY = "gscon_live.realtime.archive", "gscon_live.realtime.replay"
 #: Recordings that one `replay` reads.
@@ -190,7 +191,8 @@ def compare(recordings: Sequence[Path], out: Path, folder: Path, say: Say) -> No
         for path, lines in zip(batch, sessions, strict=True):
             place = out / "recordings" / entries[str(path)].folder
             assert (place / EVENTS).read_bytes() == b"".join(lines), path
-            request = Request(Path(path.name), [schema.decode(line) for line in lines], None)
+            decoded = [schema.decode(line) for line in lines]
+            request = Request(Path(EVENTS), decoded, None, decoded, Corrections())
             assert (place / TABLE).read_bytes() == FORMATS["csv"].write(request), path
             assert (place / REPORT).read_bytes() == FORMATS["report"].write(request), path
         say(f"{begin + len(batch)} of {len(recordings)} are as replay's, byte for byte")
