@@ -26,6 +26,7 @@ from sessions import (
 from sound import recorded
 
 from gscon_live.common.errors import Failure
+from gscon_live.realtime.capture.caption_files import read_file
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.listen.transcription_source import Words
 from gscon_live.realtime.pipeline import messages
@@ -232,7 +233,7 @@ def test_what_was_asked_of_the_stage_that_answers_is_counted(tmp_path: Path) -> 
 @pytest.mark.fault
 @pytest.mark.parametrize("stage", ["segment", "transcribe", "recognise"])
 def test_sound_that_waited_for_a_killed_stage_is_counted(stage: str, tmp_path: Path) -> None:
-    """A stage is killed while sound waits for it: a `gap` with the seconds."""
+    """A stage is killed while sound waits for it: what was lost is a `gap` with the seconds"""
     plan = plan_for(
         cut(tmp_path / "clip.mkv", 17.0), captions="off", live=True, speed=1.0, has_video=False
     )
@@ -250,13 +251,22 @@ def test_sound_that_waited_for_a_killed_stage_is_counted(stage: str, tmp_path: P
         lambda: play.kill(stage, signal.SIGKILL),
     )
     assert play.go()
-    (lost,) = [gap for gap in of(schema.Gap, play.events) if gap.what == "audio"]
-    assert lost.time == pytest.approx(3.6, abs=1.5)
-    assert 1.0 < lost.seconds < 9.0
-    assert "when this stage failed" in lost.reason
-    said = utterances(play.events)
-    assert not any(lost.time < event.utterance.start < lost.time + 0.5 for event in said)
-    assert any(event.utterance.start > 12.0 for event in said)
+    said = [(event.utterance.start, event.utterance.end) for event in utterances(play.events)]
+    gaps = [gap for gap in of(schema.Gap, play.events) if gap.what in ("audio", "utterance")]
+    counted = [(gap.time, gap.time + gap.seconds) for gap in gaps]
+    for cue in read_file(CONVERSATION.with_suffix(".vtt")):
+        if isinstance(cue, messages.Cue) and cue.end < 17.0:
+            assert any(
+                min(end, cue.end) - max(start, cue.start) > 0.5 for start, end in said
+            ) or any(start < cue.end + 0.5 and end > cue.start - 0.5 for start, end in counted), cue
+    assert any(start > 12.0 for start, _ in said)
+    # What ZeroMQ had not handed over to the killed process, the next one gets.
+    lost = [gap for gap in gaps if gap.what == "audio"]
+    assert len(lost) == 1 if stage == "segment" else len(lost) <= 1
+    for gap in lost:
+        assert gap.time == pytest.approx(3.6, abs=1.5)
+        assert 0.5 < gap.seconds < 9.0
+        assert "when this stage failed" in gap.reason
 
 
 @pytest.mark.fault
