@@ -283,6 +283,8 @@ def main(arguments: Any = None) -> int:
     options = parser.parse_args(arguments)
     # A shell that starts this in the background has it, and all that it starts, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The folder of the tests has one named `gscon_live`: it would hide the project from commands.
+    os.environ.pop("PYTHONPATH", None)
     seed = options.seed or random.SystemRandom().randrange(1, 1 << 31)
     print(f"seed {seed}", flush=True)
     soak = Soak(options.minutes * 60, seed, ["--transcriber", options.transcriber], options.keep)
