@@ -50,7 +50,7 @@ class Segmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: after this much silence, an utterance that sounds finished has ended
     hangover: Positive = 0.5
     #: after this much silence, every utterance has ended; not above `hangover`: the same for all
-    max_hangover: NotNegative = 1.1
+    max_hangover: NotNegative = 0.9
     #: sound that is kept from before the first voice
     pre_roll: NotNegative = 0.2
     #: utterances with less voice are discarded
