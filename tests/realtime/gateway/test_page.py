@@ -1,6 +1,7 @@
 """The page in a real browser: what a person sees, hears, and can do by keyboard."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import browser
 import msgspec
 import pytest
-from browser import DESKTOP, viewing
+from browser import DESKTOP, Viewer, viewing
 from gateways import Page, Station, shown
 from made_events import conversation
 from sessions import WAIT, Family, cut, read, start, utterances, wait_for
@@ -295,6 +296,14 @@ def test_it_is_readable_for_everybody(
         )
 
 
+def stands_still(viewer: Viewer) -> bool:
+    """Whether nothing scrolls the timeline."""
+    place = "document.getElementById('scroll').scrollLeft"
+    before = viewer.tab.evaluate(place)
+    time.sleep(0.3)
+    return bool(viewer.tab.evaluate(place) == before)
+
+
 def test_the_keyboard_reaches_everything(chromium: Any, station: tuple[Station, Page]) -> None:
     sender, served = station
     sender.send(live([], 40)[:-1])
@@ -315,6 +324,8 @@ def test_the_keyboard_reaches_everything(chromium: Any, station: tuple[Station, 
                     viewer.tab.keyboard.press("ArrowLeft")
                 viewer.wait(f"document.getElementById('scroll').scrollLeft < {before} - 40")
                 viewer.wait("!document.getElementById('newest').hidden")
+                # The browser goes on scrolling for a moment after the key.
+                wait_for(lambda: stands_still(viewer))
                 viewer.tab.keyboard.press("Shift+Tab")
                 viewer.tab.keyboard.press("Enter")
                 viewer.wait("document.getElementById('newest').hidden")
