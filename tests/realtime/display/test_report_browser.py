@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from made_events import conversation
+from sessions import wait_for
 
 from gscon_live.common import cli
 from gscon_live.realtime import report
@@ -63,16 +64,21 @@ def opened(chromium: Any, folder: Path, *options: object, **context: Any) -> Any
     return tab
 
 
+def wait(tab: Any, condition: str) -> None:
+    """Waits until a condition in JavaScript holds; the page itself may evaluate none."""
+    wait_for(lambda: tab.evaluate(condition))
+
+
 def test_a_recording_that_is_chosen_is_played_from_where_the_page_is_pressed(
     chromium: Any, folder: Path
 ) -> None:
     tab = opened(chromium, folder)
     assert len(tab.asked) == 1
     tab.set_input_files(".player input", str(folder / "talk é.wav"))
-    tab.wait_for_function("document.querySelector('video').duration > 59")
+    wait(tab, "document.querySelector('video').duration > 59")
     third = SPOKEN[3].utterance
     tab.click(f"a.block[href='#u{third.id}']")
-    tab.wait_for_function(f"document.querySelector('video').currentTime >= {third.start}")
+    wait(tab, f"document.querySelector('video').currentTime >= {third.start}")
     # What is heard is marked on the page.
     tab.wait_for_selector(f"tr#u{third.id}[aria-current]")
     assert tab.locator("tr[aria-current]").count() == 1
@@ -81,7 +87,7 @@ def test_a_recording_that_is_chosen_is_played_from_where_the_page_is_pressed(
     last = SPOKEN[-1].utterance
     tab.focus(f"tr#u{last.id} .seek")
     tab.keyboard.press("Enter")
-    tab.wait_for_function(f"document.querySelector('video').currentTime >= {last.start}")
+    wait(tab, f"document.querySelector('video').currentTime >= {last.start}")
     tab.wait_for_selector(f"tr#u{last.id}[aria-current]")
     # And on the recording's own control.
     tab.evaluate("document.querySelector('video').currentTime = 1.5")
@@ -97,7 +103,7 @@ def test_a_recording_that_was_named_is_found_beside_the_page_when_it_is_wanted(
     assert len(tab.asked) == 1
     assert 'data-media="talk%20%C3%A9.wav"' in (folder / "talk.html").read_text()
     tab.click(".player .load")
-    tab.wait_for_function("document.querySelector('video').duration > 59")
+    wait(tab, "document.querySelector('video').duration > 59")
     (folder / "talk é.wav").write_text("no sound")
     tab.reload()
     tab.click(".player .load")
