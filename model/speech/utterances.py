@@ -32,10 +32,13 @@ def utterances(
 
 
 def longest_utterance(
-    samples: NDArray[np.float32], detector: VoiceActivity | None = None, silence: float = 1.0
+    samples: NDArray[np.float32],
+    detector: VoiceActivity | None = None,
+    silence: float = 1.0,
+    settings: Segmentation | None = None,
 ) -> NDArray[np.float32] | None:
     """The longest utterance of a recording between `silence` seconds of silence; None where nobody
-    speaks long enough."""
+    speaks long enough. `settings` are as in `utterances`."""
     quiet = np.zeros(round(silence * SAMPLE_RATE), np.float32)
-    spoken = utterances(np.concatenate([quiet, samples, quiet]), detector=detector)
+    spoken = utterances(np.concatenate([quiet, samples, quiet]), settings, detector)
     return max(spoken, key=len, default=None)

@@ -1,9 +1,10 @@
-"""Acoustic statistics of the corpora, cut as the live pipeline cuts, in the order of a
+"""Acoustic statistics of the corpora, cut by the live pipeline's detector, in the order of a
 conversation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from gscon_live.model.encoders.voice.relative_voice import RelativeVoice
 from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import EMOTIONS
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.model.speech.utterances import longest_utterance
 from gscon_live.model.speech.voice_activity import VoiceActivity
 from gscon_live.train.corpora import corpus_file, librispeech
@@ -19,6 +21,8 @@ from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.data.feature_banks import cached, fingerprint
 from gscon_live.train.progress import Report
 
+#: How clips are cut: as in a live session, but with the same hangover everywhere.
+CUT = Segmentation(max_hangover=0.0)
 #: The neutral readers' name among the corpora.
 READERS = "librispeech"
 #: Utterances in a row that a speaker spends in one emotion, where moods are long.
@@ -53,7 +57,7 @@ def voices(name: str, report: Report) -> Voices:
         detector, statistics = VoiceActivity(), VoiceStatistics()
         rows, speakers, genders, emotions = [], [], [], []
         for number, (speaker, gender, emotion, sound) in enumerate(_clips(name)):
-            utterance = longest_utterance(sound, detector)
+            utterance = longest_utterance(sound, detector, settings=CUT)
             if utterance is not None:
                 with torch.inference_mode():
                     rows.append(statistics(power_spectrogram(utterance)).numpy())
@@ -68,7 +72,9 @@ def voices(name: str, report: Report) -> Voices:
             "emotions": np.array(emotions),
         }
 
-    key = f"{_VERSION}\n{name}\n{VoiceStatistics.identity}\n{fingerprint(corpus_file(file))}"
+    cut = msgspec.json.encode(CUT).decode()
+    parts = (_VERSION, name, VoiceStatistics.identity, fingerprint(corpus_file(file)), cut)
+    key = "\n".join(map(str, parts))
     return Voices(**cached("voice-statistics", key, make))  # type: ignore[arg-type]
 
 
