@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from gscon_live.configs import loader
 from gscon_live.realtime.bench import measure, media
 from gscon_live.realtime.events import schema
@@ -11,6 +13,8 @@ from gscon_live.realtime.pipeline.settings import Settings
 BREATH_MB = 60.0
 
 
+# Alone: pages that another program uses too count in part, and in full when it ends.
+@pytest.mark.alone
 def test_an_hour_is_flat_in_memory(tmp_path: Path) -> None:
     long = media.repeated(tmp_path / "hour.mkv", 3600, video=False)
     plan = measure.plan_for(long, loader.load("live", Settings))
