@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import made_features
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -211,6 +212,9 @@ def test_a_run_that_another_process_trains_is_refused(
             assert process.poll() is None, "it ended by itself"
             time.sleep(0.01)
         process.send_signal(signal.SIGSTOP)
+        # A call that has begun is still carried out.
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
         before = files(MINE)
         said = refused(["toy.yaml", "epochs=1000"], capsys)
         assert all(word in said for word in ("another process", str(MINE), "name="))
