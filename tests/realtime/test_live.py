@@ -340,7 +340,7 @@ def test_the_screen_shows_level_face_words_bars_drops_and_delay(
     wait_for(lambda: list(tail(path)))
     time.sleep(2.5)
     camera.cue()
-    microphone.play(recorded(CONVERSATION)[: 5 * 16_000])
+    microphone.play(recorded(CONVERSATION)[: 4 * 16_000])
     wait_for(lambda: utterances(list(tail(path))))
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
