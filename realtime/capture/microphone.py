@@ -5,7 +5,6 @@ import time as system_time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +12,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.capture.devices import MicrophoneInfo, find_microphone, portaudio
 from gscon_live.realtime.capture.mixdown import Mixdown
+from gscon_live.realtime.capture.mono_resampler import MonoResampler
 from gscon_live.realtime.capture.only_zeros import ZEROS_SECONDS, OnlyZeros
 from gscon_live.realtime.capture.sample_clock import SampleClock
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
@@ -74,7 +74,7 @@ class MicrophoneSource(Source):
         self._stream: Any = None
         self._rate = SAMPLE_RATE
         self._latency = 0.0
-        self._resampler: Any = None
+        self._resampler = MonoResampler(SAMPLE_RATE)
         self._mixdown: Mixdown | None = None
         self._zeros = OnlyZeros()
         self._samples = SampleClock()
@@ -132,7 +132,7 @@ class MicrophoneSource(Source):
         assert open_stream is not None
         index = device.index if device else None
         self._mixdown = None
-        self._resampler = None
+        self._resampler = MonoResampler(self._rate)
         try:
             stream = open_stream(
                 self._callback,
@@ -187,7 +187,7 @@ class MicrophoneSource(Source):
         out += self._only_zeros(block, max(time, 0.0))
         if self._mixdown is None:
             self._mixdown = Mixdown(["NONE"] * block.samples.shape[1])
-        samples = self._resampled(self._mixdown(block.samples, self._rate))
+        samples = self._resampler(self._mixdown(block.samples, self._rate))
         if len(samples):
             out.append(AudioChunk(max(time, 0.0), samples.tobytes()))
         return out
@@ -203,16 +203,6 @@ class MicrophoneSource(Source):
             "its use in the system's settings, or choose another with --microphone"
         )
         return [self._dropped(since, seconds, reason)]
-
-    def _resampled(self, samples: Samples) -> Samples:
-        if self._rate == SAMPLE_RATE:
-            return samples
-        if self._resampler is None:
-            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="flt", layout="mono")
-        frame.sample_rate = self._rate
-        parts = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def _dropped(self, time: float | None, seconds: float, reason: str) -> Dropped:
         return Dropped(

@@ -2,13 +2,12 @@
 
 import time as system_time
 from collections.abc import Callable
-from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.capture.mono_resampler import MonoResampler
 from gscon_live.realtime.capture.only_zeros import ZEROS_SECONDS, OnlyZeros
 from gscon_live.realtime.capture.sample_clock import SampleClock
 from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
@@ -61,7 +60,7 @@ class VisitorMicrophone(Source):
         self._inlet: Inlet | None = None
         self._visitor: int | None = None
         self._rate = SAMPLE_RATE
-        self._resampler: Any = None
+        self._resampler = MonoResampler(SAMPLE_RATE)
         self._zeros = OnlyZeros()
         self._samples = SampleClock()
         self._until = 0.0  # nothing earlier may follow
@@ -124,7 +123,7 @@ class VisitorMicrophone(Source):
                 "use in the settings of the browser and of the system"
             )
             out.append(_dropped(zeros[0], zeros[1], reason))
-        resampled = self._resampled(samples)
+        resampled = self._resampler(samples)
         for begin in range(0, len(resampled), self._block):
             part = resampled[begin : begin + self._block]
             out.append(AudioChunk(time + begin / SAMPLE_RATE, part.tobytes()))
@@ -141,7 +140,8 @@ class VisitorMicrophone(Source):
             out.append(_dropped(measured, seconds, f"{NAME} is back after {seconds:.1f} s"))
         self.state = "open"
         self._visitor, self._rate = given.visitor, given.rate
-        self._samples, self._zeros, self._resampler = SampleClock(), OnlyZeros(), None
+        self._samples, self._zeros = SampleClock(), OnlyZeros()
+        self._resampler = MonoResampler(given.rate)
         return out
 
     def _missing(self, given: Missing) -> list[Message]:
@@ -176,16 +176,6 @@ class VisitorMicrophone(Source):
             self._until = max(self._until, now)
             out.append(Mark(self._until, "microphone"))
         return out
-
-    def _resampled(self, samples: Samples) -> Samples:
-        if self._rate == SAMPLE_RATE:
-            return samples
-        if self._resampler is None:
-            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="flt", layout="mono")
-        frame.sample_rate = self._rate
-        parts = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _dropped(time: float, seconds: float, reason: str) -> Dropped:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import browser
 import pytest
 from made_events import conversation
 from sessions import wait_for
@@ -18,26 +19,16 @@ from gscon_live.realtime import report
 from gscon_live.realtime.events import corrections, schema
 from gscon_live.realtime.events.schema import UtteranceEvent
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 EVENTS = list(conversation())
 SPOKEN = [event for event in EVENTS if isinstance(event, UtteranceEvent)]
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no Chromium or Chrome is installed")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=FLAGS)
+    with browser.chromium("--autoplay-policy=no-user-gesture-required") as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
