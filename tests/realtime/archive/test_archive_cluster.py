@@ -9,6 +9,7 @@ import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray_clusters import two_nodes
 from sessions import WAIT, cut, settings, wait_for
 
 from gscon_live.common.errors import Failure, InputError
@@ -19,27 +20,13 @@ from gscon_live.realtime.archive.pool import Report
 from gscon_live.realtime.archive.station import Recipe, Station
 from gscon_live.realtime.archive.store import EVENTS, REPORT, TABLE, Archive
 
-MEMORY = 80 << 20
-
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
     """A head without processors, and two nodes with one each; this process is connected."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    # Otherwise Ray's workers give way to everything else, and starve on a busy machine.
-    patch.setenv("RAY_worker_niceness", "0")
-    machines = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False},
-    )
-    for _ in range(2):
-        machines.add_node(num_cpus=1, object_store_memory=MEMORY)
-    ray.init(address=machines.address, log_to_driver=False)
-    yield machines
-    ray.shutdown()
-    machines.shutdown()
-    patch.undo()
+    with two_nodes() as running:
+        ray.init(address=running.address, log_to_driver=False)
+        yield running
 
 
 @pytest.fixture(scope="module")

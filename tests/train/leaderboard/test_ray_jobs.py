@@ -1,17 +1,15 @@
 """A list of runs on a real Ray cluster of two small nodes: the runs that there are without Ray."""
 
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-import ray
 import yaml
+from interrupting import ends_with_its_trainings
 from ray.cluster_utils import Cluster
+from ray_clusters import two_nodes
 from toy import TOY, working_in
 
 from gscon_live.common.cli import run
@@ -20,26 +18,12 @@ from gscon_live.train.leaderboard import ray_jobs
 from gscon_live.train.leaderboard.board import Board
 from gscon_live.train.scoring.evaluation import Spread
 
-MEMORY = 80 << 20
-
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head without processors, and two nodes with one each."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    patch.setenv("RAY_worker_niceness", "0")
-    patch.setenv("OMP_NUM_THREADS", "1")
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False},
-    )
-    for _ in range(2):
-        cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
-    patch.undo()
+    with two_nodes(OMP_NUM_THREADS="1") as running:
+        yield running
 
 
 @pytest.fixture
@@ -93,20 +77,7 @@ def test_a_node_with_other_code_is_told_in_one_line(
 def test_trainings_on_nodes_are_stopped_with_the_command(cluster: Cluster, folder: Path) -> None:
     (folder / "toy.yaml").write_text(yaml.safe_dump({**TOY, "epochs": 10_000}))
     command = [sys.executable, "-m", "gscon_live.train.leaderboard", "all.yaml", "--fit"]
-    process = subprocess.Popen([*command, "--ray", cluster.address], stderr=subprocess.DEVNULL)
-    histories = [Path("runs") / name / "seed-1" / "history.jsonl" for name in ("one", "two")]
-    try:
-        while not all(path.is_file() for path in histories):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=120) == 143
-    finally:
-        process.kill()
-        process.wait()
-    sizes = [path.stat().st_size for path in histories]
-    time.sleep(1)
-    assert [path.stat().st_size for path in histories] == sizes
+    ends_with_its_trainings([*command, "--ray", cluster.address], 120)
 
 
 def test_ray_is_for_trainings_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,16 +1,14 @@
 """Lists of runs: `train.leaderboard LIST --fit` trains what is not trained, and shows
 all."""
 
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 import yaml
+from interrupting import ends_with_its_trainings
 from toy import TOY, working_in
 
 from gscon_live.common.cli import run
@@ -101,20 +99,7 @@ def test_a_grid_is_every_network_with_every_balance(folder: Path) -> None:
 
 def test_trainings_are_stopped_with_the_command(folder: Path) -> None:
     (folder / "toy.yaml").write_text(yaml.safe_dump({**TOY, "epochs": 10_000}))
-    process = subprocess.Popen([*COMMAND, "--jobs", "2"], stderr=subprocess.DEVNULL)
-    histories = [Path("runs") / name / "seed-1" / "history.jsonl" for name in ("one", "two")]
-    try:
-        while not all(path.is_file() for path in histories):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 143
-    finally:
-        process.kill()
-        process.wait()
-    sizes = [path.stat().st_size for path in histories]
-    time.sleep(1)
-    assert [path.stat().st_size for path in histories] == sizes
+    ends_with_its_trainings([*COMMAND, "--jobs", "2"], 60)
 
 
 @pytest.mark.parametrize(
