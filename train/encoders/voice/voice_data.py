@@ -21,8 +21,8 @@ from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.data.feature_banks import cached, fingerprint
 from gscon_live.train.progress import Report
 
-#: How clips are cut: as in a live session, but with the same hangover everywhere.
-CUT = Segmentation(max_hangover=0.0)
+#: How clips are cut: as in a live session.
+CUT = Segmentation()
 #: The neutral readers' name among the corpora.
 READERS = "librispeech"
 #: Utterances in a row that a speaker spends in one emotion, where moods are long.
