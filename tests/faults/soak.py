@@ -36,6 +36,7 @@ from soak_ledger import Span, growth, of_device
 from soak_session import Held
 from sound import recorded
 
+from gscon_live.common.errors import Failure
 from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.client import Subscriber
@@ -288,7 +289,11 @@ def main(arguments: Any = None) -> int:
     seed = options.seed or random.SystemRandom().randrange(1, 1 << 31)
     print(f"seed {seed}", flush=True)
     soak = Soak(options.minutes * 60, seed, ["--transcriber", options.transcriber], options.keep)
-    figures = soak.run()
+    try:
+        figures = soak.run()
+    except Failure as failure:
+        print(f"wrong: {failure}")
+        return 1
     show(soak, figures, options.minutes * 60, seed)
     return 1 if soak.problems else 0
 

@@ -13,6 +13,7 @@ from situations import Place, command
 from soak_disturbances import Voice
 from soak_ledger import Span, lost, uncounted, unexplained
 
+from gscon_live.common.errors import Failure
 from gscon_live.realtime.events import schema
 
 #: Seconds after which an utterance has to be in the events, also where the machine is busy.
@@ -48,7 +49,9 @@ class Held:
         )  # fmt: skip
         where.begun.append(self.process)  # type: ignore[arg-type]
         self.family = Family(self.process.pid)
-        wait_for(lambda: self.process.poll() is not None or any(tail(self.path)), WAIT * 2)
+        wait_for(lambda: not self.running() or any(tail(self.path)), WAIT * 2)
+        if not self.running():
+            raise Failure(f"the session did not begin: {self.said()}")
         self.began = time.monotonic()
 
     @property

@@ -330,6 +330,35 @@ def test_jitter_and_drift_leave_blocks_gapless(jitter: list[float], drift: float
         end = at + 0.02
 
 
+@given(
+    standstill=st.floats(0.3, 9.0),
+    kept=st.floats(0.0, 1.0),
+    speed=st.one_of(st.floats(1.5, 4.0), st.just(1e6)),
+)
+def test_sound_that_a_standstill_only_delays_is_not_missing(
+    standstill: float, kept: float, speed: float
+) -> None:
+    """A process stands still. The device keeps the latest part of the sound, and hands it over
+    faster than it was spoken, or at once, when the process goes on."""
+    clock, block = SampleClock(), 0.02
+    began = 4.0
+    lost = round((1 - kept) * standstill / block) * block
+    if lost < 0.15:
+        lost = 0.0
+    missing, arrives = 0.0, 0.0
+    for number in range(round(40.0 / block)):
+        captured = number * block
+        if began <= captured < began + lost:
+            continue
+        # It is handed over after it was captured, after the standstill, and after the block before.
+        soonest = captured if captured < began else max(captured, began + standstill)
+        arrives = max(soonest, arrives + block / speed)
+        at, gone = clock.stamp(arrives, block, False)
+        missing += gone
+    assert missing == pytest.approx(lost, abs=0.07)
+    assert at == pytest.approx(captured, abs=0.12)
+
+
 @given(lost=st.floats(0.15, 5.0), before=st.integers(60, 200))
 def test_samples_that_go_missing_unannounced_are_noticed_within_a_good_second(
     lost: float, before: int
