@@ -2,7 +2,9 @@
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 from gscon_live.common import extras, signals
@@ -11,6 +13,7 @@ signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
 import msgspec
+import numpy as np
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
@@ -25,7 +28,7 @@ from gscon_live.realtime.listen.enrolled_speakers import (
     voices_file,
     write_voices,
 )
-from gscon_live.realtime.listen.heard_voices import HeardVoices
+from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.inline import replay_inline
 from gscon_live.realtime.session.model_info import model_info
@@ -76,9 +79,7 @@ def main(arguments: Sequence[str]) -> int:
         return cli.OK
     name = _checked(chosen.name)
     heard = [_voice_in(recording, profiles) for recording in chosen.recordings]
-    voice = heard[0]
-    for other in heard[1:]:
-        voice = voice.joined(other)
+    voice = reduce(VoiceProfile.joined, heard)
     resembles = profiles.name(voice, {key: own for key, own in voices.items() if key != name})
     if resembles is not None:
         Notices().say(f"{name} sounds like {resembles}, so the two may be mixed up")
@@ -137,27 +138,33 @@ def _voice_in(recording: str, profiles: VoiceProfiles) -> VoiceProfile:
         raise InputError(f"{recording}: no such file; give a recording of the voice")
     opened = open_recording(recording, settings, "off", notices)
     plan, _ = plan_of(opened, settings, None, Notices(quiet=True))
-    heard = HeardVoices(profiles)
+    heard: list[VoiceProfile] = []
+
+    def listen(message: object) -> None:
+        if isinstance(message, messages.Utterance) and message.final and message.audio_features:
+            heard.append(profiles.profile([np.frombuffer(message.audio_features, np.float32)]))
+
     replay_inline(
         msgspec.structs.replace(plan, has_video=False),
         [],
         Models(),
         model=model_info(settings.recognition),
         source=recording,
-        on_message=heard.take,
+        on_message=listen,
     )
-    voices = sorted(heard.by_speaker.values(), key=lambda voice: -voice.utterances)
-    count = sum(voice.utterances for voice in voices)
-    if count < LEAST:
+    if len(heard) < LEAST:
         raise InputError(
-            f"{recording}: has {count} utterances; a voice takes at least {LEAST}, with pauses"
+            f"{recording}: has {len(heard)} utterances; a voice takes at least {LEAST}, with pauses"
         )
-    if len(voices) > 1 and voices[1].utterances >= _SECOND * count:
+    numbers = profiles.people(heard)
+    (first, _), *others = Counter(numbers).most_common()
+    if others and others[0][1] >= _SECOND * len(heard):
         raise InputError(
-            f"{recording}: {len(voices)} people seem to speak; give one in which only this "
-            "person speaks"
+            f"{recording}: more than one person seems to speak; give a recording in which only "
+            "this person speaks, calmly"
         )
-    return voices[0]
+    own = [voice for voice, number in zip(heard, numbers, strict=True) if number == first]
+    return reduce(VoiceProfile.joined, own)
 
 
 if __name__ == "__main__":

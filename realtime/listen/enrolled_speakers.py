@@ -105,9 +105,9 @@ def write_voices(path: Path, profiles: VoiceProfiles, voices: Mapping[str, Voice
 class EnrolledNames:
     """Gives speakers the names of enrolled voices.
 
-    A speaker has the conversation's own name (S1) until the voice is surely an enrolled one; from
-    then on it has that name, for the rest of the conversation. Memory does not grow with the
-    conversation.
+    An utterance whose voice is surely an enrolled one has that name. So has a speaker of the
+    conversation (S1), from the utterance on after which all utterances together are surely of that
+    voice. Others keep the conversation's own names. Memory does not grow with the conversation.
 
     Args:
         enrolled: the voices by name.
@@ -132,20 +132,26 @@ class EnrolledNames:
             speaker: the conversation's own name.
             audio: the utterance's audio features; they begin with the statistics.
         """
-        if speaker in self._names:
-            return self._names[speaker]
-        return self._profiles.name(self._with(speaker, audio), self._enrolled) or speaker
+        alone = self._profiles.name(self._profiles.profile([audio]), self._enrolled)
+        return alone or self._named(speaker, audio) or speaker
 
     def final(self, speaker: str, audio: NDArray[np.float32]) -> str:
         """The same for a complete utterance. Its voice is remembered until the speaker has a
         name."""
         name = self.provisional(speaker, audio)
-        if name != speaker:
-            self._heard.pop(speaker, None)
-            self._names[speaker] = name
-        else:
+        named = self._named(speaker, audio)
+        if named is None:
             self._heard[speaker] = self._with(speaker, audio)
+        else:
+            self._heard.pop(speaker, None)
+            self._names[speaker] = named
         return name
+
+    def _named(self, speaker: str, audio: NDArray[np.float32]) -> str | None:
+        """The name of a speaker, by all utterances."""
+        if speaker in self._names:
+            return self._names[speaker]
+        return self._profiles.name(self._with(speaker, audio), self._enrolled)
 
     def _with(self, speaker: str, audio: NDArray[np.float32]) -> VoiceProfile:
         profile = self._profiles.profile([audio])
