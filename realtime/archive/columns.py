@@ -35,14 +35,14 @@ RECORDINGS = (
     *(f"without_{modality}" for modality in MODALITIES),
     *("has_audio", "has_video", "has_captions", "model", "notices"),
 )
-_SAID = (
+_SPOKEN = (
     *("utterances", "speech", "confidence", "abstained"),
     *(f"n_{emotion}" for emotion in EMOTIONS),
     *(f"p_{emotion}" for emotion in EMOTIONS),
 )
-SPEAKERS = ("path", "recording", "source", "speaker", *_SAID, _WHO)
+SPEAKERS = ("path", "recording", "source", "speaker", *_SPOKEN, _WHO)
 #: A row for each person: in how many recordings, as how many of their speakers.
-PEOPLE = (_WHO, "recordings", "speakers", *_SAID)
+PEOPLE = (_WHO, "recordings", "speakers", *_SPOKEN)
 _EXPRESSION = tuple(f"face_{emotion}" for emotion in EMOTIONS)
 #: A row for each second of a recording, as in the folder of its details.
 SECONDS = (

@@ -140,7 +140,7 @@ def _speakers(entries: Sequence[Entry], who: Mapping[Speaker, str]) -> Iterator[
     for entry in entries:
         for name, voice in entry.summary.speakers.items():
             person = who.get((entry.folder, name), "")
-            yield [entry.path, entry.folder, entry.facts.name, name, *_said([voice]), person]
+            yield [entry.path, entry.folder, entry.facts.name, name, *_spoken([voice]), person]
 
 
 def _people(entries: Sequence[Entry], who: Mapping[Speaker, str]) -> Iterator[Row]:
@@ -154,10 +154,10 @@ def _people(entries: Sequence[Entry], who: Mapping[Speaker, str]) -> Iterator[Ro
                 voices.setdefault(person, []).append(voice)
                 folders.setdefault(person, set()).add(entry.folder)
     for person, own in voices.items():
-        yield [person, len(folders[person]), len(own), *_said(own)]
+        yield [person, len(folders[person]), len(own), *_spoken(own)]
 
 
-def _said(voices: Sequence[Voice]) -> Row:
+def _spoken(voices: Sequence[Voice]) -> Row:
     """What some speakers said, all together: number, seconds, mean confidence, how many answers
     abstain, counts and mean probabilities of the emotions."""
     count = sum(voice.utterances for voice in voices)

@@ -77,8 +77,8 @@ def test_the_names_are_listed_and_a_voice_is_forgotten(folder: Path) -> None:
 @needs_librispeech
 @pytest.mark.fault
 def test_a_voice_that_cannot_be_enrolled(folder: Path) -> None:
-    """A voice is enrolled from a recording of two people, of silence or of one sentence, or under a
-    name such as S1: it is refused in one line, and the file of voices stays as it was."""
+    """A voice enrolled from a recording of two people or of one sentence, or as S1: it is refused
+    in one line, and the file of voices stays as it was."""
     anna, ben = readers()[:2]
     two = write(folder / "two.wav", (anna, slice(6, 10)), (ben, slice(6, 10)))
     short = write(folder / "short.wav", (anna, slice(0, 1)))

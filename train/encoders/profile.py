@@ -93,8 +93,10 @@ class ProfileTrainable(Trainable[ProfileRecipe]):
     ships_as = "profile"
 
     def fit(self, recipe: ProfileRecipe, folder: Path, display: Display) -> Path:
-        made, figures = fit(recipe, display.report)
-        return save_encoder(made, _card(recipe, figures), folder / f"{recipe.name}.safetensors")
+        speaker_space, figures = fit(recipe, display.report)
+        return save_encoder(
+            speaker_space, _card(recipe, figures), folder / f"{recipe.name}.safetensors"
+        )
 
 
 def fit(recipe: ProfileRecipe, report: Report) -> tuple[SpeakerSpace, dict[str, Figures]]:
@@ -103,12 +105,12 @@ def fit(recipe: ProfileRecipe, report: Report) -> tuple[SpeakerSpace, dict[str, 
     actors = _by_person((clip.actor, samples) for clip, samples in ravdess_emodb.load())
     readers = _by_person(librispeech.load())
     heard = _through_microphones(actors, recipe.microphones, random, report)
-    made = space(heard, recipe.shrinkage, DIRECTIONS)
+    speaker_space = space(heard, recipe.shrinkage, DIRECTIONS)
     names = list(actors)
     trained, tested = names[::2], names[1::2]
     half = space(heard.of(trained), recipe.shrinkage, len(trained) - 1)
     people: list[tuple[str, SpeakerSpace, Clips]] = [
-        ("readers", made, readers),
+        ("readers", speaker_space, readers),
         ("actors", half, {name: actors[name] for name in tested}),
     ]
     figures = {}
@@ -118,17 +120,17 @@ def fit(recipe: ProfileRecipe, report: Report) -> tuple[SpeakerSpace, dict[str, 
             figures[f"{who}, {place}"] = _figures(
                 profiles, clips, number > 0, recipe.draws, random, report
             )
-    return made, figures
+    return speaker_space, figures
 
 
 def regrouped(numbers: Sequence[int], people: Sequence[str]) -> Regrouped:
     """Compares the people that were found with those who spoke, by pairs of profiles."""
-    found = np.equal.outer(numbers, numbers)
+    joined = np.equal.outer(numbers, numbers)
     same = np.equal.outer(np.array(people), np.array(people))
     pairs = np.triu(np.ones_like(same), 1)
     return Regrouped(
-        together=float(found[same & pairs].mean()),
-        mixed=float(found[~same & pairs].mean()),
+        together=float(joined[same & pairs].mean()),
+        mixed=float(joined[~same & pairs].mean()),
         people=float(len(set(numbers))),
     )
 
