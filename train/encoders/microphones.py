@@ -34,6 +34,7 @@ def microphone(random: np.random.Generator) -> Callable[[Samples], Samples]:
         spectrum[frequencies > highest] *= _LEAK
         sound = np.fft.irfft(spectrum, len(samples))
         level = np.sqrt(np.mean(sound**2)) * 10 ** (-noise / 20)
-        return (sound + random.normal(0.0, 1.0, len(sound)) * level).astype(np.float32)
+        noisy: Samples = (sound + random.normal(0.0, 1.0, len(sound)) * level).astype(np.float32)
+        return noisy
 
     return heard

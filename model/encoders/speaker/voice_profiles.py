@@ -92,7 +92,9 @@ class VoiceProfiles:
         together = others * profile.mean**2 + own * means**2
         together = (together - 2 * self._between * profile.mean * means) / both
         apart = profile.mean**2 / own + means**2 / others
-        return 0.5 * np.sum(apart - together + np.log(own) + np.log(others) - np.log(both), axis=1)
+        terms = apart - together + np.log(own) + np.log(others) - np.log(both)
+        ratios: NDArray[np.float64] = 0.5 * np.sum(terms, axis=1)
+        return ratios
 
     def people(self, profiles: Sequence[VoiceProfile]) -> list[int]:
         """Whose each profile is: numbers from 0, in order of appearance.
