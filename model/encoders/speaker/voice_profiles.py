@@ -24,7 +24,7 @@ DIRECTIONS = 30
 #: A mean counts as that of at most so many utterances.
 EXACT = 3
 #: From this logarithm of the likelihood ratio of one person to two, two profiles are one person's.
-SAME = 6.0
+SAME = 8.0
 
 Vector = NDArray[np.float32]
 Positions = NDArray[np.float64]
