@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "doctor": Command("realtime.doctor", "devices, models and files: found or missing, and why"),
     "setup": Command("realtime.setup", "fetches a Whisper model, which writes the words"),
+    "voices": Command("realtime.voices", "voices of people who agree, to know them by name"),
     "keys": Command("realtime.keys", "keys for events that leave this machine"),
     "bench": Command("realtime.bench.__main__", "how fast the pipeline is on this machine"),
     "fit": Command("train.fit", "trains a model by a recipe"),

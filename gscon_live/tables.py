@@ -37,7 +37,7 @@ def read(
     Args:
         path: an archive's folder, or a file of events, which has the table `utterances` alone.
         table: `utterances`, `recordings` or `speakers`; of an archive with details also `seconds`
-            or `frames`.
+            or `frames`, of one with people also `people`.
         library: "pandas" or "polars".
 
     Raises:
@@ -55,10 +55,10 @@ def read(
         return _from_csv(library, table, sinks.Csv.COLUMNS, _table_of(place))
     parquet, text = place / f"{table}.parquet", place / f"{table}.csv"
     if not text.is_file():
-        details = " --details" if table in columns.DETAILS else ""
+        option = columns.OPTIONAL.get(table)
         raise InputError(
             f"{place}: no archive with a table {table}; make one with gscon-live archive --out "
-            f"DIR{details}"
+            f"DIR{'' if option is None else f' {option}'}"
         )
     # What was written last holds: a run without pyarrow leaves no Parquet.
     if parquet.is_file() and (library == "polars" or importlib.util.find_spec("pyarrow")):

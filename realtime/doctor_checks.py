@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gscon_live.common.errors import InputError
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.pipeline.visitor import BROWSER
 
@@ -159,10 +160,20 @@ def _voice_weights(settings: Settings) -> str:
 
 def _speakers(settings: Settings) -> str:
     from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+    from gscon_live.model.encoders.speaker.voice_profiles import VoiceProfiles
+    from gscon_live.realtime.listen.enrolled_speakers import read_voices, voices_file
 
     SpeakerClustering(settings.speakers.max_speakers)
     most = settings.speakers.max_speakers
-    return "everybody is S1" if most == 1 else f"tells up to {most} people apart by their voices"
+    apart = "everybody is S1" if most == 1 else f"tells up to {most} people apart by their voices"
+    if settings.speakers.enrolled is None:
+        return apart
+    try:
+        known = read_voices(voices_file(settings.speakers.enrolled), VoiceProfiles())
+    except InputError as error:
+        detail, _, remedy = str(error).partition("; ")
+        raise Missing(detail, remedy) from error
+    return f"{apart}; knows by name: {', '.join(known) or 'nobody'}"
 
 
 def _face_weights(settings: Settings) -> str:

@@ -27,9 +27,9 @@ DOORS: dict[str, str] = {
     "model": "gscon_live/common",
     "model/encoders": "model",
     "model/encoders/face": "gscon_live/common model model/encoders",
-    "model/encoders/speaker": "gscon_live/common model model/encoders",
     "model/encoders/text": "gscon_live/common model model/encoders",
     "model/encoders/voice": "gscon_live/common model model/encoders",
+    "model/encoders/speaker": "gscon_live/common model model/encoders model/encoders/voice",
     "model/speech": "gscon_live/common model",
     "model/networks/architecture.py": "gscon_live/common model",
     "model/networks/layers": "model model/networks/architecture.py",
@@ -77,7 +77,8 @@ DOORS: dict[str, str] = {
     "realtime/pipeline": "gscon_live/common configs model model/speech realtime/events",
     "realtime/capture": "gscon_live/common model realtime/pipeline",
     "realtime/listen": (
-        "gscon_live/common model model/speech model/encoders/text realtime/pipeline"
+        "gscon_live/common model model/speech model/encoders/text model/encoders/speaker"
+        " realtime/pipeline"
     ),
     "realtime/watch": "gscon_live/common model realtime/pipeline",
     "realtime/recognise": (

@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also tables of every second and every picture: voice, pitch, faces, expressions",
     )
+    parser.add_argument(
+        "--people",
+        action="store_true",
+        help="find the same person in other recordings by the voice: people who agreed to it",
+    )
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the results")
     parser.add_argument("--quiet", action="store_true", help="print errors and failures only")
@@ -116,8 +121,9 @@ def main(arguments: Sequence[str]) -> int:
         captions=chosen.captions,
         out=str(chosen.out.resolve()),
         details=chosen.details,
+        people=chosen.people,
     )
-    archive.begin(chosen.details)
+    archive.begin(chosen.details, chosen.people)
     work = work_to_do(archive, given, recipe, Keys(settings, chosen.captions, notices.say))
     if work.done:
         notices.say(f"{work.done} of {len(given.recordings)} recordings are done already")

@@ -12,8 +12,9 @@ from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.pool import Reached, Report, Workers
 from gscon_live.realtime.archive.progress import ArchiveProgress
 from gscon_live.realtime.archive.station import Recipe, stamp_of
-from gscon_live.realtime.archive.store import Archive, details_name
+from gscon_live.realtime.archive.store import Archive, details_name, voices_name
 from gscon_live.realtime.archive.versions import views_version
+from gscon_live.realtime.archive.voices import people
 from gscon_live.realtime.capture.recording_inputs import is_url
 
 #: Recordings in an archive up to which a stopped run still writes tables and index.
@@ -57,6 +58,8 @@ def _is_done(archive: Archive, path: str, recipe: Recipe, keys: Keys, stamp: str
     if entry is None or entry.views != views_version() or not archive.results.there(entry.folder):
         return False
     if recipe.details and not archive.details.there(details_name(entry.folder)):
+        return False
+    if recipe.people and not archive.voices.there(voices_name(entry.folder)):
         return False
     try:
         now = stamp_of(path, recipe.captions) if stamp is None else stamp
@@ -111,7 +114,8 @@ def build(
     if not stopped:
         archive.clear_superseded()
     if not stopped or len(archive.done) <= _QUICK:
-        index_page.write_index(archive, tables.write_tables(archive))
+        who = people(archive)
+        index_page.write_index(archive, tables.write_tables(archive, who), who)
     return not stopped
 
 

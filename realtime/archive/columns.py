@@ -20,12 +20,14 @@ MARK = b"gscon.table"
 
 #: The tables of an archive, by name; a file of each has the ending `.csv` or `.parquet`.
 TABLES = ("utterances", "recordings", "speakers")
-#: Those that an archive has only if it was asked for them.
-DETAILS = ("seconds", "frames")
+#: Those that an archive has only if it was asked for them, by which option.
+OPTIONAL = {"seconds": "--details", "frames": "--details", "people": "--people"}
 
 #: Columns that say of which recording a row is: its folder in the archive, and its file.
 _WHERE = ("recording", "path")
-UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE)
+#: Who speaks, the same in all recordings; empty where nobody asked for it.
+_WHO = "person"
+UTTERANCES = (*sinks.Csv.COLUMNS, *_WHERE, _WHO)
 RECORDINGS = (
     *("path", "recording", "source", "session", "state", "reason", "duration", "utterances"),
     *("speakers", "speech", "confidence", "abstained", "gaps"),
@@ -33,12 +35,14 @@ RECORDINGS = (
     *(f"without_{modality}" for modality in MODALITIES),
     *("has_audio", "has_video", "has_captions", "model", "notices"),
 )
-SPEAKERS = (
-    *("path", "recording", "source", "speaker", "utterances", "speech", "confidence"),
-    "abstained",
+_SPOKEN = (
+    *("utterances", "speech", "confidence", "abstained"),
     *(f"n_{emotion}" for emotion in EMOTIONS),
     *(f"p_{emotion}" for emotion in EMOTIONS),
 )
+SPEAKERS = ("path", "recording", "source", "speaker", *_SPOKEN, _WHO)
+#: A row for each person: in how many recordings, as how many of their speakers.
+PEOPLE = (_WHO, "recordings", "speakers", *_SPOKEN)
 _EXPRESSION = tuple(f"face_{emotion}" for emotion in EMOTIONS)
 #: A row for each second of a recording, as in the folder of its details.
 SECONDS = (
@@ -58,10 +62,11 @@ COLUMNS = {
     "speakers": SPEAKERS,
     "seconds": (*SECONDS, *_WHERE),
     "frames": (*FRAMES, *_WHERE),
+    "people": PEOPLE,
 }
 
 _INTEGERS = {
-    *("id", "utterances", "speakers", "gaps", "second", "pictures", "track"),
+    *("id", "utterances", "recordings", "speakers", "gaps", "second", "pictures", "track"),
     *("picture_width", "picture_height"),
 }
 _NUMBERS = {

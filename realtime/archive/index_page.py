@@ -1,6 +1,7 @@
 """The index page of an archive: one HTML page that loads nothing from the network."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from gscon_live.common.templates import rendered
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.archive.entries import Entry
 from gscon_live.realtime.archive.store import EVENTS, RECORDINGS, REPORT, Archive
+from gscon_live.realtime.archive.voices import Speaker
 from gscon_live.realtime.display import report_page
 
 INDEX = "index.html"
@@ -18,12 +20,15 @@ _TEMPLATE = Path(report_page.__file__).parent / "archive_index.html.j2"
 _MISSING = dict(zip(MODALITIES, ("words", "voice", "face"), strict=True))
 
 
-def write_index(archive: Archive, tables: list[Path]) -> Path:
+def write_index(
+    archive: Archive, tables: list[Path], who: Mapping[Speaker, str] | None = None
+) -> Path:
     """Writes the page, and returns its path.
 
     Args:
         archive: what it is about.
         tables: the files of its tables, to link to.
+        who: the people behind the speakers; None: nobody was looked for.
 
     Raises:
         Failure: it cannot be written; what was there before is left as it was.
@@ -43,7 +48,7 @@ def write_index(archive: Archive, tables: list[Path]) -> Path:
         ],
         tables=[path.name for path in tables],
         failures=failures,
-        recordings=[_row(entry) for entry in entries],
+        recordings=[_row(entry, who or {}) for entry in entries],
     )
     path = archive.out / INDEX
     # UTF-8 cannot encode a lone surrogate: it becomes a question mark.
@@ -57,7 +62,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry, who: Mapping[Speaker, str]) -> dict[str, Any]:
     """A recording for the script of the page; the names are short, since there may be many."""
     summary = entry.summary
     folder = f"{RECORDINGS}/{entry.folder}"
@@ -75,7 +80,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "events": f"{folder}/{EVENTS}",
         "seconds": round(summary.duration, 1),
         "utterances": summary.utterances,
-        "speakers": list(summary.speakers),
+        "speakers": [_named(name, who.get((entry.folder, name))) for name in summary.speakers],
         "counts": [
             sum(voice.labels.get(emotion, 0) for voice in summary.speakers.values())
             for emotion in EMOTIONS
@@ -84,3 +89,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "heights": summary.heights,
         "notes": notes,
     }
+
+
+def _named(speaker: str, person: str | None) -> str:
+    return speaker if person is None else f"{speaker} = {person}"

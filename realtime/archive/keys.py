@@ -15,6 +15,7 @@ from gscon_live.realtime.archive.versions import (
     transcriber_version,
 )
 from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.listen.enrolled_speakers import voices_file
 from gscon_live.realtime.listen.transcription_source import Words
 from gscon_live.realtime.pipeline.settings import Settings
 
@@ -22,7 +23,12 @@ from gscon_live.realtime.pipeline.settings import Settings
 _UNUSED = ("microphone", "camera.device", "camera.width", "camera.height", "camera.retry",
            "page", "publish.endpoint", "publish.curve", "recording.url_limit")  # fmt: skip
 #: Settings that are named otherwise: by the model that they choose.
-_NAMED = ("transcription.transcriber", "features.text_model", "features.face_detector")
+_NAMED = (
+    "speakers.enrolled",
+    "transcription.transcriber",
+    "features.text_model",
+    "features.face_detector",
+)
 #: Settings without effect on a recording without pictures.
 _PICTURES = ("camera.rate", "recording.max_width", "features.min_face")
 
@@ -74,6 +80,7 @@ class Keys:
             "settings": settings,
             "pipeline": pipeline_version(),
             "faces": self._faces() if facts.has_video else None,
+            **self._enrolled(),
             **self._emotion_model(),
         }
 
@@ -92,6 +99,11 @@ class Keys:
 
             self._detector = FaceDetector(self._settings.features.face_detector).identity
         return self._detector
+
+    def _enrolled(self) -> dict[str, str]:
+        """The voices that have names; nothing where none have, so that keys stay as they were."""
+        choice = self._settings.speakers.enrolled
+        return {} if choice is None else {"enrolled": hash_of_files([voices_file(choice)])}
 
     def _emotion_model(self) -> dict[str, Any]:
         if self._model is None:

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -17,15 +18,19 @@ from gscon_live.realtime.archive.store import (
     DETAILS,
     EVENTS,
     RECORD,
+    VOICES,
     Results,
     details_name,
     folder_name,
+    voices_name,
 )
 from gscon_live.realtime.archive.versions import library_versions, views_version
+from gscon_live.realtime.archive.voices import Voices
 from gscon_live.realtime.capture import caption_files
 from gscon_live.realtime.capture.recording_inputs import is_url, shown_address, shown_name
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import sinks
+from gscon_live.realtime.events.schema import AnyEvent
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.inline import replay_inline
 from gscon_live.realtime.session.model_info import model_info
@@ -39,14 +44,24 @@ OnProgress = Callable[[float], None]
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How all recordings of an archive are done.
 
-    `captions` is "auto" or "off", `out` the folder of the archive, as all workers see it, and
-    `details` whether there are tables of seconds and frames.
+    `captions` is "auto" or "off", `out` the folder of the archive, as all workers see it, `details`
+    whether there are tables of seconds and frames, and `people` whether speakers are found again
+    over recordings.
     """
 
     settings: Settings
     captions: str
     out: str
     details: bool = False
+    people: bool = False
+
+
+class _Extra(Protocol):
+    """Listens to a replay, and writes what was asked for besides the results."""
+
+    def take(self, message: object) -> None: ...
+    def write(self, events: Sequence[AnyEvent]) -> None: ...
+    def close(self) -> None: ...
 
 
 class _Kept(Notices):
@@ -73,6 +88,7 @@ class Station:
         self._keys = Keys(recipe.settings, recipe.captions)
         self._results = Results(Path(recipe.out))
         self._details = Results(Path(recipe.out), DETAILS)
+        self._voices = Results(Path(recipe.out), VOICES)
 
     def do(self, path: str, on_progress: OnProgress) -> Entry | Failed:
         """The results of a recording, which are computed unless they are there. What `on_progress`
@@ -117,16 +133,20 @@ class Station:
         plan, duration = plan_of(recorded, settings, None, notices)
         key = self._keys.of(facts)
         folder = folder_name(name, key)
-        detailed = details_name(folder)
-        missing = self._recipe.details and not self._details.there(detailed)
+        missing = self._missing(folder, name)
         if missing or not self._results.there(folder):
             with contextlib.ExitStack() as stack:
                 place = stack.enter_context(self._results.placing(folder))
-                listener = None
-                if missing:
-                    # Placed before the results: who sees these sees the details.
-                    details_place = stack.enter_context(self._details.placing(detailed))
-                    listener = stack.enter_context(closing(Details(details_place, name)))
+                extras: list[tuple[Path, _Extra]] = []
+                for results, own, make in missing:
+                    # Placed before the results: who sees these sees what else was asked for.
+                    extra_place = stack.enter_context(results.placing(own))
+                    extras.append((extra_place, stack.enter_context(closing(make(extra_place)))))
+
+                def listen(message: object) -> None:
+                    for _, extra in extras:
+                        extra.take(message)
+
                 with closing(sinks.JsonLines(place / EVENTS)) as events:
                     replay_inline(
                         plan,
@@ -135,14 +155,35 @@ class Station:
                         model=model_info(settings.recognition),
                         source=name,
                         on_tick=lambda time: on_progress(min(time / max(duration, 1e-3), 1.0)),
-                        on_message=None if listener is None else listener.take,
+                        on_message=listen if extras else None,
                     )
                 views.write_views(place, name)
                 self._write_record(place, path, key, facts, notices.lines)
-                if listener is not None:
-                    listener.write(views.read_events(place))
-                    self._write_record(details_place, path, key, facts, [])
+                for extra_place, extra in extras:
+                    extra.write(views.read_events(place))
+                    self._write_record(extra_place, path, key, facts, [])
         return entry_of(self._results, path, stamp, key, facts)
+
+    def _missing(
+        self, folder: str, name: str
+    ) -> list[tuple[Results, str, Callable[[Path], "_Extra"]]]:
+        """What was asked for besides the results and is not there: where it will be, its folder,
+        and what writes it."""
+        recipe = self._recipe
+        asked: list[tuple[bool, Results, str, Callable[[Path], _Extra]]] = [
+            (
+                recipe.details,
+                self._details,
+                details_name(folder),
+                lambda place: Details(place, name),
+            ),
+            (recipe.people, self._voices, voices_name(folder), Voices),
+        ]
+        return [
+            (results, own, make)
+            for wanted, results, own, make in asked
+            if wanted and not results.there(own)
+        ]
 
     def _write_record(
         self, place: Path, path: str, key: str, facts: Facts, notices: list[str]

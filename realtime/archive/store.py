@@ -4,6 +4,7 @@
     DIR/recordings/NAME-KEY/      the results of a recording
     DIR/recordings/.unfinished-*  results that are being written
     DIR/details/NAME-KEY-VERSION/ what was asked for besides: tables of seconds and of frames
+    DIR/voices/NAME-KEY-VERSION/  the same: the voices of the speakers
 
 The name of a results folder ends with the key, so its presence says that they are done. The journal
 only saves work: if it is lost, the next run finds the folders again.
@@ -22,17 +23,22 @@ import msgspec
 import psutil
 
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.common.files import check_folder, write_output
+from gscon_live.common.files import check_folder, make_private_folder, write_output
 from gscon_live.realtime.archive import entries
 from gscon_live.realtime.archive.entries import Entry, Failed
-from gscon_live.realtime.archive.versions import details_version, host, package_version
+from gscon_live.realtime.archive.versions import (
+    details_version,
+    host,
+    package_version,
+    voices_version,
+)
 
-JOURNAL, RECORDINGS, DETAILS = "archive.jsonl", "recordings", "details"
+JOURNAL, RECORDINGS, DETAILS, VOICES = "archive.jsonl", "recordings", "details", "voices"
 #: What people say of utterances; the archive never writes it.
 CORRECTIONS = "corrections.json"
 #: The files of a recording.
 EVENTS, REPORT, TABLE, RECORD = "events.jsonl", "report.html", "utterances.csv", "recording.json"
-FRAMES_TABLE, SECONDS_TABLE = "frames.csv", "seconds.csv"
+FRAMES_TABLE, SECONDS_TABLE, VOICES_FILE = "frames.csv", "seconds.csv", "voices.json"
 
 _UNFINISHED = ".unfinished-"
 #: Seconds after which what another machine has left unfinished is deleted.
@@ -55,12 +61,17 @@ def details_name(folder: str) -> str:
     return f"{folder}-{details_version()}"
 
 
+def voices_name(folder: str) -> str:
+    """The name of the folder with the voices of a recording's speakers, by that of its results."""
+    return f"{folder}-{voices_version()}"
+
+
 class Results:
     """The results of recordings in an archive's folder, as a worker sees them.
 
     Args:
         out: the archive's folder.
-        kind: the folder in it: `RECORDINGS` or `DETAILS`.
+        kind: the folder in it: `RECORDINGS`, `DETAILS` or `VOICES`.
     """
 
     def __init__(self, out: Path, kind: str = RECORDINGS) -> None:
@@ -153,19 +164,24 @@ class Archive:
             )
         self.results = Results(out)
         self.details = Results(out, DETAILS)
+        self.voices = Results(out, VOICES)
 
-    def begin(self, details: bool = False) -> None:
+    def begin(self, details: bool = False, voices: bool = False) -> None:
         """Creates what is missing, and clears away what ended programs have left unfinished.
 
         Args:
             details: whether there will be details.
+            voices: whether there will be voices.
 
         Raises:
             Failure: the folder cannot be written.
         """
         try:
-            for kind in (self.results, self.details) if details else (self.results,):
-                kind.path.mkdir(parents=True, exist_ok=True)
+            self.results.path.mkdir(parents=True, exist_ok=True)
+            if details:
+                self.details.path.mkdir(exist_ok=True)
+            if voices:
+                make_private_folder(self.voices.path)
         except OSError as error:
             raise Failure(f"--out {self.out}: {error.strerror}; {_SPACE}") from error
         header = entries.Header(format=entries.FORMAT, version=package_version())
@@ -206,7 +222,7 @@ class Archive:
 
     def clear_unfinished(self) -> None:
         """Deletes results that an ended program was writing."""
-        for kind in (self.results, self.details):
+        for kind in (self.results, self.details, self.voices):
             for folder in kind.path.glob(f"{_UNFINISHED}*"):
                 if _forgotten(folder):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -218,10 +234,11 @@ class Archive:
         for folder in self.results.path.iterdir():
             if folder.name not in used and self._superseded(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-        detailed = {details_name(folder) for folder in used}
-        for folder in self.details.path.glob("*"):
-            if folder.name not in detailed and self._superseded(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        for kind, name in ((self.details, details_name), (self.voices, voices_name)):
+            wanted = {name(folder) for folder in used}
+            for folder in kind.path.glob("*"):
+                if folder.name not in wanted and self._superseded(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _superseded(self, folder: Path) -> bool:
         """Whether a folder is of a recording that has newer results; a lost journal's are not."""

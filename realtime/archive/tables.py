@@ -1,7 +1,7 @@
 """The tables of an archive: its utterances, recordings and speakers."""
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gscon_live.common.errors import Failure
@@ -9,7 +9,7 @@ from gscon_live.common.files import replacing
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.realtime.archive.columns import (
     COLUMNS,
-    DETAILS,
+    OPTIONAL,
     RECORDINGS,
     Row,
     read_csv,
@@ -25,13 +25,18 @@ from gscon_live.realtime.archive.store import (
     Archive,
     details_name,
 )
+from gscon_live.realtime.archive.voices import Speaker
 from gscon_live.realtime.events import sinks
 from gscon_live.realtime.events.corrections import Corrections
 from gscon_live.realtime.events.corrections import read as read_corrections
 
 
-def write_tables(archive: Archive) -> list[Path]:
+def write_tables(archive: Archive, who: Mapping[Speaker, str] | None = None) -> list[Path]:
     """Writes all tables of an archive anew, and returns their files.
+
+    Args:
+        archive: what they are about.
+        who: the people behind the speakers; None: nobody was looked for.
 
     Raises:
         InputError: the file of corrections is none.
@@ -39,16 +44,19 @@ def write_tables(archive: Archive) -> list[Path]:
     """
     entries = [archive.done[path] for path in sorted(archive.done)]
     failures = [archive.failed[path] for path in sorted(archive.failed)]
+    who = {} if who is None else who
     rows: dict[str, Iterable[Row]] = {
-        "utterances": _utterances(archive, entries),
+        "utterances": _utterances(archive, entries, who),
         "recordings": _recordings(entries, failures),
-        "speakers": _speakers(entries),
+        "speakers": _speakers(entries, who),
     }
     detailed = [e for e in entries if archive.details.there(details_name(e.folder))]
     if detailed:
         rows["seconds"] = _details(archive, detailed, SECONDS_TABLE)
         rows["frames"] = _details(archive, detailed, FRAMES_TABLE)
-    for name in DETAILS:
+    if who:
+        rows["people"] = _people(entries, who)
+    for name in OPTIONAL:
         if name not in rows:
             for ending in (".csv", ".parquet"):
                 (archive.out / f"{name}{ending}").unlink(missing_ok=True)
@@ -80,11 +88,14 @@ def corrections_of(archive: Archive) -> Corrections:
     return read_corrections(path) if path.is_file() else Corrections()
 
 
-def _utterances(archive: Archive, entries: Sequence[Entry]) -> Iterator[Row]:
-    corrections = corrections_of(archive)
+def _utterances(
+    archive: Archive, entries: Sequence[Entry], who: Mapping[Speaker, str]
+) -> Iterator[Row]:
+    corrections, speaker = corrections_of(archive), sinks.Csv.COLUMNS.index("speaker")
     for entry in entries:
         for row in read_csv(archive.results.path / entry.folder / TABLE):
-            yield [*_corrected(row, corrections), entry.folder, entry.path]
+            person = who.get((entry.folder, row[speaker]), "")
+            yield [*_corrected(row, corrections), entry.folder, entry.path, person]
 
 
 def _corrected(row: Row, corrections: Corrections) -> Row:
@@ -125,15 +136,42 @@ def _recordings(entries: Sequence[Entry], failures: Sequence[Failed]) -> Iterato
         yield known + [""] * (len(RECORDINGS) - len(known))
 
 
-def _speakers(entries: Sequence[Entry]) -> Iterator[Row]:
+def _speakers(entries: Sequence[Entry], who: Mapping[Speaker, str]) -> Iterator[Row]:
     for entry in entries:
         for name, voice in entry.summary.speakers.items():
-            yield [
-                *(entry.path, entry.folder, entry.facts.name, name),
-                *(voice.utterances, voice.seconds, voice.confidence, voice.abstained),
-                *(voice.labels.get(emotion, 0) for emotion in EMOTIONS),
-                *(voice.probabilities.get(emotion, 0.0) for emotion in EMOTIONS),
-            ]
+            person = who.get((entry.folder, name), "")
+            yield [entry.path, entry.folder, entry.facts.name, name, *_spoken([voice]), person]
+
+
+def _people(entries: Sequence[Entry], who: Mapping[Speaker, str]) -> Iterator[Row]:
+    """A row for each person, in order of appearance."""
+    voices: dict[str, list[Voice]] = {}
+    folders: dict[str, set[str]] = {}
+    for entry in entries:
+        for name, voice in entry.summary.speakers.items():
+            person = who.get((entry.folder, name))
+            if person is not None:
+                voices.setdefault(person, []).append(voice)
+                folders.setdefault(person, set()).add(entry.folder)
+    for person, own in voices.items():
+        yield [person, len(folders[person]), len(own), *_spoken(own)]
+
+
+def _spoken(voices: Sequence[Voice]) -> Row:
+    """What some speakers said, all together: number, seconds, mean confidence, how many answers
+    abstain, counts and mean probabilities of the emotions."""
+    count = sum(voice.utterances for voice in voices)
+    return [
+        count,
+        round(sum(voice.seconds for voice in voices), 3),
+        _mean_confidence(voices),
+        sum(voice.abstained for voice in voices),
+        *(sum(voice.labels.get(emotion, 0) for voice in voices) for emotion in EMOTIONS),
+        *(
+            round(sum(v.probabilities.get(emotion, 0.0) * v.utterances for v in voices) / count, 4)
+            for emotion in EMOTIONS
+        ),
+    ]
 
 
 def _mean_confidence(voices: Sequence[Voice]) -> float | str:

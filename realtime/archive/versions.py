@@ -30,6 +30,12 @@ _VIEWS = (
 )
 #: The files that write details.
 _DETAILS = ("realtime/archive/details.py",)
+#: The files that decide what a profile of a voice is.
+_VOICES = (
+    "model/encoders/speaker/voice_profiles.py",
+    "model/weights/profile.safetensors",
+    *(f"realtime/{name}.py" for name in ("archive/voices", "listen/heard_voices")),
+)
 #: Libraries that decode and compute.
 LIBRARIES = (
     "av",
@@ -63,6 +69,12 @@ def views_version() -> str:
 def details_version() -> str:
     """A hash of the code that writes details."""
     return hash_of_code(_files(_DETAILS))
+
+
+@cache
+def voices_version() -> str:
+    """A hash of the code and weights that make profiles of voices."""
+    return hash_of_code(_files(_VOICES))
 
 
 def library_versions() -> dict[str, str]:

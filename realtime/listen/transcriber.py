@@ -15,6 +15,7 @@ from gscon_live.realtime.listen.pace import Pace
 from gscon_live.realtime.listen.session_language import Language
 from gscon_live.realtime.listen.transcriber_parts import (
     AudioFeatures,
+    KnownNames,
     Recogniser,
     SpeakerNames,
     TextFeatures,
@@ -47,6 +48,7 @@ class Transcriber(Stage):
         clock: measures the processing time.
         media_clock: the present media time; None in a replay, where there is always time.
         answer_within: seconds after the end of speech in which an answer must come; None: no limit.
+        enrolled: gives speakers the names of enrolled voices; None: they keep their own.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Transcriber(Stage):
         clock: Clock = no_clock,
         media_clock: Clock | None = None,
         answer_within: float | None = None,
+        enrolled: KnownNames | None = None,
     ) -> None:
         self._whisper = whisper
         self._text = text
         self._audio = audio
         self._speakers = speakers
+        self._enrolled = enrolled
         self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
         self._pace = Pace(answer_within, media_clock)
@@ -75,6 +79,8 @@ class Transcriber(Stage):
         self._text.reset()
         self._audio.reset()
         self._speakers.reset()
+        if self._enrolled is not None:
+            self._enrolled.reset()
         if self._whisper is not None:
             self._whisper.reset()
         self._pace.reset()
@@ -145,9 +151,12 @@ class Transcriber(Stage):
             missing["audio"] = "silence"
         else:
             statistics = self._audio.statistics(samples)
-        speaker = segment.speaker
+        speaker = named = segment.speaker
         if speaker is None and statistics is not None:
-            speaker = self._speakers.provisional(statistics)
+            speaker = named = self._speakers.provisional(statistics)
+            if self._enrolled is not None:
+                named = self._enrolled.provisional(speaker, statistics)
+        # The encoders know a speaker by the name that does not change.
         name = speaker or messages.UNNAMED
         audio = None if statistics is None else self._audio.provisional(statistics, name)
         vector = self._text.provisional(words.read, name) if words.read else None
@@ -161,7 +170,7 @@ class Transcriber(Stage):
             segment.final,
             words.text,
             words.source,
-            speaker,
+            named,
             _raw(vector),
             _raw(audio),
             missing,
@@ -182,7 +191,9 @@ class Transcriber(Stage):
         if utterance.audio_features is not None:
             audio = np.frombuffer(utterance.audio_features, np.float32)
             if segment.speaker is None:
-                self._speakers.final(audio)
+                name = self._speakers.final(audio)
+                if self._enrolled is not None:
+                    self._enrolled.final(name, audio)
             self._audio.final(audio, name)
         if words.read:
             self._text.final(words.read, name)

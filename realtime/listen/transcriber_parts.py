@@ -41,6 +41,14 @@ class SpeakerNames(Protocol):
     def reset(self) -> None: ...
 
 
+class KnownNames(Protocol):
+    """Gives speakers the names of voices that are enrolled; others keep their own."""
+
+    def provisional(self, speaker: str, audio: NDArray[np.float32]) -> str: ...
+    def final(self, speaker: str, audio: NDArray[np.float32]) -> str: ...
+    def reset(self) -> None: ...
+
+
 class Recogniser(Protocol):
     """Speech recognition: the mono 16 kHz sound of an utterance so far to words. `key` identifies
     the utterance; `speaking` says that it goes on, so that the words are needed soon. Raises

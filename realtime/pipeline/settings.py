@@ -139,6 +139,8 @@ class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: maximal number of speakers that are told apart by their voices; 1: everybody is S1
     max_speakers: Annotated[int, Meta(ge=1, le=64)] = 4
+    #: file of voices that have names, see `gscon-live voices`; `auto` is the user's own; null: none
+    enrolled: str | None = None
 
 
 def _neutral_prior(share: Any, _: Any) -> str:

@@ -37,6 +37,7 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
     """Utterances to words and features."""
     from gscon_live.model import checkpoint
     from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
+    from gscon_live.realtime.listen.enrolled_speakers import enrolled_names
     from gscon_live.realtime.listen.transcriber import Transcriber
     from gscon_live.realtime.listen.words_so_far import WordsSoFar
 
@@ -53,6 +54,7 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
     card.require("text", text.identity)
     card.require("audio", audio.identity)
     speakers = SpeakerClustering(plan.settings.speakers.max_speakers)
+    enrolled = enrolled_names(plan.settings.speakers.enrolled)
     language = plan.settings.transcription.language
     return Transcriber(
         whisper,
@@ -63,6 +65,7 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
         clock=_clock(worker),
         media_clock=_media_clock(worker, t0),
         answer_within=plan.settings.recognition.answer_within,
+        enrolled=enrolled,
     )
 
 

@@ -4,6 +4,7 @@ from gscon_live.model import checkpoint
 from gscon_live.model.encoders.text import sentence_encoder
 from gscon_live.realtime.events.schema import ModelInfo
 from gscon_live.realtime.listen import transcription_source
+from gscon_live.realtime.listen.enrolled_speakers import enrolled_names
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.model_info import model_info
 
@@ -12,12 +13,14 @@ def check_models(settings: Settings) -> ModelInfo:
     """Name and version of the emotion model. `check_detector` checks the face detector.
 
     Raises:
-        InputError: there is no such checkpoint, text model or transcriber, the checkpoint is
-            damaged, or it does not support live recognition or another prior.
+        InputError: there is no such checkpoint, text model, transcriber or file of voices, one is
+            damaged, or the checkpoint does not support live recognition or another prior.
     """
     transcription_source.check(settings.transcription)
     info = model_info(settings.recognition)
     checkpoint.load(settings.recognition.checkpoint)
+    if settings.speakers.enrolled is not None:
+        enrolled_names(settings.speakers.enrolled)
     if settings.features.text_model is not None:
         sentence_encoder.identity(settings.features.text_model)
     return info

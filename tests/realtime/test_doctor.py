@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sessions import settings
 
 from gscon_live.common import cli, extras
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.speaker.voice_profiles import VoiceProfile, VoiceProfiles
 from gscon_live.realtime import doctor, doctor_checks
 from gscon_live.realtime.doctor_verdicts import verdicts
+from gscon_live.realtime.listen.enrolled_speakers import write_voices
 from gscon_live.realtime.pipeline.settings import Features, Settings, Transcription
 
 
@@ -168,3 +172,13 @@ def test_what_tells_speakers_apart_is_said_as_people_would() -> None:
     """The line about speakers in `doctor`: how many people are told apart, and by what."""
     words = "tells up to 4 people apart by their voices"
     assert doctor_checks._speakers(Settings()) == words
+
+
+def test_who_is_known_by_name_is_said_and_a_missing_file_has_its_own_remedy(tmp_path: Path) -> None:
+    path, profiles = tmp_path / "voices.json", VoiceProfiles()
+    write_voices(path, profiles, {"Anna": VoiceProfile(np.zeros(30), 3)})
+    known = settings(f"speakers.enrolled={path}")
+    assert doctor_checks._speakers(known).endswith("; knows by name: Anna")
+    with pytest.raises(doctor_checks.Missing) as missing:
+        doctor_checks._speakers(settings(f"speakers.enrolled={tmp_path / 'none.json'}"))
+    assert missing.value.remedy == "enrol one with gscon-live voices add NAME RECORDING"

@@ -114,20 +114,21 @@ def fit(recipe: SpeakerRecipe, report: Report) -> SpeakerResult:
     return SpeakerResult(final, figures)
 
 
-def space(spoken: Utterances, shrinkage: float) -> SpeakerSpace:
-    """The space of these speakers, by linear discriminant analysis."""
+def space(spoken: Utterances, shrinkage: float, directions: int = DIRECTIONS) -> SpeakerSpace:
+    """The space of these speakers, by linear discriminant analysis; they are more than its
+    directions."""
     # Takes a second to import.
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    space = SpeakerSpace(spoken.statistics.shape[1])
+    space = SpeakerSpace(spoken.statistics.shape[1], directions)
     rows = torch.from_numpy(spoken.statistics)
     space.mean.copy_(rows.mean(0))
     space.deviation.copy_(rows.std(0) + 1e-4)
     standardised = space.standardised(rows).double().numpy()
     analysis = LinearDiscriminantAnalysis(
-        solver="eigen", shrinkage=shrinkage, n_components=DIRECTIONS
+        solver="eigen", shrinkage=shrinkage, n_components=directions
     ).fit(standardised, spoken.speakers)
-    projection = analysis.scalings_[:, :DIRECTIONS]
+    projection = analysis.scalings_[:, :directions]
     places = standardised @ projection
     names = np.unique(spoken.speakers)
     within = np.mean([places[spoken.speakers == name].var(0) for name in names], 0)

@@ -433,6 +433,36 @@ def test_marks_that_a_recogniser_writes_by_chance_are_shown_but_not_read(written
     assert captioned.text.conversation == [(written, "S1")]
 
 
+class KnownFirst:
+    """The first speaker is enrolled, and known from the second utterance on."""
+
+    def reset(self) -> None:
+        self.heard = 0
+
+    def provisional(self, speaker: str, audio: Samples) -> str:
+        return "Anna" if speaker == "S1" and self.heard else speaker
+
+    def final(self, speaker: str, audio: Samples) -> str:
+        name = self.provisional(speaker, audio)
+        self.heard += 1
+        return name
+
+
+def test_enrolled_names_are_shown_and_the_encoders_know_a_speaker_by_one_name() -> None:
+    parts = Parts()
+    stage = Transcriber(
+        parts.whisper, parts.text, parts.audio, parts.speakers,
+        enrolled=KnownFirst(),
+    )  # type: ignore[arg-type]  # fmt: skip
+    given = [segment(key=1), segment(key=2), segment(key=3), segment(key=4, speaker="S1")]
+    said = [output for message in given for output in stage.process(message)]
+    names = [message.speaker for message in said if isinstance(message, messages.Utterance)]
+    # Captions have the last word.
+    assert names == ["S1", "S2", "Anna", "S1"]
+    assert parts.audio.usual == ["S1", "S2", "S1", "S1"]
+    assert [speaker for _, speaker in parts.text.conversation] == ["S1", "S2", "S1", "S1"]
+
+
 def test_a_speakers_usual_voice_is_learned_from_final_utterances_alone() -> None:
     parts = Parts()
     parts.run(segment(final=False, key=1), segment(key=1), segment(key=2, speaker="Ada"))
