@@ -136,8 +136,7 @@ def main(arguments: Sequence[str]) -> int:
         opened = [_opened(given, settings, chosen, notices, copies) for given in inputs]
         plans = [plan_of(recording, settings, speed, notices) for recording in opened]
         noted = signals.note()
-        names = [given.name for given in inputs]
-        return _replay_all(plans, names, chosen, settings, model, noted, notices)
+        return _replay_all(plans, inputs, chosen, settings, model, noted, notices)
 
 
 def _opened(
@@ -166,7 +165,7 @@ def _opened(
 
 def _replay_all(
     plans: Sequence[tuple[Plan, float]],
-    names: Sequence[str],
+    inputs: Sequence[RecordingInput],
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
@@ -200,15 +199,15 @@ def _replay_all(
         tally = Tally("check recording.audio_track, or lower segmentation.threshold")
         outputs.append(tally)
         try:
-            for (plan, duration), name in zip(plans, names, strict=True):
+            for (plan, duration), given in zip(plans, inputs, strict=True):
                 complete, summary = _replay(
-                    plan, name, duration, outputs, chosen, settings, model, alone
+                    plan, given.name, duration, outputs, chosen, settings, model, alone
                 )
                 if not complete:
                     break
         finally:
             if kept is not None and kept.exists():
-                _write_report(kept, Path(chosen.report), names)
+                _write_report(kept, Path(chosen.report), inputs)
         stack.close()
         for line in tally.lines():
             notices.say(line)
@@ -280,13 +279,16 @@ def _kept_events() -> Iterator[Path]:
         yield Path(folder) / "events.jsonl"
 
 
-def _write_report(kept: Path, path: Path, names: Sequence[str]) -> None:
-    from gscon_live.realtime.display.report_page import write_report
+def _write_report(kept: Path, path: Path, inputs: Sequence[RecordingInput]) -> None:
+    from gscon_live.realtime.display.report_page import Beside, address, write_report
 
-    first, *others = names
+    first, *others = [given.name for given in inputs]
     title = ", ".join([first, *others]) if len(others) < 3 else f"{first} and {len(others)} more"
+    # What can be read only once is not there for the page's player.
+    files = [given.path if given.path and given.path.is_file() else None for given in inputs]
+    media = ["" if file is None else address(file, path) for file in files]
     with kept.open("rb") as lines:
-        write_report((schema.decode(line) for line in lines), path, title)
+        write_report((schema.decode(line) for line in lines), path, title, Beside(media=media))
 
 
 if __name__ == "__main__":
