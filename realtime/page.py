@@ -1,6 +1,7 @@
 """`gscon-live page`: a page in the browser that shows a running session."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events.client import ENDPOINT, MORE_TOPICS, TOPICS, Hello, Subscriber
-from gscon_live.realtime.gateway import address, server
+from gscon_live.realtime.gateway import address, own_browser, server
 from gscon_live.realtime.gateway.event_feed import EventFeed
 from gscon_live.realtime.gateway.event_ring import EventRing
 from gscon_live.realtime.pipeline.visitor import Visitor
@@ -23,7 +24,7 @@ _PATIENCE = 5.0
 
 EXAMPLES = """
 gscon-live page
-gscon-live page --port 9000
+gscon-live page --port 9000 --open
 gscon-live page tcp://192.168.1.20:5560 --keys keys/
 gscon-live page --host 0.0.0.0 --name lab.example --certificate lab.pem --key lab.key
 """
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="keeps the token for the next start; made if missing")  # fmt: skip
     parser.add_argument("--keys", type=Path, metavar="DIR",
                         help="folder with server.key and client.key_secret")  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="open it in your browser")
     parser.add_argument("--wait", action="store_true", help="wait for a session that starts later")
     parser.add_argument(
         "--stop-with-input",
@@ -82,6 +84,10 @@ def main(arguments: Sequence[str]) -> None:
             subscriber.close()
             raise
         print(f"{listening.address}?token={listening.door.token}", flush=True)
+        if options.open and own_browser.there_is_one():
+            own_browser.open_page(f"{listening.address}?ticket={listening.door.ticket.issue()}")
+        elif options.open:
+            print(own_browser.NONE, file=sys.stderr)
         feed = EventFeed(subscriber, EventRing(), hello)
         server.serve(feed, listening, beside=options.stop_with_input, visitor=visitor)
 

@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--page", action="store_true", help="show it in the browser; stays until Ctrl-C"
     )
+    parser.add_argument("--preview", action="store_true", help="--page, opened in your browser")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
@@ -108,6 +109,8 @@ def main(arguments: Sequence[str]) -> int:
     check_surroundings()
     notices = Notices(quiet=chosen.quiet)
     check_words(settings, chosen.captions)
+    if chosen.preview:
+        chosen.page = True
     if chosen.page:
         check_page(settings)
     events = None if chosen.events == "-" else chosen.events
@@ -184,9 +187,12 @@ def _replay_all(
     with contextlib.ExitStack() as longest, contextlib.ExitStack() as stack:
         page = None
         if chosen.page:
-            page = longest.enter_context(PageProcess(chosen.publish, settings.page.port))
+            page = longest.enter_context(
+                PageProcess(chosen.publish, settings.page.port, opens=chosen.preview)
+            )
             chosen.publish = page.endpoint
-            Notices().say(f"page: {page.address}")
+            for line in page.notices:
+                Notices().say(line)
         outputs: list[sinks.Sink] = []
         if chosen.events not in (None, "-"):
             outputs.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))

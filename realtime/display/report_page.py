@@ -47,11 +47,11 @@ def address(recording: Path, page: Path) -> str:
     """The address of a recording relative to a page, so that both can be moved together; of another
     drive, its whole address."""
     # The recording itself may be a link: the browser follows it, as this program does.
-    whole = recording.parent.resolve() / recording.name
+    lies_at = recording.parent.resolve() / recording.name
     try:
-        relative = os.path.relpath(whole, page.resolve().parent)
+        relative = os.path.relpath(lies_at, page.resolve().parent)
     except ValueError:
-        return whole.as_uri()
+        return lies_at.as_uri()
     # As bytes: a name may be no valid UTF-8.
     return quote(os.fsencode(Path(relative).as_posix()))
 

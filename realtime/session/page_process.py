@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -15,6 +16,7 @@ import msgspec
 
 from gscon_live.common import extras
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.gateway import own_browser
 from gscon_live.realtime.pipeline.bus import Endpoints, private_endpoints
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.pipeline.visitor import BROWSER, Visitor
@@ -55,14 +57,23 @@ class PageProcess:
         endpoint: where the session publishes; None takes an address that only this user can reach.
         port: port of the page, 0 for any.
         devices: settings whose microphone and camera may be the browser's; None: there are none.
+        opens: whether it opens itself in the user's browser, if there is one.
 
     Attributes:
+        notices: what the user has to know, one line each: the address, and a missing browser.
         endpoint: where the session has to publish.
         address: what to open in the browser.
         visitor: where the sound and pictures of the browser go; None if they are not wanted.
     """
 
-    def __init__(self, endpoint: str | None, port: int, devices: Settings | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str | None,
+        port: int,
+        devices: Settings | None = None,
+        *,
+        opens: bool = False,
+    ) -> None:
         self._stack = contextlib.ExitStack()
         self.address = ""
         with contextlib.ExitStack() as stack:
@@ -77,10 +88,13 @@ class PageProcess:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gscon-page-"))
                 self._words += ["--visitor", msgspec.json.encode(self.visitor).decode()]
                 self._words += ["--token-file", str(Path(folder) / "token")]
-            self._process = self._start(port, errors)
+            can_open = opens and own_browser.there_is_one()
+            self._process = self._start(port, errors, ["--open"] if can_open else [])
             self._started_at = time.monotonic()
             stack.callback(self._end)
             self.address = self._await_address(errors)
+            self.notices = [f"page: {self.address}"]
+            self.notices += [own_browser.NONE] if opens and not can_open else []
             self._stack = stack.pop_all()
 
     @property
@@ -104,9 +118,11 @@ class PageProcess:
         with contextlib.suppress(KeyboardInterrupt):
             self._process.wait()
 
-    def _start(self, port: int, errors: IO[bytes] | int) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, port: int, errors: IO[bytes] | int, more: Sequence[str] = ()
+    ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-m", "gscon_live", *self._words, "--port", str(port)],
+            [sys.executable, "-m", "gscon_live", *self._words, "--port", str(port), *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

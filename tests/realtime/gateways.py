@@ -92,9 +92,9 @@ class Page:
 
 
 @contextmanager
-def page(endpoint: str, *options: object) -> Iterator[Page]:
+def page(endpoint: str, *words: object, **options: Any) -> Iterator[Page]:
     """The page of a publisher, on a free port."""
-    process = start("gscon_live", "page", endpoint, "--port", 0, *options)
+    process = start("gscon_live", "page", endpoint, "--port", 0, *words, **options)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()

@@ -62,7 +62,7 @@ export function agreement(modalities) {
 const STAGES = {
   recording: "the reading of the recording", microphone: "the microphone", camera: "the camera",
   segment: "the detection of speech", transcribe: "speech recognition", watch: "the search for faces",
-  recognise: "the emotion model", record: "the recorder", preview: "the preview window", show: "the picture on this page",
+  recognise: "the emotion model", record: "the recorder", show: "the picture on this page",
 };
 const BUSY = "Close other programs, or choose a smaller speech model with --transcriber base.";
 

@@ -11,17 +11,21 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import psutil
 import pytest
-from gateways import Station, lines, page, shown
+from browser import NO_BROWSER, opens_into
+from gateways import Page, Station, lines, page, shown
 from made_events import conversation
 from sessions import ROOT, WAIT, Family, of, read, run, start, utterances, wait_for
 from stubs import gap
 from websockets.sync.client import connect
 
 from gscon_live.realtime.events import schema
+from gscon_live.realtime.gateway import own_browser
 
 replace = msgspec.structs.replace
 
@@ -263,9 +267,11 @@ def told(process: "subprocess.Popen[str]", beginning: str) -> str:
     raise AssertionError(f"no line begins with {beginning}")
 
 
-def replayed(recording: Path, events: Path, *words: object) -> "subprocess.Popen[str]":
+def replayed(
+    recording: Path, events: Path, *words: object, **options: Any
+) -> "subprocess.Popen[str]":
     return start("gscon_live", "replay", recording, "--events", events, "--page", "page.port=0",
-                 *words)  # fmt: skip
+                 *words, **options)  # fmt: skip
 
 
 def test_a_replay_stays_on_the_page_until_ctrl_c(four_utterances: Path, tmp_path: Path) -> None:
@@ -283,6 +289,45 @@ def test_a_replay_stays_on_the_page_until_ctrl_c(four_utterances: Path, tmp_path
     assert family.left() == []
     assert process.returncode == 0
     assert "".join(f"{line}\n" for line in seen) == out.read_text(encoding="utf-8")
+
+
+def test_preview_opens_the_page_once_in_the_users_browser(
+    four_utterances: Path, tmp_path: Path
+) -> None:
+    """The address that everybody can read from the list of processes works once, for the page."""
+    given = tmp_path / "addresses"
+    process = replayed(
+        four_utterances, tmp_path / "out.jsonl", "--preview", environment=opens_into(given)
+    )
+    with Family(process.pid) as family:
+        served = Page(process, told(process, "page: "))
+        opened = urlsplit(wait_for(lambda: given.exists() and given.read_text()).strip())
+        assert opened.netloc == f"{served.host}:{served.port}"
+        assert served.token not in opened.query
+        for path in ("/state", "/overlay", "/static/page.js"):
+            assert served.get(f"{path}?{opened.query}").status == 403
+        page = served.get(f"/?{opened.query}")
+        assert page.status == 200
+        cookie = page.headers["set-cookie"].split(";")[0]
+        assert served.get("/state", Cookie=cookie).status == 200
+        assert served.get(f"/?{opened.query}").status == 403
+        told(process, "the page stays until Ctrl-C")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=WAIT)
+    assert process.returncode == 0
+    assert family.left() == []
+    assert given.read_text().count("ticket=") == 1
+
+
+def test_a_page_that_opens_no_browser_says_so_and_goes_on(tmp_path: Path) -> None:
+    events = list(conversation(2))
+    with (
+        Station(f"ipc://{tmp_path / 'events'}", events[0].session) as station,
+        page(station.endpoint, "--open", environment=NO_BROWSER) as served,
+    ):
+        assert served.state()["connected"]
+        served.process.terminate()
+        assert served.process.communicate(timeout=WAIT)[1].splitlines()[0] == own_browser.NONE
 
 
 def test_a_replay_goes_on_if_the_page_is_killed(four_utterances: Path, tmp_path: Path) -> None:
