@@ -159,7 +159,13 @@ def _hold(
         page: PageProcess | None = None
         if chosen.page:
             page = stack.enter_context(
-                PageProcess(endpoint, settings.page.port, settings, opens=chosen.preview)
+                PageProcess(
+                    endpoint,
+                    settings.page.port,
+                    settings,
+                    opens=chosen.preview,
+                    stops=settings.page.stop,
+                )
             )
             endpoint, plan = page.endpoint, msgspec.structs.replace(plan, visitor=page.visitor)
             for line in page.notices:
@@ -192,6 +198,8 @@ def _hold(
         def tick(time_: float) -> None:
             if page is not None:
                 page.look_after()
+                if page.stopped:
+                    session.stop()
             if view is not None:
                 view.tick(time_)
             if chosen.seconds is not None and time_ >= chosen.seconds:
@@ -217,7 +225,8 @@ def _hold(
         notices.say(line)
     if listener is not None and listener.failure is not None:
         raise listener.failure
-    ended = "ended" if noted.number is None else signals.in_words(noted.number)
+    alone = "ended on the page" if page is not None and page.stopped else "ended"
+    ended = alone if noted.number is None else signals.in_words(noted.number)
     after = f" after {session.summary}" if session.summary else " before the first event"
     written = [path for path in (chosen.events, chosen.record) if path and session.summary]
     files = f"; wrote {', '.join(written)}" if written else ""

@@ -1,6 +1,7 @@
 """`gscon-live page`: a page in the browser that shows a running session."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from gscon_live.realtime.events.client import ENDPOINT, MORE_TOPICS, TOPICS, Hel
 from gscon_live.realtime.gateway import address, own_browser, server
 from gscon_live.realtime.gateway.event_feed import EventFeed
 from gscon_live.realtime.gateway.event_ring import EventRing
-from gscon_live.realtime.pipeline.visitor import Visitor
+from gscon_live.realtime.pipeline.visitor import STOP, Visitor
 
 #: Seconds in which a publisher has to answer.
 _PATIENCE = 5.0
@@ -56,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="end when standard input is closed: for programs that start this one",
     )
+    parser.add_argument("--can-stop", action="store_true",
+                        help="print stop when a viewer ends the session: set by live")  # fmt: skip
     parser.add_argument("--visitor", metavar="JSON",
                         help="where sound and pictures of visitors go: set by live")  # fmt: skip
     return parser
@@ -89,7 +92,19 @@ def main(arguments: Sequence[str]) -> None:
         elif options.open:
             print(own_browser.NONE, file=sys.stderr)
         feed = EventFeed(subscriber, EventRing(), hello)
-        server.serve(feed, listening, beside=options.stop_with_input, visitor=visitor)
+        server.serve(
+            feed,
+            listening,
+            beside=options.stop_with_input,
+            visitor=visitor,
+            stop=_stop if options.can_stop else None,
+        )
+
+
+def _stop() -> None:
+    """Tells the program that started this one that a viewer ends the session."""
+    with contextlib.suppress(OSError):  # it has gone
+        print(STOP, flush=True)
 
 
 def _visitor(text: str) -> Visitor:

@@ -4,7 +4,7 @@ import hmac
 import secrets
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qs
@@ -123,6 +123,7 @@ class Admission:
         refusals: counts the rest.
         rates: limits the number of requests.
         devices: whether the page may ask for camera and microphone.
+        posts: the paths that take POST.
     """
 
     def __init__(
@@ -133,11 +134,13 @@ class Admission:
         rates: Rates | None = None,
         *,
         devices: bool = False,
+        posts: Collection[str] = (),
     ) -> None:
         self._app = app
         self._door = door
         self._refusals = refusals
         self._rates = rates or Rates()
+        self._posts = posts
         self._headers = {**_HEADERS, "permissions-policy": _PERMISSIONS[devices]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,7 +176,9 @@ class Admission:
             return "host", 421, "this page is not served under that name"
         if any(origin not in self._door.origins for origin in headers.getlist("origin")):
             return "origin", 403, "pages of other sites may not read this one"
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+        if scope["type"] == "http" and scope["method"] not in (
+            ("GET", "HEAD", "POST") if scope["path"] in self._posts else ("GET", "HEAD")
+        ):
             return "method", 405, "there is nothing to change here: only GET"
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MOST_QUERY:
             return "size", 414, "the address is too long"

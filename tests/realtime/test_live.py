@@ -22,6 +22,7 @@ import scipy.signal
 import spoken
 from browser import NO_BROWSER
 from devices import RATE, CameraServer, VirtualMicrophone, virtual_microphone
+from gateways import Page
 from sessions import (
     WAIT,
     Family,
@@ -391,6 +392,27 @@ def test_the_page_knows_that_nothing_is_kept_and_sees_the_end(
     assert isinstance(events[0], schema.SessionStarted)
     assert events[0].kept == []
     assert isinstance(events[1], schema.SessionEnded)
+
+
+def test_a_viewer_ends_the_session_on_the_page(
+    microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.jsonl"
+    process = start(
+        "gscon_live", "live", "--camera", "off", "--transcriber", "off", "--publish", "off",
+        "--events", path, "--headless", "--page", "page.port=0",
+    )  # fmt: skip
+    with Family(process.pid) as family:
+        assert process.stderr is not None
+        address = next(line for line in process.stderr if line.startswith("page: ")).split()[1]
+        wait_for(lambda: list(tail(path)), WAIT)
+        served = Page(process, address)
+        assert served.get(f"/stop?token={served.token}", "POST").status == 202
+        errors = process.communicate(timeout=WAIT)[1]
+    assert process.returncode == 0, errors
+    assert family.left() == []
+    assert "ended on the page after" in errors
+    assert isinstance(read(path)[-1], schema.SessionEnded)
 
 
 @pytest.mark.parametrize(
