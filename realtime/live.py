@@ -225,8 +225,9 @@ def _hold(
         notices.say(line)
     if listener is not None and listener.failure is not None:
         raise listener.failure
-    alone = "ended on the page" if page is not None and page.stopped else "ended"
-    ended = alone if noted.number is None else signals.in_words(noted.number)
+    ended = "ended" if page is None or not page.stopped else "ended on the page"
+    if noted.number is not None:
+        ended = signals.in_words(noted.number)
     after = f" after {session.summary}" if session.summary else " before the first event"
     written = [path for path in (chosen.events, chosen.record) if path and session.summary]
     files = f"; wrote {', '.join(written)}" if written else ""

@@ -223,9 +223,12 @@ def _replay_all(
             for path in written:
                 notices.say(f"wrote {path}")
             if page is not None and noted.number is None:
-                notices.say("the page has ended" if page.ended else "the page stays until Ctrl-C")
-                signals.raise_interrupts()
-                page.wait()
+                # Whenever Ctrl-C comes from now on, it ends the page alone.
+                with contextlib.suppress(KeyboardInterrupt):
+                    signals.raise_interrupts()
+                    end = "the page has ended" if page.ended else "the page stays until Ctrl-C"
+                    notices.say(end)
+                    page.wait()
             return cli.OK
     if noted.number is None:  # nobody reads any more
         return cli.OK
