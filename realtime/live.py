@@ -49,8 +49,8 @@ EXAMPLES = """
 gscon-live live
 gscon-live live --microphone "USB Audio" --camera 1
 gscon-live live --camera off
-gscon-live live --camera http://10.0.0.7:8080/video --preview
-gscon-live live --page
+gscon-live live --camera http://10.0.0.7:8080/video
+gscon-live live --preview
 gscon-live live --microphone browser --camera browser
 gscon-live live --record my-session --events my-session.jsonl
 gscon-live subscribe        (in another terminal, while it runs)
@@ -71,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", metavar="OUT.jsonl", help="write the events to a file")
     parser.add_argument("--transcriber", metavar="auto|off|NAME|DIR", help="as in replay")
     parser.add_argument("--config", default="live", help="a set-up by name or path (default: live)")
-    parser.add_argument("--preview", action="store_true", help="show the camera in a window")
     parser.add_argument("--page", action="store_true", help="show the session in the browser")
+    parser.add_argument("--preview", action="store_true", help="--page, opened in your browser")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument(
         "--headless", action="store_true", help="plain lines instead of a screen that is redrawn"
@@ -91,8 +91,6 @@ def main(arguments: Sequence[str]) -> int:
     signals.exit_at_once()
     chosen = _parser().parse_intermixed_args(arguments)
     settings = loader.load(chosen.config, Settings, _overrides(chosen))
-    if chosen.preview and settings.camera.device is None:
-        raise InputError("--preview needs a camera; give one with --camera")
     check_surroundings()
     check_outputs(
         config=chosen.config,
@@ -101,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         record=chosen.record,
         publish=settings.publish.endpoint,
     )
-    if BROWSER in (settings.microphone.device, settings.camera.device):
+    if chosen.preview or BROWSER in (settings.microphone.device, settings.camera.device):
         chosen.page = True
     if chosen.page:
         check_page(settings)
@@ -110,8 +108,6 @@ def main(arguments: Sequence[str]) -> int:
     notices = Notices()
     microphone = _microphone(settings)
     camera = _camera(settings, required=chosen.camera is not None, notices=notices)
-    if chosen.preview and not camera:
-        raise InputError("--preview needs a camera; give one with --camera")
     source = f"{microphone}, {camera or 'no camera'}"
     if faces and camera:
         notices.once(faces)
@@ -133,7 +129,6 @@ def main(arguments: Sequence[str]) -> int:
         has_video=camera is not None,
         microphone=True,
         camera=camera is not None,
-        preview=chosen.preview,
         record=chosen.record,
     )
     return _hold(plan, chosen, model, source, signals.note(), notices)
@@ -163,9 +158,18 @@ def _hold(
         endpoint = settings.publish.endpoint
         page: PageProcess | None = None
         if chosen.page:
-            page = stack.enter_context(PageProcess(endpoint, settings.page.port, settings))
+            page = stack.enter_context(
+                PageProcess(
+                    endpoint,
+                    settings.page.port,
+                    settings,
+                    opens=chosen.preview,
+                    stops=settings.page.stop,
+                )
+            )
             endpoint, plan = page.endpoint, msgspec.structs.replace(plan, visitor=page.visitor)
-            notices.say(f"page: {page.address}")
+            for line in page.notices:
+                notices.say(line)
         publisher = stack.enter_context(Publisher(endpoint, plan.session, settings.publish.curve))
         if settings.publish.endpoint:
             notices.say(f"publishing on {settings.publish.endpoint}")
@@ -194,6 +198,8 @@ def _hold(
         def tick(time_: float) -> None:
             if page is not None:
                 page.look_after()
+                if page.stopped:
+                    session.stop()
             if view is not None:
                 view.tick(time_)
             if chosen.seconds is not None and time_ >= chosen.seconds:
@@ -219,7 +225,9 @@ def _hold(
         notices.say(line)
     if listener is not None and listener.failure is not None:
         raise listener.failure
-    ended = "ended" if noted.number is None else signals.in_words(noted.number)
+    ended = "ended" if page is None or not page.stopped else "ended on the page"
+    if noted.number is not None:
+        ended = signals.in_words(noted.number)
     after = f" after {session.summary}" if session.summary else " before the first event"
     written = [path for path in (chosen.events, chosen.record) if path and session.summary]
     files = f"; wrote {', '.join(written)}" if written else ""

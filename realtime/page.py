@@ -1,6 +1,8 @@
 """`gscon-live page`: a page in the browser that shows a running session."""
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +15,17 @@ import msgspec
 from gscon_live.common import cli, signals
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.realtime.events.client import ENDPOINT, MORE_TOPICS, TOPICS, Hello, Subscriber
-from gscon_live.realtime.gateway import address, server
+from gscon_live.realtime.gateway import address, own_browser, server
 from gscon_live.realtime.gateway.event_feed import EventFeed
 from gscon_live.realtime.gateway.event_ring import EventRing
-from gscon_live.realtime.pipeline.visitor import Visitor
+from gscon_live.realtime.pipeline.visitor import STOP, Visitor
 
 #: Seconds in which a publisher has to answer.
 _PATIENCE = 5.0
 
 EXAMPLES = """
 gscon-live page
-gscon-live page --port 9000
+gscon-live page --port 9000 --open
 gscon-live page tcp://192.168.1.20:5560 --keys keys/
 gscon-live page --host 0.0.0.0 --name lab.example --certificate lab.pem --key lab.key
 """
@@ -48,12 +50,15 @@ def _parser() -> argparse.ArgumentParser:
                         help="keeps the token for the next start; made if missing")  # fmt: skip
     parser.add_argument("--keys", type=Path, metavar="DIR",
                         help="folder with server.key and client.key_secret")  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="open it in your browser")
     parser.add_argument("--wait", action="store_true", help="wait for a session that starts later")
     parser.add_argument(
         "--stop-with-input",
         action="store_true",
         help="end when standard input is closed: for programs that start this one",
     )
+    parser.add_argument("--can-stop", action="store_true",
+                        help="print stop when a viewer ends the session: set by live")  # fmt: skip
     parser.add_argument("--visitor", metavar="JSON",
                         help="where sound and pictures of visitors go: set by live")  # fmt: skip
     return parser
@@ -82,8 +87,24 @@ def main(arguments: Sequence[str]) -> None:
             subscriber.close()
             raise
         print(f"{listening.address}?token={listening.door.token}", flush=True)
+        if options.open and own_browser.there_is_one():
+            own_browser.open_page(f"{listening.address}?ticket={listening.door.ticket.issue()}")
+        elif options.open:
+            print(own_browser.NONE, file=sys.stderr)
         feed = EventFeed(subscriber, EventRing(), hello)
-        server.serve(feed, listening, beside=options.stop_with_input, visitor=visitor)
+        server.serve(
+            feed,
+            listening,
+            beside=options.stop_with_input,
+            visitor=visitor,
+            stop=_stop if options.can_stop else None,
+        )
+
+
+def _stop() -> None:
+    """Tells the program that started this one that a viewer ends the session."""
+    with contextlib.suppress(OSError):  # it has gone
+        print(STOP, flush=True)
 
 
 def _visitor(text: str) -> Visitor:

@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--page", action="store_true", help="show it in the browser; stays until Ctrl-C"
     )
+    parser.add_argument("--preview", action="store_true", help="--page, opened in your browser")
     parser.add_argument("--no-text", action="store_true", help="keep the words out of the events")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
@@ -108,6 +109,8 @@ def main(arguments: Sequence[str]) -> int:
     check_surroundings()
     notices = Notices(quiet=chosen.quiet)
     check_words(settings, chosen.captions)
+    if chosen.preview:
+        chosen.page = True
     if chosen.page:
         check_page(settings)
     events = None if chosen.events == "-" else chosen.events
@@ -136,8 +139,7 @@ def main(arguments: Sequence[str]) -> int:
         opened = [_opened(given, settings, chosen, notices, copies) for given in inputs]
         plans = [plan_of(recording, settings, speed, notices) for recording in opened]
         noted = signals.note()
-        names = [given.name for given in inputs]
-        return _replay_all(plans, names, chosen, settings, model, noted, notices)
+        return _replay_all(plans, inputs, chosen, settings, model, noted, notices)
 
 
 def _opened(
@@ -166,7 +168,7 @@ def _opened(
 
 def _replay_all(
     plans: Sequence[tuple[Plan, float]],
-    names: Sequence[str],
+    inputs: Sequence[RecordingInput],
     chosen: argparse.Namespace,
     settings: Settings,
     model: schema.ModelInfo,
@@ -185,9 +187,12 @@ def _replay_all(
     with contextlib.ExitStack() as longest, contextlib.ExitStack() as stack:
         page = None
         if chosen.page:
-            page = longest.enter_context(PageProcess(chosen.publish, settings.page.port))
+            page = longest.enter_context(
+                PageProcess(chosen.publish, settings.page.port, opens=chosen.preview)
+            )
             chosen.publish = page.endpoint
-            Notices().say(f"page: {page.address}")
+            for line in page.notices:
+                Notices().say(line)
         outputs: list[sinks.Sink] = []
         if chosen.events not in (None, "-"):
             outputs.append(stack.enter_context(contextlib.closing(sinks.for_path(chosen.events))))
@@ -200,15 +205,15 @@ def _replay_all(
         tally = Tally("check recording.audio_track, or lower segmentation.threshold")
         outputs.append(tally)
         try:
-            for (plan, duration), name in zip(plans, names, strict=True):
+            for (plan, duration), given in zip(plans, inputs, strict=True):
                 complete, summary = _replay(
-                    plan, name, duration, outputs, chosen, settings, model, alone
+                    plan, given.name, duration, outputs, chosen, settings, model, alone
                 )
                 if not complete:
                     break
         finally:
             if kept is not None and kept.exists():
-                _write_report(kept, Path(chosen.report), names)
+                _write_report(kept, Path(chosen.report), inputs)
         stack.close()
         for line in tally.lines():
             notices.say(line)
@@ -218,9 +223,12 @@ def _replay_all(
             for path in written:
                 notices.say(f"wrote {path}")
             if page is not None and noted.number is None:
-                notices.say("the page has ended" if page.ended else "the page stays until Ctrl-C")
-                signals.raise_interrupts()
-                page.wait()
+                # Whenever Ctrl-C comes from now on, it ends the page alone.
+                with contextlib.suppress(KeyboardInterrupt):
+                    signals.raise_interrupts()
+                    end = "the page has ended" if page.ended else "the page stays until Ctrl-C"
+                    notices.say(end)
+                    page.wait()
             return cli.OK
     if noted.number is None:  # nobody reads any more
         return cli.OK
@@ -280,13 +288,16 @@ def _kept_events() -> Iterator[Path]:
         yield Path(folder) / "events.jsonl"
 
 
-def _write_report(kept: Path, path: Path, names: Sequence[str]) -> None:
-    from gscon_live.realtime.display.report_page import write_report
+def _write_report(kept: Path, path: Path, inputs: Sequence[RecordingInput]) -> None:
+    from gscon_live.realtime.display.report_page import Beside, address, write_report
 
-    first, *others = names
+    first, *others = [given.name for given in inputs]
     title = ", ".join([first, *others]) if len(others) < 3 else f"{first} and {len(others)} more"
+    # What can be read only once is not there for the page's player.
+    files = [given.path if given.path and given.path.is_file() else None for given in inputs]
+    media = ["" if file is None else address(file, path) for file in files]
     with kept.open("rb") as lines:
-        write_report((schema.decode(line) for line in lines), path, title)
+        write_report((schema.decode(line) for line in lines), path, title, Beside(media=media))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """`gscon-live report EVENTS.jsonl OUT.html`: a page to read in a browser, from a file of events."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from gscon_live.common import extras
 
@@ -63,24 +61,13 @@ def main(arguments: Sequence[str]) -> None:
         )
     if options.figure is not None:
         picture = report_page.figure(corrections.corrected(events, given), options.events)
-    beside = report_page.Beside(
-        corrections=given,
-        corrections_name=corrections.path_for(options.events).name,
-        media="" if options.media is None else _address(options.media, options.out),
-    )
+    media = [] if options.media is None else [report_page.address(options.media, options.out)]
+    beside = report_page.Beside(given, corrections.path_for(options.events).name, media)
     report_page.write_report(events, options.out, options.title or options.events.stem, beside)
     print(options.out)
     if options.figure is not None:
         write_output(options.figure, picture.encode("utf-8", errors="replace"))
         print(options.figure)
-
-
-def _address(media: Path, page: Path) -> str:
-    """The address of a recording relative to a page; of another drive, its whole address."""
-    try:
-        return quote(Path(os.path.relpath(media.resolve(), page.resolve().parent)).as_posix())
-    except ValueError:
-        return media.resolve().as_uri()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from gscon_live.realtime import sample
 
 PICTURE = Path(__file__).parents[1] / "images" / "report.png"
 #: Width and height in pixels: the page down to the end of the emotions over time.
-SIZE = (1240, 1100)
+SIZE = (1240, 1076)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = (
     "--headless",

@@ -25,7 +25,7 @@ def read_events(folder: Path) -> list[AnyEvent]:
 
 def write_views(folder: Path, name: str) -> None:
     """Writes the report and the table of the events in a folder. They are those that `replay`
-    writes.
+    writes, without the path of the recording.
 
     Raises:
         Failure: they cannot be written.

@@ -30,6 +30,8 @@ gscon-live bench --minutes 60      (memory over an hour of conversation)
 """
 
 MEASUREMENTS = ["replay", "latency", "words", "idle", "memory", "archive"]
+#: These are made where they are asked for: they need another extra.
+MORE_MEASUREMENTS = ["page"]
 
 MEANING = {
     "replay_realtime_factor": "replay of the sample, times real time (captions)",
@@ -50,6 +52,7 @@ MEANING = {
     "peak_memory_mb": "memory of all processes, MB, at most",
     "memory_growth_mb_per_hour": "memory growth, MB per hour of conversation",
     "cost_growth": "cost of an utterance at the end over one near the start",
+    "page_replay_ratio": "speed of a replay with the page and a viewer, over that without",
     "archive_hours_per_hour": "archive: hours of recording an hour (captions)",
     "archive_workers": "with so many workers",
     "archive_times_one_process": "how many times as fast as one worker, in the same run",
@@ -72,10 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--only",
-        choices=MEASUREMENTS,
+        choices=[*MEASUREMENTS, *MORE_MEASUREMENTS],
         nargs="+",
         default=MEASUREMENTS,
-        help="which measurements (default: all)",
+        help="which measurements (default: all but page, which needs the extra web)",
     )
     return parser
 
@@ -109,6 +112,11 @@ def main(arguments: Sequence[str]) -> None:
         if "archive" in chosen.only:
             status.update(f"an archive of {chosen.minutes:.0f} minutes, with all workers and one")
             figures |= archive_speed.archive(settings, folder, chosen.minutes)
+        if "page" in chosen.only:
+            from gscon_live.realtime.bench import page_cost
+
+            status.update("six replays of the sample, with the page and without")
+            figures |= page_cost.page(settings)
     figures |= {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, "

@@ -38,9 +38,17 @@ class RecordedSession(Sink):
         plan: the session to run.
         interval: seconds between two readings of the processes.
         memory: whether to read the memory, which costs processor time.
+        endpoint: where the events are published; None: nowhere.
     """
 
-    def __init__(self, plan: Plan, *, interval: float = 1.0, memory: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        interval: float = 1.0,
+        memory: bool = False,
+        endpoint: str | None = None,
+    ) -> None:
         self.events: list[tuple[float, schema.AnyEvent]] = []
         self.provisional: list[tuple[float, schema.Provisional]] = []
         self.memory: list[tuple[float, int]] = []
@@ -51,6 +59,7 @@ class RecordedSession(Sink):
         self._with_memory = memory
         self._stop = threading.Event()
         self._plan = plan
+        self._endpoint = endpoint
 
     def write(self, event: schema.AnyEvent) -> None:
         """Keeps an event of the session, with its wall time."""
@@ -74,7 +83,7 @@ class RecordedSession(Sink):
         """Runs the session to its end, and returns itself."""
         model = model_info(self._plan.settings.recognition)
         readings = threading.Thread(target=self._read_processes)
-        with Publisher(None, self._plan.session) as publisher:
+        with Publisher(self._endpoint, self._plan.session) as publisher:
             session = Session(self._plan, publisher, [self], model=model, source="bench")
             readings.start()
             try:
@@ -123,9 +132,11 @@ def plan_for(path: Path, settings: Settings, *, captions: str = "auto", live: bo
     return msgspec.structs.replace(plan, live=True, speed=1.0)
 
 
-def replay_factor(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
+def replay_factor(
+    settings: Settings, path: Path = SAMPLE, endpoint: str | None = None
+) -> dict[str, float]:
     """Replay speed: seconds of the recording per second of wall time, without the start."""
-    session = RecordedSession(plan_for(path, settings)).run()
+    session = RecordedSession(plan_for(path, settings), endpoint=endpoint).run()
     _, last = session.events[-1]
     assert isinstance(last, schema.SessionEnded)
     return {"replay_realtime_factor": last.duration / session.seconds}

@@ -1,1 +1,1 @@
-"""Displays for people: terminal, preview window, report page."""
+"""Displays for people: terminal, report page."""

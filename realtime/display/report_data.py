@@ -84,7 +84,7 @@ class Page(NamedTuple):
 
     `name` is its heading, `anchor` the beginning of its links within the page. `scale` is in pixels
     per second, `signs` are places in pixels with their marks, `standing_out` the kinds of marks
-    with how often each occurs; `figure` and `strips` are pictures.
+    with how often each occurs; `figure`, `paper` and `strips` are pictures.
     """
 
     name: str
@@ -106,6 +106,7 @@ class Page(NamedTuple):
     signs: list[tuple[float, list[Mark]]]
     standing_out: list[tuple[str, str, str, str, int]]
     figure: Markup
+    paper: Markup
     strips: list[Markup]
 
 
@@ -174,8 +175,9 @@ def page_data(
             for kind, words in KINDS.items()
             if (count := sum(mark.kind == kind for own in marked for mark in own))
         ],
-        # Both escape what comes from outside.
+        # All escape what comes from outside.
         figure=Markup(report_figure.over_time(utterances, duration)),
+        paper=Markup(report_figure.figure(utterances, duration, alone=False)),
         strips=[Markup(strip) for strip in report_figure.strips(utterances, duration)],
     )
 

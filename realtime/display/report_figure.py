@@ -33,9 +33,10 @@ _POINTS, _SMOOTHING, _SHORTEST = 240, 1 / 50, 2.0
 _LETTER = 6.2
 
 
-def figure(utterances: Sequence[UtteranceEvent], duration: float) -> str:
+def figure(utterances: Sequence[UtteranceEvent], duration: float, *, alone: bool = True) -> str:
     """The whole session in one picture: who showed what, and the mean of the probabilities over
-    time. `duration` in seconds."""
+    time. `duration` in seconds; `alone` says whether it is a file of its own or a part of a page.
+    """
     speakers = _speakers(utterances)
     top = 30.0
     body = _legend() + _lanes(utterances, speakers, 0.0, duration, top)
@@ -43,7 +44,7 @@ def figure(utterances: Sequence[UtteranceEvent], duration: float) -> str:
     body += _area(utterances, duration, top)
     top += _AREA
     body += _axis(0.0, duration, top)
-    return _svg(body, top + 24, "Emotions over time", alone=True)
+    return _svg(body, top + 24, "Emotions over time", alone)
 
 
 def over_time(utterances: Sequence[UtteranceEvent], duration: float) -> str:

@@ -1,8 +1,10 @@
 """The report of a session: one HTML page that loads nothing from the network."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import check_output, write_output
@@ -32,12 +34,26 @@ class Beside(NamedTuple):
     """What belongs to a page and lies beside it.
 
     `corrections` is what people corrected so far, `corrections_name` the file that the page saves;
-    `media` is the address of the recording, relative to the page, "" where it is not known.
+    `media` are the addresses of the recordings, relative to the page, one for each session; ""
+    where it is not known. There may be fewer than sessions.
     """
 
     corrections: Corrections = Corrections()
     corrections_name: str = f"events{ENDING}"
-    media: str = ""
+    media: Sequence[str] = ()
+
+
+def address(recording: Path, page: Path) -> str:
+    """The address of a recording relative to a page, so that both can be moved together; of another
+    drive, its whole address."""
+    # The recording itself may be a link: the browser follows it, as this program does.
+    lies_at = recording.parent.resolve() / recording.name
+    try:
+        relative = os.path.relpath(lies_at, page.resolve().parent)
+    except ValueError:
+        return lies_at.as_uri()
+    # As bytes: a name may be no valid UTF-8.
+    return quote(os.fsencode(Path(relative).as_posix()))
 
 
 def render(events: Iterable[AnyEvent], title: str, beside: Beside = Beside()) -> str:  # noqa: B008
@@ -54,7 +70,7 @@ def render(events: Iterable[AnyEvent], title: str, beside: Beside = Beside()) ->
         pages=pages,
         corrections=encode(beside.corrections).decode(),
         corrections_name=beside.corrections_name,
-        media=beside.media,
+        media=[*beside.media, *[""] * len(groups)][: len(groups)],
     )
 
 

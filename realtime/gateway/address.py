@@ -11,7 +11,7 @@ import msgspec
 
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import private
-from gscon_live.realtime.gateway.admission import Door
+from gscon_live.realtime.gateway.admission import Door, Ticket
 
 #: The port of the page where none is given.
 PORT = 8765
@@ -86,6 +86,7 @@ def listen(place: Place) -> Listening:
         origins=frozenset(f"{scheme}://{host}" for host in hosts),
         cookie=f"gscon-page-{port}",
         secure=tls is not None,
+        ticket=Ticket(),
     )
     return Listening(opened, tls, door, f"{scheme}://{_host(name, port)}/")
 

@@ -1,11 +1,12 @@
 """Who may come in: Host, Origin, token, and limits on sizes and rates."""
 
 import hmac
+import secrets
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http.cookies import CookieError, SimpleCookie
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -39,11 +40,34 @@ _PERMISSIONS = {
 }
 
 
+class Ticket:
+    """Opens the page once, in place of the token: the address with which a browser is started can
+    be read by everybody on the machine, and the token must not be."""
+
+    def __init__(self) -> None:
+        self._word: str | None = None
+
+    def issue(self) -> str:
+        """A new ticket; one that was issued before is void."""
+        self._word = secrets.token_urlsafe(24)
+        return self._word
+
+    def take(self, word: str) -> bool:
+        """Whether this is the ticket. It is void from then on."""
+        if self._word is None or not hmac.compare_digest(
+            word.encode(errors="replace"), self._word.encode()
+        ):
+            return False
+        self._word = None
+        return True
+
+
 class Door(NamedTuple):
     """What a request must have.
 
     `hosts` are the possible values of the header Host, `origins` those of Origin. `cookie` is the
-    name of the cookie with the token; `secure` says whether TLS is used.
+    name of the cookie with the token; `secure` says whether TLS is used. `ticket` opens the page
+    once without the token.
     """
 
     token: str
@@ -51,6 +75,7 @@ class Door(NamedTuple):
     origins: frozenset[str]
     cookie: str
     secure: bool
+    ticket: Ticket
 
 
 class Refusals:
@@ -98,6 +123,7 @@ class Admission:
         refusals: counts the rest.
         rates: limits the number of requests.
         devices: whether the page may ask for camera and microphone.
+        posts: the paths that take POST.
     """
 
     def __init__(
@@ -108,16 +134,18 @@ class Admission:
         rates: Rates | None = None,
         *,
         devices: bool = False,
+        posts: Collection[str] = (),
     ) -> None:
         self._app = app
         self._door = door
         self._refusals = refusals
         self._rates = rates or Rates()
+        self._posts = posts
         self._headers = {**_HEADERS, "permissions-policy": _PERMISSIONS[devices]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        by_address = self._given(scope) is not None
+        by_address = any(self._given(scope, name) is not None for name in ("token", "ticket"))
         refusal = self._refusal(scope, headers)
         sets_cookie = refusal is None and by_address and scope["type"] == "http"
 
@@ -148,7 +176,9 @@ class Admission:
             return "host", 421, "this page is not served under that name"
         if any(origin not in self._door.origins for origin in headers.getlist("origin")):
             return "origin", 403, "pages of other sites may not read this one"
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+        if scope["type"] == "http" and scope["method"] not in (
+            ("GET", "HEAD", "POST") if scope["path"] in self._posts else ("GET", "HEAD")
+        ):
             return "method", 405, "there is nothing to change here: only GET"
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MOST_QUERY:
             return "size", 414, "the address is too long"
@@ -156,13 +186,13 @@ class Admission:
             return "size", 431, "the headers are too long"
         if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
             return "size", 413, "a request may have no body"
-        if not known:
+        if not known and not self._has_ticket(scope):
             return "token", 403, "take the whole address that the terminal shows: its token is new"
         return None
 
     def _has_token(self, scope: Scope, headers: Headers) -> bool:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        given = [self._given(scope), bearer if scheme.lower() == "bearer" else None]
+        given = [self._given(scope, "token"), bearer if scheme.lower() == "bearer" else None]
         if not any(given):
             given.append(self._cookie(headers))
         expected = self._door.token.encode()
@@ -171,10 +201,16 @@ class Admission:
             for word in given
         )
 
-    def _given(self, scope: Scope) -> str | None:
-        """The token in the address."""
+    def _has_ticket(self, scope: Scope) -> bool:
+        """Whether the page is asked for with the ticket, which is void then."""
+        given = self._given(scope, "ticket")
+        is_page = scope["type"] == "http" and scope["path"] == "/"
+        return is_page and given is not None and self._door.ticket.take(given)
+
+    def _given(self, scope: Scope, name: Literal["token", "ticket"]) -> str | None:
+        """The token or the ticket in the address."""
         query = scope["query_string"][:_MOST_QUERY].decode("latin-1")
-        return next(iter(parse_qs(query).get("token", [])), None)
+        return next(iter(parse_qs(query).get(name, [])), None)
 
     def _cookie(self, headers: Headers) -> str | None:
         try:

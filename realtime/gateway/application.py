@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gscon_live.realtime import display
+from gscon_live.realtime.gateway import download
 from gscon_live.realtime.gateway.admission import Admission, Door, Refusals
 from gscon_live.realtime.gateway.camera_feed import CameraFeed
 from gscon_live.realtime.gateway.close_codes import MALFORMED, NOT_ALLOWED, TOO_BIG
@@ -41,10 +43,20 @@ class Gateway:
         feed: the events.
         door: what a request must have.
         visitor: where the sound and pictures of visitors go; None: none are wanted.
+        stop: called when a viewer ends the session; None: viewers may not.
     """
 
-    def __init__(self, feed: EventFeed, door: Door, visitor: Visitor | None = None) -> None:
+    def __init__(
+        self,
+        feed: EventFeed,
+        door: Door,
+        visitor: Visitor | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
         self._feed = feed
+        self._stop = stop
+        self._saved: str | None = None
+        self._downloading = threading.Lock()
         self._viewers = 0
         self._refusals = Refusals()
         self.reception = Reception(visitor, self._refusals)
@@ -56,6 +68,8 @@ class Gateway:
             Route("/", lambda request: self._file("page.html")),
             Route("/overlay", lambda request: self._file("overlay.html")),
             Route("/state", self._state),
+            Route("/download", self._download),
+            Route("/stop", self._end, methods=["POST"]),
             Route("/static/{name}", lambda request: self._file(request.path_params["name"])),
             WebSocketRoute("/events", self._events),
             WebSocketRoute("/session", self.reception.receive),
@@ -66,6 +80,7 @@ class Gateway:
             door,
             self._refusals,
             devices=visitor is not None and bool(visitor.wants),
+            posts=() if stop is None else ("/stop",),
         )
 
     def _file(self, name: str) -> Response:
@@ -83,10 +98,35 @@ class Gateway:
                 "missed": self._feed.missed,
                 "viewers": self._viewers,
                 "refused": dict(self._refusals.counts),
+                "missing": self._feed.ring.newest().missing,
+                "saved": self._saved,
                 "shows": self._camera.shows,
+                "stops": self._stop is not None,
                 **self.reception.state,
             }
         )
+
+    def _download(self, request: Request) -> Response:
+        """The newest session as a file, as far as its events are still there."""
+        ending = request.query_params.get("format", "jsonl")
+        if ending not in download.FORMATS:
+            self._refusals.add("message")
+            return PlainTextResponse(f"format: expected {', '.join(download.FORMATS)}\n", 400)
+        session, lines, _ = self._feed.ring.newest()
+        if session is None:
+            return PlainTextResponse("no session has been seen yet\n", 404)
+        self._saved = session  # before the first byte leaves
+        with self._downloading:  # each takes as much memory as the ring
+            content = download.content(lines, ending)
+        name = download.file_name(session, ending)
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type=download.FORMATS[ending], headers=headers)
+
+    def _end(self, request: Request) -> Response:
+        """Asks the session to end."""
+        assert self._stop is not None
+        self._stop()
+        return Response(status_code=202)
 
     async def _events(self, viewer: WebSocket) -> None:
         """Sends the events from `seq` of `session` on, one a message; with `faces=on` also those of

@@ -14,6 +14,14 @@ class _Kept(NamedTuple):
     line: str
 
 
+class Newest(NamedTuple):
+    """What there is of the newest session: its name, its events, and how many are not there."""
+
+    session: str | None
+    lines: list[str]
+    missing: int
+
+
 class EventRing:
     """A bounded list of events; each has a *position*, which grows by one per event.
 
@@ -77,6 +85,22 @@ class EventRing:
                     return after
                 later = kept.seq
             return first
+
+    def newest(self) -> Newest:
+        """The events of the newest session that are there."""
+        with self._lock:
+            if not self._events:
+                return Newest(None, [], 0)
+            last = self._events[-1]
+            lines: list[str] = []
+            later = last.seq + 1
+            for kept in reversed(self._events):
+                # Replays of one recording have one name, and each counts from 0.
+                if kept.session != last.session or kept.seq >= later:
+                    break
+                lines.append(kept.line)
+                later = kept.seq
+        return Newest(last.session, lines[::-1], last.seq + 1 - len(lines))
 
     def read(self, position: int, count: int) -> tuple[list[str], int]:
         """At most `count` events from a position on, and the position after them."""

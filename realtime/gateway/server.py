@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -45,15 +45,20 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    feed: EventFeed, listening: Listening, *, beside: bool, visitor: Visitor | None = None
+    feed: EventFeed,
+    listening: Listening,
+    *,
+    beside: bool,
+    visitor: Visitor | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Serves until Ctrl-C; beside a session, until standard input is closed. `visitor` says where
-    the sound and pictures of visitors go.
+    the sound and pictures of visitors go; `stop` ends the session, where viewers may.
 
     Raises:
         InputError: the publisher refuses the keys.
     """
-    gateway = Gateway(feed, listening.door, visitor)
+    gateway = Gateway(feed, listening.door, visitor, stop)
     config = uvicorn.Config(
         gateway.app,
         access_log=False,  # it would hold the token

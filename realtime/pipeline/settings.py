@@ -224,6 +224,8 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8765
     #: whether the page of a live session shows the camera's pictures
     pictures: bool = True
+    #: whether the page of a live session has a button that ends it
+    stop: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,6 +16,8 @@ from gscon_live.realtime.events.sockets import PIPELINE, PIPELINE_LATEST, prepar
 
 #: In the settings: the device is the visitor's.
 BROWSER = "browser"
+#: What the page prints when a viewer ends the session.
+STOP = "stop"
 #: Number of messages that wait on each side, of sound (20 ms each) and of pictures.
 SOUND_QUEUE, PICTURE_QUEUE = 250, 4
 #: Number of messages that are read at once.

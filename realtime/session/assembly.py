@@ -166,13 +166,6 @@ def build_show(worker: Worker, t0: StartTime) -> Stage:
     return PagePictures(lambda: outlet.awaited, outlet.send)
 
 
-def build_preview(worker: Worker, t0: StartTime) -> Stage:
-    """A window with the camera's picture."""
-    from gscon_live.realtime.display.preview import Preview
-
-    return Preview()
-
-
 def build_record(worker: Worker, t0: StartTime) -> Stage:
     """Sound and pictures to a file."""
     from gscon_live.realtime.capture.recorder import Recorder

@@ -31,7 +31,6 @@ NAMES = {
     "watch": "finding faces",
     "recognise": "recognition",
     "record": "the recording",
-    "preview": "the preview",
     "show": "the pictures of the page",
 }
 #: Which stages can make a stage late, by the path of its messages: itself and those before it.

@@ -5,7 +5,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -15,9 +17,10 @@ import msgspec
 
 from gscon_live.common import extras
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.gateway import own_browser
 from gscon_live.realtime.pipeline.bus import Endpoints, private_endpoints
 from gscon_live.realtime.pipeline.settings import Settings
-from gscon_live.realtime.pipeline.visitor import BROWSER, Visitor
+from gscon_live.realtime.pipeline.visitor import BROWSER, STOP, Visitor
 
 #: Seconds in which the page has to be there, and to end.
 _PATIENCE = 10.0
@@ -55,14 +58,27 @@ class PageProcess:
         endpoint: where the session publishes; None takes an address that only this user can reach.
         port: port of the page, 0 for any.
         devices: settings whose microphone and camera may be the browser's; None: there are none.
+        opens: whether it opens itself in the user's browser, if there is one.
+        stops: whether viewers may end the session.
 
     Attributes:
+        notices: what the user has to know, one line each: the address, and a missing browser.
         endpoint: where the session has to publish.
         address: what to open in the browser.
         visitor: where the sound and pictures of the browser go; None if they are not wanted.
     """
 
-    def __init__(self, endpoint: str | None, port: int, devices: Settings | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str | None,
+        port: int,
+        devices: Settings | None = None,
+        *,
+        opens: bool = False,
+        stops: bool = False,
+    ) -> None:
+        self._stopped = threading.Event()
+        self._reader: threading.Thread | None = None
         self._stack = contextlib.ExitStack()
         self.address = ""
         with contextlib.ExitStack() as stack:
@@ -73,20 +89,30 @@ class PageProcess:
             self.visitor = None if devices is None else _visitor(devices, private)
             errors: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
             self._words = ["page", self.endpoint, "--stop-with-input"]
+            self._words += ["--can-stop"] if stops else []
             if self.visitor is not None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gscon-page-"))
                 self._words += ["--visitor", msgspec.json.encode(self.visitor).decode()]
                 self._words += ["--token-file", str(Path(folder) / "token")]
-            self._process = self._start(port, errors)
+            can_open = opens and own_browser.there_is_one()
+            self._process = self._start(port, errors, ["--open"] if can_open else [])
             self._started_at = time.monotonic()
             stack.callback(self._end)
             self.address = self._await_address(errors)
+            self._listen()
+            self.notices = [f"page: {self.address}"]
+            self.notices += [own_browser.NONE] if opens and not can_open else []
             self._stack = stack.pop_all()
 
     @property
     def ended(self) -> bool:
         """Whether it has ended by itself, or was killed."""
         return self._process.poll() is not None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a viewer has ended the session."""
+        return self._stopped.is_set()
 
     def look_after(self) -> None:
         """Starts it again, under the same address, if the session needs it and it has gone. It does
@@ -98,21 +124,43 @@ class PageProcess:
         self._started_at = time.monotonic()
         self._close_pipes()
         self._process = self._start(urlsplit(self.address).port or 0, subprocess.DEVNULL)
+        self._listen()
 
     def wait(self) -> None:
         """Waits until it has ended by itself, or Ctrl-C."""
         with contextlib.suppress(KeyboardInterrupt):
             self._process.wait()
 
-    def _start(self, port: int, errors: IO[bytes] | int) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, port: int, errors: IO[bytes] | int, more: Sequence[str] = ()
+    ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-m", "gscon_live", *self._words, "--port", str(port)],
+            [sys.executable, "-m", "gscon_live", *self._words, "--port", str(port), *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
         )
 
+    def _listen(self) -> None:
+        """Listens to what the page prints, until it ends."""
+        printed = self._process.stdout
+        assert printed is not None
+
+        def listen() -> None:
+            for line in printed:
+                if line.strip() == STOP.encode():
+                    self._stopped.set()
+
+        self._reader = threading.Thread(target=listen, name="page", daemon=True)
+        self._reader.start()
+
+    def _listen_to_the_end(self) -> None:
+        """Waits until all that an ended page has printed was read."""
+        if self._reader is not None:
+            self._reader.join(1.0)
+
     def _close_pipes(self) -> None:
+        self._listen_to_the_end()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -145,6 +193,7 @@ class PageProcess:
             self._process.wait()
             raise
         finally:
+            self._listen_to_the_end()
             self._process.stdout.close()
 
     def __enter__(self) -> "PageProcess":

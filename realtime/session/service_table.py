@@ -6,7 +6,6 @@ the sessions in which it runs. Links and workers follow from it.
 
 from collections.abc import Iterable
 
-from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.services import MEBIBYTE, Input, Service
 from gscon_live.realtime.session.session_plan import Plan
@@ -93,30 +92,12 @@ SERVICES: tuple[Service[Plan], ...] = (
         ),
         keeps=True,
     ),
-    # Nothing waits for the page's pictures either.
+    # Nothing waits for the page's pictures, so it gets no `End` either: the session stops it.
     Service(
         name="show",
         build=f"{_BUILDERS}:build_show",
         runs=lambda plan: plan.camera and plan.visitor is not None and bool(plan.visitor.camera),
         takes=(Input("camera", (messages.VideoFrame,), "latest", 2 * MEBIBYTE, _FRAME),),
-        needed=False,
-    ),
-    # Nothing waits for the preview, so it gets no `End` either: the session stops it.
-    Service(
-        name="preview",
-        build=f"{_BUILDERS}:build_preview",
-        runs=lambda plan: plan.preview,
-        takes=(
-            Input("camera", (messages.VideoFrame,), "latest", 2 * MEBIBYTE, _FRAME),
-            Input("watch", (messages.Faces,), "latest", MEBIBYTE, 2 << 10),
-            Input(
-                "recognise",
-                (schema.UtteranceEvent, schema.Provisional),
-                "latest",
-                MEBIBYTE,
-                4 << 10,
-            ),
-        ),
         needed=False,
     ),
 )

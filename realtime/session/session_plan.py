@@ -32,7 +32,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     captions: str = "auto"
     microphone: bool = False
     camera: bool = False
-    preview: bool = False
     record: str | None = None
     speed: float | None = None
     visitor: Visitor | None = None

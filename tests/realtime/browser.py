@@ -1,7 +1,9 @@
 """The browser of the tests, with a microphone and a camera whose contents come from files."""
 
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,9 @@ FLAGS = (
 )
 
 
+#: Environment of a command that finds no browser to open.
+NO_BROWSER = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
+
 DESKTOP = {"width": 1240, "height": 900}
 
 
@@ -41,6 +46,11 @@ def chromium(*flags: str) -> Iterator[Any]:
         running = driver.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
         yield running
         running.close()
+
+
+def opens_into(file: Path) -> dict[str, str]:
+    """Environment of a command whose browser writes the address that it is given into a file."""
+    return {"BROWSER": shlex.join([sys.executable, "-c", f"open({str(file)!r}, 'a').write('%s ')"])}
 
 
 def devices_from(recording: Path, folder: Path, size: str = "320x240") -> list[str]:

@@ -92,9 +92,9 @@ class Page:
 
 
 @contextmanager
-def page(endpoint: str, *options: object) -> Iterator[Page]:
+def page(endpoint: str, *words: object, **options: Any) -> Iterator[Page]:
     """The page of a publisher, on a free port."""
-    process = start("gscon_live", "page", endpoint, "--port", 0, *options)
+    process = start("gscon_live", "page", endpoint, "--port", 0, *words, **options)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -106,11 +106,11 @@ def page(endpoint: str, *options: object) -> Iterator[Page]:
 
 
 @contextmanager
-def shown(folder: Path, session: str) -> Iterator[tuple[Station, Page]]:
+def shown(folder: Path, session: str, *words: object) -> Iterator[tuple[Station, Page]]:
     """A publisher with its page, both ready."""
     with (
         Station(f"ipc://{folder / 'events'}", session) as station,
-        page(station.endpoint) as served,
+        page(station.endpoint, *words) as served,
     ):
         wait_for(lambda: served.state()["connected"])
         yield station, served

@@ -7,7 +7,6 @@ import re
 import signal
 import statistics
 import struct
-import subprocess
 import termios
 import threading
 import time
@@ -21,7 +20,9 @@ import numpy.typing as npt
 import pytest
 import scipy.signal
 import spoken
-from devices import RATE, CameraServer, VirtualMicrophone, need, virtual_microphone
+from browser import NO_BROWSER
+from devices import RATE, CameraServer, VirtualMicrophone, virtual_microphone
+from gateways import Page
 from sessions import (
     WAIT,
     Family,
@@ -104,7 +105,7 @@ def held(
     camera: CuedCamera,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Held:
-    """The sample, played to a live session that is recorded, published and previewed.
+    """The sample, played to a live session that is recorded and published.
 
     Where the machine had no time for the virtual microphone, so that it stood still in between,
     the session was given another conversation than the sample: it is then held again.
@@ -121,25 +122,24 @@ def held(
 def _hold(microphone: VirtualMicrophone, camera: CuedCamera, folder: Path) -> Held:
     kept = folder / "kept"
     endpoint = f"ipc://{folder}/stream"
-    with _screen() as display:
-        process = start(
-            "gscon_live.realtime.live", "--camera", camera.url, "--transcriber", "off",
-            "--record", kept, "--publish", endpoint, "--seconds", "54",
-            *(["--preview"] if display else []), cwd=folder, environment=display,
-        )  # fmt: skip
-        family = Family(process.pid)
-        received: list[schema.AnyEvent] = []
-        with Subscriber(endpoint, timeout=WAIT) as subscriber:
-            subscriber.ready()
-            listener = threading.Thread(target=_listen, args=(subscriber, received))
-            listener.start()
-            wait_for(lambda: list(tail(kept / "events.jsonl")))
-            time.sleep(3.0)  # the devices have opened, and there is some silence
-            camera.cue()
-            microphone.play(recorded(CONVERSATION))
-            output, errors = process.communicate(timeout=WAIT * 2)
-            listener.join()
-        assert process.returncode == 0, errors
+    process = start(
+        "gscon_live.realtime.live", "--camera", camera.url, "--transcriber", "off",
+        "--record", kept, "--publish", endpoint, "--seconds", "54",
+        cwd=folder,
+    )  # fmt: skip
+    family = Family(process.pid)
+    received: list[schema.AnyEvent] = []
+    with Subscriber(endpoint, timeout=WAIT) as subscriber:
+        subscriber.ready()
+        listener = threading.Thread(target=_listen, args=(subscriber, received))
+        listener.start()
+        wait_for(lambda: list(tail(kept / "events.jsonl")))
+        time.sleep(3.0)  # the devices have opened, and there is some silence
+        camera.cue()
+        microphone.play(recorded(CONVERSATION))
+        output, errors = process.communicate(timeout=WAIT * 2)
+        listener.join()
+    assert process.returncode == 0, errors
     return Held(read(kept / "events.jsonl"), folder, output, errors, received, family.left())
 
 
@@ -170,35 +170,6 @@ def _listen(subscriber: Subscriber, received: list[schema.AnyEvent]) -> None:
         if item is None:
             return
         received.append(item.event)
-
-
-class _screen:
-    """A screen without hardware where Xvfb is installed; else none."""
-
-    def __enter__(self) -> dict[str, str]:
-        self._server: subprocess.Popen[bytes] | None = None
-        if os.environ.get("CI") != "true" and not _installed("Xvfb"):
-            return {}
-        need("Xvfb")
-        read_end, write_end = os.pipe()
-        self._server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "800x600x24"],
-            pass_fds=[write_end], stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(write_end)
-        with os.fdopen(read_end) as numbers:
-            return {"DISPLAY": f":{numbers.readline().strip()}"}
-
-    def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.kill()
-            self._server.wait()
-
-
-def _installed(program: str) -> bool:
-    import shutil
-
-    return shutil.which(program) is not None
 
 
 @pytest.fixture(scope="module")
@@ -402,13 +373,16 @@ def test_silence_gives_no_utterance_and_keeps_nothing(
 def test_the_page_knows_that_nothing_is_kept_and_sees_the_end(
     microphone: VirtualMicrophone,
 ) -> None:
+    """Without a camera, and without a browser that `--preview` could open: both are no matter."""
     process = start(
         "gscon_live", "live", "--camera", "off", "--transcriber", "off", "--publish", "off",
-        "--seconds", "3", "--headless", "--page", "page.port=0",
+        "--seconds", "3", "--headless", "--preview", "page.port=0",
+        environment=NO_BROWSER,
     )  # fmt: skip
     with Family(process.pid) as family:
         assert process.stderr is not None
         address = next(line for line in process.stderr if line.startswith("page: ")).split()[1]
+        assert next(process.stderr).startswith("no browser can be opened from here")
         uri = address.replace("http:", "ws:").replace("/?", "/events?")
         with connect(uri, proxy=None) as viewer:
             events = [schema.decode(viewer.recv(timeout=WAIT)) for _ in range(2)]
@@ -420,6 +394,27 @@ def test_the_page_knows_that_nothing_is_kept_and_sees_the_end(
     assert isinstance(events[1], schema.SessionEnded)
 
 
+def test_a_viewer_ends_the_session_on_the_page(
+    microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.jsonl"
+    process = start(
+        "gscon_live", "live", "--camera", "off", "--transcriber", "off", "--publish", "off",
+        "--events", path, "--headless", "--page", "page.port=0",
+    )  # fmt: skip
+    with Family(process.pid) as family:
+        assert process.stderr is not None
+        address = next(line for line in process.stderr if line.startswith("page: ")).split()[1]
+        wait_for(lambda: list(tail(path)), WAIT)
+        served = Page(process, address)
+        assert served.get(f"/stop?token={served.token}", "POST").status == 202
+        errors = process.communicate(timeout=WAIT)[1]
+    assert process.returncode == 0, errors
+    assert family.left() == []
+    assert "ended on the page after" in errors
+    assert isinstance(read(path)[-1], schema.SessionEnded)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -428,7 +423,6 @@ def test_the_page_knows_that_nothing_is_kept_and_sees_the_end(
         ["--microphone", "off", "--camera", "off"],
         ["--camera", "http://127.0.0.1:9/none"],
         ["--camera", "77"],
-        ["--camera", "off", "--preview"],
         ["--camera", "off", "--publish", "tcp://0.0.0.0:5560"],
         ["--camera", "off", "--record", "FULL"],
         ["--camera", "off", "--events", "missing/x.jsonl"],

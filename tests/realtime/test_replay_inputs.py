@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,9 @@ def test_recordings_of_any_name_and_from_standard_input_give_the_same_events(
     assert all(events == sessions[0] for events in sessions)
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert "gr\ufffd\ufffde.mkv" in page
+    # The page plays the files; standard input is gone.
+    played = re.findall('data-media="(.*?)"', page)
+    assert played == ["take%3D1.mkv", "gr%FC%DFe.mkv", "link.mkv", "-x.mkv"]
 
 
 @pytest.mark.fault

@@ -4,12 +4,12 @@ import {byId, element, setText} from "./dom.js";
 import {clock, kept} from "./plain.js";
 
 /** How much is kept: an agreement holds for this much, and for less. */
-const RANKS = {replay: 0, nothing: 0, unknown: 1, recording: 2};
+const RANKS = {replay: 0, nothing: 0, unknown: 1, saved: 2, recording: 3};
 let rank = 0;
 
-/** The line at the top that says what is kept. */
-export function showKept(session) {
-  const [state, sentence] = kept(session);
+/** The line at the top that says what is kept; `saved` is the session that somebody downloaded. */
+export function showKept(session, saved) {
+  const [state, sentence] = kept(session, saved !== null && saved === session.last?.session);
   const banner = byId("kept");
   banner.className = `kept ${state}`;
   setText(banner.querySelector("p"), sentence);
@@ -75,10 +75,10 @@ export function showStatus(session, connection, connected) {
   setText(byId("now-title"), ended ? "The last answer" : "Now");
   const parts = [];
   if (connection === "refused") parts.push("This address is no longer valid. Open the one that the terminal shows now.");
+  else if (ended) parts.push(`The session has ended after ${clock(ended.duration)}: ${ended.utterances} utterances`);
   else if (connection === "lost") parts.push("The connection is lost. It is tried again …");
   else if (connection === "connecting") parts.push("Connecting …");
   else if (!started && !session.last) parts.push(connected ? "Waiting for the session to begin …" : "Waiting for a session …");
-  else if (ended) parts.push(`The session has ended after ${clock(ended.duration)}: ${ended.utterances} utterances`);
   else if (!connected) parts.push("The session is gone. Waiting for it …");
   else parts.push(started && !started.started_at ? "Replay" : "Live");
   if (started) parts.push(started.source, `model ${started.model.name} ${started.model.version}`);

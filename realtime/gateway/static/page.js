@@ -1,5 +1,6 @@
 // The page: takes the events, and draws at most once a picture of the screen.
 
+import {Actions} from "./actions.js";
 import {Answer} from "./answer.js";
 import {Camera} from "./camera.js";
 import {Conversation} from "./conversation.js";
@@ -22,18 +23,22 @@ const views = [new Answer(), new Lanes(), new Conversation()];
 const visit = new Visit();
 const faces = new Faces();
 const camera = new Camera();
-let connection = "connecting", connected = true, waiting = false, wants = [], shows = false;
+const actions = new Actions(look);
+let connection = "connecting", waiting = false;
+/** The gateway's own state. */
+let state = {connected: true, wants: [], shows: false, stops: false, missing: 0, saved: null};
 
 function draw() {
   waiting = false;
   for (const view of views) view.render(session);
   legend(session.started?.emotions ?? EMOTIONS);
-  showKept(session);
+  showKept(session, state.saved);
   askConsent();
-  visit.render(wants, agreed());
-  camera.render(shows, agreed());
-  showHealth(session, connected);
-  showStatus(session, connection, connected);
+  visit.render(state.wants, agreed());
+  camera.render(state.shows, agreed());
+  actions.render(session, state);
+  showHealth(session, state.connected);
+  showStatus(session, connection, state.connected);
 }
 
 function changed() {
@@ -44,7 +49,7 @@ function changed() {
 async function look() {
   try {
     const answer = await fetch("state", {cache: "no-store"});
-    if (answer.ok) ({connected, wants, shows} = await answer.json());
+    if (answer.ok) state = await answer.json();
   } catch { /* the stream says so */ }
   changed();
 }
@@ -53,7 +58,7 @@ new Stream(event => {
   if (event.type === "face") { faces.show(event.faces); return; }
   session.take(event);
   changed();
-}, state => { connection = state; look(); }, "?faces=on");
+}, now => { connection = now; look(); }, "?faces=on");
 setInterval(() => { if (!document.hidden) look(); }, INTERVAL);
 prepareConsent(changed);
 draw();

@@ -62,7 +62,7 @@ export function agreement(modalities) {
 const STAGES = {
   recording: "the reading of the recording", microphone: "the microphone", camera: "the camera",
   segment: "the detection of speech", transcribe: "speech recognition", watch: "the search for faces",
-  recognise: "the emotion model", record: "the recorder", preview: "the preview window", show: "the picture on this page",
+  recognise: "the emotion model", record: "the recorder", show: "the picture on this page",
 };
 const BUSY = "Close other programs, or choose a smaller speech model with --transcriber base.";
 
@@ -121,11 +121,16 @@ function healthAdvice({stage, status, detail}) {
 
 const THINGS = {sound: ["sound"], pictures: ["pictures"], events: ["words", "answers"]};
 
-/** What is kept, as a state (`nothing`, `recording`, `replay`, `unknown`) and a sentence. */
-export function kept({started, ended, last}) {
+/** What is kept, as a state (`nothing`, `recording`, `replay`, `saved`, `unknown`) and a sentence; `saved`:
+ *  whether somebody downloaded it from this page. */
+export function kept({started, ended, last}, saved = false) {
   if (!last) return ["unknown", "No session has been seen yet, so it is not known whether anything is kept."];
   if (started && !started.kept && !started.started_at) {
     return ["replay", "This is a recording. Everything that you see was recorded before."];
+  }
+  const rest = ` Sound and pictures ${ended ? "were" : "are"} not.`;
+  if (saved && !started?.kept?.length) {
+    return ["saved", `DOWNLOADED: somebody saved words and answers from this page.${started?.kept ? rest : " It is not known what else is kept."}`];
   }
   if (!started?.kept) return ["unknown", "It is not known whether this session is kept. Ask who runs it."];
   if (!started.kept.length) {
@@ -133,6 +138,5 @@ export function kept({started, ended, last}) {
   }
   const names = started.kept.flatMap(name => THINGS[name] ?? [name]);
   const list = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
-  const rest = started.kept.includes("sound") ? "" : ` Sound and pictures ${ended ? "were" : "are"} not.`;
-  return ["recording", `${ended ? "RECORDED" : "RECORDING"}: ${list} ${ended ? "were" : "are being"} saved.${rest}`];
+  return ["recording", `${ended ? "RECORDED" : "RECORDING"}: ${list} ${ended ? "were" : "are being"} saved.${started.kept.includes("sound") ? "" : rest}`];
 }

@@ -8,8 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from sessions import cut, settings
 
-from gscon_live.realtime.bench import media, random_whisper
+from gscon_live.realtime.bench import media, page_cost, random_whisper
 from gscon_live.realtime.bench.__main__ import MEANING
 from gscon_live.realtime.listen.whisper import Whisper
 from gscon_live.realtime.pipeline.settings import Transcription
@@ -27,6 +28,12 @@ def test_json_has_the_figures_asked_for() -> None:
     assert figures["replay_realtime_factor"] > 0
     assert {"date", "machine", "seed"} <= set(figures)
     assert set(figures) - {"date", "machine", "seed"} <= set(MEANING)
+
+
+def test_the_page_is_measured_beside_a_replay_without_it(tmp_path: Path) -> None:
+    figures = page_cost.page(settings(), cut(tmp_path / "clip.mkv", 4.0))
+    assert set(figures) <= set(MEANING)
+    assert figures["page_replay_ratio"] > 0
 
 
 def test_an_archive_is_measured_beside_one_process() -> None:

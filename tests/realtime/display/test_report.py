@@ -1,5 +1,6 @@
 """The report says what the session held, to anyone, in one page that loads nothing."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -235,6 +236,34 @@ def test_the_command_turns_a_file_of_events_into_a_page(
 def test_a_missing_folder_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing"):
         report_page.write_report(conversation(), tmp_path / "missing" / "a.html")
+
+
+@pytest.mark.parametrize(("recording", "page", "expected"), [
+    ("talks/talk.mkv", "talks/out.html", "talk.mkv"),
+    ("talks/talk.mkv", "out.html", "talks/talk.mkv"),
+    ("talks/talk.mkv", "pages/out.html", "../talks/talk.mkv"),
+    ("talks/link.mkv", "talks/out.html", "link.mkv"),
+    ("talks/talk.mkv", "link/out.html", "talk.mkv"),
+    ("talks/a: #1?é.mkv", "talks/out.html", "a%3A%20%231%3F%C3%A9.mkv"),
+])  # fmt: skip
+def test_a_page_knows_its_recording_by_a_path_that_survives_a_move(
+    recording: str, page: str, expected: str, tmp_path: Path
+) -> None:
+    for folder in ("talks", "pages"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "talks" / "link.mkv").symlink_to("../elsewhere.mkv")
+    (tmp_path / "link").symlink_to("talks")
+    assert report_page.address(tmp_path / recording, tmp_path / page) == expected
+
+
+def test_each_session_of_a_page_has_its_own_recording() -> None:
+    """Of three sessions, the second has none: it came from a stream."""
+    events = [event for seed in range(3) for event in conversation(1, seed)]
+    beside = report_page.Beside(media=["a.mkv", "", "c.mkv", "never-begun.mkv"])
+    raw = report_page.render(events, "a", beside)
+    assert re.findall('data-media="(.*?)"', raw) == ["a.mkv", "c.mkv"]
+    players = raw.split('<div class="player"')[1:]
+    assert ["data-media" in player for player in players] == [True, False, True]
 
 
 @pytest.mark.parametrize(("count", "media", "complaint"), [

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import wave
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sessions import wait_for
 
 from gscon_live.common import cli
 from gscon_live.realtime import report
+from gscon_live.realtime.display.report_page import is_figure
 from gscon_live.realtime.events import corrections, schema
 from gscon_live.realtime.events.schema import UtteranceEvent
 
@@ -99,6 +101,37 @@ def test_a_recording_that_was_named_is_found_beside_the_page_when_it_is_wanted(
     tab.reload()
     tab.click(".player .load")
     tab.wait_for_selector("text=This browser cannot play that file")
+
+
+def test_the_picture_for_a_paper_is_saved_as_svg_and_as_png(chromium: Any, folder: Path) -> None:
+    """Also from a dark page, and after another name: black on white, with all utterances."""
+    from PIL import Image
+
+    words = [folder / "talk.jsonl", folder / "again.html", "--figure", folder / "talk.svg"]
+    assert cli.run(report.main, [*map(str, words)]) == 0
+    tab = opened(chromium, folder, "--title", "A talk / 1: é", color_scheme="dark")
+    saved = {}
+    for kind in ("svg", "png"):
+        with tab.expect_download() as download:
+            tab.click(f".keep [data-save={kind}]")
+        assert download.value.suggested_filename == f"emotions-A-talk-1-é.{kind}"
+        saved[kind] = Path(download.value.path())
+
+    def boxes(path: Path) -> list[dict[str, str]]:
+        return [
+            dict(element.attrib) for element in ElementTree.parse(path).iter() if element.attrib
+        ]
+
+    assert boxes(saved["svg"]) == boxes(folder / "talk.svg")
+    assert is_figure(saved["svg"].read_bytes()[:65536])
+    picture = Image.open(saved["png"]).convert("RGB")
+    width, height = map(float, boxes(saved["svg"])[0]["viewBox"].split()[2:])
+    assert picture.size == (3 * width, 3 * height)
+    colours = {colour for _, colour in picture.getcolors(1 << 24)}
+    assert picture.getpixel((picture.width - 1, 0)) == (255, 255, 255)
+    assert {(0, 0, 0), (236, 215, 46), (0, 114, 178)} <= colours
+    assert tab.complaints == []
+    assert not [url for url in tab.asked if not url.startswith(("file:", "blob:"))]
 
 
 def test_corrections_are_saved_as_a_file_that_the_next_report_uses(

@@ -37,6 +37,18 @@ def test_neither_number_nor_size_grows_beyond_the_limits(
         assert sum(sizes[-len(kept) - 1 :]) > most_bytes
 
 
+def test_the_newest_session_is_given_with_what_is_missing_of_it() -> None:
+    ring = EventRing(most_events=5)
+    assert ring.newest() == (None, [], 0)
+    filled(ring, ("a", 3), ("b", 2))
+    assert ring.newest() == ("b", ['["b", 0]', '["b", 1]'], 0)
+    filled(ring, ("b", 4))  # another replay of the same recording
+    assert ring.newest() == ("b", [f'["b", {seq}]' for seq in range(4)], 0)
+    for seq in (4, 5, 9):  # the oldest have left, and three were lost on the way
+        ring.add("b", seq, f'["b", {seq}]')
+    assert ring.newest() == ("b", [f'["b", {seq}]' for seq in (2, 3, 4, 5, 9)], 5)
+
+
 @given(st.integers(0, 30), st.integers(1, 12))
 def test_a_viewer_reads_everything_once_in_order(count: int, turn: int) -> None:
     ring = filled(EventRing(), ("a", count))

@@ -9,19 +9,23 @@ import ssl
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import psutil
 import pytest
-from gateways import Station, lines, page, shown
+from browser import NO_BROWSER, opens_into
+from gateways import Page, Station, lines, page, shown
 from made_events import conversation
 from sessions import ROOT, WAIT, Family, of, read, run, start, utterances, wait_for
 from stubs import gap
 from websockets.sync.client import connect
 
-from gscon_live.realtime.events import schema
+from gscon_live.realtime.events import schema, sinks
+from gscon_live.realtime.gateway import own_browser
 
 replace = msgspec.structs.replace
 
@@ -45,6 +49,63 @@ def test_who_comes_late_gets_what_went_before(tmp_path: Path) -> None:
             assert [e["seq"] for e in lines(later, len(events) - 5)] == list(range(5, len(events)))
         with served.watch(f"session={events[0].session}&seq={len(events) - 1}") as again:
             assert lines(again, 1)[0]["type"] == "session.ended"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "vtt"])
+def test_a_download_is_the_file_that_the_session_itself_would_write(
+    ending: str, tmp_path: Path
+) -> None:
+    events = list(conversation(4))
+    name = f"gscon-live-{events[0].session}.{ending}"
+    with closing(sinks.for_path(tmp_path / name)) as sink:
+        for event in events:
+            sink.write(event)
+    with shown(tmp_path, events[0].session) as (station, served):
+        path = f"/download?format={ending}&token={served.token}"
+        assert served.get(path).status == 404
+        station.send(events)
+        wait_for(lambda: served.state()["events"] == len(events))
+        assert served.state()["saved"] is None
+        answer = served.get(path)
+        assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+        assert answer.read() == (tmp_path / name).read_bytes()
+        assert served.state()["missing"] == 0
+        assert served.state()["saved"] == events[0].session
+        assert served.get(f"/download?format=exe&token={served.token}").status == 400
+
+
+def test_a_download_from_a_page_that_started_late_says_what_is_missing(tmp_path: Path) -> None:
+    events = list(conversation(4))
+    with Station(f"ipc://{tmp_path / 'events'}", events[0].session) as station:
+        station.send(events[:9])
+        with page(station.endpoint) as served:
+            wait_for(lambda: served.state()["events"])
+            station.send(events[9:])
+            wait_for(lambda: served.state()["events"] == 1 + len(events) - 9)
+            assert served.state()["missing"] == 8
+            content = served.get(f"/download?token={served.token}").read().decode()
+    assert [schema.decode(line) for line in content.splitlines()] == [events[0], *events[9:]]
+
+
+def test_viewers_end_a_session_only_where_they_may(tmp_path: Path) -> None:
+    session = conversation(1).__next__().session
+    with shown(tmp_path, session, "--can-stop") as (_, served):
+        assert served.state()["stops"]
+        path = f"/stop?token={served.token}"
+        assert served.get("/stop", "POST").status == 403
+        assert served.get(path, "POST", Origin="https://evil.example").status == 403
+        assert served.get(path, "POST", Origin="http://127.0.0.1:1").status == 403
+        assert served.get(path, "POST", b"x").status == 413
+        assert served.get(path, "PUT").status == 405
+        assert served.get(path).status == 405
+        assert served.get(f"/state?token={served.token}", "POST").status == 405
+        own = f"http://{served.host}:{served.port}"
+        assert served.get(path, "POST", Origin=own).status == 202
+        served.process.terminate()
+        assert served.process.communicate(timeout=WAIT)[0] == "stop\n"
+    with shown(tmp_path, session) as (_, served):
+        assert not served.state()["stops"]
+        assert served.get(f"/stop?token={served.token}", "POST").status == 405
 
 
 def test_a_page_that_starts_late_knows_how_the_session_began(tmp_path: Path) -> None:
@@ -263,9 +324,11 @@ def told(process: "subprocess.Popen[str]", beginning: str) -> str:
     raise AssertionError(f"no line begins with {beginning}")
 
 
-def replayed(recording: Path, events: Path, *words: object) -> "subprocess.Popen[str]":
+def replayed(
+    recording: Path, events: Path, *words: object, **options: Any
+) -> "subprocess.Popen[str]":
     return start("gscon_live", "replay", recording, "--events", events, "--page", "page.port=0",
-                 *words)  # fmt: skip
+                 *words, **options)  # fmt: skip
 
 
 def test_a_replay_stays_on_the_page_until_ctrl_c(four_utterances: Path, tmp_path: Path) -> None:
@@ -283,6 +346,45 @@ def test_a_replay_stays_on_the_page_until_ctrl_c(four_utterances: Path, tmp_path
     assert family.left() == []
     assert process.returncode == 0
     assert "".join(f"{line}\n" for line in seen) == out.read_text(encoding="utf-8")
+
+
+def test_preview_opens_the_page_once_in_the_users_browser(
+    four_utterances: Path, tmp_path: Path
+) -> None:
+    """The address that everybody can read from the list of processes works once, for the page."""
+    given = tmp_path / "addresses"
+    process = replayed(
+        four_utterances, tmp_path / "out.jsonl", "--preview", environment=opens_into(given)
+    )
+    with Family(process.pid) as family:
+        served = Page(process, told(process, "page: "))
+        opened = urlsplit(wait_for(lambda: given.exists() and given.read_text()).strip())
+        assert opened.netloc == f"{served.host}:{served.port}"
+        assert served.token not in opened.query
+        for path in ("/state", "/overlay", "/static/page.js"):
+            assert served.get(f"{path}?{opened.query}").status == 403
+        page = served.get(f"/?{opened.query}")
+        assert page.status == 200
+        cookie = page.headers["set-cookie"].split(";")[0]
+        assert served.get("/state", Cookie=cookie).status == 200
+        assert served.get(f"/?{opened.query}").status == 403
+        told(process, "the page stays until Ctrl-C")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=WAIT)
+    assert process.returncode == 0
+    assert family.left() == []
+    assert given.read_text().count("ticket=") == 1
+
+
+def test_a_page_that_opens_no_browser_says_so_and_goes_on(tmp_path: Path) -> None:
+    events = list(conversation(2))
+    with (
+        Station(f"ipc://{tmp_path / 'events'}", events[0].session) as station,
+        page(station.endpoint, "--open", environment=NO_BROWSER) as served,
+    ):
+        assert served.state()["connected"]
+        served.process.terminate()
+        assert served.process.communicate(timeout=WAIT)[1].splitlines()[0] == own_browser.NONE
 
 
 def test_a_replay_goes_on_if_the_page_is_killed(four_utterances: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,93 @@ def test_what_is_kept_stands_at_the_top_and_stays_there(
         assert box["y"] == 0
         assert box["height"] >= 30
         assert box["width"] >= DESKTOP["width"] - 20
+
+
+def test_a_download_is_on_the_page_and_everybody_sees_that_there_was_one(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    """By keyboard. "Nothing is kept" is not true any more then, for those who come later, too."""
+    sender, served = station
+    events = live([])[:-1]
+    with viewing(chromium, served) as viewer, viewing(chromium, served) as second:
+        viewer.agree()
+        second.agree()
+        assert not viewer.tab.locator("#download").is_visible()
+        sender.send(events)
+        viewer.see("#said", "Congratulations")
+        second.see("#kept", "Nothing is kept")
+        viewer.tab.locator("#download").focus()
+        viewer.tab.keyboard.press("Enter")
+        viewer.see("#downloading", "All events of this session are in the file. It ends with what")
+        viewer.see("#downloading", "Ask everybody here first")
+        assert viewer.serious() == []
+        viewer.tab.keyboard.press("Escape")
+        viewer.wait("!document.getElementById('downloading').open")
+        second.see("#kept", "Nothing is kept")
+        viewer.tab.keyboard.press("Enter")  # the focus is where it was
+        viewer.tab.get_by_role("link", name="Everything").focus()
+        with viewer.tab.expect_download() as download:
+            viewer.tab.keyboard.press("Enter")
+        lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+        assert [schema.decode(line) for line in lines] == events
+        for each in (viewer, second):
+            each.see("#kept", "DOWNLOADED: somebody saved words and answers from this page.")
+            each.see("#consent-kept", "Sound and pictures are not.")
+            each.agree()
+        with viewing(chromium, served) as third:
+            third.see("#consent-kept", "DOWNLOADED")
+
+
+@pytest.mark.parametrize("kept", [["sound", "pictures", "events"], ["events"]])
+def test_a_download_adds_nothing_where_the_events_are_kept(
+    chromium: Any, station: tuple[Station, Page], kept: list[Any]
+) -> None:
+    sender, served = station
+    with viewing(chromium, served) as viewer:
+        sender.send(live(kept, 2)[:-1])
+        viewer.see("#consent-kept", "RECORDING")
+        viewer.agree()
+        viewer.tab.locator("#download").click()
+        assert not viewer.tab.locator("#downloading-kept").is_visible()
+        with viewer.tab.expect_download():
+            viewer.tab.get_by_role("link", name="CSV").click()
+        wait_for(lambda: served.state()["saved"])
+        viewer.tab.reload()
+        viewer.see("#kept", "RECORDING")
+
+
+def test_a_session_is_ended_on_the_page_after_a_question(chromium: Any, tmp_path: Path) -> None:
+    events = live([])
+    with (
+        shown(tmp_path, events[0].session, "--can-stop") as (sender, served),
+        viewing(chromium, served) as viewer,
+    ):
+        viewer.agree()
+        end, question = viewer.tab.locator("#end"), viewer.tab.locator("#ending")
+        assert not end.is_visible()
+        sender.send(events[:-1])
+        end.wait_for()
+        end.focus()
+        viewer.tab.keyboard.press("Enter")
+        viewer.see("#ending", "It ends for everybody")
+        assert viewer.serious() == []
+        viewer.tab.keyboard.press("Enter")  # lets it go on
+        question.wait_for(state="hidden")
+        viewer.tab.keyboard.press("Enter")
+        question.wait_for()
+        viewer.tab.keyboard.press("Tab")
+        viewer.tab.keyboard.press("Enter")
+        viewer.see("#ending", "The session is asked to end")
+        sender.send(events[-1:])
+        question.wait_for(state="hidden")
+        end.wait_for(state="hidden")
+        viewer.see("#status", "The session has ended")
+        served.process.terminate()
+        assert served.process.communicate(timeout=WAIT)[0] == "stop\n"
+        # What ended is not missed.
+        viewer.wait("performance.getEntriesByName('http://x').length === 0")
+        viewer.see("#status", "The session has ended")
+        viewer.complaints.clear()  # the browser's own, of connections that were refused
 
 
 def test_words_answers_and_opinions_are_read_on_the_page(
@@ -348,6 +436,64 @@ def test_the_page_keeps_its_size_however_long_the_session_is(
         assert viewer.tab.locator("#said li").count() == 200
         assert viewer.tab.locator("#time .block").count() <= 4 * 120
         assert viewer.tab.locator("#time").bounding_box()["width"] < 60 * 900
+
+
+def measured(viewer: Viewer) -> tuple[int, float]:
+    """Number of nodes of the document, and size of what its scripts hold in MiB, once what is not
+    used any more has gone."""
+    session = viewer.context.new_cdp_session(viewer.tab)
+    session.send("Performance.enable")
+    session.send("HeapProfiler.enable")
+    session.send("HeapProfiler.collectGarbage")
+    metrics = {item["name"]: item["value"]
+               for item in session.send("Performance.getMetrics")["metrics"]}  # fmt: skip
+    session.detach()
+    return int(metrics["Nodes"]), metrics["JSHeapUsedSize"] / 2**20
+
+
+def test_a_page_that_stays_open_for_hours_does_not_grow(
+    chromium: Any, station: tuple[Station, Page]
+) -> None:
+    """2,000 utterances, of 2.6 hours, as fast as they can be sent."""
+    sender, served = station
+    events = live([], 2000)
+    readings: list[tuple[int, float]] = []
+    with viewing(chromium, served) as viewer:
+        viewer.agree()
+        sent = 0
+        for begin in range(0, len(events), 600):
+            batch = events[begin : begin + 600]
+            for event in batch:
+                sender.send([event, seen(1, 2)])
+            sent += len(batch)
+            wait_for(lambda until=sent: served.state()["events"] >= until, WAIT)
+            last = next(e for e in reversed(batch) if isinstance(e, UtteranceEvent))
+            viewer.tab.locator(f"#u{last.utterance.id}").wait_for(state="attached")
+            viewer.tab.locator("#view").wait_for(state="hidden")
+            readings.append(measured(viewer))
+    print("\n".join(f"{nodes} nodes, {heap:.2f} MiB" for nodes, heap in readings))
+    half = len(readings) // 2
+    assert half >= 4
+    before, after = readings[2:half], readings[half:]
+    assert max(nodes for nodes, _ in after) <= 1.05 * max(nodes for nodes, _ in before)
+    assert max(heap for _, heap in after) <= 1.05 * max(heap for _, heap in before) + 0.5
+
+
+def test_ten_viewers_at_once_see_everything(chromium: Any, station: tuple[Station, Page]) -> None:
+    sender, served = station
+    events = live([], 100)
+    with ExitStack() as stack:
+        viewers = [stack.enter_context(viewing(chromium, served)) for _ in range(10)]
+        for viewer in viewers:
+            viewer.agree()
+        wait_for(lambda: served.state()["viewers"] == 10)
+        sender.send(events)
+        for viewer in viewers:
+            viewer.see("#status", "100 utterances")
+            assert viewer.tab.locator("#said li").count() == 100
+            assert "did not reach this page" not in viewer.text("#health")
+        assert served.state()["missed"] == 0
+    wait_for(lambda: served.state()["viewers"] == 0)
 
 
 def test_the_overlay_has_no_background_and_shows_the_last_lines(

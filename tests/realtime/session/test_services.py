@@ -42,8 +42,8 @@ def test_one_record_adds_a_stage_to_a_replay(tmp_path: Path) -> None:
         ({"recording": "x.mkv", "has_video": True}, {"recording", "watch"}),
         ({"microphone": True, "live": True}, {"microphone"}),
         (
-            {"microphone": True, "camera": True, "has_video": True, "preview": True, "record": "x"},
-            {"microphone", "camera", "watch", "preview", "record"},
+            {"microphone": True, "camera": True, "has_video": True, "record": "x"},
+            {"microphone", "camera", "watch", "record"},
         ),
     ],
 )

@@ -39,9 +39,9 @@ def test_every_drop_is_told_exactly_once(steps: list[tuple[int, int, bool]]) -> 
 
 def test_drops_are_told_now_and_then_and_by_who_did_not_keep_up() -> None:
     drops = Drops()
-    drops.report(status("camera", 1, watch=3, preview=2))
+    drops.report(status("camera", 1, watch=3, show=2))
     drops.report(status("watch", 2, watch=4))
-    assert drops.due(INTERVAL) == [("preview", 2), ("watch", 7)]
+    assert drops.due(INTERVAL) == [("show", 2), ("watch", 7)]
     drops.report(status("camera", 1, watch=5))
     assert drops.due(INTERVAL + 1) == []
     assert drops.due(2 * INTERVAL) == [("watch", 2)]
