@@ -171,6 +171,7 @@ class Transcriber(Stage):
             words.timed(segment, len(samples)),
             words.left_out,
             segment.envelope,
+            segment.overlap,
         )
         return _Work(utterance, words)
 
