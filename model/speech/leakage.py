@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: A channel that is softer than another by more than so many dB hears the other's speaker.
-SOFTER = 12.0
+SOFTER = 10.0
 #: A channel whose samples correlate with those of a louder one by more than this is a copy of it.
 COPY = 0.95
 #: Share of a window of 32 ms in the mean power that is compared.

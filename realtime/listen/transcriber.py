@@ -47,6 +47,8 @@ class Transcriber(Stage):
         clock: measures the processing time.
         media_clock: the present media time; None in a replay, where there is always time.
         answer_within: seconds after the end of speech in which an answer must come; None: no limit.
+        overlap: for how many seconds two people speak at once in a sound, float32 [n] at 16 kHz; it
+            is asked where the segment does not know. None: nobody is asked.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Transcriber(Stage):
         clock: Clock = no_clock,
         media_clock: Clock | None = None,
         answer_within: float | None = None,
+        overlap: Callable[[Samples], float] | None = None,
     ) -> None:
         self._whisper = whisper
         self._text = text
@@ -67,6 +70,7 @@ class Transcriber(Stage):
         self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
         self._pace = Pace(answer_within, media_clock)
+        self._overlap = overlap
         self._waiting: Callable[[], Sequence[Incoming]] = tuple
         self.reset()
 
@@ -145,6 +149,11 @@ class Transcriber(Stage):
             missing["audio"] = "silence"
         else:
             statistics = self._audio.statistics(samples)
+        overlap = segment.overlap
+        # Asked once for an utterance: while somebody speaks, nobody waits for it.
+        ask = self._overlap if statistics is not None and not _speaking(segment) else None
+        if overlap is None and ask is not None:
+            overlap = round(min(ask(samples), segment.end - segment.start), 3)
         speaker = segment.speaker
         if speaker is None and statistics is not None:
             speaker = self._speakers.provisional(statistics)
@@ -171,7 +180,7 @@ class Transcriber(Stage):
             words.timed(segment, len(samples)),
             words.left_out,
             segment.envelope,
-            segment.overlap,
+            overlap,
         )
         return _Work(utterance, words)
 

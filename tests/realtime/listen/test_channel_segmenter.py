@@ -95,7 +95,7 @@ def test_keys_are_unique_although_both_begin_together() -> None:
     assert sorted(started) == sorted(one.key for one in utterances(made))
 
 
-def random_sound(seed: int, channels: int = 3, seconds: float = 40.0) -> Samples:
+def random_sound(seed: int, channels: int = 3, seconds: float = 25.0) -> Samples:
     random = np.random.default_rng(seed)
     rows = []
     for _ in range(channels):
@@ -110,12 +110,12 @@ def random_sound(seed: int, channels: int = 3, seconds: float = 40.0) -> Samples
     return np.stack(rows)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_utterances_come_in_order_of_their_ends_and_marks_before_their_starts(seed: int) -> None:
     settings = Segmentation(max_utterance=6.0)
     made = heard(random_sound(seed), settings=settings)
     ends = [one.end for one in utterances(made)]
-    assert len(ends) > 10
+    assert len(ends) > 6
     assert ends == sorted(ends)
     reached = 0.0
     for message in made:
