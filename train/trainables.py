@@ -14,6 +14,7 @@ TRAINABLES: dict[str, str] = {
     "conversation": "gscon_live.train.networks.conversation_trainable.ConversationTrainable",
     "face": "gscon_live.train.encoders.face.trainable.FaceTrainable",
     "fusion": "gscon_live.train.networks.composed_trainable.ComposedTrainable",
+    "overlap": "gscon_live.train.encoders.overlap.OverlapTrainable",
     "speaker": "gscon_live.train.encoders.speaker.SpeakerTrainable",
     "text": "gscon_live.train.encoders.text.trainable.TextTrainable",
     "voice": "gscon_live.train.encoders.voice.trainable.VoiceTrainable",

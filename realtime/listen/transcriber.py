@@ -82,8 +82,9 @@ class Transcriber(Stage):
         if self._whisper is not None:
             self._whisper.reset()
         self._pace.reset()
-        self._heard: tuple[messages.Segment, Recognised] | None = None
-        self._ahead: tuple[messages.Segment, _Work] | None = None
+        # By key: of those who speak at once, each has an utterance that is not over.
+        self._heard: dict[int, tuple[messages.Segment, Recognised]] = {}
+        self._ahead: dict[int, tuple[messages.Segment, _Work]] = {}
         self._busy = 0.0
         self._reused = 0
 
@@ -98,7 +99,7 @@ class Transcriber(Stage):
         if not isinstance(message, messages.Segment):
             yield message
             return
-        ahead, self._ahead = self._ahead, None
+        ahead = self._ahead.pop(message.key, None)
         if message.final and ahead is not None and _same(ahead[0], message):
             self._reused += 1
             work = ahead[1]
@@ -109,9 +110,13 @@ class Transcriber(Stage):
                 return
         if message.final:
             self._remember(message, work)
+            # The conversation has gone on, and what was worked on ahead does not know of it.
+            self._ahead.clear()
+            self._heard.pop(message.key, None)
             yield _as_final(work.utterance, message.at)
         else:
-            self._ahead = None if _speaking(message) else (message, work)
+            if not _speaking(message):
+                self._ahead[message.key] = message, work
             yield work.utterance
 
     def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
@@ -137,8 +142,9 @@ class Transcriber(Stage):
         words = self._words(segment, samples)
         missing |= words.missing
         transcribed = self._clock()
-        if self._heard is not None and self._heard[0] is segment:
-            read = self._heard[1].read or len(samples) / SAMPLE_RATE + ROOM
+        heard = self._heard.get(segment.key)
+        if heard is not None and heard[0] is segment:
+            read = heard[1].read or len(samples) / SAMPLE_RATE + ROOM
             self._pace.took(read, _speaking(segment), transcribed - began)
         if self._outdated(segment)():
             raise NotNeeded
@@ -233,10 +239,10 @@ class Transcriber(Stage):
             thorough = self._pace.allows(seconds + WINDOW, speaking, segment.end, needed=False)
             outdated = self._outdated(segment)
             recognised = whisper(samples, segment.key, speaking, outdated, thorough)
-            self._heard = segment, recognised
+            self._heard[segment.key] = segment, recognised
             return recognised, ""
-        if self._heard is not None and self._heard[0].key == segment.key:
-            heard, recognised = self._heard
+        if segment.key in self._heard:
+            heard, recognised = self._heard[segment.key]
             after = f"after {heard.end:.1f} s"
         else:
             recognised, after = Recognised("", _NOT_YET if speaking else ""), ""

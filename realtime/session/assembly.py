@@ -66,6 +66,7 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
         clock=_clock(worker),
         media_clock=_media_clock(worker, t0),
         answer_within=plan.settings.recognition.answer_within,
+        overlap=models.overlap(),
     )
 
 
