@@ -78,8 +78,8 @@ class OverlapNet(nn.Module):
 
     def forward(self, levels: Tensor) -> Tensor:
         """See the class."""
-        found = self.harmonics(levels[:, None])
-        hidden = self.reduce(found.flatten(1, 2))
+        harmonics = self.harmonics(levels[:, None])
+        hidden = self.reduce(harmonics.flatten(1, 2))
         for block in self.context:
             hidden = hidden + block(hidden)
         logits: Tensor = self.answer(hidden)[:, 0]
@@ -110,7 +110,8 @@ class OverlapDetector:
         sound = torch.from_numpy(np.array(samples, np.float32)).nan_to_num(0.0)
         with torch.inference_mode():
             levels = spectrogram(sound)[None]
-            parts = [self._net(part).sigmoid() for part in levels.split(_LONGEST, dim=-1)]
+            starts = range(0, levels.shape[-1], _LONGEST)
+            parts = [self._net(levels[..., at : at + _LONGEST]).sigmoid() for at in starts]
             return smoothed(torch.cat(parts, dim=-1))[0].numpy()
 
 

@@ -109,21 +109,27 @@ class ChannelSegmenter(Stage):
         begin = time - self._pending.shape[1] / SAMPLE_RATE
         self._pending = np.concatenate([self._pending, sound], axis=1)
         self._end = time + sound.shape[1] / SAMPLE_RATE
-        whole = self._pending.shape[1] // WINDOW
-        for number in range(whole):
+        count = self._pending.shape[1] // WINDOW
+        for number in range(count):
             window = self._pending[:, number * WINDOW : (number + 1) * WINDOW]
             yield from self._window(begin + number * WINDOW_SECONDS, window)
-        self._pending = self._pending[:, whole * WINDOW :].copy()
+        self._pending = self._pending[:, count * WINDOW :].copy()
 
     def _window(self, time: float, window: Samples) -> Iterator[messages.Message]:
         for detector, mute in zip(self._detectors, self._leakage(window), strict=True):
             detector.mute = bool(mute)
         chunks = [messages.AudioChunk(time, np.ascontiguousarray(own).tobytes()) for own in window]
         # All channels first: what overlaps is known once the last one has heard its window.
-        found = list(self._each(lambda own, number: own.process(chunks[number])))
-        self._reached = time + window.shape[1] / SAMPLE_RATE
-        self._voiced.append((time, np.array([channel.voiced for channel in self._channels])))
-        for message in found:
+        heard = list(self._each(lambda own, number: own.process(chunks[number])))
+        # By the clock of the utterances, which never goes back.
+        self._reached = self._channels[0].reached
+        self._voiced.append(
+            (
+                self._reached - WINDOW_SECONDS,
+                np.array([channel.voiced for channel in self._channels]),
+            )
+        )
+        for message in heard:
             yield from self._give(message)
         yield from self._release(self._earliest_end())
 

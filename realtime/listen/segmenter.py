@@ -68,6 +68,11 @@ class Segmenter(Stage):
         return self._endpoints.speech
 
     @property
+    def reached(self) -> float:
+        """Media time in seconds up to which the sound is cut."""
+        return self._timeline.time(self._pending_position)
+
+    @property
     def voiced(self) -> bool:
         """Whether the last window had a voice."""
         speech = self._endpoints.speech

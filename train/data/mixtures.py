@@ -40,7 +40,8 @@ def levels(samples: Samples) -> NDArray[np.float64]:
     padded = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     power = np.concatenate([[0.0], np.cumsum(np.square(padded, dtype=np.float64))])
     starts = np.arange(frames_of(len(padded))) * HOP
-    return 10 * np.log10(np.maximum(power[starts + WINDOW] - power[starts], 0.0) / WINDOW + 1e-10)
+    mean = np.maximum(power[starts + WINDOW] - power[starts], 0.0) / WINDOW
+    return np.asarray(10 * np.log10(mean + 1e-10), np.float64)
 
 
 def speech(samples: Samples) -> Samples:
@@ -71,7 +72,7 @@ def utterance(
     count = round(seconds * SAMPLE_RATE)
     parts: list[Samples] = []
     while sum(map(len, parts)) < count:
-        parts.append(recordings[random.integers(len(recordings))])
+        parts.append(recordings[int(random.integers(len(recordings)))])
         parts.append(np.zeros(round(random.uniform(0.02, 0.3) * SAMPLE_RATE), np.float32))
     joined = np.concatenate(parts)
     first = random.integers(len(joined) - count + 1)

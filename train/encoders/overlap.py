@@ -135,7 +135,7 @@ def train(recipe: OverlapRecipe, people: Recordings, report: Report) -> OverlapN
         wanted = torch.from_numpy(np.stack([mixture.overlapped for mixture in drawn])).float()
         loss = functional.binary_cross_entropy_with_logits(net(spectrogram(sound)), wanted)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
@@ -185,9 +185,9 @@ def examples(people: Recordings, recipe: OverlapRecipe, seed: int) -> list[Examp
 
 def threshold_for(net: OverlapNet, spoken: Sequence[Example]) -> float:
     """The lowest threshold that marks at most 5 % of the utterances without overlap."""
-    alone = _probabilities(net, [one for one in spoken if not one.seconds])
+    alone = _probabilities(net, [example for example in spoken if not example.seconds])
     for threshold in np.linspace(0.05, 0.99, 189):
-        if np.mean([overlapped(one, threshold) > 0 for one in alone]) <= FALSE_ALARMS:
+        if np.mean([overlapped(row, threshold) > 0 for row in alone]) <= FALSE_ALARMS:
             return float(threshold)
     return 0.995
 
@@ -196,14 +196,14 @@ def figures_of(net: OverlapNet, spoken: Sequence[Example]) -> dict[str, float]:
     """The share of overlaps over 0.5 s that is marked, that of utterances without overlap that is
     marked too, and the first at 5 % of the second, wherever the threshold would be."""
     threshold = float(net.threshold)
-    alone = _probabilities(net, [one for one in spoken if not one.seconds])
-    long = [one for one in spoken if one.seconds > LONG]
+    alone = _probabilities(net, [example for example in spoken if not example.seconds])
+    long = [example for example in spoken if example.seconds > LONG]
     both = _probabilities(net, long)
 
     def marked(rows: Sequence[NDArray[np.float32]], limit: float) -> float:
         return round(float(np.mean([overlapped(row, limit) > 0 for row in rows])), 3)
 
-    error = [abs(overlapped(row, threshold) - one.seconds) for row, one in zip(both, long,
+    error = [abs(overlapped(row, threshold) - example.seconds) for row, example in zip(both, long,
              strict=True)]  # fmt: skip
     return {
         "overlaps": len(both),
@@ -217,7 +217,7 @@ def figures_of(net: OverlapNet, spoken: Sequence[Example]) -> dict[str, float]:
 
 def _probabilities(net: OverlapNet, spoken: Sequence[Example]) -> list[NDArray[np.float32]]:
     detector = OverlapDetector(net)
-    return [detector.probabilities(one.samples) for one in spoken]
+    return [detector.probabilities(example.samples) for example in spoken]
 
 
 def _card(

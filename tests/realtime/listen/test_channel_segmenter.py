@@ -193,6 +193,19 @@ def test_lost_sound_ends_all_utterances_and_is_reported_once() -> None:
     assert all(one.end - one.start < 3.1 for one in utterances(made))
 
 
+def test_a_clock_that_goes_back_does_not_mix_up_who_spoke_when() -> None:
+    sound = np.stack([channel(6, (1, 2), (4, 5.5)), channel(6, (4.5, 5))])
+    stage = ChannelSegmenter(LONG, ["A", "B"], [Loud(), Loud()])  # type: ignore[list-item]
+    made: list[messages.Message] = []
+    for chunk in cut(sound):
+        time = chunk.time if chunk.time < 3 else chunk.time - 2
+        made += stage.process(messages.AudioChunk(time, chunk.samples, 2))
+    made += stage.flush()
+    assert [speaker for speaker, *_ in bounds(made)] == ["A", "B", "A"]
+    assert [one.overlap for one in utterances(made)] == pytest.approx([0, 0.5, 0.5], abs=0.065)
+    assert len([m for m in made if isinstance(m, messages.Dropped)]) == 1
+
+
 def test_time_that_passes_without_sound_ends_utterances() -> None:
     stage = ChannelSegmenter(LONG, ["A", "B"], [Loud(), Loud()])  # type: ignore[list-item]
     sound = np.stack([channel(2, (1, 2)), channel(2, (1.5, 2))])
