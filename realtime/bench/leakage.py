@@ -78,7 +78,7 @@ def leaking(talk: Talk, softer: float, room: bool, random: np.random.Generator) 
         echo /= np.sqrt(np.sum(np.square(echo)))
         length = late.shape[1] + len(echo)
         spectrum = np.fft.rfft(late, length) * np.fft.rfft(echo, length)
-        late = np.fft.irfft(spectrum, length)[:, : late.shape[1]]
+        late = np.fft.irfft(spectrum, length)[:, : late.shape[1]].astype(np.float32)
     mixed = talk.sound + 10 ** (-softer / 20) * late
     return np.asarray(mixed + random.normal(0, NOISE, mixed.shape), np.float32)
 
