@@ -174,9 +174,9 @@ def _renamed(tree: Any, kind: Any, notices: dict[str, str], prefix: str = "") ->
             keep = isinstance(new, str) and new in renamed
             _rename(renamed, old, renamed[new] if keep else value, kind, notices, prefix)
     for field in msgspec.structs.fields(kind):
-        if field.name in renamed:
-            below = f"{prefix}{field.name}."
-            renamed[field.name] = _renamed(renamed[field.name], field.type, notices, below)
+        name = field.encode_name
+        if name in renamed:
+            renamed[name] = _renamed(renamed[name], field.type, notices, f"{prefix}{name}.")
     return renamed
 
 
@@ -254,7 +254,7 @@ def _holder(key: str, kind: type[Any]) -> type[Any]:
     for depth, part in enumerate([*parents, last]):
         if not _is_struct(kind) or (depth == len(parents) and part in deprecated(kind)):
             return kind
-        fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
         if part not in fields:
             parent = ".".join(key.split(".")[:depth])
             near = nearest_key(key, dotted_keys(top))
@@ -282,9 +282,9 @@ def dotted_keys(kind: type[Any], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for field in msgspec.structs.fields(kind):
         if _is_struct(field.type):
-            keys += dotted_keys(field.type, f"{prefix}{field.name}.")
+            keys += dotted_keys(field.type, f"{prefix}{field.encode_name}.")
         else:
-            keys.append(f"{prefix}{field.name}")
+            keys.append(f"{prefix}{field.encode_name}")
     return keys
 
 
@@ -303,10 +303,11 @@ def _override_of(error: msgspec.ValidationError, overrides: Sequence[str]) -> st
 def _keys_near(message: str, kind: Any) -> Sequence[str]:
     path = message.rpartition("$")[2].strip("`.").split(".") if "$" in message else []
     for part in path:
-        below = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(part)
+        fields = msgspec.structs.fields(kind)
+        below = {field.encode_name: field.type for field in fields}.get(part)
         if isinstance(below, type) and issubclass(below, msgspec.Struct):
             kind = below
-    return [field.name for field in msgspec.structs.fields(kind)]
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
 
 
 def _one_line(error: Exception) -> str:

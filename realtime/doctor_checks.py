@@ -165,6 +165,8 @@ def _speakers(settings: Settings) -> str:
 
     SpeakerClustering(settings.speakers.max_speakers)
     most = settings.speakers.max_speakers
+    if settings.speakers.source != "voices":
+        return f"{settings.speakers.source} tell people apart"
     apart = "everybody is S1" if most == 1 else f"tells up to {most} people apart by their voices"
     if settings.speakers.enrolled is None:
         return apart

@@ -27,6 +27,8 @@ from gscon_live.configs import loader
 from gscon_live.realtime.capture import devices
 from gscon_live.realtime.capture.camera import CameraSource
 from gscon_live.realtime.capture.microphone import MicrophoneSource
+from gscon_live.realtime.capture.recorder import check_channels
+from gscon_live.realtime.capture.speaker_streams import numbered
 from gscon_live.realtime.capture.visitor_camera import NAME as VISITORS_CAMERA
 from gscon_live.realtime.capture.visitor_microphone import NAME as VISITORS_MICROPHONE
 from gscon_live.realtime.display.live_view import LiveView
@@ -106,6 +108,9 @@ def main(arguments: Sequence[str]) -> int:
     model = check_models(settings)
     faces = None if settings.camera.device is None else check_detector(settings)
     notices = Notices()
+    speakers = _speakers(settings)
+    if chosen.record:
+        check_channels(chosen.record, len(speakers))
     microphone = _microphone(settings)
     camera = _camera(settings, required=chosen.camera is not None, notices=notices)
     source = f"{microphone}, {camera or 'no camera'}"
@@ -130,6 +135,7 @@ def main(arguments: Sequence[str]) -> int:
         microphone=True,
         camera=camera is not None,
         record=chosen.record,
+        speakers=speakers,
     )
     return _hold(plan, chosen, model, source, signals.note(), notices)
 
@@ -287,12 +293,30 @@ def _device(word: str) -> str | int:
     return int(word) if word.isdecimal() else word
 
 
+def _speakers(settings: Settings) -> tuple[str, ...]:
+    """Those who have a channel of the microphone each; none where voices tell them apart."""
+    if settings.speakers.source == "tracks":
+        raise InputError(
+            "speakers.from=tracks is for recordings; for a microphone with a channel for each "
+            "speaker give speakers.from=channels"
+        )
+    if settings.speakers.source == "voices":
+        return ()
+    if settings.microphone.device == BROWSER:
+        raise InputError(
+            "speakers.from=channels: the browser's microphone has a single channel; give "
+            "speakers.from=voices, or another --microphone"
+        )
+    return tuple(numbered(settings.microphone.channels))
+
+
 def _microphone(settings: Settings) -> str:
     """The microphone's name. Opens it once before the session starts, so that an unusable device is
     refused at once."""
     if settings.microphone.device == BROWSER:
         return VISITORS_MICROPHONE
-    source = MicrophoneSource(settings.microphone, time.monotonic())
+    split = settings.speakers.source == "channels"
+    source = MicrophoneSource(settings.microphone, time.monotonic(), split=split)
     with contextlib.closing(source):
         source.open()
         return source.description

@@ -46,8 +46,8 @@ DOORS: dict[str, str] = {
     "train/balance": "gscon_live/common model model/networks/ train/engine",
     "train/corpora": "gscon_live/common model model/encoders/voice model/networks",
     "train/data": (
-        "gscon_live/common model model/encoders/ model/networks/ train/engine train/corpora"
-        " train/progress.py"
+        "gscon_live/common model model/encoders/ model/speech model/networks/ train/engine"
+        " train/corpora train/progress.py"
     ),
     "train/scoring": (
         "gscon_live/common model model/networks/ model/checkpoint.py train/engine train/corpora"
@@ -56,7 +56,8 @@ DOORS: dict[str, str] = {
     "train/runs": "gscon_live/common train/progress.py train/engine train/balance",
     "train/save_weights.py": "gscon_live/common model model/checkpoint.py train/runs",
     "train/encoders": (
-        "gscon_live/common configs model model/encoders/ train/progress.py train/trainables.py"
+        "gscon_live/common configs model model/encoders/ model/speech train/progress.py"
+        " train/trainables.py"
         " train/recipes.py train/save_weights.py train/engine train/corpora train/data"
         " train/scoring train/runs"
     ),

@@ -28,6 +28,7 @@ gscon-live fit face ship=true           the face encoder, installed into model/w
 gscon-live fit voice ship=true          the voice encoder, likewise
 gscon-live fit text-spoken ship=true    the text encoder, likewise
 gscon-live fit speaker ship=true        the speaker space, likewise
+gscon-live fit overlap ship=true        the overlap detector, likewise
 gscon-live fit iemocap                  GSCon on IEMOCAP, into runs/iemocap-gscon-causal
 gscon-live fit meld model=mlp seeds=5   a baseline on MELD, five seeds
 gscon-live fit text-iemocap seeds=5     text encoders, into the cache

@@ -15,6 +15,7 @@ TRAINABLES: dict[str, str] = {
     "face": "gscon_live.train.encoders.face.trainable.FaceTrainable",
     "fusion": "gscon_live.train.networks.composed_trainable.ComposedTrainable",
     "profile": "gscon_live.train.encoders.profile.ProfileTrainable",
+    "overlap": "gscon_live.train.encoders.overlap.OverlapTrainable",
     "speaker": "gscon_live.train.encoders.speaker.SpeakerTrainable",
     "text": "gscon_live.train.encoders.text.trainable.TextTrainable",
     "voice": "gscon_live.train.encoders.voice.trainable.VoiceTrainable",

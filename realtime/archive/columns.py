@@ -71,6 +71,7 @@ _INTEGERS = {
 }
 _NUMBERS = {
     *("start", "end", "confidence", "duration", "speech", "time", "voice", "level", "pitch"),
+    "overlap",
     *("x", "y", "width", "height", "mouth", "faces"),
 }
 #: Rows of a group in a Parquet file.

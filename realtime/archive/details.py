@@ -50,8 +50,9 @@ class Details:
     def take(self, message: object) -> None:
         """Takes any message of the pipeline, in order."""
         match message:
-            case messages.AudioChunk(time=time, samples=samples):
-                self._sound.add(time, np.frombuffer(samples, np.float32))
+            case messages.AudioChunk(time=time, samples=samples, channels=channels):
+                sound = np.frombuffer(samples, np.float32).reshape(channels, -1)
+                self._sound.add(time, np.ascontiguousarray(sound.sum(axis=0)))
             case messages.VideoFrame(width=width, height=height):
                 self._size = width, height
             case messages.Faces():

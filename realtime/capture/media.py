@@ -1,4 +1,4 @@
-"""Decodes the two media of a recording: sound to 16 kHz mono chunks, pictures to BGR frames.
+"""Decodes the media of a recording packet by packet; pictures to BGR frames.
 
 Times are seconds of media time: presentation time minus the container's start. From the times of
 all its packets, a track knows the earliest time that can still follow (`mark`).
@@ -13,17 +13,11 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.capture.mixdown import Mixdown, to_float
-from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Message, VideoFrame
+from gscon_live.realtime.pipeline.messages import Dropped, Message, VideoFrame
 
-#: Seconds of sound per `AudioChunk` by default.
-BLOCK = 0.25
-#: A jump of the time stamps by more than this many seconds is a gap; a smaller one is rounding.
-GAP = 0.05
 #: Times that differ by less, in seconds, are equal: far below any time base, far above the rounding
 #: of floats.
-_EXACT = 1e-6
+EXACT = 1e-6
 
 
 def packet_time(packet: Any, start: Fraction) -> float | None:
@@ -125,7 +119,7 @@ class Track:
             time = None if stamp is None else float(stamp * base - self._start)
             if time is not None:
                 # Frames come in order of time: earlier ones that did not come are lost.
-                while self._pending and self._pending[0] <= time + _EXACT:
+                while self._pending and self._pending[0] <= time + EXACT:
                     del self._pending[0]
             elif self._pending:
                 time = self._pending.pop(0)
@@ -154,137 +148,6 @@ class Track:
 
     def _flush(self) -> list[Message]:
         return []
-
-
-class AudioTrack(Track):
-    """Sound as 16 kHz mono chunks, without a gap from the file's start.
-
-    `filled` is the silence in seconds that was inserted where the recording has no sound; `block`
-    is the length of a chunk in seconds.
-    """
-
-    what = "audio"
-
-    def __init__(
-        self,
-        stream: Any,
-        start: Fraction,
-        times: npt.NDArray[np.float64],
-        shifts: npt.NDArray[np.float64],
-        block: float = BLOCK,
-    ) -> None:
-        super().__init__(stream, start, times, shifts)
-        self._block = round(block * SAMPLE_RATE)
-        self.filled = 0.0
-        self._buffer: list[npt.NDArray[np.float32]] = []
-        self._written = 0  # samples at 16 kHz, buffered or sent
-        self._sent = 0
-        self._resampler: Any = None
-        self._kind: tuple[str, str, int] | None = None
-        self._mixdown = Mixdown(["FC"])
-        self._clock = 0.0  # media time of the end of the decoded sound
-        self._excess = 0  # samples to leave out, as their time is filled already
-        self._exact = True  # follow the next time stamp exactly, not only beyond `GAP`
-
-    @property
-    def position(self) -> float:
-        """Media time of the end of the sound that was sent."""
-        return self._sent / SAMPLE_RATE
-
-    @property
-    def mark(self) -> float:
-        return math.inf if self.ended else self.position
-
-    @property
-    def clock(self) -> float:
-        """Media time of the end of the decoded sound, silence included."""
-        return self._clock
-
-    def fill(self, until: float) -> list[Message]:
-        """Silence up to `until`, or to the next sound if that comes before."""
-        until = min(until, self.next_time)
-        if self.ended or not math.isfinite(until) or until - self._clock <= GAP:
-            return []
-        self._silence(until)
-        self._exact = True
-        return self._chunks()
-
-    def _frame(self, frame: Any, time: float | None) -> list[Message]:
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        gap = 0.0 if time is None else time - self._clock
-        out: list[Message] = []
-        if time is not None and abs(gap) > (_EXACT if self._exact else GAP):
-            if gap > 0:
-                self._silence(time)
-            else:
-                out += self._overlap(time, -gap)
-                self._drain()
-                self._excess += round(-gap * SAMPLE_RATE)
-                self._clock = time
-        self._exact = False
-        if kind != self._kind:
-            self._drain()
-            self._kind = kind
-            self._mixdown = Mixdown([channel.name for channel in frame.layout.channels])
-        if self._resampler is None:
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        self._clock += frame.samples / frame.sample_rate
-        self._write(self._resampler.resample(self._mono(frame)))
-        return out + self._chunks()
-
-    def _overlap(self, time: float, seconds: float) -> list[Message]:
-        """Reports sound that is left out; that before the file's start is the codec's padding."""
-        if not self._written or seconds <= GAP:
-            return []
-        reason = "its time stamps are those of the sound before it"
-        return [Dropped(max(time, 0.0), self.what, round(seconds * SAMPLE_RATE), seconds, reason)]
-
-    def _mono(self, frame: Any) -> Any:
-        if frame.layout.nb_channels > 1:
-            block = to_float(frame.to_ndarray(), frame.layout.nb_channels, frame.format.is_planar)
-            samples = self._mixdown(block, frame.sample_rate)[None]
-            mono = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
-            mono.sample_rate = frame.sample_rate
-            return mono
-        frame.pts = None
-        return frame
-
-    def _flush(self) -> list[Message]:
-        self._drain()
-        return self._chunks(last=True)
-
-    def _silence(self, until: float) -> None:
-        self._drain()
-        count = max(0, round(until * SAMPLE_RATE) - self._written)
-        self.filled += count / SAMPLE_RATE
-        self._buffer.append(np.zeros(count, np.float32))
-        self._written += count
-        self._clock = until
-
-    def _drain(self) -> None:
-        if self._resampler is not None:
-            self._write(self._resampler.resample(None))
-            self._resampler = None
-
-    def _write(self, frames: list[Any]) -> None:
-        for frame in frames:
-            samples = frame.to_ndarray().reshape(-1)[self._excess :]
-            self._excess -= min(self._excess, frame.samples)
-            self._buffer.append(samples.astype(np.float32) / np.float32(32768))
-            self._written += len(samples)
-
-    def _chunks(self, last: bool = False) -> list[Message]:
-        if self._written - self._sent < (1 if last else self._block):
-            return []
-        sound = np.concatenate(self._buffer)
-        end = len(sound) if last else len(sound) // self._block * self._block
-        out: list[Message] = []
-        for begin in range(0, end, self._block):
-            part = sound[begin : min(begin + self._block, end)]
-            out.append(AudioChunk(self._sent / SAMPLE_RATE, part.tobytes()))
-            self._sent += len(part)
-        self._buffer = [sound[end:]]
-        return out
 
 
 class VideoTrack(Track):
@@ -318,9 +181,9 @@ class VideoTrack(Track):
 
     def _frame(self, frame: Any, time: float | None) -> list[Message]:
         self._last = time = self._last + self._step if time is None else time
-        if time < -_EXACT or time < self._due / self._rate - _EXACT:
+        if time < -EXACT or time < self._due / self._rate - EXACT:
             return []
-        self._due = math.floor(time * self._rate + _EXACT) + 1
+        self._due = math.floor(time * self._rate + EXACT) + 1
         pixels, full_width = self._pixels(frame)
         height, width = pixels.shape[:2]
         return [VideoFrame(max(time, 0.0), width, height, pixels.tobytes(), full_width)]

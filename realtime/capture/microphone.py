@@ -48,8 +48,9 @@ class MicrophoneSource(Source):
     device has given nothing but zeros in its first 5 s.
 
     Args:
-        settings: the device, and the length of a block.
+        settings: the device, the length of a block, and the number of channels.
         t0: `time.monotonic()` at the session's start; times in messages count from there.
+        split: whether each channel is a speaker's; else they are mixed to one.
         stream_factory: opens the input stream; takes (callback, device, rate, channels, blocksize).
             None opens the device by PortAudio.
         clock: seconds, monotonic.
@@ -60,6 +61,7 @@ class MicrophoneSource(Source):
         settings: Microphone,
         t0: float,
         *,
+        split: bool = False,
         stream_factory: Callable[..., Any] | None = None,
         clock: Callable[[], float] = system_time.monotonic,
     ) -> None:
@@ -67,6 +69,7 @@ class MicrophoneSource(Source):
         self.description = "microphone"
         self._settings = settings
         self._t0 = t0
+        self._channels = settings.channels if split else None
         self._factory = stream_factory
         self._clock = clock
         self._queue: queue.Queue[_Block] = queue.Queue(int(QUEUE_SECONDS / settings.block) + 1)
@@ -74,7 +77,7 @@ class MicrophoneSource(Source):
         self._stream: Any = None
         self._rate = SAMPLE_RATE
         self._latency = 0.0
-        self._resampler = MonoResampler(SAMPLE_RATE)
+        self._resamplers: list[MonoResampler] = []
         self._mixdown: Mixdown | None = None
         self._zeros = OnlyZeros()
         self._samples = SampleClock()
@@ -84,7 +87,8 @@ class MicrophoneSource(Source):
         self._last_mark = 0.0
 
     def open(self) -> None:
-        """Starts capture. Raises `InputError`: no PortAudio, or the device cannot be opened."""
+        """Starts capture. Raises `InputError`: no PortAudio, the device cannot be opened, or it has
+        too few channels."""
         device: MicrophoneInfo | None = None
         if self._factory is None:
             device = find_microphone(self._settings.device)
@@ -121,18 +125,25 @@ class MicrophoneSource(Source):
                 return
 
     def _start(self, device: MicrophoneInfo | None) -> None:
-        channels = 1
+        channels = self._channels or 1
         self._rate = SAMPLE_RATE
         if device is None:
             open_stream = self._factory
         else:
             sounddevice = portaudio()
-            self._rate, channels = _format(sounddevice, device)
+            if device.channels < channels:
+                raise InputError(
+                    f"{self.description}: it has {device.channels} channel"
+                    f"{'s' * (device.channels != 1)}, and speakers.from=channels takes "
+                    f"{channels} (microphone.channels); choose another with --microphone, or "
+                    "speakers.from=voices"
+                )
+            self._rate, channels = _format(sounddevice, device, self._channels)
             open_stream = _open_stream
         assert open_stream is not None
         index = device.index if device else None
         self._mixdown = None
-        self._resampler = MonoResampler(self._rate)
+        self._resamplers = [MonoResampler(self._rate) for _ in range(self._channels or 1)]
         try:
             stream = open_stream(
                 self._callback,
@@ -185,12 +196,20 @@ class MicrophoneSource(Source):
             reason = "the device lost sound (overflow)" if block.overflow else "sound is missing"
             out.append(self._dropped(before, missing, reason))
         out += self._only_zeros(block, max(time, 0.0))
-        if self._mixdown is None:
-            self._mixdown = Mixdown(["NONE"] * block.samples.shape[1])
-        samples = self._resampler(self._mixdown(block.samples, self._rate))
-        if len(samples):
-            out.append(AudioChunk(max(time, 0.0), samples.tobytes()))
+        sound = self._resampled(block.samples)
+        if sound.shape[1]:
+            out.append(AudioChunk(max(time, 0.0), sound.tobytes(), len(sound)))
         return out
+
+    def _resampled(self, samples: Samples) -> Samples:
+        """A block [n, channels] as the sound of each speaker, or as one mix, [channels, n]."""
+        if self._channels is None:
+            if self._mixdown is None:
+                self._mixdown = Mixdown(["NONE"] * samples.shape[1])
+            rows = [self._mixdown(samples, self._rate)]
+        else:
+            rows = [np.ascontiguousarray(row) for row in samples.T]
+        return np.stack([own(row) for own, row in zip(self._resamplers, rows, strict=True)])
 
     def _only_zeros(self, block: _Block, time: float) -> list[Message]:
         """Reports once that the device gives no sound: it is muted, or not allowed to be heard."""
@@ -248,11 +267,13 @@ class MicrophoneSource(Source):
         return True
 
 
-def _format(sounddevice: Any, device: MicrophoneInfo) -> tuple[int, int]:
-    """Rate in Hz and channels for a device: 16 kHz mono if possible, else its own."""
+def _format(sounddevice: Any, device: MicrophoneInfo, split: int | None) -> tuple[int, int]:
+    """Rate in Hz and channels for a device: 16 kHz mono if possible, else its own. `split`: so many
+    channels and no others."""
     own = round(device.rate) or 48_000
+    most = split or min(2, device.channels)
     for rate in (SAMPLE_RATE, own):
-        for channels in dict.fromkeys((1, min(2, device.channels))):
+        for channels in dict.fromkeys((split or 1, most)):
             try:
                 sounddevice.check_input_settings(
                     device=device.index, channels=channels, dtype="float32", samplerate=rate
@@ -260,7 +281,7 @@ def _format(sounddevice: Any, device: MicrophoneInfo) -> tuple[int, int]:
                 return rate, channels
             except sounddevice.PortAudioError:
                 continue
-    return own, min(2, device.channels)
+    return own, most
 
 
 def _open_stream(

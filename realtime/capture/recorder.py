@@ -20,6 +20,8 @@ from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Stage
 
 #: Time base of the pictures: a camera has no constant rate.
 _MILLISECONDS = Fraction(1, 1000)
+#: FFmpeg's names for so many channels in FLAC, which has no more.
+_LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 #: Options of the file: a cluster per second, written to the disk when it is complete.
 _CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1"}
 
@@ -35,9 +37,10 @@ class Recorder(Stage):
         has_audio, has_video: the media of the session.
         size: width and height of the recording's pictures in pixels; others are fitted into it.
         part: 1; 2 and more after restarts of this stage (`session-2.mkv`).
+        channels: those of the sound.
 
     Raises:
-        InputError: the folder cannot be written, or has a recording already.
+        InputError: the folder cannot be written, or has a recording already; too many channels.
         Failure: the file cannot be written any more, as on a full disk; from all methods.
     """
 
@@ -48,7 +51,9 @@ class Recorder(Stage):
         has_video: bool,
         size: tuple[int, int],
         part: int = 1,
+        channels: int = 1,
     ) -> None:
+        check_channels(folder, channels)
         self._path = path = Path(folder) / ("session.mkv" if part == 1 else f"session-{part}.mkv")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +67,9 @@ class Recorder(Stage):
         self._audio: Any = None
         self._video: Any = None
         if has_audio:
-            self._audio = self._container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+            self._audio = self._container.add_stream(
+                "flac", rate=SAMPLE_RATE, layout=_LAYOUTS[channels - 1]
+            )
             self._audio.codec_context.format = "s16"
         if has_video:
             self._video = self._container.add_stream("libx264", rate=30)
@@ -86,12 +93,14 @@ class Recorder(Stage):
         """Writes `AudioChunk` and `VideoFrame`; gives nothing."""
         with self._written():
             match message:
-                case messages.AudioChunk(time=time, samples=raw) if self._audio is not None:
-                    samples = np.frombuffer(raw, np.float32)
+                case messages.AudioChunk(time=time, samples=raw, channels=channels) if (
+                    self._audio is not None
+                ):
+                    samples = np.frombuffer(raw, np.float32).reshape(channels, -1)
                     missing = round(time * SAMPLE_RATE) - self._position
                     # Times of blocks vary a little: only the first one counts exactly.
                     if missing > (SAMPLE_RATE // 10 if self._position else 0):
-                        self._write_sound(np.zeros(missing, np.float32))
+                        self._write_sound(np.zeros((channels, missing), np.float32))
                     self._write_sound(samples)
                 case messages.VideoFrame() if self._video is not None:
                     self._write_picture(message)
@@ -131,14 +140,15 @@ class Recorder(Stage):
             ) from error
 
     def _write_sound(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        for start in range(0, len(samples), SAMPLE_RATE):
-            block = samples[start : start + SAMPLE_RATE]
-            pcm = np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        for start in range(0, samples.shape[1], SAMPLE_RATE):
+            block = samples[:, start : start + SAMPLE_RATE]
+            pcm = np.clip(np.rint(block.T * 32767), -32768, 32767).astype(np.int16)
+            layout = _LAYOUTS[len(block) - 1]
+            frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout=layout)
             frame.sample_rate = SAMPLE_RATE
             frame.time_base = Fraction(1, SAMPLE_RATE)
             frame.pts = self._position
-            self._position += len(block)
+            self._position += block.shape[1]
             self._container.mux(self._audio.encode(frame))
 
     def _write_picture(self, message: messages.VideoFrame) -> None:
@@ -153,6 +163,15 @@ class Recorder(Stage):
         frame.time_base = _MILLISECONDS
         frame.pts = stamp
         self._container.mux(self._video.encode(frame))
+
+
+def check_channels(folder: str | Path, channels: int) -> None:
+    """Raises `InputError` for more channels than a recording keeps."""
+    if channels > len(_LAYOUTS):
+        raise InputError(
+            f"--record {folder}: keeps {len(_LAYOUTS)} channels, not {channels}; lower "
+            "microphone.channels"
+        )
 
 
 def _fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -16,11 +16,22 @@ import av
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.capture import caption_files
-from gscon_live.realtime.capture.media import BLOCK, AudioTrack, Track, VideoTrack
+from gscon_live.realtime.capture.audio_track import BLOCK, AudioTrack
+from gscon_live.realtime.capture.joined_tracks import JoinedTracks
+from gscon_live.realtime.capture.media import Track, VideoTrack
 from gscon_live.realtime.capture.media_file import open_media, scan_packets
-from gscon_live.realtime.capture.stream_choice import choose_audio, choose_video
+from gscon_live.realtime.capture.speaker_streams import check_tracks, choose_sound, names_of
+from gscon_live.realtime.capture.stream_choice import choose_video
 from gscon_live.realtime.capture.time_stamps import Join
-from gscon_live.realtime.pipeline.messages import AudioChunk, Cue, Dropped, End, Mark, Message
+from gscon_live.realtime.pipeline.messages import (
+    AudioChunk,
+    Cue,
+    Dropped,
+    End,
+    Mark,
+    Message,
+    complete_at,
+)
 from gscon_live.realtime.pipeline.settings import Recording
 from gscon_live.realtime.pipeline.stage import Source
 
@@ -36,8 +47,9 @@ class RecordingSource(Source):
     """Reads a recording from start to end, as fast as `read` is called.
 
     Known after `open`: `duration` in seconds; `has_audio`, `has_video`, `has_captions`;
-    `captions_path`, the caption file in use; `audio_tracks`, their number; `description`, the
-    file's name without its folder; `notices`, lines for the user.
+    `captions_path`, the caption file in use; `audio_tracks`, their number; `speakers`, those who
+    have a channel of the sound each; `description`, the file's name without its folder; `notices`,
+    lines for the user.
 
     Args:
         path: the media file.
@@ -47,6 +59,8 @@ class RecordingSource(Source):
         frame_rate: maximal number of frames per second.
         want_audio, want_video: false leaves that medium undecoded.
         block: seconds of sound per `AudioChunk`.
+        speakers_from: the setting `speakers.from`: with "tracks" and "channels", the sound has a
+            channel for each speaker.
     """
 
     def __init__(
@@ -59,6 +73,7 @@ class RecordingSource(Source):
         want_audio: bool = True,
         want_video: bool = True,
         block: float = BLOCK,
+        speakers_from: str = "voices",
     ) -> None:
         self.path = Path(path)
         self.description = self.path.name
@@ -66,14 +81,16 @@ class RecordingSource(Source):
         self.has_audio = self.has_video = self.has_captions = False
         self.captions_path: Path | None = None
         self.audio_tracks = 0
+        self.speakers: list[str] = []
         self.notices: list[str] = []
         self._settings = settings
         self._captions = captions
         self._frame_rate = frame_rate
         self._want = {"audio": want_audio, "video": want_video}
         self._block = block
+        self._speakers_from = speakers_from
         self._container: Any = None
-        self._audio: AudioTrack | None = None
+        self._audio: AudioTrack | JoinedTracks | None = None
         self._video: VideoTrack | None = None
         self._ended = True
 
@@ -87,7 +104,8 @@ class RecordingSource(Source):
 
         Raises:
             InputError: no such file, no sound and no moving pictures in it, no such audio or
-                caption track, or an unusable caption file.
+                caption track, not several tracks or channels for speakers from these, or an
+                unusable caption file.
         """
         self._container = container = open_media(self.path)
         try:
@@ -98,44 +116,51 @@ class RecordingSource(Source):
 
     def _open(self, container: Any) -> None:
         self.notices = []
-        audio_choice = choose_audio(self.path, container, self._settings.audio_track)
+        chosen = choose_sound(self.path, container, self._settings, self._speakers_from)
         video_choice = choose_video(container)
-        self.audio_tracks = audio_choice.tracks
-        for choice in (audio_choice, video_choice):
-            self.notices += [f"{self.description}: {notice}" for notice in choice.notices]
-        streams = {"audio": audio_choice.stream, "video": video_choice.stream}
-        self.has_audio = streams["audio"] is not None
-        self.has_video = streams["video"] is not None
+        self.audio_tracks, self.speakers = chosen.tracks, chosen.speakers
+        for notice in [*chosen.notices, *video_choice.notices]:
+            self.notices.append(f"{self.description}: {notice}")
+        sound = chosen.streams
+        pictures = [] if video_choice.stream is None else [video_choice.stream]
+        self.has_audio, self.has_video = bool(sound), bool(pictures)
         if not (self.has_audio or self.has_video):
             raise InputError(
                 f"recording {self.path}: no sound and no moving pictures in it that can be "
                 "decoded; give a video or audio file"
             )
         start = Fraction(container.start_time or 0, 1_000_000)
-        indexes = {s.index for s in streams.values() if s is not None}
+        indexes = {stream.index for stream in [*sound, *pictures]}
         scan = scan_packets(self.path, indexes, start, self.has_audio)
         self.duration, self._missing = scan.duration, scan.missing
         self._unread = scan.unread
-        streams = self._readable(streams, scan.encrypted)
+        sound, pictures = self._readable(sound, pictures, scan.encrypted)
         self._jumps = [join for join in scan.joins if join.left_out]
         self.notices += _about_joins(self.description, scan.joins)
-        used = {kind: s for kind, s in streams.items() if s is not None and self._want[kind]}
-        audio, video = used.get("audio"), used.get("video")
+        sound = sound if self._want["audio"] else []
+        pictures = pictures if self._want["video"] else []
         self._audio = self._video = None
-        if audio is not None:
-            index = audio.index
-            self._audio = AudioTrack(
-                audio, start, scan.times[index], scan.shifts[index], self._block
+        self._tracks: dict[int, Track | JoinedTracks] = {}
+        decoded = {
+            stream.index: AudioTrack(
+                stream,
+                start,
+                scan.times[stream.index],
+                scan.shifts[stream.index],
+                self._block,
+                chosen.channels,
             )
-        if video is not None:
-            width = self._settings.max_width
-            times, shifts = scan.times[video.index], scan.shifts[video.index]
-            self._video = VideoTrack(video, start, times, shifts, self._frame_rate, width)
-        self._tracks: dict[int, Track] = {
-            stream.index: track
-            for stream, track in ((audio, self._audio), (video, self._video))
-            if stream is not None and track is not None
+            for stream in sound
         }
+        if decoded:
+            joined = JoinedTracks(self.path, decoded) if len(decoded) > 1 else None
+            self._audio = joined or next(iter(decoded.values()))
+            self._tracks |= dict.fromkeys(decoded, self._audio)
+        for stream in pictures:
+            width = self._settings.max_width
+            times, shifts = scan.times[stream.index], scan.shifts[stream.index]
+            self._video = VideoTrack(stream, start, times, shifts, self._frame_rate, width)
+            self._tracks[stream.index] = self._video
         captions = caption_files.find(
             self.path, self._captions, self._settings.caption_track, scan.shifts
         )
@@ -146,7 +171,8 @@ class RecordingSource(Source):
         self._next_cue = 0
         self._mark = 0.0
         self._ended = False
-        packets = iter(container.demux(list(used.values())) if used else ())
+        used = [*sound, *pictures]
+        packets = iter(container.demux(used) if used else ())
         self._steps = self._decoded(packets)
 
     def read(self, timeout: float = 0.0) -> list[Message]:
@@ -198,7 +224,7 @@ class RecordingSource(Source):
             self._advance(out)
             yield out
 
-    def _silence_before(self, audio: AudioTrack) -> Iterator[list[Message]]:
+    def _silence_before(self, audio: AudioTrack | JoinedTracks) -> Iterator[list[Message]]:
         """Silence up to the next sound, in blocks, so that a long one takes no memory."""
         while math.isfinite(audio.next_time) and audio.next_time - audio.clock > _SILENCE:
             out: list[Message] = []
@@ -210,7 +236,7 @@ class RecordingSource(Source):
         """Adds messages; captions come before the sound in which they begin."""
         for message in messages:
             if isinstance(message, AudioChunk):
-                self._put_cues(message.time + len(message.samples) / 4 / SAMPLE_RATE, out)
+                self._put_cues(complete_at(message), out)
             out.append(message)
 
     def _put_cues(self, until: float, out: list[Message]) -> None:
@@ -277,22 +303,27 @@ class RecordingSource(Source):
         count = round(seconds * (rate if self._audio is None else SAMPLE_RATE))
         return [Dropped(self.duration, what, count, seconds, self._unread.reason)]
 
-    def _readable(self, streams: dict[str, Any], encrypted: set[int]) -> dict[str, Any]:
+    def _readable(
+        self, sound: list[Any], pictures: list[Any], encrypted: set[int]
+    ) -> tuple[list[Any], list[Any]]:
         """The streams without those under DRM. Raises `InputError`: none is left."""
-        names = {"audio": "sound is", "video": "pictures are"}
-        locked = [kind for kind, s in streams.items() if s is not None and s.index in encrypted]
-        readable = {kind: None if kind in locked else s for kind, s in streams.items()}
-        if locked and not any(s is not None for s in readable.values()):
+        kept: list[list[Any]] = []
+        notices: list[str] = []
+        for streams, are in ((sound, "sound is"), (pictures, "pictures are")):
+            kept.append([stream for stream in streams if stream.index not in encrypted])
+            if len(kept[-1]) < len(streams):
+                notices.append(f"{self.description}: its {are} encrypted (DRM) and not used")
+        if notices and not any(kept):
             raise InputError(
                 f"recording {self.path}: encrypted (DRM), so it cannot be read; give a copy "
                 "without protection"
             )
-        self.notices += [
-            f"{self.description}: its {names[kind]} encrypted (DRM) and not used" for kind in locked
-        ]
-        self.has_audio = readable["audio"] is not None
-        self.has_video = readable["video"] is not None
-        return readable
+        if self._speakers_from == "tracks" and len(kept[0]) < len(sound):
+            check_tracks(self.path, kept[0])
+            self.speakers = names_of(kept[0])
+        self.notices += notices
+        self.has_audio, self.has_video = bool(kept[0]), bool(kept[1])
+        return kept[0], kept[1]
 
 
 def _about_joins(name: str, joins: list[Join]) -> list[str]:

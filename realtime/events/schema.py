@@ -58,7 +58,8 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     the ISO 639-1 code of the session's language as recognition knows it so far, with its
     probability; 1 where a setting or the model fixes it. `stable_text` is the beginning of the text
     that all later events of the utterance have too; provisional events only. `words` are there
-    where a setting asks for them."""
+    where a setting asks for them. `overlap` has the seconds in which two people speak at once;
+    absent where that is not known."""
 
     id: Count
     start: Seconds
@@ -70,6 +71,7 @@ class UtteranceInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     language_probability: float | None = None
     stable_text: str | None = None
     words: list[TimedWord] | None = None
+    overlap: Seconds | None = None
 
 
 class Emotion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

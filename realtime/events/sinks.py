@@ -146,7 +146,8 @@ class Csv(Sink):
     and `visual_` hold the modality's own probabilities, or the reason why it is missing. Rows of
     several recordings differ in `source` and `session`; the numbers in `id` begin anew in each.
     `model_label` is the model's answer where a person confirmed or corrected `label`, and empty
-    elsewhere. New columns come last.
+    elsewhere. `overlap` has the seconds in which two people speak at once, and is empty where that
+    is not known. New columns come last.
 
     Each row is one line: in words, line ends and tabs are spaces, and other control characters are
     replaced. All else is written unchanged, so that programs for statistics read what was said. A
@@ -165,6 +166,7 @@ class Csv(Sink):
         "model",
         "language",
         "model_label",
+        "overlap",
     )
 
     def __init__(self, target: Target) -> None:
@@ -199,6 +201,7 @@ class Csv(Sink):
                     f"{event.model.name} {event.model.version}",
                     utterance.language or "",
                     emotion.model_label or "",
+                    "" if utterance.overlap is None else utterance.overlap,
                 )
             )
         )

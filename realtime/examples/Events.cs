@@ -100,6 +100,8 @@ namespace Gscon
         public string StableText;
         [DataMember(Name = "words")]
         public List<TimedWord> Words;
+        [DataMember(Name = "overlap")]
+        public double? Overlap;
     }
 
     [DataContract]

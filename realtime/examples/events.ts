@@ -59,6 +59,7 @@ export interface UtteranceInfo {
   language_probability?: number | null
   stable_text?: string | null
   words?: TimedWord[] | null
+  overlap?: number | null
 }
 
 export interface TimedWord {

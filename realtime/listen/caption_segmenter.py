@@ -1,7 +1,7 @@
 """Segmentation by captions: an utterance for each caption."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,18 +30,28 @@ class CaptionSegmenter(Stage):
     It gives the same messages as `Segmenter`. Captions give the bounds, the words and, if they name
     one, the speaker. Captions may overlap. Provisional segments have no words (`text` is empty), as
     the caption's words are not all spoken yet.
+
+    Args:
+        settings: see there.
+        has_audio: whether sound will come.
+        speakers: the name of each channel's speaker, where every speaker has one. The loudest
+            channel in a caption is the sound of it, and names the speaker if the caption does not.
     """
 
-    def __init__(self, settings: Segmentation, has_audio: bool) -> None:
+    def __init__(
+        self, settings: Segmentation, has_audio: bool, speakers: Sequence[str] = ()
+    ) -> None:
         self._settings = settings
         self._has_audio = has_audio
+        self._speakers = speakers
         self._level = level_in_db(np.zeros(1, np.float32))
         self.reset()
 
     def reset(self) -> None:
         """Forgets all sound and captions."""
         self._timeline = Timeline()
-        self._history = History(LONGEST + self._settings.pre_roll + 5.0)
+        seconds = LONGEST + self._settings.pre_roll + 5.0
+        self._histories = [History(seconds) for _ in self._speakers or [""]]
         self._waiting: list[tuple[float, int, messages.Cue]] = []
         self._open: list[_Open] = []
         self._count = 0
@@ -59,13 +69,14 @@ class CaptionSegmenter(Stage):
                 heapq.heappush(self._waiting, (message.start, self._count, message))
                 self._count += 1
             case messages.AudioChunk(time=time, samples=raw):
-                samples = np.frombuffer(raw, np.float32)
-                if len(samples):
-                    self._level = level_in_db(samples)
-                    jump = self._timeline.arrive(time, len(samples))
+                sound = np.frombuffer(raw, np.float32).reshape(len(self._histories), -1)
+                if count := sound.shape[1]:
+                    self._level = max(map(level_in_db, sound))
+                    jump = self._timeline.arrive(time, count)
                     yield from self._timeline.report(jump)
-                    self._history.append(self._timeline.position, samples)
-                    self._timeline.advance(len(samples))
+                    for history, samples in zip(self._histories, sound, strict=True):
+                        history.append(self._timeline.position, samples)
+                    self._timeline.advance(count)
                     yield from self._reach(self._timeline.now)
             case messages.Mark(time=time):
                 if not self._has_audio or time > self._timeline.now:
@@ -112,10 +123,15 @@ class CaptionSegmenter(Stage):
         yield messages.SpeechStarted(key, round(cue.start, 3))
 
     def _segment(self, caption: _Open, end: float, *, final: bool) -> messages.Segment:
-        sound = None
+        sound, speaker = None, caption.cue.speaker
         if self._has_audio:
-            start_position = self._timeline.sample(caption.cue.start - self._settings.pre_roll)
-            sound = self._history.slice(start_position, self._timeline.sample(end)).tobytes()
+            start = self._timeline.sample(caption.cue.start - self._settings.pre_roll)
+            until = self._timeline.sample(end)
+            heard = [history.slice(start, until) for history in self._histories]
+            loudest = max(range(len(heard)), key=lambda n: float(np.dot(heard[n], heard[n])))
+            sound = heard[loudest].tobytes()
+            if self._speakers and speaker is None:
+                speaker = self._speakers[loudest]
         return messages.Segment(
             caption.key,
             round(caption.cue.start, 3),
@@ -124,5 +140,5 @@ class CaptionSegmenter(Stage):
             final,
             sound,
             caption.cue.text if final else "",
-            caption.cue.speaker,
+            speaker,
         )

@@ -10,6 +10,7 @@ from gscon_live.model.speech.endpoint_detector import (
     EndpointDetector,
     Part,
     Segmentation,
+    Speech,
     Started,
     VoiceChanges,
 )
@@ -60,6 +61,22 @@ class Segmenter(Stage):
         self._endpoints = EndpointDetector(settings, detector, self._begin, changes=changes)
         self._level = level_in_db(np.zeros(1, np.float32))
         self.reset()
+
+    @property
+    def speech(self) -> Speech | None:
+        """The utterance that is being spoken, however short it is so far."""
+        return self._endpoints.speech
+
+    @property
+    def reached(self) -> float:
+        """Media time in seconds up to which the sound is cut."""
+        return self._timeline.time(self._pending_position)
+
+    @property
+    def voiced(self) -> bool:
+        """Whether the last window had a voice."""
+        speech = self._endpoints.speech
+        return speech is not None and speech.voiced_end >= self._pending_position
 
     def reset(self) -> None:
         """Forgets all sound."""

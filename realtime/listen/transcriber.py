@@ -49,6 +49,8 @@ class Transcriber(Stage):
         media_clock: the present media time; None in a replay, where there is always time.
         answer_within: seconds after the end of speech in which an answer must come; None: no limit.
         enrolled: gives speakers the names of enrolled voices; None: they keep their own.
+        overlap: for how many seconds two people speak at once in a sound, float32 [n] at 16 kHz; it
+            is asked where the segment does not know. None: nobody is asked.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Transcriber(Stage):
         media_clock: Clock | None = None,
         answer_within: float | None = None,
         enrolled: KnownNames | None = None,
+        overlap: Callable[[Samples], float] | None = None,
     ) -> None:
         self._whisper = whisper
         self._text = text
@@ -71,6 +74,7 @@ class Transcriber(Stage):
         self._language = None if language is None else Language(language, 1.0)
         self._clock = clock
         self._pace = Pace(answer_within, media_clock)
+        self._overlap = overlap
         self._waiting: Callable[[], Sequence[Incoming]] = tuple
         self.reset()
 
@@ -84,8 +88,9 @@ class Transcriber(Stage):
         if self._whisper is not None:
             self._whisper.reset()
         self._pace.reset()
-        self._heard: tuple[messages.Segment, Recognised] | None = None
-        self._ahead: tuple[messages.Segment, _Work] | None = None
+        # By key: of those who speak at once, each has an utterance that is not over.
+        self._heard: dict[int, tuple[messages.Segment, Recognised]] = {}
+        self._ahead: dict[int, tuple[messages.Segment, _Work]] = {}
         self._busy = 0.0
         self._reused = 0
 
@@ -100,7 +105,7 @@ class Transcriber(Stage):
         if not isinstance(message, messages.Segment):
             yield message
             return
-        ahead, self._ahead = self._ahead, None
+        ahead = self._ahead.pop(message.key, None)
         if message.final and ahead is not None and _same(ahead[0], message):
             self._reused += 1
             work = ahead[1]
@@ -111,9 +116,13 @@ class Transcriber(Stage):
                 return
         if message.final:
             self._remember(message, work)
+            # The conversation has gone on, and what was worked on ahead does not know of it.
+            self._ahead.clear()
+            self._heard.pop(message.key, None)
             yield _as_final(work.utterance, message.at)
         else:
-            self._ahead = None if _speaking(message) else (message, work)
+            if not _speaking(message):
+                self._ahead[message.key] = message, work
             yield work.utterance
 
     def attend(self, waiting: Callable[[], Sequence[Incoming]]) -> None:
@@ -131,16 +140,13 @@ class Transcriber(Stage):
     def _work(self, segment: messages.Segment) -> "_Work":
         began = self._clock()
         missing: dict[str, str] = {}
-        samples = (
-            np.frombuffer(segment.audio, np.float32)
-            if segment.audio is not None
-            else np.zeros(0, np.float32)
-        )
+        samples = np.frombuffer(segment.audio or b"", np.float32)
         words = self._words(segment, samples)
         missing |= words.missing
         transcribed = self._clock()
-        if self._heard is not None and self._heard[0] is segment:
-            read = self._heard[1].read or len(samples) / SAMPLE_RATE + ROOM
+        heard = self._heard.get(segment.key)
+        if heard is not None and heard[0] is segment:
+            read = heard[1].read or len(samples) / SAMPLE_RATE + ROOM
             self._pace.took(read, _speaking(segment), transcribed - began)
         if self._outdated(segment)():
             raise NotNeeded
@@ -151,6 +157,11 @@ class Transcriber(Stage):
             missing["audio"] = "silence"
         else:
             statistics = self._audio.statistics(samples)
+        overlap = segment.overlap
+        # Asked once for an utterance: while somebody speaks, nobody waits for it.
+        ask = self._overlap if statistics is not None and not _speaking(segment) else None
+        if overlap is None and ask is not None:
+            overlap = round(min(ask(samples), segment.end - segment.start), 3)
         speaker = named = segment.speaker
         if speaker is None and statistics is not None:
             speaker = named = self._speakers.provisional(statistics)
@@ -180,6 +191,7 @@ class Transcriber(Stage):
             words.timed(segment, len(samples)),
             words.left_out,
             segment.envelope,
+            overlap,
         )
         return _Work(utterance, words)
 
@@ -234,10 +246,10 @@ class Transcriber(Stage):
             thorough = self._pace.allows(seconds + WINDOW, speaking, segment.end, needed=False)
             outdated = self._outdated(segment)
             recognised = whisper(samples, segment.key, speaking, outdated, thorough)
-            self._heard = segment, recognised
+            self._heard[segment.key] = segment, recognised
             return recognised, ""
-        if self._heard is not None and self._heard[0].key == segment.key:
-            heard, recognised = self._heard
+        if segment.key in self._heard:
+            heard, recognised = self._heard[segment.key]
             after = f"after {heard.end:.1f} s"
         else:
             recognised, after = Recognised("", _NOT_YET if speaking else ""), ""

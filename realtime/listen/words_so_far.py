@@ -24,6 +24,9 @@ _AROUND, _QUIET = 0.15, 0.03
 #: Before the language is held, words are stable from so many seconds of speech on, where the
 #: language is so probable.
 _SPEECH, _PROBABLE = 3.0, 0.8
+#: Utterances that are remembered beside the last one: those who speak at once take turns in being
+#: read.
+_OTHERS = 64
 #: Marks after which a cut is best.
 _ENDS = frozenset(".!?;:,。！？、，")
 
@@ -42,11 +45,13 @@ class WordsSoFar:
     def __init__(self, whisper: Whisper) -> None:
         self._whisper = whisper
         self._utterance = _Utterance(-1)
+        self._others: dict[int, _Utterance] = {}
 
     def reset(self) -> None:
         """Forgets the session."""
         self._whisper.reset()
         self._utterance = _Utterance(-1)
+        self._others.clear()
 
     def final(self, recognised: Recognised) -> None:
         """Remembers what a final utterance tells of the session's language."""
@@ -72,7 +77,8 @@ class WordsSoFar:
         Raises:
             NotNeeded: the words are outdated. The next reading goes on from the last one.
         """
-        if key != self._utterance.key or len(samples) <= self._utterance.cut:
+        self._turn_to(key)
+        if len(samples) <= self._utterance.cut:
             self._utterance = _Utterance(key)
         if not np.any(samples[self._utterance.cut :]):
             return self._of_silence()
@@ -83,6 +89,15 @@ class WordsSoFar:
         if len(samples) - self._utterance.cut > LONGEST * SAMPLE_RATE:
             self._cut(samples, reading, units)
         return recognised
+
+    def _turn_to(self, key: int) -> None:
+        """Takes up another utterance, where its last reading ended."""
+        if key == self._utterance.key:
+            return
+        self._others[self._utterance.key] = self._utterance
+        self._utterance = self._others.pop(key, _Utterance(key))
+        if len(self._others) > _OTHERS:
+            del self._others[next(iter(self._others))]
 
     def _of_silence(self) -> Recognised:
         stable = self._utterance.text

@@ -24,10 +24,12 @@ class Control(Message, frozen=True):
 
 
 class AudioChunk(Message, frozen=True):
-    """Captured sound; `time` is the time of its first sample."""
+    """Captured sound; `time` is the time of its first sample. With several `channels`, each is
+    another speaker's; all samples of the first come before those of the second."""
 
     time: float
     samples: bytes
+    channels: int = 1
 
 
 class VideoFrame(Message, frozen=True):
@@ -96,7 +98,8 @@ class Segment(Message, frozen=True):
     `at` is the media time at which the segmenter knew it. `text` and `speaker` come from captions;
     without `text` the transcriber recognises the words. `audio` is None without an audio track.
     `envelope` has the level in dB of every 32 ms from `start` on, as float32, NaN where the voice
-    paused; empty where it is not known.
+    paused; empty where it is not known. `overlap` has the seconds in which somebody else spoke too,
+    where every speaker has a channel; else None.
     """
 
     key: int
@@ -108,6 +111,7 @@ class Segment(Message, frozen=True):
     text: str | None = None
     speaker: str | None = None
     envelope: bytes = b""
+    overlap: float | None = None
 
 
 class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -134,7 +138,7 @@ class Utterance(Message, frozen=True):
     has the ISO 639-1 code of the recognised words and its probability, as far as they are known.
     While somebody speaks, `stable` is the beginning of the text that will stay. `words` are there
     if they were asked for. `left_out` says which words are left out, and why. `envelope` is that of
-    the `Segment`.
+    the `Segment`. `overlap` has the seconds in which two people spoke at once; None: not known.
     """
 
     key: int
@@ -154,6 +158,7 @@ class Utterance(Message, frozen=True):
     words: list[TimedWord] | None = None
     left_out: str = ""
     envelope: bytes = b""
+    overlap: float | None = None
 
 
 class Face(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -202,8 +207,8 @@ AnyMessage = (
 def complete_at(message: object) -> float:
     """The media time in seconds at which a captured message is complete; 0 if it has no time."""
     match message:
-        case AudioChunk(time=time, samples=samples):
-            return time + len(samples) / 4 / SAMPLE_RATE
+        case AudioChunk(time=time, samples=samples, channels=channels):
+            return time + len(samples) / 4 / channels / SAMPLE_RATE
         case VideoFrame(time=time) | Mark(time=time) | Dropped(time=time) | End(time=time):
             return time
     return 0.0

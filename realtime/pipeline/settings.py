@@ -31,6 +31,8 @@ class Microphone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str | int | None = None
     #: length of a sound block
     block: Positive = 0.04
+    #: number of channels, from the first on, that are taken with `speakers.from=channels`
+    channels: Annotated[int, Meta(ge=2, le=64)] = 2
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,10 +135,18 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Speakers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Names of speakers from their voices, if captions have no names."""
+    """Who speaks, if captions have no names.
+
+    `from` is one of
+    - `voices`: speakers are told apart by their voices;
+    - `tracks`: each audio track of a recording is a speaker;
+    - `channels`: each channel of the sound is a speaker.
+    """
 
     deprecated: ClassVar[Mapping[str, str]] = {"most": "max_speakers"}
 
+    #: what tells speakers apart, as above
+    source: Literal["voices", "tracks", "channels"] = msgspec.field(name="from", default="voices")
     #: maximal number of speakers that are told apart by their voices; 1: everybody is S1
     max_speakers: Annotated[int, Meta(ge=1, le=64)] = 4
     #: file of voices that have names, see `gscon-live voices`; `auto` is the user's own; null: none

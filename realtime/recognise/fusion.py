@@ -229,6 +229,7 @@ class Fusion(Stage):
                 language_probability=language_probability,
                 stable_text=(utterance.stable or None) if self._with_text else None,
                 words=_words(utterance) if self._with_text else None,
+                overlap=utterance.overlap,
             ),
             emotion=schema.Emotion(
                 label=EMOTIONS[best],

@@ -21,14 +21,17 @@ def build_segment(worker: Worker, t0: StartTime, models: Models | None = None) -
     """Sound to utterances: by captions if they are used, else by voice activity."""
     models = models or Models()
     from gscon_live.realtime.listen.caption_segmenter import CaptionSegmenter
+    from gscon_live.realtime.listen.channel_segmenter import ChannelSegmenter
     from gscon_live.realtime.listen.segmenter import Segmenter
 
     plan = worker.plan
     if plan.words.captions:
-        return CaptionSegmenter(plan.settings.segmentation, plan.has_audio)
+        return CaptionSegmenter(plan.settings.segmentation, plan.has_audio, plan.speakers)
     settings, every = plan.settings.segmentation, plan.settings.transcription.so_far_every
     if plan.live and plan.words.model and every:
         settings = msgspec.structs.replace(settings, provisional_every=every)
+    if plan.speakers:
+        return ChannelSegmenter(settings, plan.speakers, in_order=not plan.live)
     changes = models.voice_change() if plan.settings.speakers.max_speakers > 1 else None
     return Segmenter(settings, models.voice_activity(), changes)
 
@@ -66,6 +69,7 @@ def build_transcribe(worker: Worker, t0: StartTime, models: Models | None = None
         media_clock=_media_clock(worker, t0),
         answer_within=plan.settings.recognition.answer_within,
         enrolled=enrolled,
+        overlap=models.overlap(),
     )
 
 
@@ -116,7 +120,7 @@ def build_recognise(worker: Worker, t0: StartTime, models: Models | None = None)
 
 def build_recording(worker: Worker, t0: StartTime) -> Source:
     """A media file."""
-    from gscon_live.realtime.capture.media import BLOCK
+    from gscon_live.realtime.capture.audio_track import BLOCK
     from gscon_live.realtime.capture.recording import RecordingSource
 
     plan = worker.plan
@@ -129,6 +133,7 @@ def build_recording(worker: Worker, t0: StartTime) -> Source:
         want_audio=plan.has_audio,
         want_video=plan.has_video,
         block=plan.settings.microphone.block if plan.live else BLOCK,
+        speakers_from=plan.settings.speakers.source,
     )
 
 
@@ -140,7 +145,8 @@ def build_microphone(worker: Worker, t0: StartTime) -> Source:
     visitor = worker.plan.visitor
     if visitor is not None and visitor.sound is not None:
         return VisitorMicrophone(visitor.sound, t0(), worker.plan.settings.microphone.block)
-    return MicrophoneSource(worker.plan.settings.microphone, t0())
+    split = bool(worker.plan.speakers)
+    return MicrophoneSource(worker.plan.settings.microphone, t0(), split=split)
 
 
 def build_camera(worker: Worker, t0: StartTime) -> Source:
@@ -173,7 +179,8 @@ def build_record(worker: Worker, t0: StartTime) -> Stage:
     plan = worker.plan
     assert plan.record is not None
     size = (plan.settings.camera.width, plan.settings.camera.height)
-    return Recorder(plan.record, plan.has_audio, plan.has_video, size, worker.restarts + 1)
+    part, channels = worker.restarts + 1, len(plan.speakers) or 1
+    return Recorder(plan.record, plan.has_audio, plan.has_video, size, part, channels)
 
 
 def _clock(worker: Worker) -> Clock:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gscon_live.model.encoders.speaker.voice_change import VoiceChange
     from gscon_live.model.encoders.text.text_encoder import TextEncoder
     from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
+    from gscon_live.model.speech.overlap import OverlapDetector
     from gscon_live.model.speech.voice_activity import VoiceActivity
     from gscon_live.realtime.listen.whisper import Whisper
 
@@ -41,6 +42,12 @@ class Models:
         from gscon_live.model.encoders.speaker.voice_change import VoiceChange
 
         return self._once("voice change", lambda: VoiceChange(self.audio_encoder().statistics))
+
+    def overlap(self) -> "OverlapDetector":
+        """Tells where two people speak at once."""
+        from gscon_live.model.speech.overlap import OverlapDetector
+
+        return self._once("overlap", OverlapDetector)
 
     def whisper(self, directory: str, settings: Transcription) -> "Whisper":
         """Recognises words; `directory` has a CTranslate2 Whisper model."""

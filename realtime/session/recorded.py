@@ -15,7 +15,7 @@ from gscon_live.realtime.session.session_plan import Plan
 
 class Recorded(NamedTuple):
     """What is known of a recording before its replay. `duration` in seconds; `content` is a hash
-    of the file and of its captions."""
+    of the file and of its captions; `speakers` have a channel of the sound each."""
 
     path: str
     session: str
@@ -25,6 +25,7 @@ class Recorded(NamedTuple):
     has_video: bool
     has_captions: bool
     content: str
+    speakers: tuple[str, ...] = ()
 
 
 def plan_for(
@@ -46,6 +47,7 @@ def open_recording(video: str, settings: Settings, captions: str, notices: Notic
         settings.recording,
         captions=captions,
         frame_rate=settings.camera.rate,
+        speakers_from=settings.speakers.source,
     )
     source.open()
     try:
@@ -60,6 +62,11 @@ def open_recording(video: str, settings: Settings, captions: str, notices: Notic
                 f"{video}: has no audio track and no captions, so there is nothing to cut into "
                 "utterances; give its words with --captions FILE.vtt"
             )
+        if uses_captions and source.speakers:
+            notices.say(
+                f"{source.description}: utterances and their words are those of its captions; "
+                f"{settings.speakers.source} give the sound, and speakers that have no name there"
+            )
         content = source.digest()
         session = hashlib.blake2b(
             f"{content} {settings.recognition.checkpoint}".encode(), digest_size=8
@@ -73,6 +80,7 @@ def open_recording(video: str, settings: Settings, captions: str, notices: Notic
             has_video=source.has_video,
             has_captions=source.has_captions,
             content=content,
+            speakers=tuple(source.speakers),
         )
     finally:
         source.close()
@@ -101,6 +109,7 @@ def plan_of(
         recording=recorded.path,
         captions=recorded.captions,
         speed=speed,
+        speakers=recorded.speakers,
     )
     return plan, recorded.duration
 

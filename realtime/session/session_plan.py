@@ -17,9 +17,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `recording` is the path of a media file, or None with microphone and camera. `captions` is as in
     `RecordingSource`: "auto", "off" or a path. `speed` is the pace of a recording (None: as fast as
-    possible). `visitor` says which of microphone and camera are the browser's. `record` is the
-    folder for the recording of sound and pictures. `live` decides on the delivery policies, the
-    clock and restarts.
+    possible). `speakers` has the names of those who have a channel of the sound each; empty where
+    voices tell them apart. `visitor` says which of microphone and camera are the browser's.
+    `record` is the folder for the recording of sound and pictures. `live` decides on the delivery
+    policies, the clock and restarts.
     """
 
     session: str
@@ -34,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     camera: bool = False
     record: str | None = None
     speed: float | None = None
+    speakers: tuple[str, ...] = ()
     visitor: Visitor | None = None
 
 

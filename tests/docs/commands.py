@@ -22,7 +22,9 @@ from gscon_live.train.recipes import recipe
 #: The subcommands of `gscon-live`, and the module of each.
 SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMANDS.items()}
 #: Measurements beside these, as modules; their names alone speak of the command.
-MEASUREMENTS = {f"gscon_live.realtime.bench.{name}" for name in ("ends", "languages", "noise")}
+MEASUREMENTS = {
+    f"gscon_live.realtime.bench.{name}" for name in ("ends", "languages", "leakage", "noise")
+}
 #: Programs of others, and what may follow them.
 OTHERS = {
     "apt-get": {"install"},

@@ -71,8 +71,9 @@ def test_every_setting_is_on_the_page_once_with_its_meaning() -> None:
     page = (DOCS / "settings.md").read_text(encoding="utf-8")
     for group in msgspec.structs.fields(Settings):
         for field in msgspec.structs.fields(group.type):
-            rows = re.findall(rf"^\| `{group.name}\.{field.name}` \|(.*)\|$", page, re.MULTILINE)
-            assert len(rows) == 1, f"{group.name}.{field.name}"
+            key = f"{group.name}.{field.encode_name}"
+            rows = re.findall(rf"^\| `{re.escape(key)}` \|(.*)\|$", page, re.MULTILINE)
+            assert len(rows) == 1, key
             kind, default, meaning = re.split(r" \| ", rows[0].strip())
             assert kind
             assert default.startswith("`")

@@ -100,6 +100,52 @@ def _encode_sound(
     return packets + list(track.encode(None))
 
 
+def make_sounds(
+    path: Path,
+    tracks: Sequence[npt.NDArray[np.float32]],
+    *,
+    rates: Sequence[int] = (),
+    starts: Sequence[float] = (),
+    titles: Sequence[dict[str, str]] = (),
+    codec: str = "pcm_s16le",
+    interleaved: bool = True,
+) -> Path:
+    """Encodes a file of audio tracks, each [channels, n], with a rate, a start and tags."""
+    layouts = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+    # Else the writer puts packets in order.
+    options = {} if interleaved else {"max_interleave_delta": "1"}
+    with av.open(str(path), "w", options=options) as container:
+        packets: list[Any] = []
+        streams = []
+        for number, samples in enumerate(tracks):
+            rate = rates[number] if rates else RATE
+            layout = layouts[len(samples) - 1]
+            stream = container.add_stream(codec, rate=rate, layout=layout)
+            stream.metadata.update(titles[number] if titles else {})
+            streams.append(stream)
+        for number, (stream, samples) in enumerate(zip(streams, tracks, strict=True)):
+            stream.codec_context.open()
+            rate, block = stream.rate, stream.codec_context.frame_size or 1024
+            begin = starts[number] if starts else 0.0
+            for first in range(0, samples.shape[1], block):
+                part = samples[:, first : first + block]
+                if np.isnan(part).any():
+                    continue
+                data = np.round(part.T.reshape(1, -1) * 32767).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(
+                    data, format="s16", layout=layouts[len(samples) - 1]
+                )
+                frame.sample_rate = rate
+                frame.pts, frame.time_base = round(begin * rate) + first, Fraction(1, rate)
+                packets += stream.encode(frame)
+            packets += stream.encode(None)
+        if interleaved:
+            packets.sort(key=lambda packet: packet.dts * packet.time_base)
+        for packet in packets:
+            container.mux(packet)
+    return path
+
+
 def ffmpeg(*words: str | Path) -> None:
     """Runs the ffmpeg program; skips the test where there is none."""
     need("ffmpeg")
@@ -146,6 +192,17 @@ def sound(messages: Iterable[Message]) -> npt.NDArray[np.float32]:
         parts.append(np.frombuffer(chunk.samples, np.float32))
         count += len(parts[-1])
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def channels(messages: Iterable[Message]) -> npt.NDArray[np.float32]:
+    """All samples [channels, n], after checking the times of the chunks."""
+    parts: list[npt.NDArray[np.float32]] = []
+    count = 0
+    for chunk in only(messages, AudioChunk):
+        assert abs(chunk.time - count / RATE) < 1e-9
+        parts.append(np.frombuffer(chunk.samples, np.float32).reshape(chunk.channels, -1))
+        count += parts[-1].shape[1]
+    return np.concatenate(parts, axis=1)
 
 
 def number_of(frame: VideoFrame, numbers: Iterable[int]) -> int:

@@ -427,6 +427,10 @@ def test_a_viewer_ends_the_session_on_the_page(
         ["--camera", "off", "--record", "FULL"],
         ["--camera", "off", "--events", "missing/x.jsonl"],
         ["--camera", "off", "segmentation.hangovr=1"],
+        ["--camera", "off", "speakers.from=tracks"],
+        ["--microphone", "browser", "--camera", "off", "speakers.from=channels"],
+        ["--camera", "off", "speakers.from=channels", "microphone.channels=64"],
+        ["--camera", "off", "speakers.from=channels", "microphone.channels=9", "--record", "new"],
     ],
 )
 def test_wrong_requests_are_one_line(

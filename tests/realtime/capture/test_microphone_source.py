@@ -17,7 +17,13 @@ from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.devices import find_microphone, microphones
 from gscon_live.realtime.capture.microphone import QUEUE_SECONDS, MicrophoneSource
 from gscon_live.realtime.capture.sample_clock import SampleClock
-from gscon_live.realtime.pipeline.messages import AudioChunk, Dropped, Mark, Message
+from gscon_live.realtime.pipeline.messages import (
+    AudioChunk,
+    Dropped,
+    Mark,
+    Message,
+    complete_at,
+)
 from gscon_live.realtime.pipeline.settings import Microphone
 
 #: A device does not wait for a machine that is busy.
@@ -200,12 +206,16 @@ class FakeStream:
 class Faulty:
     """A microphone whose blocks come when the test says, on the test's clock."""
 
-    def __init__(self, channels: int = 1) -> None:
+    def __init__(self, channels: int = 1, split: bool = False) -> None:
         self.now = 100.0
         self.channels = channels
         self.stream: Any = None
         self.source = MicrophoneSource(
-            Microphone(block=0.02), 100.0, stream_factory=self._make, clock=lambda: self.now
+            Microphone(block=0.02),
+            100.0,
+            split=split,
+            stream_factory=self._make,
+            clock=lambda: self.now,
         )
         self.source.open()
 
@@ -219,6 +229,18 @@ class Faulty:
         data = np.full((320, self.channels), value, np.float32)
         data[:, 1:] *= -1
         self.stream.callback(data, 320, None, status)
+
+
+def test_each_channel_of_a_microphone_is_kept_where_it_is_a_speakers() -> None:
+    stereo = Faulty(channels=2, split=True)
+    stereo.block(value=0.25)
+    (chunk,) = stereo.source.read(0)
+    assert isinstance(chunk, AudioChunk)
+    assert chunk.channels == 2
+    first, second = np.frombuffer(chunk.samples, np.float32).reshape(2, 320)
+    assert np.all(first == 0.25)
+    assert np.all(second == -0.25)
+    assert complete_at(chunk) == pytest.approx(0.02)
 
 
 def test_samples_lost_by_the_device_are_reported_with_their_length() -> None:

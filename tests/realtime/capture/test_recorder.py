@@ -158,3 +158,25 @@ def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="--record"):
         Recorder(tmp_path / "file" / "deep", True, False, (64, 48))
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_each_channel_is_kept(tmp_path: Path, count: int) -> None:
+    recorder = Recorder(tmp_path, True, False, (64, 48), channels=count)
+    samples = np.stack([tone(1.0) / (number + 1) for number in range(count)])
+    for start in (0.0, 2.0):
+        chunk = messages.AudioChunk(start, samples.tobytes(), count)
+        assert list(recorder.process(chunk)) == []
+    recorder.close()
+    with av.open(str(tmp_path / "session.mkv")) as media:
+        assert media.streams.audio[0].codec_context.layout.nb_channels == count
+        frames = [frame.to_ndarray().reshape(-1, count) for frame in media.decode(audio=0)]
+    kept = np.concatenate(frames).T / 32767
+    gap = np.zeros((count, RATE))
+    assert np.abs(kept - np.concatenate([samples, gap, samples], axis=1)).max() < 1e-4
+
+
+def test_more_channels_than_a_file_holds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="keeps 8 channels, not 9"):
+        Recorder(tmp_path / "new", True, False, (64, 48), channels=9)
+    assert not (tmp_path / "new").exists()

@@ -212,3 +212,18 @@ def test_after_a_reset_everything_begins_anew() -> None:
     assert segmenter.gauges()["speaking"] is False
     made = [output for message in given for output in segmenter.process(message)]  # type: ignore[arg-type]
     assert made + list(segmenter.flush()) == run(given)
+
+
+def test_the_loudest_channel_in_a_caption_gives_sound_and_speaker() -> None:
+    rows = np.zeros((2, 4 * SAMPLE_RATE), np.float32)
+    rows[0, SAMPLE_RATE : 2 * SAMPLE_RATE] = 0.5
+    rows[1, 2 * SAMPLE_RATE :] = 0.5
+    cues = [messages.Cue(1, 2, "a"), messages.Cue(2.5, 3, "b"), messages.Cue(3, 4, "c", "Ada")]
+    segmenter = CaptionSegmenter(Segmentation(pre_roll=0), True, ["S1", "S2"])
+    given = [*cues, messages.AudioChunk(0.0, rows.tobytes(), 2)]
+    made = [answer for message in given for answer in segmenter.process(message)]
+    final = segments(made)
+    assert [one.speaker for one in final] == ["S1", "S2", "Ada"]
+    for one in final:
+        assert one.audio is not None
+        assert np.all(np.frombuffer(one.audio, np.float32) == 0.5)

@@ -539,3 +539,52 @@ def test_the_real_encoders_make_features_of_their_lengths() -> None:
     assert len(utterance.audio_features) == audio.dim * 4
     other = only(list(stage.process(segment(audio=noise.tobytes(), text="I am so sad."))))
     assert other.text_features != utterance.text_features
+
+
+def test_who_speaks_at_once_with_another_is_worked_on_ahead_too() -> None:
+    parts = Parts()
+    first = {"key": 1, "speaker": "S1", "audio": raw(0.1)}
+    second = {"key": 2, "speaker": "S2", "audio": raw(0.2)}
+    parts.run(segment(final=False, **first), segment(final=False, **second))
+    assert len(parts.whisper.given) == 2
+    (ended,) = parts.run(segment(**second))
+    assert isinstance(ended, messages.Utterance)
+    assert ended.speaker == "S2"
+    assert len(parts.whisper.given) == 2, "what was read at the pause is used"
+    # The first one's words now follow on the second one's.
+    parts.run(segment(**first))
+    assert len(parts.whisper.given) == 3
+
+
+def listening(given: list[bytes]) -> Transcriber:
+    """A transcriber to which half a second of every sound is an overlap."""
+
+    def overlap(samples: Samples) -> float:
+        given.append(samples.tobytes())
+        return 0.5
+
+    parts = Parts()
+    return Transcriber(parts.whisper, parts.text, parts.audio, parts.speakers, overlap=overlap)  # type: ignore[arg-type]
+
+
+def test_an_utterance_is_asked_once_whether_two_speak_in_it() -> None:
+    given: list[bytes] = []
+    stage = listening(given)
+    speaking = segment(final=False, end=1.5, at=1.5)
+    (so_far,) = stage.process(speaking)
+    (paused,) = stage.process(segment(final=False))
+    (final,) = stage.process(segment())
+    assert [one.overlap for one in (so_far, paused, final)] == [None, 0.5, 0.5]  # type: ignore[union-attr]
+    assert len(given) == 1
+
+
+def test_the_overlap_is_at_most_the_utterance_and_that_of_channels_is_kept() -> None:
+    given: list[bytes] = []
+    stage = listening(given)
+    (short,) = stage.process(segment(end=1.3))
+    assert short.overlap == 0.3  # type: ignore[union-attr]
+    (known,) = stage.process(segment(overlap=0.25))
+    assert known.overlap == 0.25  # type: ignore[union-attr]
+    (silent,) = stage.process(segment(text="Hi.", audio=None))
+    assert silent.overlap is None  # type: ignore[union-attr]
+    assert len(given) == 1

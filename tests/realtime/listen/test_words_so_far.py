@@ -166,3 +166,18 @@ def test_hot_words_are_likelier_and_no_part_of_the_words(tiny: Whisper) -> None:
     text = hinted(sentence.samples).text
     assert word_error_rate([(sentence.words, text)]) <= 0.2
     assert "Zbigniew" not in text
+
+
+@needs_librispeech
+def test_those_who_speak_at_once_are_read_as_if_alone(tiny: Whisper) -> None:
+    clips = [clip[: 5 * SAMPLE_RATE] for clip in recordings(LIBRISPEECH, 8)[:2]]
+    words = WordsSoFar(tiny)
+    alone = [growing(words, clip, 1.0, key) for key, clip in enumerate(clips)]
+    words.reset()
+    both: list[list[Recognised]] = [[], []]
+    for count in range(len(alone[0])):
+        for key, clip in enumerate(clips):
+            end = min(len(clip), (count + 1) * round(1.0 * SAMPLE_RATE))
+            both[key].append(words(clip[:end], key, end < len(clip)))
+    assert both == alone
+    assert any(reading.stable for reading in both[0])
