@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,16 +20,9 @@ import msgspec
 from rich.console import Console
 
 from gscon_live.common import cli
-from gscon_live.common.errors import InputError
 from gscon_live.common.files import make_private_folder
 from gscon_live.configs import loader
-from gscon_live.realtime.capture import devices
-from gscon_live.realtime.capture.camera import CameraSource
-from gscon_live.realtime.capture.microphone import MicrophoneSource
 from gscon_live.realtime.capture.recorder import check_channels
-from gscon_live.realtime.capture.speaker_streams import numbered
-from gscon_live.realtime.capture.visitor_camera import NAME as VISITORS_CAMERA
-from gscon_live.realtime.capture.visitor_microphone import NAME as VISITORS_MICROPHONE
 from gscon_live.realtime.display.live_view import LiveView
 from gscon_live.realtime.display.terminal import Listener, Notices, lasting
 from gscon_live.realtime.events import schema, sinks
@@ -38,6 +30,7 @@ from gscon_live.realtime.events.schema import Kept
 from gscon_live.realtime.listen import keeping_up, transcription_source
 from gscon_live.realtime.pipeline.settings import Settings, Transcription, of_options
 from gscon_live.realtime.pipeline.visitor import BROWSER
+from gscon_live.realtime.session.live_devices import camera_name, microphone_name, speakers_of
 from gscon_live.realtime.session.model_checks import check_detector, check_models
 from gscon_live.realtime.session.page_process import PageProcess, check_page
 from gscon_live.realtime.session.planned_outputs import check_outputs
@@ -93,6 +86,9 @@ def main(arguments: Sequence[str]) -> int:
     signals.exit_at_once()
     chosen = _parser().parse_intermixed_args(arguments)
     settings = loader.load(chosen.config, Settings, _overrides(chosen))
+    speakers = speakers_of(settings)
+    if chosen.record:
+        check_channels(chosen.record, len(speakers))
     check_surroundings()
     check_outputs(
         config=chosen.config,
@@ -108,11 +104,8 @@ def main(arguments: Sequence[str]) -> int:
     model = check_models(settings)
     faces = None if settings.camera.device is None else check_detector(settings)
     notices = Notices()
-    speakers = _speakers(settings)
-    if chosen.record:
-        check_channels(chosen.record, len(speakers))
-    microphone = _microphone(settings)
-    camera = _camera(settings, required=chosen.camera is not None, notices=notices)
+    microphone = microphone_name(settings)
+    camera = camera_name(settings, required=chosen.camera is not None, notices=notices)
     source = f"{microphone}, {camera or 'no camera'}"
     if faces and camera:
         notices.once(faces)
@@ -291,55 +284,6 @@ def _inputs(settings: Settings) -> list[tuple[Path, str]]:
 
 def _device(word: str) -> str | int:
     return int(word) if word.isdecimal() else word
-
-
-def _speakers(settings: Settings) -> tuple[str, ...]:
-    """Those who have a channel of the microphone each; none where voices tell them apart."""
-    if settings.speakers.source == "tracks":
-        raise InputError(
-            "speakers.from=tracks is for recordings; for a microphone with a channel for each "
-            "speaker give speakers.from=channels"
-        )
-    if settings.speakers.source == "voices":
-        return ()
-    if settings.microphone.device == BROWSER:
-        raise InputError(
-            "speakers.from=channels: the browser's microphone has a single channel; give "
-            "speakers.from=voices, or another --microphone"
-        )
-    return tuple(numbered(settings.microphone.channels))
-
-
-def _microphone(settings: Settings) -> str:
-    """The microphone's name. Opens it once before the session starts, so that an unusable device is
-    refused at once."""
-    if settings.microphone.device == BROWSER:
-        return VISITORS_MICROPHONE
-    split = settings.speakers.source == "channels"
-    source = MicrophoneSource(settings.microphone, time.monotonic(), split=split)
-    with contextlib.closing(source):
-        source.open()
-        return source.description
-
-
-def _camera(settings: Settings, required: bool, notices: Notices) -> str | None:
-    """The camera's name, or None. Opens it once, like the microphone. A camera that the user did
-    not ask for may be missing."""
-    device = settings.camera.device
-    if device is None:
-        return None
-    if device == BROWSER:
-        return VISITORS_CAMERA
-    source = CameraSource(settings.camera, time.monotonic())
-    try:
-        with contextlib.closing(source):
-            source.open()
-        return f"camera {devices.camera_name(devices.find_camera(device))}"
-    except InputError as error:
-        if required:
-            raise
-        notices.say(f"{error}; going on without a camera")
-        return None
 
 
 def _remove_if_empty(folder: Path) -> None:
