@@ -23,7 +23,8 @@ from gscon_live.train.recipes import recipe
 SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMANDS.items()}
 #: Measurements beside these, as modules; their names alone speak of the command.
 MEASUREMENTS = {
-    f"gscon_live.realtime.bench.{name}" for name in ("ends", "languages", "leakage", "noise")
+    f"gscon_live.realtime.bench.{name}"
+    for name in ("ends", "languages", "leakage", "noise", "transcription")
 }
 #: Programs of others, and what may follow them.
 OTHERS = {
