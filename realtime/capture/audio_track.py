@@ -92,6 +92,7 @@ class AudioTrack(Track):
             self._drain()
             self._kind = kind
             self._mixdown = Mixdown([channel.name for channel in frame.layout.channels])
+            out += self._left_out(frame.layout.nb_channels)
         self._clock += frame.samples / frame.sample_rate
         parts = self._mono(frame)
         self._resamplers = self._resamplers or [
@@ -106,6 +107,13 @@ class AudioTrack(Track):
             return []
         reason = "its time stamps are those of the sound before it"
         return [Dropped(max(time, 0.0), self.what, round(seconds * SAMPLE_RATE), seconds, reason)]
+
+    def _left_out(self, count: int) -> list[Message]:
+        """Reports channels beyond those that are kept, which only a later part of a file has."""
+        if self._channels is None or count <= self._channels:
+            return []
+        reason = f"its sound has {count} channels from here on, of which {self._channels} are read"
+        return [Dropped(max(self._clock, 0.0), self.what, 0, 0.0, reason)]
 
     def _mono(self, frame: Any) -> list[Any]:
         """A frame for each channel that is kept, or one of their mix."""

@@ -162,3 +162,23 @@ def test_tracks_that_lie_far_apart_in_the_file_are_refused(tmp_path: Path) -> No
     path = make_sounds(tmp_path / "a.mkv", [long, long], rates=[8000, 8000], interleaved=False)
     with pytest.raises(InputError, match="10 minutes apart in the file; write it anew with ffmpeg"):
         replay(path, speakers_from="tracks")
+
+
+@pytest.mark.fault
+def test_channels_that_only_a_later_part_has_are_said_to_be_left_out(tmp_path: Path) -> None:
+    """Joined recordings of which a later one has more channels, with `speakers.from=channels`: the
+    first ones are read on, and a gap says that the others are not."""
+    few, many = wide(3, *[[1.0]] * 2, rate=48_000), wide(3, *[[1.0]] * 4, rate=48_000)
+    parts = [
+        make_sounds(tmp_path / f"{len(sound)}.ac3", [sound], rates=[48_000], codec="ac3")
+        for sound in (few, many)
+    ]
+    path = tmp_path / "joined.ac3"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    _, messages = replay(path, speakers_from="channels")
+    assert len(channels(messages)) == 2
+    (gap,) = only(messages, Dropped)
+    assert gap.time == pytest.approx(3, abs=0.05)
+    assert "has 4 channels from here on, of which 2 are read" in gap.reason
+    # Mixed to one, nothing is left out.
+    assert not only(replay(path)[1], Dropped)
