@@ -96,18 +96,23 @@ class VoiceProfiles:
         ratios: NDArray[np.float64] = 0.5 * np.sum(terms, axis=1)
         return ratios
 
-    def people(self, profiles: Sequence[VoiceProfile]) -> list[int]:
+    def people(self, profiles: Sequence[VoiceProfile], limit: float = SAME) -> list[int]:
         """Whose each profile is: numbers from 0, in order of appearance.
 
         Each profile joins the person that it fits best, or is a new person's. A person's mean is
         that of all utterances so far. The cost of a profile grows with the number of people.
+
+        Args:
+            profiles: the voices.
+            limit: from this logarithm of the likelihood ratio on, two are one person's; 0 takes
+                what is likelier.
         """
         size = len(self._between)
         means, utterances = np.zeros((len(profiles), size)), np.zeros(len(profiles), np.int64)
         numbers: list[int] = []
         count = 0
         for profile in profiles:
-            person = self._likeliest(profile, means[:count], utterances[:count])
+            person = self._likeliest(profile, means[:count], utterances[:count], limit)
             if person is None:
                 person, joined = count, profile
                 count += 1
@@ -128,14 +133,18 @@ class VoiceProfiles:
         return None if likeliest is None else list(known)[likeliest]
 
     def _likeliest(
-        self, profile: VoiceProfile, means: Positions, utterances: NDArray[np.int64]
+        self,
+        profile: VoiceProfile,
+        means: Positions,
+        utterances: NDArray[np.int64],
+        limit: float = SAME,
     ) -> int | None:
-        """The number of the profile that is surely of the same person, and fits best."""
+        """The number of the profile that fits best, if its ratio reaches the limit."""
         if not len(means):
             return None
         ratios = self.likelihood_ratios(profile, means, utterances)
         likeliest = int(np.argmax(ratios))
-        return likeliest if ratios[likeliest] >= SAME else None
+        return likeliest if ratios[likeliest] >= limit else None
 
 
 def load_profile_space(weights: Path | None = None) -> tuple[SpeakerSpace, str]:
