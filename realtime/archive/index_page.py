@@ -48,6 +48,7 @@ def write_index(
         ],
         tables=[path.name for path in tables],
         failures=failures,
+        people=bool(who),
         recordings=[_row(entry, who or {}) for entry in entries],
     )
     path = archive.out / INDEX

@@ -112,6 +112,8 @@ def test_the_index_page_says_who_a_speaker_is(archive: Archive) -> None:
     page = index_page.write_index(archive, [], who).read_text("utf-8")
     for (_, speaker), person in who.items():
         assert f"{speaker} = {person}" in page
+    assert "are guesses by the voice" in page
+    assert "are guesses" not in index_page.write_index(archive, []).read_text("utf-8")
 
 
 def test_nobody_is_looked_for_unasked(archive: Archive) -> None:
