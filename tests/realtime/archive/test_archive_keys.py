@@ -4,16 +4,19 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from archive_folders import facts_of
 from sessions import settings
 from whisper_models import whisper_model
 
 from gscon_live.model import checkpoint
+from gscon_live.model.encoders.speaker.voice_profiles import VoiceProfile, VoiceProfiles
 from gscon_live.realtime.archive import keys
 from gscon_live.realtime.archive.entries import Facts
 from gscon_live.realtime.archive.keys import Keys
 from gscon_live.realtime.archive.versions import transcriber_version
+from gscon_live.realtime.listen.enrolled_speakers import write_voices
 
 TALK = facts_of("talk.mkv", "a")
 SOUND = msgspec.structs.replace(TALK, has_video=False)
@@ -104,3 +107,15 @@ def test_other_code_of_the_pipeline_changes_the_key(monkeypatch: pytest.MonkeyPa
     before = key(TALK)
     monkeypatch.setattr(keys, "pipeline_version", lambda: "0.3.0+1")
     assert key(TALK) != before
+
+
+def test_who_has_a_name_is_part_of_the_key_wherever_the_file_lies(tmp_path: Path) -> None:
+    profiles = VoiceProfiles()
+    anna, ben = VoiceProfile(np.zeros(30), 5), VoiceProfile(np.ones(30), 5)
+    places = [tmp_path / "a.json", tmp_path / "b.json", tmp_path / "more.json"]
+    for path in places[:2]:
+        write_voices(path, profiles, {"Anna": anna})
+    write_voices(places[2], profiles, {"Anna": anna, "Ben": ben})
+    here, there, more = (key(TALK, f"speakers.enrolled={path}") for path in places)
+    assert here == there
+    assert len({here, more, key(TALK)}) == 3
