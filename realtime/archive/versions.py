@@ -34,7 +34,10 @@ _DETAILS = ("realtime/archive/details.py",)
 _VOICES = (
     "model/encoders/speaker/voice_profiles.py",
     "model/weights/profile.safetensors",
-    *(f"realtime/{name}.py" for name in ("archive/voices", "listen/heard_voices")),
+    *(
+        f"realtime/{name}.py"
+        for name in ("archive/voices", "listen/heard_voices", "listen/stored_voice")
+    ),
 )
 #: Libraries that decode and compute.
 LIBRARIES = (

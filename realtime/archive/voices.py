@@ -8,21 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.speaker.voice_profiles import VoiceProfile, VoiceProfiles
 from gscon_live.realtime.archive.store import VOICES_FILE, Archive, voices_name
 from gscon_live.realtime.events.schema import AnyEvent
 from gscon_live.realtime.listen.heard_voices import HeardVoices
+from gscon_live.realtime.listen.stored_voice import StoredVoice
 
 #: A speaker of a recording: its folder and the speaker's name there.
 Speaker = tuple[str, str]
-
-
-class _Voice(msgspec.Struct, frozen=True):
-    mean: list[float]
-    utterances: int
 
 
 class Voices:
@@ -42,10 +37,7 @@ class Voices:
 
     def write(self, events: Sequence[AnyEvent]) -> None:
         """Writes the file."""
-        voices = {
-            name: _Voice([round(float(place), 6) for place in voice.mean], voice.utterances)
-            for name, voice in self._heard.by_speaker.items()
-        }
+        voices = {name: StoredVoice.of(voice) for name, voice in self._heard.by_speaker.items()}
         (self._folder / VOICES_FILE).write_bytes(msgspec.json.encode(voices) + b"\n")
 
     def close(self) -> None:
@@ -66,12 +58,12 @@ def people(archive: Archive) -> dict[Speaker, str]:
         if not path.is_file():
             continue
         try:
-            own = msgspec.json.decode(path.read_bytes(), type=dict[str, _Voice])
-        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+            stored = msgspec.json.decode(path.read_bytes(), type=dict[str, StoredVoice])
+            own = {name: voice.profile() for name, voice in stored.items()}
+        except (msgspec.DecodeError, ValueError, OSError) as error:
             raise InputError(f"{path}: is damaged ({error}); delete its folder") from error
-        for name, voice in own.items():
-            speakers.append((entry.folder, name))
-            voices.append(VoiceProfile(np.array(voice.mean, np.float64), voice.utterances))
+        speakers += [(entry.folder, name) for name in own]
+        voices += own.values()
     if not voices:
         return {}
     numbers = VoiceProfiles().people(voices)

@@ -18,26 +18,18 @@ from numpy.typing import NDArray
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.common.files import make_private_folder, write_whole
-from gscon_live.model.encoders.speaker.voice_profiles import (
-    DIRECTIONS,
-    VoiceProfile,
-    VoiceProfiles,
-)
+from gscon_live.model.encoders.speaker.voice_profiles import VoiceProfile, VoiceProfiles
+from gscon_live.realtime.listen.stored_voice import StoredVoice
 
 #: The value of `speakers.enrolled` for the user's own file.
 AUTO = "auto"
 _FORMAT: Literal["gscon.voices/1"] = "gscon.voices/1"
 
 
-class _Voice(msgspec.Struct, frozen=True):
-    mean: list[float]
-    utterances: int
-
-
 class _File(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["gscon.voices/1"]
     encoder: str
-    voices: dict[str, _Voice]
+    voices: dict[str, StoredVoice]
 
 
 def voices_file(choice: str) -> Path:
@@ -72,10 +64,12 @@ def read_voices(path: Path, profiles: VoiceProfiles) -> dict[str, VoiceProfile]:
         )
     voices = {}
     for name, voice in content.voices.items():
-        mean = np.array(voice.mean, np.float64)
-        if mean.shape != (DIRECTIONS,) or not np.isfinite(mean).all() or voice.utterances < 1:
-            raise InputError(f"{path}: the voice of {name!r} is damaged; enrol it again")
-        voices[name] = VoiceProfile(mean, voice.utterances)
+        try:
+            voices[name] = voice.profile()
+        except ValueError as error:
+            raise InputError(
+                f"{path}: the voice of {name!r} is damaged ({error}); enrol it again"
+            ) from error
     return voices
 
 
@@ -88,10 +82,7 @@ def write_voices(path: Path, profiles: VoiceProfiles, voices: Mapping[str, Voice
     content = _File(
         format=_FORMAT,
         encoder=profiles.identity,
-        voices={
-            name: _Voice([round(float(place), 6) for place in voice.mean], voice.utterances)
-            for name, voice in voices.items()
-        },
+        voices={name: StoredVoice.of(voice) for name, voice in voices.items()},
     )
     try:
         if not path.parent.is_dir():

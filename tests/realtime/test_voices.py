@@ -1,28 +1,13 @@
 """`gscon-live voices`, as a user types it: real readers are enrolled, and known again."""
 
 import stat
-import wave
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sessions import read, run, utterances
-from spoken import RATE, Samples, join, needs_librispeech, phrases_of, readers
+from spoken import needs_librispeech, readers, record
 
 from gscon_live.common.files import make_private_folder
-
-PAUSE = 0.5
-
-
-def write(path: Path, *who: tuple[str, slice]) -> Path:
-    """A recording of readers, each with some of their phrases, with pauses of 1.3 s."""
-    clips = [clip for name, part in who for clip in phrases_of(name, 12, PAUSE)[part]]
-    samples: Samples
-    samples, _ = join(clips, [1.3] * (len(clips) + 1), 0.0003, np.random.default_rng(3))
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +16,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("voices")
     anna, ben = readers()[:2]
     for name, who in (("Anna", anna), ("Ben", ben)):
-        recording = write(folder / f"{name}.wav", (who, slice(0, 6)))
+        recording = record(folder / f"{name}.wav", (who, slice(0, 6)))
         done = run("realtime.voices", "add", name, recording, "--file", folder / "voices.json")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{name}: ")
@@ -42,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_enrolled_people_have_their_names_in_the_events_and_others_have_not(folder: Path) -> None:
     anna, ben, eve = readers()[:3]
     later = slice(6, 10)
-    talk = write(folder / "talk.wav", (anna, later), (eve, later), (ben, later))
+    talk = record(folder / "talk.wav", (anna, later), (eve, later), (ben, later))
     done = run(
         *("realtime.replay", talk, "--events", folder / "talk.jsonl", "--transcriber", "off"),
         f"speakers.enrolled={folder / 'voices.json'}",
@@ -80,8 +65,8 @@ def test_a_voice_that_cannot_be_enrolled(folder: Path) -> None:
     """A voice enrolled from a recording of two people or of one sentence, or as S1: it is refused
     in one line, and the file of voices stays as it was."""
     anna, ben = readers()[:2]
-    two = write(folder / "two.wav", (anna, slice(6, 10)), (ben, slice(6, 10)))
-    short = write(folder / "short.wav", (anna, slice(0, 1)))
+    two = record(folder / "two.wav", (anna, slice(6, 10)), (ben, slice(6, 10)))
+    short = record(folder / "short.wav", (anna, slice(0, 1)))
     file = folder / "voices.json"
     before = file.read_bytes()
     for name, recording, reason in (

@@ -1,14 +1,11 @@
 """The same person over the recordings of an archive: asked for, kept in it, and in its tables."""
 
 import stat
-import wave
-from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
 from sessions import settings
-from spoken import RATE, join, needs_librispeech, phrases_of, readers
+from spoken import needs_librispeech, readers, record
 
 import gscon_live
 from gscon_live.common.errors import InputError
@@ -24,18 +21,6 @@ from gscon_live.realtime.archive.voices import people
 
 pytestmark = needs_librispeech
 
-PAUSE = 0.5
-
-
-def write(path: Path, reader: str, part: slice) -> str:
-    """A recording of a reader's phrases, with pauses of 1.3 s."""
-    clips = phrases_of(reader, 12, PAUSE)[part]
-    samples, _ = join(clips, [1.3] * (len(clips) + 1), 0.0003, np.random.default_rng(3))
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return str(path)
-
 
 def recipe(archive: Archive, people: bool) -> Recipe:
     without = settings("transcription.transcriber=off")
@@ -48,10 +33,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     folder = tmp_path_factory.mktemp("people")
     first, second = readers()[:2]
     paths = [
-        write(folder / "1.wav", first, slice(0, 5)),
-        write(folder / "2.wav", second, slice(0, 5)),
-        write(folder / "3.wav", second, slice(5, 10)),
-        write(folder / "4.wav", first, slice(5, 10)),
+        str(record(folder / "1.wav", (first, slice(0, 5)))),
+        str(record(folder / "2.wav", (second, slice(0, 5)))),
+        str(record(folder / "3.wav", (second, slice(5, 10)))),
+        str(record(folder / "4.wav", (first, slice(5, 10)))),
     ]
     archive = Archive(folder / "archive")
     archive.begin(voices=True)
