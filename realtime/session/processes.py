@@ -19,6 +19,9 @@ from gscon_live.realtime.session.session_plan import Worker
 
 #: Seconds in which a worker may exit by itself, and in which it may complete the user's file.
 EXIT_TIMEOUT, KEEP_TIMEOUT = 0.5, 5.0
+#: Seconds without a report after which a live source hangs: a library does not come back to us.
+#: Opening a camera at an address takes up to 30.
+HANGS = 45.0
 #: How the names of all workers begin.
 _NAME = "gscon-"
 #: The exit code of a process whose fork server has gone.
@@ -48,6 +51,8 @@ class Process:
     def __init__(self, context: BaseContext, worker: Worker) -> None:
         self.worker = worker
         self.state = "starting"
+        self._reported = time.monotonic()
+        self._hung = ""
         self._process: BaseProcess = context.Process(  # type: ignore[attr-defined]
             target=runner.run, args=(worker,), name=f"{_NAME}{worker.service}", daemon=True
         )
@@ -63,14 +68,28 @@ class Process:
     def pid(self) -> int | None:
         return self._process.pid
 
+    def report(self, state: str) -> None:
+        """Takes the state that the process reported just now."""
+        self.state = state
+        self._reported = time.monotonic()
+
     def died(self) -> str | None:
-        """How the process died; None if it runs, or ended after it was done.
+        """How the process died; None if it runs, or ended after it was done. A source of a live
+        session that hangs is killed.
 
         Raises:
             InputError: it only imported the program, which would have started another session.
         """
-        if self._process.is_alive() or self.state in ("done", "failed"):
+        if self.state in ("done", "failed"):
             return None
+        if self._process.is_alive():
+            watched = self.worker.source and self.worker.plan.live and self.state == "running"
+            if not watched or time.monotonic() - self._reported <= HANGS:
+                return None
+            self._hung = f"it did not answer for {HANGS:g} s"
+            self.end()
+        if self._hung:
+            return self._hung
         code = self._process.exitcode
         if code == guard.NO_GUARD:
             raise InputError(guard.ADVICE)

@@ -257,7 +257,7 @@ class Session:
             if status.state == "ready" and process.worker.restarts:
                 self._resume(status.service)
                 self._events.restarted(self._now(), status)
-            process.state = status.state
+            process.report(status.state)
             self._drops.report(status)
             for change in self._lags.report(status, time.monotonic()):
                 self._events.health(self._now(), change.stage, change.status, change.detail)

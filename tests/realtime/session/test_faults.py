@@ -32,6 +32,7 @@ from gscon_live.realtime.listen.transcription_source import Words
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.services import MEBIBYTE, Input, Service
 from gscon_live.realtime.sample import CONVERSATION
+from gscon_live.realtime.session import processes
 from gscon_live.realtime.session.service_table import SERVICES
 from gscon_live.realtime.session.session_plan import Plan
 
@@ -369,6 +370,32 @@ def test_capture_is_restarted_and_the_rest_stays(disturbed: tuple[Play, Kills]) 
     assert min(took.values()) < BACK
     first, last = kills.before["microphone"], play.last_pids
     assert {name for name, pid in first.items() if last[name] != pid} == {"microphone", "camera"}
+
+
+@pytest.mark.fault
+@pytest.mark.alone
+def test_a_source_that_hangs_is_started_again(
+    microphone: VirtualMicrophone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A microphone's process that hangs, as in the sound system's library: it is killed, said and
+    started again, and utterances go on."""
+    monkeypatch.setattr(processes, "HANGS", 3.0)
+    with camera_server(CONVERSATION) as camera:
+        play = Play(_devices(camera.url))
+        play.at(2.0, lambda: play.kill("microphone", signal.SIGSTOP))
+        play.when(
+            lambda: any(health.status == "restarted" for health in of(schema.Health, play.events)),
+            lambda: microphone.play(recorded(CONVERSATION)[: 9 * 16_000]),
+        )
+        play.when(lambda: len(utterances(play.events)) >= 2, lambda: play.session.stop())
+        play.at(60.0, lambda: play.session.stop())
+        assert play.go()
+    first, second = of(schema.Health, play.events)[:2]
+    assert (first.stage, first.status) == ("microphone", "failed")
+    assert first.detail == "it did not answer for 3 s"
+    assert (second.stage, second.status) == ("microphone", "restarted")
+    assert len(utterances(play.events)) >= 2
+    assert any(gap.what == "audio" and gap.seconds > 2 for gap in of(schema.Gap, play.events))
 
 
 @pytest.mark.fault
