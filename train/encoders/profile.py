@@ -1,13 +1,12 @@
 """Training of the space of voice profiles, and its evaluation over composed recordings."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerSpace
@@ -16,7 +15,6 @@ from gscon_live.model.encoders.speaker.voice_profiles import (
     VoiceProfile,
     VoiceProfiles,
 )
-from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.train.corpora import librispeech, ravdess_emodb
 from gscon_live.train.encoders.microphones import Samples, microphone
@@ -204,7 +202,7 @@ class _Recorder:
         self._profiles = profiles
         self._other_microphones = other_microphones
         self._random = random
-        self._read = _reader()
+        self._read = VoiceStatistics().of
         #: Statistics of the clips as they are, by the clips' identity: read once.
         self._as_they_are: dict[int, NDArray[np.float32]] = {}
 
@@ -224,7 +222,7 @@ def _through_microphones(
     clips: Clips, microphones: int, random: np.random.Generator, report: Report
 ) -> Utterances:
     """The statistics of utterances as they are, and through random microphones."""
-    read = _reader()
+    read = VoiceStatistics().of
     rows, names = [], []
     for name, own in clips.items():
         for samples in own:
@@ -240,18 +238,6 @@ def _by_person(recordings: Iterable[tuple[str, Samples]]) -> dict[str, list[Samp
     for name, samples in recordings:
         clips.setdefault(name, []).append(samples)
     return clips
-
-
-def _reader() -> Callable[[Samples], NDArray[np.float32]]:
-    """Reads the acoustic statistics [114] of a sound [n] at 16 kHz."""
-    statistics = VoiceStatistics()
-
-    def read(samples: Samples) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            row: NDArray[np.float32] = statistics(power_spectrogram(samples)).numpy()
-        return row
-
-    return read
 
 
 def _card(recipe: ProfileRecipe, figures: dict[str, Figures]) -> dict[str, object]:

@@ -16,7 +16,6 @@ from gscon_live.model.encoders.speaker.speaker_clustering import (
     SpeakerClustering,
     SpeakerSpace,
 )
-from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.train.corpora import librispeech, ravdess_emodb
@@ -194,8 +193,7 @@ def _utterances(
     """The statistics of recordings and their speakers."""
     statistics, rows, names, seconds = VoiceStatistics(), [], [], []
     for name, samples in recordings:
-        with torch.inference_mode():
-            rows.append(statistics(power_spectrogram(samples)).numpy())
+        rows.append(statistics.of(samples))
         names.append(name)
         seconds.append(len(samples) / SAMPLE_RATE)
         report(len(rows), count, line)

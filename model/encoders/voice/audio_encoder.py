@@ -4,11 +4,9 @@ to its speaker."""
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gscon_live.model.encoders.voice.relative_voice import RelativeVoice
-from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.shipped_weights import FOLDER, load_weights
@@ -53,8 +51,7 @@ class AudioEncoder:
         Args:
             samples: mono float32 [n], n > 0, at 16 kHz.
         """
-        with torch.inference_mode():
-            return np.asarray(self._statistics(power_spectrogram(samples)), np.float32)
+        return self._statistics.of(samples)
 
     def provisional(self, statistics: NDArray[np.float32], speaker: str) -> NDArray[np.float32]:
         """The feature vector of an utterance, float32 [dim]; the speakers' usual voices stay as

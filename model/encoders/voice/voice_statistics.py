@@ -2,10 +2,17 @@
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from gscon_live.model.encoders.voice.spectrogram import HOP, WINDOW, PowerSpectrogram
+from gscon_live.model.encoders.voice.spectrogram import (
+    HOP,
+    WINDOW,
+    PowerSpectrogram,
+    power_spectrogram,
+)
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.model.torchaudio_import import torchaudio
 
@@ -34,6 +41,15 @@ class VoiceStatistics:
         self._mel = torchaudio.transforms.MelScale(_MELS, SAMPLE_RATE, 60.0, 7600.0, 257)
         self._cosine = torchaudio.functional.create_dct(_CEPSTRA, _MELS, "ortho")
         self._frequency = torch.linspace(0, SAMPLE_RATE / 2, 257)
+
+    def of(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The statistics of a sound, float32 [114].
+
+        Args:
+            samples: mono float32 [n], n > 0, at 16 kHz.
+        """
+        with torch.inference_mode():
+            return np.asarray(self(power_spectrogram(samples)), np.float32)
 
     def __call__(self, spectrogram: PowerSpectrogram) -> Tensor:
         """The statistics, float32 [114], all finite."""

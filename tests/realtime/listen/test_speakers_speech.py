@@ -9,7 +9,6 @@ from spoken import Samples, join, needs_librispeech, phrases_of, readers
 from test_segmentation_speech import LONGEST_PAUSE, utterances
 
 from gscon_live.model.encoders.speaker.speaker_clustering import SpeakerClustering
-from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.realtime.pipeline.settings import Settings
 
@@ -22,7 +21,7 @@ STATISTICS = VoiceStatistics()
 
 
 def heard(samples: Samples) -> np.ndarray:
-    return STATISTICS(power_spectrogram(samples)).numpy()
+    return STATISTICS.of(samples)
 
 
 def diarization_error(

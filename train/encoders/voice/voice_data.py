@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gscon_live.model.encoders.voice.relative_voice import RelativeVoice
-from gscon_live.model.encoders.voice.spectrogram import power_spectrogram
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.model.speech.endpoint_detector import Segmentation
@@ -59,8 +57,7 @@ def voices(name: str, report: Report) -> Voices:
         for number, (speaker, gender, emotion, sound) in enumerate(_clips(name)):
             utterance = longest_utterance(sound, detector, settings=CUT)
             if utterance is not None:
-                with torch.inference_mode():
-                    rows.append(statistics(power_spectrogram(utterance)).numpy())
+                rows.append(statistics.of(utterance))
                 speakers.append(speaker)
                 genders.append(gender)
                 emotions.append(emotion)
