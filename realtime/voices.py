@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
-from pathlib import Path
 
 from gscon_live.common import extras, signals
 
@@ -13,7 +12,6 @@ signals.exit_at_once_in(__name__)
 extras.require("live", __name__)
 
 import msgspec
-import numpy as np
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
@@ -28,7 +26,7 @@ from gscon_live.realtime.listen.enrolled_speakers import (
     voices_file,
     write_voices,
 )
-from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.listen.heard_voices import voice_in
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session.inline import replay_inline
 from gscon_live.realtime.session.model_info import model_info
@@ -78,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"removed {chosen.name} from {path}")
         return cli.OK
     name = _checked(chosen.name)
-    heard = [_voice_in(recording, profiles) for recording in chosen.recordings]
+    settings, models = loader.load("live", Settings, ["transcription.transcriber=off"]), Models()
+    heard = [_voice_of(path, settings, models, profiles) for path in chosen.recordings]
     voice = reduce(VoiceProfile.joined, heard)
     resembles = profiles.name(voice, {key: own for key, own in voices.items() if key != name})
     if resembles is not None:
@@ -130,24 +129,23 @@ def _checked(name: str) -> str:
     return cleaned
 
 
-def _voice_in(recording: str, profiles: VoiceProfiles) -> VoiceProfile:
+def _voice_of(
+    recording: str, settings: Settings, models: Models, profiles: VoiceProfiles
+) -> VoiceProfile:
     """The profile of the one person who speaks in a recording."""
-    settings = loader.load("live", Settings, ["transcription.transcriber=off"])
-    notices = Notices()
-    if not Path(recording).exists():
-        raise InputError(f"{recording}: no such file; give a recording of the voice")
-    opened = open_recording(recording, settings, "off", notices)
+    opened = open_recording(recording, settings, "off", Notices())
     plan, _ = plan_of(opened, settings, None, Notices(quiet=True))
     heard: list[VoiceProfile] = []
 
     def listen(message: object) -> None:
-        if isinstance(message, messages.Utterance) and message.final and message.audio_features:
-            heard.append(profiles.profile([np.frombuffer(message.audio_features, np.float32)]))
+        spoken = voice_in(message, profiles)
+        if spoken is not None:
+            heard.append(spoken[1])
 
     replay_inline(
         msgspec.structs.replace(plan, has_video=False),
         [],
-        Models(),
+        models,
         model=model_info(settings.recognition),
         source=recording,
         on_message=listen,

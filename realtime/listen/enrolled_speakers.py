@@ -123,31 +123,33 @@ class EnrolledNames:
             speaker: the conversation's own name.
             audio: the utterance's audio features; they begin with the statistics.
         """
-        alone = self._profiles.name(self._profiles.profile([audio]), self._enrolled)
-        return alone or self._named(speaker, audio) or speaker
+        alone, together = self._voices(speaker, audio)
+        name = self._profiles.name(alone, self._enrolled)
+        return name or self._named(speaker, together) or speaker
 
     def final(self, speaker: str, audio: NDArray[np.float32]) -> str:
         """The same for a complete utterance. Its voice is remembered until the speaker has a
         name."""
-        name = self.provisional(speaker, audio)
-        named = self._named(speaker, audio)
+        alone, together = self._voices(speaker, audio)
+        named = self._named(speaker, together)
         if named is None:
-            self._heard[speaker] = self._with(speaker, audio)
+            self._heard[speaker] = together
         else:
             self._heard.pop(speaker, None)
             self._names[speaker] = named
-        return name
+        return self._profiles.name(alone, self._enrolled) or named or speaker
 
-    def _named(self, speaker: str, audio: NDArray[np.float32]) -> str | None:
+    def _named(self, speaker: str, together: VoiceProfile) -> str | None:
         """The name of a speaker, by all utterances."""
-        if speaker in self._names:
-            return self._names[speaker]
-        return self._profiles.name(self._with(speaker, audio), self._enrolled)
+        return self._names.get(speaker) or self._profiles.name(together, self._enrolled)
 
-    def _with(self, speaker: str, audio: NDArray[np.float32]) -> VoiceProfile:
-        profile = self._profiles.profile([audio])
+    def _voices(
+        self, speaker: str, audio: NDArray[np.float32]
+    ) -> tuple[VoiceProfile, VoiceProfile]:
+        """The voice of an utterance, and that of all of its speaker's that are remembered."""
+        alone = self._profiles.profile([audio])
         before = self._heard.get(speaker)
-        return profile if before is None else before.joined(profile)
+        return alone, alone if before is None else before.joined(alone)
 
 
 def enrolled_names(choice: str | None) -> EnrolledNames | None:

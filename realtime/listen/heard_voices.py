@@ -24,12 +24,19 @@ class HeardVoices:
 
     def take(self, message: object) -> None:
         """Takes any message of the pipeline, in order."""
-        if not isinstance(message, messages.Utterance) or not message.final:
+        spoken = voice_in(message, self._profiles)
+        if spoken is None:
             return
-        if message.audio_features is None:
-            return
-        audio = np.frombuffer(message.audio_features, np.float32)
-        name = message.speaker or messages.UNNAMED
-        profile = self._profiles.profile([audio])
+        name, profile = spoken
         before = self._heard.get(name)
         self._heard[name] = profile if before is None else before.joined(profile)
+
+
+def voice_in(message: object, profiles: VoiceProfiles) -> tuple[str, VoiceProfile] | None:
+    """The speaker and the voice of a complete utterance; None for messages without one."""
+    if not isinstance(message, messages.Utterance) or not message.final:
+        return None
+    if message.audio_features is None:
+        return None
+    audio = np.frombuffer(message.audio_features, np.float32)
+    return message.speaker or messages.UNNAMED, profiles.profile([audio])
