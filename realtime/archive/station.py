@@ -159,8 +159,9 @@ class Station:
                     )
                 views.write_views(place, name)
                 self._write_record(place, path, key, facts, notices.lines)
+                spoken = views.read_events(place) if extras else []
                 for extra_place, extra in extras:
-                    extra.write(views.read_events(place))
+                    extra.write(spoken)
                     self._write_record(extra_place, path, key, facts, [])
         return entry_of(self._results, path, stamp, key, facts)
 
