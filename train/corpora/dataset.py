@@ -1,7 +1,7 @@
 """A corpus as networks read it: features, speakers and labels of every dialogue."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -36,7 +36,8 @@ class FeaturedDialogue:
 @dataclass(frozen=True)
 class FeaturedCorpus:
     """A corpus: `encoders` are the identities of the feature encoders, by modality, in the order of
-    `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`.
+    `model.labels.MODALITIES`; `splits` has `train`, `validation` and `test`. `direct` is the number
+    of text features, at the end of the vector, that only a direct head reads.
 
     A training uses `epoch`, `training_features` and `label_counts`.
     """
@@ -45,6 +46,7 @@ class FeaturedCorpus:
     labels: tuple[str, ...]
     encoders: dict[str, str]
     splits: dict[str, tuple[FeaturedDialogue, ...]]
+    direct: int = field(default=0, kw_only=True)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -110,9 +110,9 @@ class FusionRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True):
     #: Modalities that are missing throughout training and selection.
     without: tuple[Modality, ...] = ()
 
-    def architecture(self, dims: dict[str, int], classes: int) -> Architecture:
-        """The architecture for features of these lengths and this number of classes."""
-        architecture = NetworkRecipe.architecture(self, dims, classes)
+    def architecture(self, dims: dict[str, int], classes: int, direct: int = 0) -> Architecture:
+        """As for all networks, with this recipe's window."""
+        architecture = NetworkRecipe.architecture(self, dims, classes, direct)
         return msgspec.structs.replace(
             architecture, mode="buffer", context=self.context, experts=self.experts
         )

@@ -100,8 +100,9 @@ class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Install the network among `model/weights`.
     ship: bool = False
 
-    def architecture(self, dims: dict[str, int], classes: int) -> Architecture:
-        """The architecture for features of these lengths and this number of classes."""
+    def architecture(self, dims: dict[str, int], classes: int, direct: int = 0) -> Architecture:
+        """The architecture for features of these lengths and this number of classes; a direct head
+        reads the last `direct` text features."""
         return Architecture(
             dims=dims,
             classes=classes,
@@ -113,6 +114,7 @@ class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             dropout=self.dropout,
             projector=balance.needs_projector(self.model, self.plugins or {}),
             options=self.options,
+            direct=direct,
         )
 
 
@@ -153,16 +155,14 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     #: Also score the test split after each epoch, for the log only.
     log_test: bool = True
 
-    def architecture(self, dims: dict[str, int], classes: int) -> Architecture:
-        """The architecture for features of these lengths and this number of classes."""
+    def architecture(self, dims: dict[str, int], classes: int, direct: int = 0) -> Architecture:
+        """As for all networks, with this recipe's context."""
         return msgspec.structs.replace(
-            NetworkRecipe.architecture(self, dims, classes),
+            NetworkRecipe.architecture(self, dims, classes, direct),
             mode=self.context,
             context=self.window,
             memory=self.memory,
             speakers=self.speakers,
-            # Sentence encoder and text encoder have vectors of the same length, concatenated.
-            direct=dims["text"] // 2 if self.direct else 0,
         )
 
 
@@ -291,7 +291,7 @@ def check(corpus: FeaturedCorpus) -> None:
 
 def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architecture:
     """The architecture of a recipe's network."""
-    return recipe.architecture(corpus.dims, len(corpus.labels))
+    return recipe.architecture(corpus.dims, len(corpus.labels), corpus.direct)
 
 
 def plan(recipe: NetworkRecipe, seed: int) -> Plan:

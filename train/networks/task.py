@@ -67,7 +67,9 @@ class ConversationTask(Task[ConversationPart]):
         )
         balance.check(chosen, training)
         torch.manual_seed(seed)
-        self.network: Network = build(recipe.architecture(corpus.dims, len(corpus.labels)))
+        self.network: Network = build(
+            recipe.architecture(corpus.dims, len(corpus.labels), corpus.direct)
+        )
         standardise(self.network, corpus)
         self._plugins = balance.plugins(chosen, self.network)
         #: All trained modules: the network, and plug-ins with parameters.

@@ -81,7 +81,6 @@ def test_a_direct_head_is_for_a_text_encoder_that_was_trained_before(
 ) -> None:
     made = msgspec.structs.replace(RECIPE, **values)
     assert resolved(made).direct is direct
-    assert architecture(resolved(made), corpus()).direct == (DIMS["text"] // 2 if direct else 0)
     if not direct and "direct" not in values:
         with pytest.raises(InputError, match=r"direct=true.*text=<recipe>"):
             resolved(msgspec.structs.replace(made, direct=True))
@@ -234,6 +233,13 @@ def test_an_empty_split_is_refused(split: str) -> None:
     made = corpus()
     with pytest.raises(InputError, match=f"{split}.*empty"):
         check(dataclasses.replace(made, splits={**made.splits, split: ()}))
+
+
+def test_a_direct_head_reads_what_the_corpus_has_for_it() -> None:
+    for count in (0, 1, DIMS["text"] - 1):
+        made = architecture(RECIPE, dataclasses.replace(corpus(), direct=count))
+        assert made.direct == count
+        assert made.dims == DIMS
 
 
 def test_the_network_is_that_of_recipe_and_corpus() -> None:

@@ -65,7 +65,8 @@ def own_answers(corpus: str, words: str, seed: int, report: Report) -> FeaturedC
 
 
 def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:
-    """The corpus with the text features of both, concatenated."""
+    """The corpus with the text features of both, concatenated; a direct head reads those of
+    `contexts`."""
     identity = f"{sentences.encoders['text']}|{contexts.encoders['text']}"
     splits = {
         split: tuple(
@@ -77,7 +78,7 @@ def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpu
         for split, rows in sentences.splits.items()
     }
     encoders = {**sentences.encoders, "text": identity}
-    return replace(sentences, encoders=encoders, splits=splits)
+    return replace(sentences, encoders=encoders, splits=splits, direct=contexts.dims["text"])
 
 
 def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> tuple[str, Tensor]:

@@ -347,13 +347,25 @@ def test_a_corpus_without_prosody_has_no_audio(show: Path) -> None:
 
 def test_vectors_of_sentences_and_in_context_stand_side_by_side(show: Path) -> None:
     first = corpus_features.featured("emorynlp", "frozen", 1, quiet)
-    second = dataclasses.replace(first, encoders={"text": "other"})
+    # A larger encoder's vectors have another length.
+    second = dataclasses.replace(
+        first,
+        encoders={"text": "other"},
+        splits={
+            split: tuple(one.with_text(one.features["text"][:, :100] + 1) for one in rows)
+            for split, rows in first.splits.items()
+        },
+    )
     both = corpus_features.beside(first, second)
     assert both.encoders == {"text": f"{first.encoders['text']}|other"}
+    assert both.direct == 100
     for split, rows in both.splits.items():
-        for one, alone in zip(rows, first.splits[split], strict=True):
-            text = alone.features["text"]
-            assert torch.equal(one.features["text"], torch.cat([text, text], 1))
+        for one, alone, in_context in zip(
+            rows, first.splits[split], second.splits[split], strict=True
+        ):
+            text = one.features["text"]
+            assert torch.equal(text[:, : -both.direct], alone.features["text"])
+            assert torch.equal(text[:, -both.direct :], in_context.features["text"])
 
 
 def test_an_utterance_without_a_label_is_context_only() -> None:
