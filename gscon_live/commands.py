@@ -35,7 +35,7 @@ COMMANDS: dict[str, Command] = {
         "realtime.convert.__main__", "events as tables, captions, or for annotation tools"
     ),
     "doctor": Command("realtime.doctor", "devices, models and files: found or missing, and why"),
-    "setup": Command("realtime.setup", "fetches a Whisper model, which writes the words"),
+    "setup": Command("realtime.setup", "fetches a Whisper model for the words, or a text encoder"),
     "voices": Command("realtime.voices", "voices of people who agree, to know them by name"),
     "keys": Command("realtime.keys", "keys for events that leave this machine"),
     "bench": Command("realtime.bench.__main__", "how fast the pipeline is on this machine"),

@@ -130,11 +130,11 @@ def _voice_activity(settings: Settings) -> str:
 def _whisper(settings: Settings) -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    from gscon_live.realtime.listen import packaged_models
+    from gscon_live.realtime.listen import whisper_models
 
     wanted = settings.transcription.transcriber.removeprefix("auto:")
     models = [wanted] if (Path(wanted) / "model.bin").is_file() else []
-    models += packaged_models.fetched()
+    models += whisper_models.fetched()
     prefix = "models--Systran--faster-whisper-"
     models += [
         entry.name.removeprefix(prefix)

