@@ -138,3 +138,16 @@ def viewing(chromium: Any, served: Page, path: str = "/", **options: Any) -> Ite
         assert viewer.elsewhere == []
     finally:
         viewer.context.close()
+
+
+def measured(viewer: Viewer) -> tuple[int, float]:
+    """Number of nodes of the document, and size of what its scripts hold in MiB, once what is not
+    used any more has gone."""
+    session = viewer.context.new_cdp_session(viewer.tab)
+    session.send("Performance.enable")
+    session.send("HeapProfiler.enable")
+    session.send("HeapProfiler.collectGarbage")
+    metrics = {item["name"]: item["value"]
+               for item in session.send("Performance.getMetrics")["metrics"]}  # fmt: skip
+    session.detach()
+    return int(metrics["Nodes"]), metrics["JSHeapUsedSize"] / 2**20

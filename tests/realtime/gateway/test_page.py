@@ -10,7 +10,7 @@ from typing import Any
 import browser
 import msgspec
 import pytest
-from browser import DESKTOP, Viewer, viewing
+from browser import DESKTOP, Viewer, measured, viewing
 from gateways import Page, Station, shown
 from made_events import conversation
 from sessions import WAIT, Family, cut, read, start, utterances, wait_for
@@ -436,19 +436,6 @@ def test_the_page_keeps_its_size_however_long_the_session_is(
         assert viewer.tab.locator("#said li").count() == 200
         assert viewer.tab.locator("#time .block").count() <= 4 * 120
         assert viewer.tab.locator("#time").bounding_box()["width"] < 60 * 900
-
-
-def measured(viewer: Viewer) -> tuple[int, float]:
-    """Number of nodes of the document, and size of what its scripts hold in MiB, once what is not
-    used any more has gone."""
-    session = viewer.context.new_cdp_session(viewer.tab)
-    session.send("Performance.enable")
-    session.send("HeapProfiler.enable")
-    session.send("HeapProfiler.collectGarbage")
-    metrics = {item["name"]: item["value"]
-               for item in session.send("Performance.getMetrics")["metrics"]}  # fmt: skip
-    session.detach()
-    return int(metrics["Nodes"]), metrics["JSHeapUsedSize"] / 2**20
 
 
 def test_a_page_that_stays_open_for_hours_does_not_grow(
