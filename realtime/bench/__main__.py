@@ -41,7 +41,8 @@ MEANING = {
     "transcription_p50_s": "transcription, while the hangover runs (Whisper tiny's size)",
     "features_p50_s": "text and audio features, likewise",
     "fusion_p50_s": "fusion",
-    "transcription_model": "live words, with this model, where one is on this machine:",
+    "transcription_model": "words, with this model, where one is on this machine:",
+    "replay_words_realtime_factor": "replay of the sample, times real time (transcribed)",
     "first_words_p50_s": "start of speech to the first words, median",
     "first_words_p95_s": "the same, 95th percentile",
     "first_stable_words_p50_s": "start of speech to the first words that stay, median",
@@ -99,7 +100,9 @@ def main(arguments: Sequence[str]) -> None:
             figures |= measure.latency(_with_whisper(settings, folder))
             figures["segmentation_hangover_s"] = settings.segmentation.hangover
         if "words" in chosen.only:
-            status.update("a live session of 45 s, with the Whisper model of this machine")
+            status.update(
+                "a replay and a live session, with the Whisper model of this machine"
+            )
             figures |= measure.words(settings)
         if "idle" in chosen.only:
             status.update("a live session of 20 s in which nobody speaks")

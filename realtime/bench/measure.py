@@ -137,9 +137,14 @@ def replay_factor(
 ) -> dict[str, float]:
     """Replay speed: seconds of the recording per second of wall time, without the start."""
     session = RecordedSession(plan_for(path, settings), endpoint=endpoint).run()
-    _, last = session.events[-1]
+    return {"replay_realtime_factor": _factor(session)}
+
+
+def _factor(replayed: RecordedSession) -> float:
+    """Seconds of the recording per second of wall time, without the start."""
+    _, last = replayed.events[-1]
     assert isinstance(last, schema.SessionEnded)
-    return {"replay_realtime_factor": last.duration / session.seconds}
+    return last.duration / replayed.seconds
 
 
 def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
@@ -156,14 +161,15 @@ def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
 
 
 def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
-    """Live words with a real model: seconds from the start of speech to the first words, and to the
-    first that stay; from the hangover's end to the answer; between two readings of the words so
-    far. Empty where no model is on this machine."""
+    """Words with a real model. Live: seconds from the start of speech to the first words, and to
+    the first that stay; from the hangover's end to the answer; between two readings of the words so
+    far. And the speed of a replay. Empty where no model is on this machine."""
     model = transcription_source.here(settings.transcription)
     if model is None:
         return {}
     transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
     settings = msgspec.structs.replace(settings, transcription=transcription)
+    replayed = RecordedSession(plan_for(path, settings, captions="off")).run()
     session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()
     first: dict[int, float] = {}
     stable: dict[int, float] = {}
@@ -181,11 +187,14 @@ def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
             between.append(time_ - last[utterance.id])
         last[utterance.id] = time_
     answers = [
-        event.latency.end_of_speech_to_event - settings.segmentation.hangover
+        event.latency.end_of_speech_to_event - event.latency.segmentation
         for _, event in session.utterances()
         if event.latency is not None
     ]
-    figures: dict[str, Any] = {"transcription_model": Path(model).name}
+    figures: dict[str, Any] = {
+        "transcription_model": Path(model).name,
+        "replay_words_realtime_factor": _factor(replayed),
+    }
     for name, values, percents in (
         ("first_words", list(first.values()), (50, 95)),
         ("first_stable_words", list(stable.values()), (50,)),

@@ -9,8 +9,9 @@ import av
 import numpy as np
 import pytest
 from sessions import cut, settings
+from whisper_models import whisper_model
 
-from gscon_live.realtime.bench import media, page_cost, random_whisper
+from gscon_live.realtime.bench import measure, media, page_cost, random_whisper
 from gscon_live.realtime.bench.__main__ import MEANING
 from gscon_live.realtime.listen.whisper import Whisper
 from gscon_live.realtime.pipeline.settings import Transcription
@@ -34,6 +35,19 @@ def test_the_page_is_measured_beside_a_replay_without_it(tmp_path: Path) -> None
     figures = page_cost.page(settings(), cut(tmp_path / "clip.mkv", 4.0))
     assert set(figures) <= set(MEANING)
     assert figures["page_replay_ratio"] > 0
+
+
+def test_words_are_measured_with_a_real_model(tmp_path: Path) -> None:
+    model = whisper_model("tiny.en")
+    figures = measure.words(
+        settings(f"transcription.transcriber={model}"), cut(tmp_path / "clip.mkv", 9.0)
+    )
+    assert figures.pop("transcription_model") == model.name
+    names = {name for name in MEANING if "words" in name or name.startswith("answer_")}
+    assert names == set(figures)
+    assert figures["replay_words_realtime_factor"] > 0
+    # The hangover is not a part of it, however long it was.
+    assert 0 <= figures["answer_after_hangover_p50_s"] <= figures["answer_after_hangover_p95_s"]
 
 
 def test_an_archive_is_measured_beside_one_process() -> None:
