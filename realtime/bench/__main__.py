@@ -100,9 +100,7 @@ def main(arguments: Sequence[str]) -> None:
             figures |= measure.latency(_with_whisper(settings, folder))
             figures["segmentation_hangover_s"] = settings.segmentation.hangover
         if "words" in chosen.only:
-            status.update(
-                "a replay and a live session, with the Whisper model of this machine"
-            )
+            status.update("a replay and a live session, with the Whisper model of this machine")
             figures |= measure.words(settings)
         if "idle" in chosen.only:
             status.update("a live session of 20 s in which nobody speaks")

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.model.speech.utterances import utterances
 from gscon_live.model.speech.voice_activity import VoiceActivity
 from gscon_live.realtime.bench.ends import clips
 from gscon_live.realtime.bench.transcription import difference, words_of
 from gscon_live.realtime.listen.transcription_source import choose
 from gscon_live.realtime.listen.whisper import Whisper
-from gscon_live.realtime.pipeline.settings import Segmentation, Settings
+from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
 python -m realtime.bench.acted_words tiny.en ravdess_speech_16k.zip --actors 4

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gscon_live.common.cli import parser, program
 from gscon_live.model import checkpoint
-from gscon_live.train.bench import cost
+from gscon_live.train.bench import cost, words
 from gscon_live.train.progress import Display, progress
 from gscon_live.train.runs.provenance import provenance
 
@@ -34,22 +34,26 @@ MEANING = {
     "inference_p50_ms": "the same, median",
     "inference_growth": "answer late in a conversation / early",
     "face_p95_ms": "one face, 95th percentile",
+    "words_p95_ms": "an utterance in its conversation, small text encoder, 95th percentile",
+    "words_millions": "its parameters, in millions",
+    "words_large_p95_ms": "the same, large text encoder",
+    "words_large_millions": "its parameters, in millions",
 }
 
 
-def main(words: Sequence[str]) -> None:
+def main(given: Sequence[str]) -> None:
     """Runs the command."""
     arguments = parser(
         "gscon-live bench-train",
         "Measures what GDC and SSC add to a training step, what an answer costs as a "
-        "conversation goes on, and what a face costs. On one core, with random weights and "
-        "features (of the face encoder, random faces).",
+        "conversation goes on, and what a face and the words of an utterance cost. On one core, "
+        "with random weights and features (of the face encoder, random faces).",
         EXAMPLES,
     )
     arguments.add_argument("--json", action="store_true", help="machine-readable")
     arguments.add_argument("--quick", action="store_true", help="small sizes, in seconds")
     arguments.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
-    options = arguments.parse_args(words)
+    options = arguments.parse_args(given)
     figures = measure(cost.QUICK if options.quick else cost.Settings(), options.seed)
     if options.json:
         print(msgspec.json.encode(figures).decode())
@@ -83,6 +87,7 @@ def measure(settings: cost.Settings, seed: int) -> dict[str, Any]:
         ):
             figures |= measurement(gscon, settings, seed, _tick(display, ticks, title))
         figures |= cost.face(settings, seed, _tick(display, settings.answers, "faces"))
+        figures |= words.words(settings, seed, _tick(display, settings.answers // 5, "words"))
     origin = provenance()
     return {
         **{key: figures[key] for key in MEANING},

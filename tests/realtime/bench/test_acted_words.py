@@ -7,9 +7,9 @@ from spoken import LIBRISPEECH, RAVDESS, needs_librispeech, needs_ravdess
 from whisper_models import whisper_model
 
 from gscon_live.common.errors import InputError
+from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.realtime.bench import acted_words
 from gscon_live.realtime.bench.acted_words import SENTENCES, acted, main, measure
-from gscon_live.realtime.pipeline.settings import Segmentation
 
 
 @needs_ravdess
