@@ -2,7 +2,7 @@
 
 from math import inf
 
-from gscon_live.realtime.listen.whisper import ROOM
+from gscon_live.realtime.listen.whisper import ROOM, WINDOW
 from gscon_live.realtime.pipeline.stage import Clock
 
 #: Seconds that a reading may take while somebody speaks. A pause is noticed after 0.16 s, and the
@@ -42,6 +42,18 @@ class Pace:
         """To read `seconds` in all took `work` seconds; `speaking`: the words so far."""
         cost, before = work / seconds, self._costs[speaking]
         self._costs[speaking] = before + _WEIGHT * (cost - before) if before else cost
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is always time, as in a replay."""
+        return self._media_clock is None
+
+    def thorough(self, seconds: float, speaking: bool, end: float, final: bool) -> bool:
+        """Whether words that seem wrong are read again, which takes a whole window. A replay does
+        so for final utterances only: nobody waits for the words so far."""
+        if self.unlimited:
+            return final
+        return self.allows(seconds + WINDOW, speaking, end, needed=False)
 
     def late(self, at: float) -> bool:
         """Whether words so far are out of date that could have been read from `at` on."""

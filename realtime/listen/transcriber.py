@@ -20,7 +20,7 @@ from gscon_live.realtime.listen.transcriber_parts import (
     SpeakerNames,
     TextFeatures,
 )
-from gscon_live.realtime.listen.whisper import ROOM, WINDOW, NotNeeded, Outdated, Recognised
+from gscon_live.realtime.listen.whisper import ROOM, NotNeeded, Outdated, Recognised
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Clock, Gauges, Incoming, Outgoing, Stage, no_clock
 
@@ -119,9 +119,9 @@ class Transcriber(Stage):
             # The conversation has gone on, and what was worked on ahead does not know of it.
             self._ahead.clear()
             self._heard.pop(message.key, None)
-            yield _as_final(work.utterance, message.at)
+            yield msgspec.structs.replace(work.utterance, final=True, at=message.at)
         else:
-            if not _speaking(message):
+            if not _speaking(message) and not (self._pace.unlimited and work.words.hasty):
                 self._ahead[message.key] = message, work
             yield work.utterance
 
@@ -243,7 +243,7 @@ class Transcriber(Stage):
         """The words of a segment, and which of them are left out because there was no time."""
         speaking, seconds = _speaking(segment), len(samples) / SAMPLE_RATE
         if self._pace.allows(seconds, speaking, segment.end):
-            thorough = self._pace.allows(seconds + WINDOW, speaking, segment.end, needed=False)
+            thorough = self._pace.thorough(seconds, speaking, segment.end, segment.final)
             outdated = self._outdated(segment)
             recognised = whisper(samples, segment.key, speaking, outdated, thorough)
             self._heard[segment.key] = segment, recognised
@@ -287,6 +287,11 @@ class _Words(NamedTuple):
     recognised: Recognised | None = None
     stable: str = ""
     left_out: str = ""
+
+    @property
+    def hasty(self) -> bool:
+        """Whether the words seem wrong and were not read again."""
+        return self.recognised is not None and self.recognised.hasty
 
     def timed(self, segment: messages.Segment, count: int) -> list[messages.TimedWord] | None:
         """The words with media times; the segment has so many samples."""
@@ -342,7 +347,3 @@ def _same(ahead: messages.Segment, final: messages.Segment) -> bool:
     """Whether the final segment has the sound and bounds of the one that was worked on ahead."""
     # The words of captions come only with the final segment.
     return final.text is None and msgspec.structs.replace(ahead, at=final.at, final=True) == final
-
-
-def _as_final(utterance: messages.Utterance, at: float) -> messages.Utterance:
-    return msgspec.structs.replace(utterance, final=True, at=at)

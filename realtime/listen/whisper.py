@@ -53,7 +53,8 @@ class Recognised(NamedTuple):
     session as far as it is known, and whether the words are translated from it to English; and what
     this sound tells of it. `stable` is the beginning of the text that will stay, empty where none
     is. `words` has times in seconds from the beginning of the sound, if they are asked for. `read`
-    is how many seconds the encoder read in all; 0: not known."""
+    is how many seconds the encoder read in all; 0: not known. `hasty`: something says that the
+    words are wrong, and they were not read again."""
 
     text: str
     reason: str | None = None
@@ -63,6 +64,7 @@ class Recognised(NamedTuple):
     stable: str = ""
     words: tuple[Word, ...] | None = None
     read: float = 0.0
+    hasty: bool = False
 
 
 class Part(NamedTuple):
@@ -155,7 +157,10 @@ class Whisper:
         """The result of a reading, with the text of it that is believed."""
         translated = self._translates(reading.language.code)
         read = sum(part.read for part in reading.parts)
-        return Recognised(text, reason, reading.language, translated, reading.evidence, read=read)
+        hasty = any(part.doubtful and part.read < WINDOW for part in reading.parts)
+        return Recognised(
+            text, reason, reading.language, translated, reading.evidence, read=read, hasty=hasty
+        )
 
     def read(
         self,

@@ -91,6 +91,25 @@ def test_sound_is_read_twice_only_where_there_is_time(cost: float, thorough: boo
     assert slow.thorough == thorough
 
 
+class Doubting(Counting):
+    """A recogniser that is never sure of words that it read once."""
+
+    def __call__(
+        self, samples: np.ndarray, key: int, speaking: bool, outdated: Outdated, thorough: bool
+    ) -> Recognised:
+        self.given.append(thorough)
+        return Recognised("read twice" if thorough else "read once", hasty=not thorough)
+
+
+def test_a_replay_reads_twice_only_what_is_final() -> None:
+    """A session needs the answer soon after a pause. In a replay nobody waits for it."""
+    doubting = Doubting()
+    stage = Transcriber(doubting, Counting(), Voices(), Turns())  # type: ignore[arg-type]
+    assert only(list(stage.process(segment(final=False)))).text == "read once"
+    assert only(list(stage.process(segment()))).text == "read twice"
+    assert doubting.given == [False, True]
+
+
 def test_words_that_were_read_while_they_were_spoken_are_used() -> None:
     slow = Slow(cost=0.01)
     stage = transcriber(slow, within=2.0)
