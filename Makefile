@@ -5,6 +5,7 @@
 # make kills  kills an archive again and again: make kills RECORDINGS=200 KILLS=10 SEED=7
 # make scaling measures an archive on Ray clusters: make scaling RECORDINGS=24 NODES=3 SEED=7
 # make soak   disturbs a live session for an hour in every way: make soak MINUTES=60 SEED=7
+# make page   keeps a page open beside a live session for an hour: make page MINUTES=60
 # make docs   sets everything up and builds the pages of docs/ into build/site
 # make schema regenerates the JSON Schema of the events, and their types in TypeScript and C#
 PYTHON ?= python3
@@ -14,7 +15,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test fuzz kills scaling soak check typing docs schema clean
+.PHONY: demo test fuzz kills scaling soak page check typing docs schema clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m realtime.replay realtime/sample/conversation.mkv --events demo.jsonl --report demo.html
@@ -47,6 +48,10 @@ WORDS ?= off
 soak: $(VENV)/.ready-test
 	PYTHONPATH=tests:tests/realtime OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py \
 		--minutes $(MINUTES) --seed $(SEED) --transcriber $(WORDS)
+
+page: $(VENV)/.ready-test
+	PYTHONPATH=tests/realtime OMP_NUM_THREADS=1 $(BIN)/python tests/realtime/open_page.py \
+		--minutes $(MINUTES) -- --transcriber $(WORDS)
 
 check: $(VENV)/.ready-test typing
 	$(BIN)/ruff check .
