@@ -1,19 +1,27 @@
 """Whether the language of a session is heard rightly.
 
     python -m realtime.bench.languages ~/models/whisper-base
+    python -m realtime.bench.languages ~/models/whisper-base --data ../shared/data
 
 Sentences in eight languages are spoken by eSpeak NG, which must be installed, five voices each.
-The voices are synthetic. Each session is one voice, read as in a live session: utterance by
-utterance. The language that is held at the end counts, and the words that passed for English.
+The voices are synthetic. With `--data`, people speak: the corpora of `PEOPLE`, most of them with
+acted emotions. Each session is one voice, read as in a live session: utterance by utterance. The
+language that is held at the end counts, and the words that passed for English.
 """
 
 import io
+import random
+import re
 import shutil
 import subprocess
 import wave
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import av
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +38,16 @@ from gscon_live.realtime.pipeline.settings import Settings
 EXAMPLES = """
 python -m realtime.bench.languages base
 python -m realtime.bench.languages ~/models/whisper-base --json
+python -m realtime.bench.languages base --data ../shared/data
 """
+#: Recordings of people by language: a ZIP of clips in the folder of the corpora, and where a clip's
+#: name has its speaker. EMO-DB, nEMO and URDU have emotions, LibriSpeech is read.
+PEOPLE = {
+    "en": ("speech/librispeech_10x10.zip", r"(\d+)/.*\.flac"),
+    "de": ("voice/emodb_16k.zip", r"(\d\d).*\.flac"),
+    "pl": ("voice/nemo_16k.zip", r"([^_]+)_.*\.opus"),
+    "ur": ("voice/urdu_16k.zip", r"[^_]+_(S[MF]\d+)_.*\.opus"),
+}
 #: Sentences by language, said one after the other and again until `HOLD` seconds are full.
 SENTENCES = {
     "en": (
@@ -84,6 +101,8 @@ SENTENCES = {
 }
 #: The voices of eSpeak NG, and their speeds in words per minute and pitches from 0 to 99.
 VOICES = (("m1", 150, 45), ("f2", 160, 55), ("m3", 140, 35), ("f4", 150, 60), ("m7", 170, 50))
+#: Utterances of a session, at least.
+_LEAST = 4
 
 Samples = NDArray[np.float32]
 
@@ -102,8 +121,6 @@ class Held(NamedTuple):
 
 def spoken(text: str, language: str, voice: int) -> Samples:
     """A sentence by eSpeak NG, mono at 16 kHz. Raises `InputError` if that is not installed."""
-    import av
-
     if shutil.which("espeak-ng") is None:
         raise InputError("espeak-ng: not installed; install it, for example apt install espeak-ng")
     name, speed, pitch = VOICES[voice]
@@ -116,19 +133,59 @@ def spoken(text: str, language: str, voice: int) -> Samples:
         sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     frame = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
     frame.sample_rate = rate
+    return _mono([frame])
+
+
+def people(data: Path, seed: int = 0) -> dict[str, dict[str, Iterator[Samples]]]:
+    """The clips of each speaker by language, in random order; those who are heard for less than
+    `HOLD` seconds are left out. Raises `InputError` where a corpus is missing."""
+    every: dict[str, dict[str, Iterator[Samples]]] = {}
+    for language, (place, pattern) in PEOPLE.items():
+        path = data / place
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; give the folder of the corpora with --data")
+        by_speaker: dict[str, list[Samples]] = {}
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(archive.namelist())
+            random.Random(seed).shuffle(names)
+            for name in names:
+                parts = re.fullmatch(pattern, name)
+                if parts is None:
+                    continue
+                own = by_speaker.setdefault(parts[1], [])
+                # Twice as much: an utterance without words does not count.
+                if sum(map(len, own)) < 2 * HOLD * SAMPLE_RATE:
+                    with av.open(io.BytesIO(archive.read(name))) as media:
+                        own.append(_mono(media.decode(audio=0)))
+        every[language] = {
+            speaker: iter(own)
+            for speaker, own in sorted(by_speaker.items())
+            if sum(map(len, own)) >= HOLD * SAMPLE_RATE
+        }
+    return every
+
+
+def _mono(frames: Iterable[av.AudioFrame]) -> Samples:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    parts = [*resampler.resample(frame), *resampler.resample(None)]
+    parts = [part for frame in [*frames, None] for part in resampler.resample(frame)]
     return np.concatenate([part.to_ndarray()[0] for part in parts]).astype(np.float32)
 
 
-def session(whisper: Whisper, language: str, voice: int) -> Held:
-    """What Whisper holds for the language of one voice, after `HOLD` seconds or a little more."""
+def synthetic(language: str, voice: int) -> Iterator[Samples]:
+    """The sentences of a language by a voice of eSpeak NG, again and again."""
+    sentences = SENTENCES[language]
+    return (spoken(sentences[number % len(sentences)], language, voice) for number in count())
+
+
+def session(whisper: Whisper, language: str, voice: str, sounds: Iterator[Samples]) -> Held:
+    """What Whisper holds for the language of one voice, after `HOLD` seconds or a little more, and
+    four utterances."""
     whisper.reset()
-    seconds, english, utterances, number = 0.0, 0, 0, 0
+    seconds, english, utterances = 0.0, 0, 0
     held, probability = "", 0.0
-    while seconds < HOLD or number < len(SENTENCES[language]):
-        sentence = SENTENCES[language][number % len(SENTENCES[language])]
-        sound = spoken(sentence, language, voice)
+    for number, sound in enumerate(sounds):
+        if seconds >= HOLD and number >= _LEAST:
+            break
         recognised = whisper(sound)
         whisper.final(recognised)
         if recognised.language is not None:
@@ -137,18 +194,31 @@ def session(whisper: Whisper, language: str, voice: int) -> Held:
             utterances += 1
             english += held == ENGLISH
         seconds += len(sound) / SAMPLE_RATE
-        number += 1
-    return Held(language, VOICES[voice][0], held, probability, english, utterances)
+    return Held(language, voice, held, probability, english, utterances)
 
 
-def measure(whisper: Whisper) -> dict[str, Any]:
-    """All languages and voices."""
-    sessions = [session(whisper, name, voice) for name in SENTENCES for voice in range(len(VOICES))]
+def measure(whisper: Whisper, data: Path | None = None) -> dict[str, Any]:
+    """All languages and voices: synthetic ones, or the people in a folder of corpora."""
+    if data is None:
+        voices = {
+            language: {
+                name: synthetic(language, number) for number, (name, _, _) in enumerate(VOICES)
+            }
+            for language in SENTENCES
+        }
+    else:
+        voices = people(data)
+    sessions = [
+        session(whisper, language, voice, sounds)
+        for language, own in voices.items()
+        for voice, sounds in own.items()
+    ]
     right = [row.held == row.spoken for row in sessions]
     foreign = [row for row in sessions if row.spoken != ENGLISH]
     return {
         "sessions": len(sessions),
         "held_right": round(float(np.mean(right)), 3),
+        "sessions_by_language": {language: len(own) for language, own in voices.items()},
         "utterances_not_english": sum(row.utterances for row in foreign),
         "taken_for_english": sum(row.english for row in foreign),
         "wrong": [row._asdict() for row, well in zip(sessions, right, strict=True) if not well],
@@ -162,11 +232,12 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("model", help="a Whisper model for many languages, by name or directory")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument("--data", type=Path, help="folder of the corpora: people, not eSpeak NG")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     chosen = parser.parse_args(arguments)
     settings = loader.load("live", Settings, chosen.overrides)
     words = choose(msgspec.structs.replace(settings.transcription, transcriber=chosen.model), False)
-    figures = measure(Whisper(str(words.model), settings.transcription))
+    figures = measure(Whisper(str(words.model), settings.transcription), chosen.data)
     if chosen.json:
         print(msgspec.json.encode(figures).decode())
         return
