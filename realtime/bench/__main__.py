@@ -86,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> None:
     """Entry point."""
-    chosen = _parser().parse_args(arguments)
+    # A setting after --only would be taken for a measurement.
+    settings_first = sorted(arguments, key=lambda word: not cli.is_override(word))
+    chosen = _parser().parse_args(settings_first)
     settings = loader.load("live", Settings, chosen.overrides)
     console = Console(stderr=True)
     figures: dict[str, Any] = {}

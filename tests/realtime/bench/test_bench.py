@@ -11,8 +11,9 @@ import pytest
 from sessions import cut, settings
 from whisper_models import whisper_model
 
+from gscon_live.common.cli import run
 from gscon_live.realtime.bench import measure, media, page_cost, random_whisper
-from gscon_live.realtime.bench.__main__ import MEANING
+from gscon_live.realtime.bench.__main__ import MEANING, main
 from gscon_live.realtime.listen.whisper import Whisper
 from gscon_live.realtime.pipeline.settings import Transcription
 from gscon_live.realtime.sample import CONVERSATION
@@ -29,6 +30,13 @@ def test_json_has_the_figures_asked_for() -> None:
     assert figures["replay_realtime_factor"] > 0
     assert {"date", "machine", "seed"} <= set(figures)
     assert set(figures) - {"date", "machine", "seed"} <= set(MEANING)
+
+
+def test_a_setting_may_come_after_the_measurements(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, ["--only", "replay", "transcription.no_such_setting=1"]) == 2
+    assert "no_such_setting" in capsys.readouterr().err
+    assert run(main, ["--only", "no_such_measurement"]) == 2
+    assert "no_such_measurement" in capsys.readouterr().err
 
 
 def test_the_page_is_measured_beside_a_replay_without_it(tmp_path: Path) -> None:
