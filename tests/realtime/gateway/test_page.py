@@ -466,6 +466,7 @@ def test_a_page_that_stays_open_for_hours_does_not_grow(
     assert max(heap for _, heap in after) <= 1.05 * max(heap for _, heap in before) + 0.5
 
 
+@pytest.mark.alone
 def test_ten_viewers_at_once_see_everything(chromium: Any, station: tuple[Station, Page]) -> None:
     sender, served = station
     events = live([], 100)
