@@ -19,8 +19,9 @@ from gscon_live.realtime.pipeline.visitor import Visitor
 
 #: Longest head of a request in bytes.
 _MOST_HEAD = 16_384
-#: Connections at the same time: those of the viewers, and as many that load the page.
-_MOST_CONNECTIONS = 2 * MOST_VIEWERS
+#: Connections at the same time: a viewer has one, and a browser that loads the page up to six more.
+#: Beyond them, the answer is 503 and the page lacks a part.
+_MOST_CONNECTIONS = 8 * MOST_VIEWERS
 #: Seconds that viewers have to close their connections, and that the last events have to arrive.
 _PATIENCE, _LAST_EVENTS = 1, 0.5
 #: Seconds after which a connection without a whole request is closed: who holds all connections
