@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.configs import loader
 from gscon_live.model.speech.endpoint_detector import Segmentation
 from gscon_live.model.speech.utterances import utterances
 from gscon_live.model.speech.voice_activity import VoiceActivity
+from gscon_live.realtime.bench import whisper_model
 from gscon_live.realtime.bench.ends import clips
 from gscon_live.realtime.bench.transcription import difference, words_of
-from gscon_live.realtime.listen.transcription_source import choose
 from gscon_live.realtime.listen.whisper import Whisper
-from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
 python -m realtime.bench.acted_words tiny.en ravdess_speech_16k.zip --actors 4
@@ -55,9 +53,8 @@ Reader = Callable[[Samples], str | None]
 
 
 class Acted(NamedTuple):
-    """A clip: the actor's number, how the sentence is said, its words, and the sound."""
+    """A clip: how the sentence is said, its words, and the sound."""
 
-    actor: int
     manner: str
     words: list[str]
     samples: Samples
@@ -86,7 +83,7 @@ def acted(archive: Path, actors: int) -> list[Acted]:
         parts = _NAME.fullmatch(clip.reader)
         if parts is not None and int(parts[4]) <= actors:
             manner = INTENSITIES[parts[2]] + EMOTIONS[parts[1]]
-            every.append(Acted(int(parts[4]), manner, words_of(SENTENCES[parts[3]]), clip.samples))
+            every.append(Acted(manner, words_of(SENTENCES[parts[3]]), clip.samples))
     if not every:
         raise InputError(f"{archive}: no clips of RAVDESS; give ravdess_speech_16k.zip")
     return every
@@ -112,22 +109,15 @@ def main(arguments: Sequence[str]) -> None:
         "Measures the recognition of words that are spoken with emotion.",
         EXAMPLES,
     )
-    parser.add_argument("model", help="a Whisper model, by name or directory")
-    parser.add_argument("archive", type=Path, help="RAVDESS' speech as a ZIP of FLAC files")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    whisper_model.add_arguments(parser, archive="RAVDESS' speech as a ZIP of FLAC files")
     parser.add_argument("--actors", type=int, default=24, help="the number of actors (default: 24)")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
     chosen = parser.parse_args(arguments)
     if chosen.actors < 1:
         raise InputError(f"--actors {chosen.actors}: expected a number above 0")
-    overrides = ["transcription.language=en", *chosen.overrides]
-    settings = loader.load(
-        "live", Settings, [*overrides, f"transcription.transcriber={chosen.model}"]
+    directory, settings = whisper_model.chosen_model(
+        chosen.model, ["transcription.language=en", *chosen.overrides]
     )
-    words = choose(settings.transcription, False)
-    if words.model is None:
-        raise InputError(f"{chosen.model}: no Whisper model; give a name or a directory")
-    whisper = Whisper(words.model, settings.transcription)
+    whisper = Whisper(directory, settings.transcription)
     scores = measure(
         acted(chosen.archive, chosen.actors),
         settings.segmentation,

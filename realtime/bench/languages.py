@@ -28,12 +28,10 @@ from numpy.typing import NDArray
 
 from gscon_live.common import cli
 from gscon_live.common.errors import Failure, InputError
-from gscon_live.configs import loader
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.bench import whisper_model
 from gscon_live.realtime.listen.session_language import HOLD
-from gscon_live.realtime.listen.transcription_source import choose
 from gscon_live.realtime.listen.whisper import ENGLISH, Whisper
-from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
 python -m realtime.bench.languages base
@@ -144,25 +142,27 @@ def people(data: Path, seed: int = 0) -> dict[str, dict[str, Iterator[Samples]]]
         path = data / place
         if not path.is_file():
             raise InputError(f"{path}: no such file; give the folder of the corpora with --data")
-        by_speaker: dict[str, list[Samples]] = {}
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(archive.namelist())
-            random.Random(seed).shuffle(names)
-            for name in names:
-                parts = re.fullmatch(pattern, name)
-                if parts is None:
-                    continue
-                own = by_speaker.setdefault(parts[1], [])
-                # Twice as much: an utterance without words does not count.
-                if sum(map(len, own)) < 2 * HOLD * SAMPLE_RATE:
-                    with av.open(io.BytesIO(archive.read(name))) as media:
-                        own.append(_mono(media.decode(audio=0)))
         every[language] = {
             speaker: iter(own)
-            for speaker, own in sorted(by_speaker.items())
+            for speaker, own in sorted(_by_speaker(path, pattern, seed).items())
             if sum(map(len, own)) >= HOLD * SAMPLE_RATE
         }
     return every
+
+
+def _by_speaker(path: Path, pattern: str, seed: int) -> dict[str, list[Samples]]:
+    """The clips of an archive, whose names tell the speaker; enough of each for a session, which
+    has `_LEAST` utterances even where they are long."""
+    by_speaker: dict[str, list[Samples]] = {}
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(archive.namelist())
+        random.Random(seed).shuffle(names)
+        for parts in filter(None, (re.fullmatch(pattern, name) for name in names)):
+            own = by_speaker.setdefault(parts[1], [])
+            if sum(map(len, own)) < 2 * HOLD * SAMPLE_RATE:
+                with av.open(io.BytesIO(archive.read(parts[0]))) as media:
+                    own.append(_mono(media.decode(audio=0)))
+    return by_speaker
 
 
 def _mono(frames: Iterable[av.AudioFrame]) -> Samples:
@@ -230,14 +230,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = cli.parser(
         "python -m realtime.bench.languages", "Measures the language of sessions.", EXAMPLES
     )
-    parser.add_argument("model", help="a Whisper model for many languages, by name or directory")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    whisper_model.add_arguments(parser, "a Whisper model for many languages")
     parser.add_argument("--data", type=Path, help="folder of the corpora: people, not eSpeak NG")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
     chosen = parser.parse_args(arguments)
-    settings = loader.load("live", Settings, chosen.overrides)
-    words = choose(msgspec.structs.replace(settings.transcription, transcriber=chosen.model), False)
-    figures = measure(Whisper(str(words.model), settings.transcription), chosen.data)
+    directory, settings = whisper_model.chosen_model(chosen.model, chosen.overrides)
+    figures = measure(Whisper(directory, settings.transcription), chosen.data)
     if chosen.json:
         print(msgspec.json.encode(figures).decode())
         return

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.common import cli
-from gscon_live.configs import loader
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.bench import whisper_model
 from gscon_live.realtime.listen.segmenter import Segmenter
-from gscon_live.realtime.listen.transcription_source import choose
 from gscon_live.realtime.listen.whisper import Whisper
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.settings import Settings
@@ -158,17 +157,14 @@ def main(arguments: Sequence[str]) -> None:
     parser = cli.parser(
         "python -m realtime.bench.noise", "Looks for words where nobody speaks.", EXAMPLES
     )
-    parser.add_argument("model", help="a Whisper model, by name or directory")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    whisper_model.add_arguments(parser)
     parser.add_argument(
         "--minutes", type=float, default=6.0, help="length of all sounds (default: 6)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
     chosen = parser.parse_args(arguments)
-    settings = loader.load("live", Settings, chosen.overrides)
-    words = choose(msgspec.structs.replace(settings.transcription, transcriber=chosen.model), False)
-    whisper = Whisper(str(words.model), settings.transcription)
+    directory, settings = whisper_model.chosen_model(chosen.model, chosen.overrides)
+    whisper = Whisper(directory, settings.transcription)
     seconds = chosen.minutes * 60 / len(KINDS)
     outcomes = {kind: listen(kind, seconds, settings, whisper, chosen.seed) for kind in KINDS}
     if chosen.json:

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,14 +20,13 @@ from numpy.typing import NDArray
 
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
-from gscon_live.configs import loader
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.model.speech.utterances import utterances
 from gscon_live.model.speech.voice_activity import VoiceActivity
+from gscon_live.realtime.bench import whisper_model
 from gscon_live.realtime.bench.ends import clips
-from gscon_live.realtime.listen.transcription_source import choose
 from gscon_live.realtime.listen.whisper import Whisper
-from gscon_live.realtime.pipeline.settings import Settings, Transcription
+from gscon_live.realtime.pipeline.settings import Transcription
 
 EXAMPLES = """
 python -m realtime.bench.transcription base librispeech_10x10.zip
@@ -138,28 +136,21 @@ def main(arguments: Sequence[str]) -> None:
         "Measures the recognition of words beside plain faster-whisper.",
         EXAMPLES,
     )
-    parser.add_argument("model", help="a Whisper model, by name or directory")
-    parser.add_argument("archive", type=Path, help="ZIP of FLAC files, a folder for each reader")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    whisper_model.add_arguments(parser, archive="ZIP of FLAC files, a folder for each reader")
     parser.add_argument("--clips", type=int, help="the number of clips (default: all)")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
     chosen = parser.parse_args(arguments)
     if chosen.clips is not None and chosen.clips < 1:
         raise InputError(f"--clips {chosen.clips}: expected a number above 0")
-    overrides = ["transcription.language=en", *chosen.overrides]
-    settings = loader.load(
-        "live", Settings, [*overrides, f"transcription.transcriber={chosen.model}"]
+    directory, settings = whisper_model.chosen_model(
+        chosen.model, ["transcription.language=en", *chosen.overrides]
     )
-    words = choose(settings.transcription, False)
-    if words.model is None:
-        raise InputError(f"{chosen.model}: no Whisper model; give a name or a directory")
     detector = VoiceActivity()
     every = [
         part
         for clip in islice(clips(chosen.archive, float("inf")), chosen.clips)
         for part in utterances(clip.samples, settings.segmentation, detector)
     ]
-    figures = measure(words.model, every, settings.transcription)
+    figures = measure(directory, every, settings.transcription)
     if chosen.json:
         print(msgspec.json.encode(figures).decode())
         return

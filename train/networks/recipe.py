@@ -289,7 +289,7 @@ def check(corpus: FeaturedCorpus) -> None:
                     )
 
 
-def architecture(recipe: ConversationRecipe, corpus: FeaturedCorpus) -> Architecture:
+def architecture(recipe: NetworkRecipe, corpus: FeaturedCorpus) -> Architecture:
     """The architecture of a recipe's network."""
     return recipe.architecture(corpus.dims, len(corpus.labels), corpus.direct)
 

@@ -24,7 +24,7 @@ from gscon_live.train.engine.losses import (
     step_totals,
 )
 from gscon_live.train.engine.trainer import Task
-from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe
+from gscon_live.train.networks.recipe import ConversationRecipe, NetworkRecipe, architecture
 from gscon_live.train.scoring.epoch_scores import EpochScorer, WeightedF1Scorer
 
 
@@ -67,9 +67,7 @@ class ConversationTask(Task[ConversationPart]):
         )
         balance.check(chosen, training)
         torch.manual_seed(seed)
-        self.network: Network = build(
-            recipe.architecture(corpus.dims, len(corpus.labels), corpus.direct)
-        )
+        self.network: Network = build(architecture(recipe, corpus))
         standardise(self.network, corpus)
         self._plugins = balance.plugins(chosen, self.network)
         #: All trained modules: the network, and plug-ins with parameters.
