@@ -26,13 +26,14 @@ from typing import Any
 
 import numpy as np
 from devices import RATE, CameraServer, camera_server
+from memory import MEBIBYTE, growth
 from rich.console import Console
 from rich.table import Table
 from sessions import HERE, WAIT, cut, read
 from situations import left_in_shared_memory, place, shared_memory
 from soak_beside import KINDS, Beside
 from soak_disturbances import DISTURBANCES, Target, Voice
-from soak_ledger import Span, growth, of_device
+from soak_ledger import Span, of_device
 from soak_session import Held
 from sound import recorded
 
@@ -43,7 +44,6 @@ from gscon_live.realtime.events.client import Subscriber
 from gscon_live.realtime.pipeline.messages import Cue
 from gscon_live.realtime.sample import CONVERSATION
 
-MEBIBYTE = 1 << 20
 #: How much memory may grow after the warm-up; allocators breathe.
 BREATH = 60 * MEBIBYTE
 

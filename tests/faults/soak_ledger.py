@@ -1,7 +1,6 @@
 """What a soak knows beside a session: what was spoken and disturbed, and whether the events of the
 session account for it. Times are seconds of the session's media time."""
 
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -86,18 +85,3 @@ def of_device(disturbed: Sequence[Span], events: Sequence[schema.AnyEvent]) -> l
         and gap.reason.startswith(DEVICE)
         and not any(span.start - SLACK <= gap.time <= span.end + AFTER for span in disturbed)
     ]
-
-
-def growth(memory: Sequence[tuple[float, float]], warm_up: float) -> float | None:
-    """By how much memory grew after the warm-up: the median of the last fifth of the readings less
-    that of the first fifth. None where there are too few.
-
-    Args:
-        memory: readings of (seconds, bytes).
-        warm_up: seconds that do not count.
-    """
-    settled = [used for time, used in memory if time >= warm_up]
-    fifth = len(settled) // 5
-    if fifth < 3:
-        return None
-    return statistics.median(settled[-fifth:]) - statistics.median(settled[:fifth])

@@ -1,12 +1,10 @@
 """The session of a soak: its command, what is known of it, and what its events do not explain."""
 
-import contextlib
 import socket
 import subprocess
 import time
-from pathlib import Path
 
-import psutil
+import memory
 from devices import CameraServer
 from sessions import WAIT, Family, read, tail, wait_for
 from situations import Place, command
@@ -68,11 +66,7 @@ class Held:
 
     def read_memory(self) -> None:
         """Takes the memory of all processes that is not a file's."""
-        total = 0
-        for process in self.family.look():
-            with contextlib.suppress(OSError, psutil.Error):
-                total += _own_memory(process.pid)
-        self.memory.append((self.now, total))
+        self.memory.append((self.now, memory.held(self.family)))
 
     def problems(self, last: bool = False) -> list[str]:
         """What the events do not account for, so far or at the end."""
@@ -110,12 +104,3 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def _own_memory(pid: int) -> int:
-    """Bytes of a process that are not those of files, shared ones by their share."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    fields = dict(line.split(":", 1) for line in lines[1:])
-    return sum(
-        int(fields[name].split()[0]) * 1024 for name in ("Pss_Anon", "Pss_Shmem") if name in fields
-    )

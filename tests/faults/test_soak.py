@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import soak
 from devices import need
+from memory import growth
 from sessions import ROOT
-from soak_ledger import Span, growth, lost, of_device, uncounted, unexplained
+from soak_ledger import Span, lost, of_device, uncounted, unexplained
 
 from gscon_live.realtime.events import schema
 

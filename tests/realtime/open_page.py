@@ -7,7 +7,6 @@ hold and what the processes of the session hold, and exits 1 where one of them g
 
 import argparse
 import contextlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psutil
+import memory
 from browser import chromium, measured, viewing
 from devices import VirtualMicrophone, camera_server, virtual_microphone
 from gateways import Page
@@ -25,11 +24,10 @@ from sound import recorded
 
 from gscon_live.realtime.sample import CONVERSATION
 
-MEBIBYTE = 1 << 20
 #: How much may grow after the warm-up, in MiB: what the page's scripts hold, and the processes.
 SCRIPTS, PROCESSES = 2.0, 60.0
-#: Readings in a session; the first fifth is its warm-up.
-READINGS = 30
+#: Readings in a session, and the share of them that is its warm-up.
+READINGS, WARM_UP = 30, 0.2
 
 
 @contextlib.contextmanager
@@ -69,19 +67,11 @@ def _talk(microphone: VirtualMicrophone, over: threading.Event) -> None:
         over.wait(len(sound) / 16_000)
 
 
-def memory(pid: int) -> float:
-    """MiB that the processes of a session have for themselves."""
-    held = 0
-    for process in Family(pid).look():
-        with contextlib.suppress(psutil.Error):
-            held += process.memory_full_info().uss
-    return held / MEBIBYTE
-
-
 def grown(readings: Sequence[float]) -> float:
-    """The median of the last fifth of the readings, less that of the second fifth."""
-    fifth = len(readings) // 5
-    return statistics.median(readings[-fifth:]) - statistics.median(readings[fifth : 2 * fifth])
+    """By how much evenly spaced readings grew after the warm-up, see `memory.growth`."""
+    growth = memory.growth([*enumerate(readings)], WARM_UP * len(readings))
+    assert growth is not None
+    return growth
 
 
 def main() -> int:
@@ -101,7 +91,7 @@ def main() -> int:
             time.sleep(max(0.0, began + number * chosen.minutes * 60 / READINGS - time.monotonic()))
             nodes, held = measured(viewer)
             scripts.append(held)
-            processes.append(memory(served.process.pid))
+            processes.append(memory.held(Family(served.process.pid)) / memory.MEBIBYTE)
             state = served.state()
             print(
                 f"{(time.monotonic() - began) / 60:5.1f} min: {state['events']} events, "
