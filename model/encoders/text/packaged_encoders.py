@@ -11,6 +11,7 @@ ENCODERS = {
     for encoder in (
         PackagedModel(
             "all-mpnet-base-v2",
+            "text-encoders",
             "text encoder all-mpnet-base-v2",
             "English, 110 million parameters",
             404,
@@ -38,11 +39,6 @@ ENCODERS = {
 }
 
 
-def folder() -> Path:
-    """The folder of the fetched encoders, each in a folder of its name."""
-    return packaged_models.folder("text-encoders")
-
-
 def find(name: str) -> Path | None:
     """The folder of a fetched encoder; None where it is not on this machine, or no such encoder."""
-    return packaged_models.find(ENCODERS[name], folder()) if name in ENCODERS else None
+    return packaged_models.find(ENCODERS[name]) if name in ENCODERS else None
