@@ -173,7 +173,7 @@ def test_faces_come_only_to_viewers_that_ask_and_are_not_kept(tmp_path: Path) ->
 
 def test_who_holds_all_connections_open_keeps_nobody_out_for_long(tmp_path: Path) -> None:
     with shown(tmp_path, "s") as (_, served), ExitStack() as held:
-        for number in range(64):
+        for number in range(256):
             idle = held.enter_context(socket.create_connection((served.host, served.port)))
             idle.sendall(b"GET / HTTP/1.1\r\nX: " if number % 2 else b"")
         path = f"/state?token={served.token}"
