@@ -42,6 +42,7 @@ MEANING = {
     "features_p50_s": "text and audio features, likewise",
     "fusion_p50_s": "fusion",
     "transcription_model": "words, with this model, where one is on this machine:",
+    "start_to_listening_s": "start of a live session until it listens, models loaded",
     "replay_words_realtime_factor": "replay of the sample, times real time (transcribed)",
     "first_words_p50_s": "start of speech to the first words, median",
     "first_words_p95_s": "the same, 95th percentile",

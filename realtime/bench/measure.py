@@ -30,6 +30,8 @@ class RecordedSession(Sink):
     Attributes:
         events: wall time and event, without provisional events.
         provisional: wall time and provisional event.
+        begun, started, ended: wall times: `run` is called, the session has started (all models are
+            loaded, and it listens), the session has ended.
         memory: media time and bytes of all processes together; shared pages count once, on systems
             that tell (Linux).
         processor: wall time and seconds of processor time of all processes together.
@@ -53,7 +55,7 @@ class RecordedSession(Sink):
         self.provisional: list[tuple[float, schema.Provisional]] = []
         self.memory: list[tuple[float, int]] = []
         self.processor: list[tuple[float, float]] = []
-        self.started = self.ended = 0.0
+        self.begun = self.started = self.ended = 0.0
         self._media_time = 0.0
         self._interval = interval
         self._with_memory = memory
@@ -81,6 +83,7 @@ class RecordedSession(Sink):
 
     def run(self) -> "RecordedSession":
         """Runs the session to its end, and returns itself."""
+        self.begun = time.monotonic()
         model = model_info(self._plan.settings.recognition)
         readings = threading.Thread(target=self._read_processes)
         with Publisher(self._endpoint, self._plan.session) as publisher:
@@ -161,9 +164,10 @@ def latency(settings: Settings, path: Path = SAMPLE) -> dict[str, float]:
 
 
 def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
-    """Words with a real model. Live: seconds from the start of speech to the first words, and to
-    the first that stay; from the hangover's end to the answer; between two readings of the words so
-    far. And the speed of a replay. Empty where no model is on this machine."""
+    """Words with a real model. Live: seconds until the session listens; from the start of speech to
+    the first words, and to the first that stay; from the hangover's end to the answer; between two
+    readings of the words so far. And the speed of a replay. Empty where no model is on this
+    machine."""
     model = transcription_source.here(settings.transcription)
     if model is None:
         return {}
@@ -193,6 +197,7 @@ def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
     ]
     figures: dict[str, Any] = {
         "transcription_model": Path(model).name,
+        "start_to_listening_s": session.started - session.begun,
         "replay_words_realtime_factor": _factor(replayed),
     }
     for name, values, percents in (

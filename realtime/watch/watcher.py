@@ -1,5 +1,6 @@
 """The stage of faces: detection, tracking, mouth movement, features."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ RECORDING_WIDTH, CAMERA_WIDTH = "recording.max_width", "camera.width"
 MAX_FACTOR = 3
 #: Every so many frames, the whole frame is searched; in between, only around the last faces.
 FULL_SEARCH_INTERVAL = 5
+#: Once so many frames in a row have no face, the next search is so many seconds after the last one.
+EMPTY_FRAMES, EMPTY_INTERVAL = 5, 0.3
 
 Frame = NDArray[np.uint8]
 
@@ -83,6 +86,8 @@ class Watcher(Stage):
         self._mouths = Mouths()
         self._count = 0
         self._last: list[Detected] = []
+        self._empty = 0
+        self._searched = -math.inf
         self._moved: dict[int, float] = {}
 
     def gauges(self) -> Gauges:
@@ -102,13 +107,14 @@ class Watcher(Stage):
 
     def _faces(self, message: messages.VideoFrame) -> messages.Faces:
         frame = np.frombuffer(message.pixels, np.uint8).reshape(message.height, message.width, 3)
-        seen = self._search(frame)
+        seen = self._search(frame, message.time)
         large = [face for face in seen if face.width >= self._min_face]
         faces = large[:MOST_MOUTHS]
         boxes: list[Box] = [(face.x, face.y, face.width, face.height) for face in faces]
         tracks = self._tracker.update(message.time, boxes)
         self._count += 1
         self._last = faces
+        self._empty = 0 if seen else self._empty + 1
         size = message.width, message.height
         if seen and not boxes:
             width = max(face.width for face in seen)
@@ -156,10 +162,13 @@ class Watcher(Stage):
             return f"{self._wider}={min(full, factor * picture.width)}"
         return "come closer to the camera, or film closer"
 
-    def _search(self, frame: Frame) -> Sequence[Detected]:
+    def _search(self, frame: Frame, time: float) -> Sequence[Detected]:
         """The faces in a frame, searched around the last ones as long as none is lost."""
+        if self._empty >= EMPTY_FRAMES and time < self._searched + EMPTY_INTERVAL:
+            return []
         if self._last and self._count % FULL_SEARCH_INTERVAL:
             faces = self._detector.detect(frame, self._last)
             if len(faces) >= len(self._last):
                 return faces
+        self._searched = time
         return self._detector.detect(frame)

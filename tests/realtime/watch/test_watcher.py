@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_media import ffmpeg
 from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ from gscon_live.realtime.recognise.face_memory import FaceMemory
 from gscon_live.realtime.sample.make import SCRIPT
 from gscon_live.realtime.watch.watcher import (
     CAMERA_WIDTH,
+    EMPTY_FRAMES,
+    EMPTY_INTERVAL,
     FULL_SEARCH_INTERVAL,
     MAX_FACES,
     MOST_MOUTHS,
@@ -195,6 +199,36 @@ def test_who_comes_in_is_seen_soon_and_who_goes_is_missed_at_once() -> None:
             known = [one for one in there if one != ben or time != 0.1 or len(faces) == 2]
             assert [one.box for one in faces] == [tuple(one) for one in known]
         assert len(faces) == len(there)
+
+
+@given(
+    rate=st.sampled_from([1, 5, 15, 30, 60]),
+    came=st.integers(0, 200),
+    went=st.integers(0, 200),
+    start=st.floats(0, 1e5),
+)
+def test_who_comes_into_an_empty_room_is_seen_soon_at_any_rate(
+    rate: int, came: int, went: int, start: float
+) -> None:
+    room, ada = Room(), Found(10, 10, 80, 80)
+    watcher = Watcher(room, Corner(), 32)
+    for number in range(went + 20):
+        there = came <= number < went
+        room.there = [ada] if there else []
+        found = seen(watcher, start + number / rate)
+        late = there and not found
+        assert there or not found
+        assert not late or number / rate < came / rate + EMPTY_INTERVAL + 1 / rate
+        assert not late or came >= EMPTY_FRAMES
+
+
+def test_an_empty_room_is_searched_now_and_then() -> None:
+    detector = Given(*([] for _ in range(100)))
+    watcher = Watcher(detector, Corner(), 32)
+    for number in range(100):
+        assert seen(watcher, number / 8) == []
+    assert len(detector.shapes) == EMPTY_FRAMES + (100 - EMPTY_FRAMES) // 3
+    assert watcher.gauges()["frames"] == 100.0
 
 
 def test_pictures_of_any_shape_are_read() -> None:
