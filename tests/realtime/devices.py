@@ -50,10 +50,15 @@ def restart_portaudio() -> None:
 
 
 class VirtualMicrophone:
-    """A PulseAudio daemon of our own with one 16 kHz mono null sink, whose monitor is the default
-    source. `environment` is what a process needs to hear it."""
+    """A PulseAudio daemon of our own with one 16 kHz null sink, whose monitor is the default
+    source. `environment` is what a process needs to hear it.
 
-    def __init__(self) -> None:
+    Args:
+        channels: of the microphone.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        self._channels = channels
         self._folder = Path(tempfile.mkdtemp(prefix="pulse"))
         self.environment = {
             "XDG_RUNTIME_DIR": str(self._folder),
@@ -69,7 +74,8 @@ class VirtualMicrophone:
             [
                 "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
                 "-L", "module-native-protocol-unix auth-anonymous=1",
-                "-L", "module-null-sink sink_name=mic16 format=float32le rate=16000 channels=1",
+                "-L", "module-null-sink sink_name=mic16 format=float32le rate=16000 "
+                f"channels={self._channels}",
             ],
             env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -91,8 +97,9 @@ class VirtualMicrophone:
         self._players, self._daemon = [], None
 
     def play(self, samples: npt.NDArray[np.float32]) -> None:
-        """Begins to play sound (float32 at 16 kHz, -1 to 1); returns at once."""
-        self._pacat(samples.astype("<f4").tobytes())
+        """Begins to play sound (float32 at 16 kHz, -1 to 1; [n], or [channels, n]); returns at
+        once."""
+        self._pacat(samples.T.astype("<f4").tobytes())
 
     def close(self) -> None:
         self.stop()
@@ -109,7 +116,10 @@ class VirtualMicrophone:
                 source.seek(0)
             self._players.append(
                 subprocess.Popen(
-                    [*command, "--channels=1", "--latency-msec=20", "--device=mic16"],
+                    [
+                        *command, f"--channels={self._channels}", "--latency-msec=20",
+                        "--device=mic16",
+                    ],
                     env={**os.environ, **self.environment},
                     stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )
@@ -122,14 +132,14 @@ class VirtualMicrophone:
 
 
 @contextlib.contextmanager
-def virtual_microphone() -> Iterator[VirtualMicrophone]:
+def virtual_microphone(channels: int = 1) -> Iterator[VirtualMicrophone]:
     """A running `VirtualMicrophone` that this process, and those it starts, hear as default."""
     need("pulseaudio", "pactl", "pacat")
     try:
         import sounddevice  # noqa: F401
     except OSError:
         lack("the PortAudio library (libportaudio2)")
-    made = VirtualMicrophone()
+    made = VirtualMicrophone(channels)
     before = {name: os.environ.get(name) for name in made.environment}
     os.environ.update(made.environment)
     try:
