@@ -134,12 +134,13 @@ def join(name: str, every: Sequence[Clip], gaps: tuple[float, float]) -> Joined:
     return Joined(name, (sound + rng.normal(0, NOISE, len(sound))).astype(np.float32), places)
 
 
-def _by_reader(every: Sequence[Clip]) -> dict[str, list[Clip]]:
+def by_reader(every: Sequence[Clip]) -> dict[str, list[Clip]]:
+    """The clips of each reader."""
     names = sorted({clip.reader for clip in every})
     return {name: [clip for clip in every if clip.reader == name] for name in names}
 
 
-def _trimmed(clip: Clip) -> Clip:
+def trimmed(clip: Clip) -> Clip:
     """A clip without the silence before and after the voice."""
     sound = clip.samples[: len(clip.samples) // WINDOW * WINDOW]
     voiced = np.flatnonzero(VoiceActivity()(sound) >= Segmentation().threshold)
@@ -148,8 +149,8 @@ def _trimmed(clip: Clip) -> Clip:
 
 def conversations(every: Sequence[Clip]) -> list[Joined]:
     """Every two readers who follow one another in the list take turns."""
-    short = [_trimmed(clip) for clip in every if len(clip.samples) <= LONGEST_TURN * SAMPLE_RATE]
-    readers = list(_by_reader(short).items())
+    short = [trimmed(clip) for clip in every if len(clip.samples) <= LONGEST_TURN * SAMPLE_RATE]
+    readers = list(by_reader(short).items())
     talks = []
     for (first, theirs), (second, others) in pairwise(readers):
         turns = [clip for both in zip(theirs, others, strict=False) for clip in both]
@@ -255,7 +256,7 @@ def _row(name: str, every: Sequence[Heard], merges: Sequence[bool]) -> dict[str,
 def measure(archive: Path, settings: Segmentation) -> dict[str, Any]:
     """The table of rules, and the weights fitted on all readers."""
     every = clips(archive, settings.max_utterance)
-    joined = [join(name, own, GAPS) for name, own in _by_reader(every).items()]
+    joined = [join(name, own, GAPS) for name, own in by_reader(every).items()]
     if len(joined) < 2:
         raise InputError(f"{archive}: clips of one reader; give those of two readers or more")
     talks = conversations(every)
