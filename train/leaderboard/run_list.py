@@ -230,9 +230,10 @@ def text_encoders(planned: Sequence[PlannedRun]) -> list[Job]:
         return step
 
     needed = {
-        (run_recipe.text, text_seed(run_recipe, seed)): None
+        (name, text_seed(run_recipe, seed) if name == run_recipe.text else 1): None
         for run_recipe in (run.recipe for run in planned)
-        if run_recipe.features is None and run_recipe.text != "frozen"
+        for name in (run_recipe.text, run_recipe.general)
+        if run_recipe.features is None and name != "frozen"
         for seed in seeds(run_recipe)
     }
     # No encoder is looked up twice: a look-up reads the corpora that it is trained on.

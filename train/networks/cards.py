@@ -34,11 +34,6 @@ _NOTES = [
     "A set is named after the modalities that are there; the others are missing throughout.",
 ]
 
-_DIRECT = (
-    " Its vectors are the direct head's; the network reads those of the general sentence encoder, "
-    "utterance by utterance."
-)
-
 
 def save(
     network: Network,
@@ -126,11 +121,26 @@ def _features(recipe: ConversationRecipe) -> str:
         return f"The features are those of the file {Path(recipe.features).name}."
     text = "The words are the corpus' transcripts, prosody was measured on its recordings. "
     if recipe.text == "frozen":
-        return text + "The words' encoder is a general one, not trained on conversations."
-    chain, encoder = [], text_cache.recipe(recipe.text)
-    while True:
-        chain.append(f"{encoder.name} (training splits of {', '.join(encoder.corpora)})")
-        if encoder.start is None:
-            text += f"The words' encoder is that of the recipe {', begun from '.join(chain)}."
-            return text + (_DIRECT if recipe.direct else "")
-        encoder = text_cache.recipe(encoder.start)
+        return text + _general(recipe.general, "The words' encoder is")
+    text += f"The words' encoder is that of {_chain(recipe.text)}."
+    if not recipe.direct:
+        return text
+    return text + _general(
+        recipe.general, " Its vectors are the direct head's; the network reads those of"
+    )
+
+
+def _general(name: str, beginning: str) -> str:
+    """The sentence on the encoder that was not trained on the corpus."""
+    if name == "frozen":
+        return f"{beginning} a general sentence encoder, which reads utterance by utterance."
+    return f"{beginning} that of {_chain(name)}, which knows other corpora."
+
+
+def _chain(name: str) -> str:
+    """The recipe of an encoder, and those from which it starts."""
+    recipes = [
+        f"{one.name} (training splits of {', '.join(one.corpora)})"
+        for one in text_cache.lineage(name)
+    ]
+    return f"the recipe {', begun from '.join(recipes)}"

@@ -13,7 +13,7 @@ from gscon_live.train.balance import old_settings
 from gscon_live.train.corpora import feature_pickles
 from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.encoders.text import corpus_features
+from gscon_live.train.encoders.text import corpus_features, text_cache
 from gscon_live.train.engine.devices import Precision
 from gscon_live.train.engine.gradient_scaling import Scaled
 from gscon_live.train.engine.trainer import Keep, Plan
@@ -124,8 +124,13 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     kind: Literal["conversation"] = "conversation"
     #: The corpus: `iemocap`, `meld` or `emorynlp`.
     corpus: str = "iemocap"
-    #: The text encoder: the sentence encoder as it is (`frozen`), or the encoder of this recipe.
+    #: The text encoder of this corpus: the encoder of this recipe; or `frozen`: none, and `general`
+    #: takes its place.
     text: str = "frozen"
+    #: A text encoder that was not trained on this corpus. Networks beside a direct head read it and
+    #: those that make soft labels: the sentence encoder as it is (`frozen`), or the encoder of this
+    #: recipe, with seed 1.
+    general: str = "frozen"
     #: Number of text encoders, with the seeds from 1, that trainings take in turn.
     text_seeds: Positive = 5
     #: A file of published features to train on instead, see `train.corpora.feature_pickles`.
@@ -168,6 +173,8 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
 
 R = TypeVar("R", bound=NetworkRecipe)
 
+#: Corpora with the same scenes.
+_SAME_SCENES = ({"meld", "emorynlp"},)
 #: Fields without effect on the training of a single seed.
 NO_EFFECT_ON_A_SEED = ("seeds", "first_seed", "ship")
 
@@ -215,6 +222,13 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
             "corpus only a text encoder gives them: give modalities=[text] text=<recipe> "
             "direct=false, or take another model"
         )
+    if recipe.general != "frozen":
+        knows = {name for one in text_cache.lineage(recipe.general) for name in one.corpora}
+        if knows & next((same for same in _SAME_SCENES if recipe.corpus in same), {recipe.corpus}):
+            raise InputError(
+                f"general={recipe.general}: it was trained on {', '.join(sorted(knows))}; give a "
+                f"text encoder that was not trained on scenes of {recipe.corpus}"
+            )
     direct = recipe.direct
     if direct is None:
         direct = _in_context(recipe) and not experts
@@ -254,11 +268,13 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
         encoder_seed = text_seed(recipe, seed)
         if network_class(recipe.model).READS_EXPERTS:
             corpus = corpus_features.own_answers(recipe.corpus, recipe.text, encoder_seed, report)
+        elif recipe.text == "frozen":
+            corpus = corpus_features.featured(recipe.corpus, recipe.general, 1, report)
         else:
             corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)
         if recipe.direct:
-            frozen = corpus_features.featured(recipe.corpus, "frozen", seed, report)
-            corpus = corpus_features.beside(frozen, corpus)
+            general = corpus_features.featured(recipe.corpus, recipe.general, 1, report)
+            corpus = corpus_features.beside(general, corpus)
     if recipe.modalities is not None:
         corpus = restricted(corpus, recipe.modalities)
     check(corpus)

@@ -44,9 +44,9 @@ def with_soft_labels(
     """The corpus with soft labels on its training dialogues: the share `distillation` of each
     comes from the teachers' probabilities, the rest from the label.
 
-    Teachers are GSCon without consistency losses, on the sentence encoder's vectors; their other
-    settings are the recipe's. So runs that differ only in network or text encoder have the same
-    soft labels. The probabilities are kept in the user's cache.
+    Teachers are GSCon without consistency losses, on the vectors of the `general` text encoder;
+    their other settings are the recipe's. So runs that differ only in network or `text` have the
+    same soft labels. The probabilities are kept in the user's cache.
 
     Args:
         recipe: is resolved.

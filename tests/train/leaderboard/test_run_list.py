@@ -159,14 +159,16 @@ def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, start in (("base", None), ("mine", "base.yaml"), ("other", None)):
-        Path(f"{name}.yaml").write_text(yaml.safe_dump({"kind": "text", "name": name} | (
-            {"start": start} if start else {}
-        )))  # fmt: skip
+        settings = {"kind": "text", "name": name, "corpora": ["meld"]}
+        Path(f"{name}.yaml").write_text(
+            yaml.safe_dump(settings | ({"start": start} if start else {}))
+        )
     write_list(
         "iemocap name=a text=mine.yaml seeds=3 text_seeds=2",
         "iemocap name=b text=mine.yaml seeds=1",
         "iemocap name=c text=other.yaml seeds=2 first_seed=2",
         "iemocap name=d text=frozen",
+        "iemocap name=e text=mine.yaml general=other.yaml text_seeds=1 seeds=2",
         "toy.yaml text=other.yaml",
     )
     trained = {("mine", 1)}
@@ -181,12 +183,12 @@ def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
         ("base.yaml", "first_seed=1", "seeds=1"),
         ("mine.yaml", "first_seed=2", "seeds=1"),
     )
-    other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (2, 3)]
+    other = [("other.yaml", f"first_seed={seed}", "seeds=1") for seed in (1, 2, 3)]
     assert sorted(arguments_of_jobs()) == sorted([base, second_mine, *other])
     assert arguments_of_jobs()[-1] == second_mine
     trained.add(("base", 1))
     assert base not in arguments_of_jobs()
-    trained |= {("mine", 2), ("other", 2), ("other", 3)}
+    trained |= {("mine", 2), ("other", 1), ("other", 2), ("other", 3)}
     assert arguments_of_jobs() == []
 
 

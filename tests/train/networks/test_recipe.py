@@ -309,14 +309,47 @@ def test_one_modality_alone_has_nothing_to_be_consistent_with() -> None:
     assert alone.plugins == {}
 
 
-def test_networks_take_the_text_encoders_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_networks_take_the_text_encoders_in_turn_and_the_general_one_always(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, int]] = []
 
     def featured(name: str, words: str, seed: int, report: object) -> FeaturedCorpus:
-        asked.append(seed)
+        asked.append((words, seed))
         return corpus()
 
     monkeypatch.setattr("gscon_live.train.encoders.text.corpus_features.featured", featured)
-    for seed in (1, 2, 3, 4, 7):
-        material(ConversationRecipe(text_seeds=3), seed, lambda *_: None)
-    assert asked == [1, 2, 3, 1, 1]
+    for changes, wanted in (
+        ({"text": "mine"}, [("mine", 1), ("mine", 2), ("mine", 3), ("mine", 1), ("mine", 1)]),
+        ({}, [("frozen", 1)] * 5),
+        ({"general": "other"}, [("other", 1)] * 5),
+        (
+            {"general": "other", "text": "mine", "direct": True},
+            [one for seed in (1, 2, 3, 1, 1) for one in (("mine", seed), ("other", 1))],
+        ),
+    ):
+        asked.clear()
+        recipe = msgspec.structs.replace(ConversationRecipe(text_seeds=3), **changes)
+        for seed in (1, 2, 3, 4, 7):
+            material(recipe, seed, lambda *_: None)
+        assert asked == wanted
+
+
+@pytest.mark.parametrize(
+    ("corpus_name", "general", "known"),
+    [
+        ("iemocap", "text-iemocap-mpnet", True),
+        ("iemocap", "text-spoken-teacher", False),
+        ("meld", "text-spoken-teacher", True),
+        ("emorynlp", "text-spoken-teacher", True),
+    ],
+)
+def test_a_general_text_encoder_has_not_met_the_corpus(
+    corpus_name: str, general: str, known: bool
+) -> None:
+    made = msgspec.structs.replace(RECIPE, corpus=corpus_name, general=general)
+    if not known:
+        assert resolved(made).general == general
+        return
+    with pytest.raises(InputError, match=rf"general={general}: it was trained on .*{corpus_name}"):
+        resolved(made)

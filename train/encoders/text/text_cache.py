@@ -97,6 +97,14 @@ def _check(settings: TextRecipe, students: tuple[TextRecipe, ...]) -> None:
         chain.append(start)
 
 
+def lineage(name_or_path: str) -> list[TextRecipe]:
+    """A recipe, that which it starts from, and so on; errors as in `recipe`."""
+    chain = [recipe(name_or_path)]
+    while (start := chain[-1].start) is not None:
+        chain.append(recipe(start))
+    return chain
+
+
 def encoder(settings: TextRecipe, seed: int, report: Report) -> ContextEncoder:
     """The text encoder of a recipe and seed, trained or from the cache."""
     return _loaded(settings, seed, report)[0]
