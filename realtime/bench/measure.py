@@ -173,8 +173,9 @@ def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
         return {}
     transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
     settings = msgspec.structs.replace(settings, transcription=transcription)
-    replayed = RecordedSession(plan_for(path, settings, captions="off")).run()
+    # The live session comes first: what it starts is there for those after it.
     session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()
+    replayed = RecordedSession(plan_for(path, settings, captions="off")).run()
     first: dict[int, float] = {}
     stable: dict[int, float] = {}
     last: dict[int, float] = {}

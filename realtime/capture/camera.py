@@ -1,6 +1,5 @@
 """A camera as a source: OpenCV grabs all pictures, and decodes only those that are due."""
 
-import math
 import time as system_time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import cv2
 from gscon_live.common.errors import InputError
 from gscon_live.realtime.capture.devices import camera_name, find_camera, silence_opencv
 from gscon_live.realtime.pipeline.messages import Dropped, Mark, Message, VideoFrame
+from gscon_live.realtime.pipeline.picture_rate import PictureRate
 from gscon_live.realtime.pipeline.settings import Camera
 from gscon_live.realtime.pipeline.stage import Source
 
@@ -47,7 +47,7 @@ class CameraSource(Source):
         self._name = ""
         self._is_file = False
         self._capture: Any = None
-        self._due = 0
+        self._rate = PictureRate(settings.rate)
         self._last_sent = 0.0
         self._gone_at = 0.0
         self._retry_at = 0.0
@@ -77,7 +77,7 @@ class CameraSource(Source):
             time = self._grab(deadline)
             if self._capture is None:
                 return self._gone()
-            if time is not None and time * self._settings.rate >= self._due:
+            if time is not None and self._rate.takes(time):
                 return self._picture(time)
             if self._clock() >= deadline:
                 return self._marks()
@@ -140,7 +140,6 @@ class CameraSource(Source):
         return time
 
     def _picture(self, time: float) -> list[Message]:
-        self._due = math.floor(time * self._settings.rate) + 1
         self._last_sent = time
         decoded, pixels = self._capture.retrieve()
         if not decoded or pixels is None:

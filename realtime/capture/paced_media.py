@@ -12,6 +12,7 @@ import cv2
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.realtime.pipeline.picture_rate import PictureRate
 
 #: Length of a block of sound in samples.
 BLOCK = SAMPLE_RATE // 50
@@ -46,7 +47,7 @@ class PacedMedia:
 
     def __init__(self, source: Path | BinaryIO, name: str, width: int, rate: float) -> None:
         self._name = name
-        self._width, self._rate = width, rate
+        self._width, self._rate = width, PictureRate(rate)
         try:
             opened = str(source) if isinstance(source, Path) else source
             self._container: Any = av.open(opened)
@@ -64,7 +65,6 @@ class PacedMedia:
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         self._rest = b""
         self._sound_at: float | None = None
-        self._due = 0
 
     def parts(self) -> Iterator[Part]:
         """All parts in order of time. Raises `InputError`: it is damaged from the start."""
@@ -119,9 +119,8 @@ class PacedMedia:
 
     def _picture(self, frame: Any) -> Iterator[Part]:
         time = float(frame.time or 0.0)
-        if time * self._rate < self._due:
+        if not self._rate.takes(time):
             return
-        self._due = int(time * self._rate) + 1
         pixels: Any = frame.to_ndarray(format="bgr24")
         height, width = pixels.shape[:2]
         if width > self._width:

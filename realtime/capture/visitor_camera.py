@@ -1,6 +1,5 @@
 """The camera of a visitor as a source: pictures that the page hands on."""
 
-import math
 import time as system_time
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 
 from gscon_live.realtime.pipeline.messages import Dropped, Mark, Message, VideoFrame
+from gscon_live.realtime.pipeline.picture_rate import PictureRate
 from gscon_live.realtime.pipeline.settings import Camera
 from gscon_live.realtime.pipeline.stage import Source
 from gscon_live.realtime.pipeline.visitor import PICTURE_QUEUE, Inlet, Left, Missing, Picture
@@ -52,7 +52,7 @@ class VisitorCamera(Source):
         self._clock = clock
         self._inlet: Inlet | None = None
         self._visitor: int | None = None
-        self._due = 0
+        self._rate = PictureRate(settings.rate)
         self._until = 0.0  # nothing earlier may follow
         self._gone_at: float | None = None
         self._came_at = 0.0
@@ -94,9 +94,8 @@ class VisitorCamera(Source):
             out += self._back(time)
         if time < self._until:
             return [*out, self._lost(self._until, 1, "a picture of the visitor came too late")]
-        if time * self._settings.rate < self._due:
+        if not self._rate.takes(time):
             return out
-        self._due = math.floor(time * self._settings.rate) + 1
         self._until = time
         pixels = cv2.imdecode(np.frombuffer(given.jpeg, np.uint8), cv2.IMREAD_COLOR)
         if pixels is None:

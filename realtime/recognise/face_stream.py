@@ -1,13 +1,12 @@
 """The faces in view as public events, while nobody waits for an utterance."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.pipeline import messages
+from gscon_live.realtime.pipeline.picture_rate import PictureRate
 from gscon_live.realtime.recognise.face_memory import MIN_MOVEMENT, SPEAKING_FACTOR
 
 #: Most events per second of media time.
@@ -28,7 +27,7 @@ class FaceStream:
 
     def __init__(self, session: str) -> None:
         self._session = session
-        self._due = 0
+        self._rate = PictureRate(RATE)
         self._moved: dict[int, float] = {}
 
     def look(self, frame: messages.Faces, speaking: bool) -> schema.FaceEvent | None:
@@ -42,9 +41,8 @@ class FaceStream:
             face.track: _REMAINS * self._moved.get(face.track, 0.0) + (1 - _REMAINS) * face.mouth
             for face in frame.faces
         }
-        if frame.time * RATE < self._due or not frame.width or not frame.height:
+        if not frame.width or not frame.height or not self._rate.takes(frame.time):
             return None
-        self._due = math.floor(frame.time * RATE) + 1
         speaker = self._speaker() if speaking else None
         return schema.FaceEvent(
             schema=schema.SCHEMA,
