@@ -24,7 +24,15 @@ SUBCOMMANDS = {name: f"gscon_live.{command.module}" for name, command in COMMAND
 #: Measurements beside these, as modules; their names alone speak of the command.
 MEASUREMENTS = {
     f"gscon_live.realtime.bench.{name}"
-    for name in ("acted_words", "ends", "languages", "leakage", "noise", "transcription")
+    for name in (
+        "acted_words",
+        "ends",
+        "languages",
+        "leakage",
+        "noise",
+        "realtimestt",
+        "transcription",
+    )
 }
 #: Programs of others, and what may follow them.
 OTHERS = {
