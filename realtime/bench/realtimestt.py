@@ -97,8 +97,8 @@ def realtimestt_answers(recording: Path, directory: str, numbers: str, python: s
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise Failure(f"RealtimeSTT ended with {done.returncode}: {last}")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    return [Answer(one["until"], one["at"], one["text"]) for one in told]
+    texts = [json.loads(line) for line in done.stdout.splitlines()]
+    return [Answer(final["until"], final["at"], final["text"]) for final in texts]
 
 
 def of_clips(answers: Sequence[Answer], places: Sequence[tuple[int, int]]) -> list[list[Answer]]:

@@ -49,8 +49,8 @@ def main(recording: str, model: str, numbers: str) -> None:
         while True:
             text = recorder.text()
             if ends:
-                told = {"until": ends.pop(0), "at": elapsed(), "text": text}
-                print(json.dumps(told), file=out, flush=True)
+                final = {"until": ends.pop(0), "at": elapsed(), "text": text}
+                print(json.dumps(final), file=out, flush=True)
 
     # `text` waits for ever once the recording is over.
     threading.Thread(target=listen, daemon=True).start()

@@ -140,7 +140,7 @@ def _general(name: str, beginning: str) -> str:
 def _chain(name: str) -> str:
     """The recipe of an encoder, and those from which it starts."""
     recipes = [
-        f"{one.name} (training splits of {', '.join(one.corpora)})"
-        for one in text_cache.lineage(name)
+        f"{recipe.name} (training splits of {', '.join(recipe.corpora)})"
+        for recipe in text_cache.lineage(name)
     ]
     return f"the recipe {', begun from '.join(recipes)}"

@@ -223,10 +223,11 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
             "direct=false, or take another model"
         )
     if recipe.general != "frozen":
-        knows = {name for one in text_cache.lineage(recipe.general) for name in one.corpora}
-        if knows & next((same for same in _SAME_SCENES if recipe.corpus in same), {recipe.corpus}):
+        encoders = text_cache.lineage(recipe.general)
+        known = {name for encoder in encoders for name in encoder.corpora}
+        if known & next((same for same in _SAME_SCENES if recipe.corpus in same), {recipe.corpus}):
             raise InputError(
-                f"general={recipe.general}: it was trained on {', '.join(sorted(knows))}; give a "
+                f"general={recipe.general}: it was trained on {', '.join(sorted(known))}; give a "
                 f"text encoder that was not trained on scenes of {recipe.corpus}"
             )
     direct = recipe.direct

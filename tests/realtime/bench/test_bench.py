@@ -51,9 +51,11 @@ def test_words_are_measured_with_a_real_model(tmp_path: Path) -> None:
         settings(f"transcription.transcriber={model}"), cut(tmp_path / "clip.mkv", 9.0)
     )
     assert figures.pop("transcription_model") == model.name
-    names = {name for name in MEANING if "words" in name or name.startswith("answer_")}
+    starts = ("answer_", "start_")
+    names = {name for name in MEANING if "words" in name or name.startswith(starts)}
     assert names == set(figures)
     assert figures["replay_words_realtime_factor"] > 0
+    assert figures["start_to_listening_s"] > 0
     # The hangover is not a part of it, however long it was.
     assert 0 <= figures["answer_after_hangover_p50_s"] <= figures["answer_after_hangover_p95_s"]
 

@@ -1,6 +1,7 @@
 """A live session with a microphone for each speaker, on the two channels of one real device."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from multiprocessing import forkserver
 
 import pytest
@@ -41,4 +42,4 @@ def test_two_who_speak_at_once_on_a_stereo_microphone(stereo: VirtualMicrophone)
     assert sum(one.overlap or 0.0 for one in found) > 2
     for speaker in ("S1", "S2"):
         own = [one for one in found if one.speaker == speaker]
-        assert all(first.end <= later.start for first, later in zip(own, own[1:], strict=False))
+        assert all(first.end <= later.start for first, later in pairwise(own))
