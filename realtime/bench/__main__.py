@@ -20,7 +20,7 @@ from rich.table import Table
 
 from gscon_live.common import cli
 from gscon_live.configs import loader
-from gscon_live.realtime.bench import archive_speed, measure, media
+from gscon_live.realtime.bench import archive_speed, busy_machine, measure, media
 from gscon_live.realtime.pipeline.settings import Settings
 
 EXAMPLES = """
@@ -30,8 +30,8 @@ gscon-live bench --minutes 60      (memory over an hour of conversation)
 """
 
 MEASUREMENTS = ["replay", "latency", "words", "idle", "memory", "archive"]
-#: These are made where they are asked for: they need another extra.
-MORE_MEASUREMENTS = ["page"]
+#: These are made where they are asked for: they need another extra, or take all of the machine.
+MORE_MEASUREMENTS = ["page", "load"]
 
 MEANING = {
     "replay_realtime_factor": "replay of the sample, times real time (captions)",
@@ -55,6 +55,12 @@ MEANING = {
     "memory_growth_mb_per_hour": "memory growth, MB per hour of conversation",
     "cost_growth": "cost of an utterance at the end over one near the start",
     "page_replay_ratio": "speed of a replay with the page and a viewer, over that without",
+    "busy_programs": "so many other programs take what they can get of all cores:",
+    "busy_model": "words, with this model",
+    "busy_answers": "answers",
+    "busy_end_of_speech_to_event_p50_s": "end of speech to event, median",
+    "busy_end_of_speech_to_event_max_s": "end of speech to event, at most",
+    "busy_without_words_share": "answers whose words were left out, to be in time",
     "archive_hours_per_hour": "archive: hours of recording an hour (captions)",
     "archive_workers": "with so many workers",
     "archive_times_one_process": "how many times as fast as one worker, in the same run",
@@ -80,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=[*MEASUREMENTS, *MORE_MEASUREMENTS],
         nargs="+",
         default=MEASUREMENTS,
-        help="which measurements (default: all but page, which needs the extra web)",
+        help="which measurements (default: all but page, which needs the extra web, and load, "
+        "which takes all of the machine)",
     )
     return parser
 
@@ -121,6 +128,9 @@ def main(arguments: Sequence[str]) -> None:
 
             status.update("six replays of the sample, with the page and without")
             figures |= page_cost.page(settings)
+        if "load" in chosen.only:
+            status.update("a live session of 45 s beside many busy programs")
+            figures |= busy_machine.load(settings)
     figures |= {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {psutil.cpu_count()} cores, "

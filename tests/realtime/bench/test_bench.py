@@ -7,12 +7,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 from sessions import cut, settings
 from whisper_models import whisper_model
 
 from gscon_live.common.cli import run
-from gscon_live.realtime.bench import measure, media, page_cost, random_whisper
+from gscon_live.realtime.bench import busy_machine, measure, media, page_cost, random_whisper
 from gscon_live.realtime.bench.__main__ import MEANING, main
 from gscon_live.realtime.listen.whisper import Whisper
 from gscon_live.realtime.pipeline.settings import Transcription
@@ -58,6 +59,27 @@ def test_words_are_measured_with_a_real_model(tmp_path: Path) -> None:
     assert figures["start_to_listening_s"] > 0
     # The hangover is not a part of it, however long it was.
     assert 0 <= figures["answer_after_hangover_p50_s"] <= figures["answer_after_hangover_p95_s"]
+
+
+@pytest.mark.alone
+def test_a_busy_machine_answers_all_and_is_left_as_it_was(tmp_path: Path) -> None:
+    model = whisper_model("tiny.en")
+    figures = busy_machine.load(
+        settings(f"transcription.transcriber={model}"), cut(tmp_path / "clip.mkv", 9.0)
+    )
+    assert set(figures) == {name for name in MEANING if name.startswith("busy_")}
+    assert figures["busy_answers"] > 0
+    assert 0 <= figures["busy_without_words_share"] <= 1
+    assert (
+        0
+        < figures["busy_end_of_speech_to_event_p50_s"]
+        <= figures["busy_end_of_speech_to_event_max_s"]
+    )
+    before = {*psutil.Process().children()}
+    with busy_machine.busy(3):
+        programs = {*psutil.Process().children()} - before
+        assert len(programs) == 3
+    assert not any(program.is_running() for program in programs)
 
 
 def test_an_archive_is_measured_beside_one_process() -> None:
