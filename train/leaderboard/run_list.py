@@ -230,11 +230,15 @@ def text_encoders(planned: Sequence[PlannedRun]) -> list[Job]:
         return step
 
     needed = {
-        (name, text_seed(run_recipe, seed) if name == run_recipe.text else 1): None
+        (name, encoder_seed): None
         for run_recipe in (run.recipe for run in planned)
-        for name in (run_recipe.text, run_recipe.general)
-        if run_recipe.features is None and name != "frozen"
+        if run_recipe.features is None
         for seed in seeds(run_recipe)
+        for name, encoder_seed in (
+            (run_recipe.text, text_seed(run_recipe, seed)),
+            (run_recipe.general, 1),
+        )
+        if name != "frozen"
     }
     # No encoder is looked up twice: a look-up reads the corpora that it is trained on.
     for name, seed in needed:

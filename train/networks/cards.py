@@ -121,20 +121,21 @@ def _features(recipe: ConversationRecipe) -> str:
         return f"The features are those of the file {Path(recipe.features).name}."
     text = "The words are the corpus' transcripts, prosody was measured on its recordings. "
     if recipe.text == "frozen":
-        return text + _general(recipe.general, "The words' encoder is")
+        return f"{text}The words' encoder is {_general(recipe.general)}."
     text += f"The words' encoder is that of {_chain(recipe.text)}."
     if not recipe.direct:
         return text
-    return text + _general(
-        recipe.general, " Its vectors are the direct head's; the network reads those of"
+    return (
+        f"{text} Its vectors are the direct head's; the network reads those of "
+        f"{_general(recipe.general)}."
     )
 
 
-def _general(name: str, beginning: str) -> str:
-    """The sentence on the encoder that was not trained on the corpus."""
+def _general(name: str) -> str:
+    """The encoder that was not trained on the corpus."""
     if name == "frozen":
-        return f"{beginning} a general sentence encoder, which reads utterance by utterance."
-    return f"{beginning} that of {_chain(name)}, which knows other corpora."
+        return "a general sentence encoder, which reads utterance by utterance"
+    return f"an encoder that knows other corpora, that of {_chain(name)}"
 
 
 def _chain(name: str) -> str:

@@ -174,7 +174,7 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
 R = TypeVar("R", bound=NetworkRecipe)
 
 #: Corpora with the same scenes.
-_SAME_SCENES = ({"meld", "emorynlp"},)
+_FRIENDS = {"meld", "emorynlp"}
 #: Fields without effect on the training of a single seed.
 NO_EFFECT_ON_A_SEED = ("seeds", "first_seed", "ship")
 
@@ -225,7 +225,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     if recipe.general != "frozen":
         encoders = text_cache.lineage(recipe.general)
         known = {name for encoder in encoders for name in encoder.corpora}
-        if known & next((same for same in _SAME_SCENES if recipe.corpus in same), {recipe.corpus}):
+        if known & (_FRIENDS if recipe.corpus in _FRIENDS else {recipe.corpus}):
             raise InputError(
                 f"general={recipe.general}: it was trained on {', '.join(sorted(known))}; give a "
                 f"text encoder that was not trained on scenes of {recipe.corpus}"
