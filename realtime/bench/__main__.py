@@ -60,7 +60,7 @@ MEANING = {
     "busy_answers": "answers",
     "busy_end_of_speech_to_event_p50_s": "end of speech to event, median",
     "busy_end_of_speech_to_event_max_s": "end of speech to event, at most",
-    "busy_without_words_share": "answers whose words were left out, to be in time",
+    "busy_left_out_share": "answers whose words were left out, to be in time",
     "archive_hours_per_hour": "archive: hours of recording an hour (captions)",
     "archive_workers": "with so many workers",
     "archive_times_one_process": "how many times as fast as one worker, in the same run",

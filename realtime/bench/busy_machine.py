@@ -56,5 +56,5 @@ def load(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
         "busy_answers": len(answers),
         "busy_end_of_speech_to_event_p50_s": float(np.percentile(delays, 50)),
         "busy_end_of_speech_to_event_max_s": max(delays),
-        "busy_without_words_share": len(without) / len(answers),
+        "busy_left_out_share": len(without) / len(answers),
     }

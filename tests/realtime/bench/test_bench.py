@@ -69,7 +69,7 @@ def test_a_busy_machine_answers_all_and_is_left_as_it_was(tmp_path: Path) -> Non
     )
     assert set(figures) == {name for name in MEANING if name.startswith("busy_")}
     assert figures["busy_answers"] > 0
-    assert 0 <= figures["busy_without_words_share"] <= 1
+    assert 0 <= figures["busy_left_out_share"] <= 1
     assert (
         0
         < figures["busy_end_of_speech_to_event_p50_s"]
