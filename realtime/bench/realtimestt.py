@@ -87,10 +87,10 @@ def realtimestt_answers(recording: Path, directory: str, numbers: str, python: s
         raise InputError(f"--python {python}: {error.strerror}; give a Python") from None
     if there.returncode:
         raise InputError(f"--python {python}: it has no RealtimeSTT; {REMEDY}, or name another")
-    # A folder of ours beside the script would hide packages of the same name.
     done = subprocess.run(
-        [python, "-P", realtimestt_reader.__file__, str(recording), directory, numbers],
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        [python, realtimestt_reader.__file__, str(recording), directory, numbers],
+        # The modules beside the script must not hide packages of the same name.
+        env=os.environ | {"PYTHONSAFEPATH": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )
