@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
+from gscon_live.realtime.bench import whisper_model
 from gscon_live.realtime.bench.measure import RecordedSession, plan_for
 from gscon_live.realtime.bench.media import SAMPLE
-from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 
 #: Programs for each core that take all of it that they can get.
@@ -39,11 +38,10 @@ def load(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
     """Seconds from the end of speech to the event in a live session beside `PROGRAMS` busy programs
     for each core, and the share of answers whose words were left out to be in time. Empty where no
     Whisper model is on this machine."""
-    model = transcription_source.here(settings.transcription)
-    if model is None:
+    chosen = whisper_model.model_here(settings)
+    if chosen is None:
         return {}
-    transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
-    settings = msgspec.structs.replace(settings, transcription=transcription)
+    model, settings = chosen
     programs = PROGRAMS * (os.cpu_count() or 1)
     with busy(programs):
         session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()

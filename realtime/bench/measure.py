@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import psutil
 
+from gscon_live.realtime.bench import whisper_model
 from gscon_live.realtime.bench.media import SAMPLE
 from gscon_live.realtime.display.terminal import Notices
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.events.sinks import Sink
-from gscon_live.realtime.listen import transcription_source
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.realtime.session import recorded
 from gscon_live.realtime.session.model_info import model_info
@@ -168,11 +168,10 @@ def words(settings: Settings, path: Path = SAMPLE) -> dict[str, Any]:
     the first words, and to the first that stay; from the hangover's end to the answer; between two
     readings of the words so far. And the speed of a replay. Empty where no model is on this
     machine."""
-    model = transcription_source.here(settings.transcription)
-    if model is None:
+    chosen = whisper_model.model_here(settings)
+    if chosen is None:
         return {}
-    transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
-    settings = msgspec.structs.replace(settings, transcription=transcription)
+    model, settings = chosen
     # The live session comes first: what it starts is there for those after it.
     session = RecordedSession(plan_for(path, settings, captions="off", live=True)).run()
     replayed = RecordedSession(plan_for(path, settings, captions="off")).run()

@@ -2,8 +2,8 @@
 
     python -m realtime.bench.realtimestt base ../shared/data/speech/librispeech_10x10.zip
 
-Read clips of all readers in turn, with silence between them, are played in real time, first to a
-live session, then to RealtimeSTT, with the same weights and type of numbers. All else is as each
+Read clips of all readers in turn, with silence between them, are played in real time, first to
+RealtimeSTT, then to a live session, with the same weights and type of numbers. All else is as each
 ships. The delay of a clip is the time from the end of its voice until its last final text. Silence
 that somebody waits for is part of it.
 

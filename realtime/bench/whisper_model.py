@@ -1,4 +1,4 @@
-"""The Whisper model of a measurement, and its settings, by the command line."""
+"""The Whisper model of a measurement, and the settings of a session with it."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import msgspec
 
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
-from gscon_live.realtime.listen.transcription_source import choose
+from gscon_live.realtime.listen.transcription_source import choose, here
 from gscon_live.realtime.pipeline.settings import Settings
 
 
@@ -30,9 +30,20 @@ def chosen_model(model: str, overrides: Sequence[str]) -> tuple[str, Settings]:
     Raises:
         InputError: a setting is wrong, or there is no such model on this machine.
     """
-    settings = loader.load("live", Settings, overrides)
-    transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
-    directory = choose(transcription, False).model
+    settings = _with_model(loader.load("live", Settings, overrides), model)
+    directory = choose(settings.transcription, False).model
     if directory is None:
         raise InputError(f"{model}: no Whisper model; give a name or a directory")
-    return directory, msgspec.structs.replace(settings, transcription=transcription)
+    return directory, settings
+
+
+def model_here(settings: Settings) -> tuple[str, Settings] | None:
+    """The directory of the model that is on this machine, and the settings of a session with it;
+    None where there is none."""
+    model = here(settings.transcription)
+    return None if model is None else (model, _with_model(settings, model))
+
+
+def _with_model(settings: Settings, model: str) -> Settings:
+    transcription = msgspec.structs.replace(settings.transcription, transcriber=model)
+    return msgspec.structs.replace(settings, transcription=transcription)

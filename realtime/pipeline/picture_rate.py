@@ -4,8 +4,7 @@ import math
 
 
 class PictureRate:
-    """Chooses pictures: at most one of each interval of media time. Two with the same rate that see
-    the same pictures choose the same.
+    """Chooses pictures: at most one of each interval of media time.
 
     Args:
         rate: intervals a second, above 0.

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,16 @@ def virtual_microphone(channels: int = 1) -> Iterator[VirtualMicrophone]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def microphone_of_workers(channels: int = 1) -> Iterator[VirtualMicrophone]:
+    """As `virtual_microphone`, for sessions whose workers this process starts."""
+    with virtual_microphone(channels) as made:
+        # The server from which workers are forked keeps the environment that it was started in.
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        yield made
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 class CameraServer:

@@ -7,11 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-from devices import VirtualMicrophone, camera_server, virtual_microphone
+from devices import VirtualMicrophone, camera_server, microphone_of_workers
 from sessions import (
     HERE,
     Play,
@@ -331,11 +330,8 @@ def test_a_subscriber_that_stalls_holds_nothing_up(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def microphone() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone() as made:
-        # The server from which workers are forked keeps the environment that it was started in.
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    with microphone_of_workers() as made:
         yield made
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 def _devices(url: str) -> Plan:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from multiprocessing import forkserver
 
 import pytest
-from devices import VirtualMicrophone, virtual_microphone
+from devices import VirtualMicrophone, microphone_of_workers
 from sessions import Play, settings, utterances
 from sound import recorded
 
@@ -18,11 +17,8 @@ RATE, SECONDS = 16_000, 12
 
 @pytest.fixture
 def stereo() -> Iterator[VirtualMicrophone]:
-    with virtual_microphone(channels=2) as made:
-        # The server from which workers are forked keeps the environment that it was started in.
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    with microphone_of_workers(channels=2) as made:
         yield made
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 def test_two_who_speak_at_once_on_a_stereo_microphone(stereo: VirtualMicrophone) -> None:
