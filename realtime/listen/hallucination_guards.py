@@ -26,10 +26,15 @@ HALLUCINATED = frozenset(
 _UNIT = 3
 #: A phrase of so many words that comes twice in a row may be a loop, so that it is heard again.
 PHRASE = 2
+#: Marks within a word.
+_WITHIN = "'\N{RIGHT SINGLE QUOTATION MARK}"
 #: So many of the repeated words are kept.
 KEPT = 3
 #: Below this mean log probability, such a phrase is refused.
 HALLUCINATED_LOG_PROBABILITY = -0.4
+#: Words whose mean log probability is so far below that of unsure ones are refused, whatever the
+#: probability that nobody spoke. Over breath it is -2.2 and less, in clear speech -0.8 at least.
+HOPELESS = 0.5
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -79,7 +84,8 @@ def believe(pieces: list[Piece], seconds: float, settings: Transcription) -> tup
 def repeats(text: str) -> bool:
     """Whether most of a text is one phrase of two words or more, said again and again; or one
     word, more than `KEPT` times."""
-    words = _plain(text.split())
+    # Numbers that are written together, as in 5,5,5, are several words.
+    words = _plain("".join(c if c.isalnum() or c in _WITHIN else " " for c in text).split())
     for unit in range(1, len(words) // 2 + 1):
         least = 2 if unit >= PHRASE else KEPT + 1
         run = 0
@@ -95,6 +101,8 @@ def _refusal(piece: Piece, settings: Transcription) -> str | None:
     nobody = piece.no_speech > settings.max_no_speech
     if nobody and unsure:
         return "the recogniser heard no speech"
+    if piece.log_probability < settings.min_log_probability - HOPELESS:
+        return "the recogniser was unsure of every word"
     if nobody and repeats(piece.text):  # over music and noise it is sure of such words
         return "the recogniser repeated itself"
     looping = piece.compression > settings.max_compression

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from gscon_live.realtime.listen.whisper import ROOM, WINDOW
+from gscon_live.realtime.listen.whisper import AGAIN, ROOM
 from gscon_live.realtime.pipeline.stage import Clock
 
 #: Seconds that a reading may take while somebody speaks. A pause is noticed after 0.16 s, and the
@@ -49,11 +49,11 @@ class Pace:
         return self._media_clock is None
 
     def thorough(self, seconds: float, speaking: bool, end: float, final: bool) -> bool:
-        """Whether words that seem wrong are read again, which takes a whole window. A replay does
-        so for final utterances only: nobody waits for the words so far."""
+        """Whether words that seem wrong are read again, in longer windows. A replay does so for
+        final utterances only: nobody waits for the words so far."""
         if self.unlimited:
             return final
-        return self.allows(seconds + WINDOW, speaking, end, needed=False)
+        return self.allows(seconds + sum(AGAIN), speaking, end, needed=False)
 
     def late(self, at: float) -> bool:
         """Whether words so far are out of date that could have been read from `at` on."""

@@ -112,7 +112,7 @@ class Transcription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     so_far_every: NotNegative = 0.8
     #: hypotheses that the decoder follows
     beam_size: Annotated[int, Meta(ge=1)] = 5
-    #: below this mean log probability, the sound is read once more, slowly and with fewer errors
+    #: below this mean log probability, the sound is read again, slowly and with fewer errors
     reread_below: float = -0.4
     #: above this probability that nobody spoke, unsure words are refused
     max_no_speech: Probability = 0.6

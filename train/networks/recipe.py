@@ -223,13 +223,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
             "direct=false, or take another model"
         )
     if recipe.general != "frozen":
-        encoders = text_cache.lineage(recipe.general)
-        known = {name for encoder in encoders for name in encoder.corpora}
-        if known & (_FRIENDS if recipe.corpus in _FRIENDS else {recipe.corpus}):
-            raise InputError(
-                f"general={recipe.general}: it was trained on {', '.join(sorted(known))}; give a "
-                f"text encoder that was not trained on scenes of {recipe.corpus}"
-            )
+        _check_general(recipe)
     direct = recipe.direct
     if direct is None:
         direct = _in_context(recipe) and not experts
@@ -244,6 +238,22 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
         batch=recipe.batch or (128 if recipe.context == "buffer" else 8),
         direct=direct,
     )
+
+
+def _check_general(recipe: ConversationRecipe) -> None:
+    """Raises `InputError` where the `general` encoder was trained on the corpus, or on its scenes
+    in another corpus."""
+    encoders = text_cache.lineage(recipe.general)
+    scenes = _FRIENDS if recipe.corpus in _FRIENDS else {recipe.corpus}
+    for encoder in encoders:
+        # With `apart`, the scenes were left out of the other corpus.
+        apart = recipe.corpus in encoder.apart
+        if ({recipe.corpus} if apart else scenes) & {*encoder.corpora}:
+            known = {name for each in encoders for name in each.corpora}
+            raise InputError(
+                f"general={recipe.general}: it was trained on {', '.join(sorted(known))}; give a "
+                f"text encoder that was not trained on scenes of {recipe.corpus}"
+            )
 
 
 def _in_context(recipe: ConversationRecipe) -> bool:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gscon_live.realtime.listen.hallucination_guards import (
     HALLUCINATED,
     HALLUCINATED_LOG_PROBABILITY,
+    HOPELESS,
     MAX_WORDS_PER_SECOND,
     Piece,
     believe,
@@ -49,6 +50,7 @@ def test_what_is_believed_keeps_to_the_limits(
         piece.text.strip()
         for piece in pieces
         if (piece.no_speech <= no_speech or piece.log_probability >= log_probability)
+        and piece.log_probability >= log_probability - HOPELESS
         and piece.compression <= ratio
         and any(letter.isalnum() for letter in piece.text)
         and (
@@ -89,6 +91,7 @@ def test_a_sentence_that_holds_such_a_phrase_is_no_such_phrase() -> None:
     [
         ({"no_speech": 0.9, "log_probability": -1.5}, "heard no speech"),
         ({"compression": 6.0}, "repeated itself"),
+        ({"log_probability": -2.2}, "unsure of every word"),
     ],
 )
 def test_doubt_is_explained(values: dict[str, float], reason: str) -> None:
@@ -97,7 +100,7 @@ def test_doubt_is_explained(values: dict[str, float], reason: str) -> None:
     assert reason in (said or "")
 
 
-@pytest.mark.parametrize("values", [{"no_speech": 0.9}, {"log_probability": -1.5}])
+@pytest.mark.parametrize("values", [{"no_speech": 0.9}, {"log_probability": -1.4}])
 def test_one_doubt_about_speech_alone_is_not_enough(values: dict[str, float]) -> None:
     assert believe([piece("Hello.", **values)], 3.0, limits) == ("Hello.", None)
 
@@ -152,7 +155,9 @@ def test_a_recogniser_in_a_loop() -> None:
         ("No, no, no, no!", True),
         ("No, no, no.", False),
         ("I know, I know.", True),
+        ("1,5,5,5,5,5,5,5", True),
         ("She knew that he was there.", False),
+        ("It's one, it isn't the other.", False),
         ("", False),
     ],
 )

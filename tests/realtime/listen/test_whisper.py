@@ -20,6 +20,10 @@ from whisper_models import whisper_model
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.model.speech.endpoint_detector import Segmentation
+from gscon_live.model.speech.utterances import utterances
+from gscon_live.model.speech.voice_activity import VoiceActivity
+from gscon_live.realtime.bench.noise import PIECE, pieces
 from gscon_live.realtime.listen.whisper import Whisper
 from gscon_live.realtime.pipeline.settings import Transcription
 
@@ -62,6 +66,24 @@ def test_sound_longer_than_a_window_is_read_to_its_end(tiny: Whisper) -> None:
     assert len(joined) > 40 * SAMPLE_RATE
     each = " ".join(tiny(clip).text for clip in clips)
     assert word_error_rate([(each, tiny(joined).text)]) <= 0.2
+
+
+@needs_librispeech
+def test_unsure_words_are_read_again() -> None:
+    english = Whisper(str(whisper_model("base")), Transcription(language="en"))
+    every = recordings(LIBRISPEECH, 39)
+    heard = [
+        english(part).text
+        for number in (17, 38)
+        for part in utterances(every[number], Segmentation(), VoiceActivity())
+    ]
+    assert heard == ["The best dramatic is that which is at hand.", "that was so that was so"]
+
+
+@pytest.mark.parametrize("kind", ["white noise", "breath"])
+def test_nothing_is_written_over_noise_in_any_language(base: Whisper, kind: str) -> None:
+    heard = [base(piece).text for piece in pieces(kind, 4 * PIECE)]
+    assert heard == [""] * 4
 
 
 @pytest.mark.parametrize("level", [0.0, 0.001, 0.03])

@@ -342,6 +342,8 @@ def test_networks_take_the_text_encoders_in_turn_and_the_general_one_always(
         ("iemocap", "text-spoken-teacher", False),
         ("meld", "text-spoken-teacher", True),
         ("emorynlp", "text-spoken-teacher", True),
+        ("meld", "text-general-mpnet", False),  # EmoryNLP, without MELD's scenes
+        ("emorynlp", "text-general-mpnet", True),
     ],
 )
 def test_a_general_text_encoder_has_not_met_the_corpus(
