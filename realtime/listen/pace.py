@@ -2,7 +2,7 @@
 
 from math import inf
 
-from gscon_live.realtime.listen.whisper import AGAIN, ROOM
+from gscon_live.realtime.listen.whisper import AGAIN, ROOM, Windows
 from gscon_live.realtime.pipeline.stage import Clock
 
 #: Seconds that a reading may take while somebody speaks. A pause is noticed after 0.16 s, and the
@@ -48,12 +48,15 @@ class Pace:
         """Whether there is always time, as in a replay."""
         return self._media_clock is None
 
-    def thorough(self, seconds: float, speaking: bool, end: float, final: bool) -> bool:
-        """Whether words that seem wrong are read again, in longer windows. A replay does so for
-        final utterances only: nobody waits for the words so far."""
+    def again(self, seconds: float, speaking: bool, end: float, final: bool) -> Windows:
+        """The windows for which there is time where words seem wrong. A replay reads final
+        utterances again only: nobody waits for the words so far."""
         if self.unlimited:
-            return final
-        return self.allows(seconds + sum(AGAIN), speaking, end, needed=False)
+            return AGAIN if final else ()
+        windows = AGAIN
+        while windows and not self.allows(seconds + sum(windows), speaking, end, needed=False):
+            windows = windows[:-1]
+        return windows
 
     def late(self, at: float) -> bool:
         """Whether words so far are out of date that could have been read from `at` on."""

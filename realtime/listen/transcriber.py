@@ -243,9 +243,9 @@ class Transcriber(Stage):
         """The words of a segment, and which of them are left out because there was no time."""
         speaking, seconds = _speaking(segment), len(samples) / SAMPLE_RATE
         if self._pace.allows(seconds, speaking, segment.end):
-            thorough = self._pace.thorough(seconds, speaking, segment.end, segment.final)
+            again = self._pace.again(seconds, speaking, segment.end, segment.final)
             outdated = self._outdated(segment)
-            recognised = whisper(samples, segment.key, speaking, outdated, thorough)
+            recognised = whisper(samples, segment.key, speaking, outdated, again)
             self._heard[segment.key] = segment, recognised
             return recognised, ""
         if segment.key in self._heard:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gscon_live.realtime.listen.whisper import Outdated, Recognised
+from gscon_live.realtime.listen.whisper import Outdated, Recognised, Windows
 
 Samples = NDArray[np.float32]
 
@@ -52,10 +52,11 @@ class KnownNames(Protocol):
 class Recogniser(Protocol):
     """Speech recognition: the mono 16 kHz sound of an utterance so far to words. `key` identifies
     the utterance; `speaking` says that it goes on, so that the words are needed soon. Raises
-    `NotNeeded` where they are `outdated`. Not `thorough`: nothing is read twice."""
+    `NotNeeded` where they are `outdated`. `again` are the windows in which doubtful words may be
+    read again."""
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, again: Windows
     ) -> Recognised: ...
     def final(self, recognised: Recognised) -> None: ...
     def reset(self) -> None: ...

@@ -35,9 +35,11 @@ ENGLISH = "en"
 ROOM = 3.0
 #: Seconds of sound for which Whisper was trained.
 WINDOW = 30.0
-#: Seconds that are read where words are doubtful, one after the other: the first clears up most
-#: short sentences, at a quarter of the cost.
-AGAIN = (12.0, WINDOW)
+#: Lengths of windows in seconds.
+Windows = tuple[float, ...]
+#: Windows in which doubtful words are read again, one after the other, until they are clear. The
+#: first clears up most short sentences, at a quarter of the cost.
+AGAIN: Windows = (12.0, WINDOW)
 #: Limits of the decoder, per second and in all. Fast speech has about six tokens per second.
 TOKENS_PER_SECOND, MAX_TOKENS = 12, 224
 #: Hypotheses that the decoder follows while somebody speaks.
@@ -172,7 +174,7 @@ class Whisper:
         prefix: Prefix = NOTHING,
         *,
         quick: bool = False,
-        thorough: bool = True,
+        again: Windows = AGAIN,
         outdated: Outdated = lambda: False,
     ) -> Reading:
         """Reads mono 16 kHz sound that is not all zeros.
@@ -181,7 +183,8 @@ class Whisper:
             samples: the sound.
             prefix: words that are known already.
             quick: read once, with the fewest hypotheses.
-            thorough: read again where something says that the words are wrong.
+            again: the windows in which it may be read again where something says that the words are
+                wrong; a quick reading is not.
             outdated: asked now and then.
 
         Raises:
@@ -204,13 +207,13 @@ class Whisper:
             _check(outdated)
             part = self._decode(decoder, encoded, start, own, known, quick)
             _check(outdated)
-            for length in AGAIN if thorough and not quick else ():
+            for length in () if quick else again:
                 if part.doubtful and length > own + ROOM:
                     encoded = self._encode(features, length)
                     _check(outdated)
-                    again = self._decode(decoder, encoded, start, own, known, quick)
+                    longer = self._decode(decoder, encoded, start, own, known, quick)
                     _check(outdated)
-                    part = again._replace(read=part.read + length)
+                    part = longer._replace(read=part.read + length)
             parts.append(part)
         assert language is not None
         return Reading(tuple(parts), language, evidence)

@@ -10,7 +10,14 @@ from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.agreement import Agreement, common
 from gscon_live.realtime.listen.hallucination_guards import Piece, believe
 from gscon_live.realtime.listen.session_language import Language
-from gscon_live.realtime.listen.whisper import Outdated, Reading, Recognised, Whisper
+from gscon_live.realtime.listen.whisper import (
+    AGAIN,
+    Outdated,
+    Reading,
+    Recognised,
+    Whisper,
+    Windows,
+)
 from gscon_live.realtime.listen.whisper_decoder import Prefix, Unit, Word
 
 Samples = NDArray[np.float32]
@@ -63,7 +70,7 @@ class WordsSoFar:
         key: int,
         speaking: bool,
         outdated: Outdated = lambda: False,
-        thorough: bool = True,
+        again: Windows = AGAIN,
     ) -> Recognised:
         """Recognises mono 16 kHz sound.
 
@@ -72,7 +79,8 @@ class WordsSoFar:
             key: identifies the utterance.
             speaking: whether somebody speaks at its end. Then the reading is quick.
             outdated: asked now and then.
-            thorough: whether it may be read again where something says that the words are wrong.
+            again: the windows in which it may be read again where something says that the words are
+                wrong.
 
         Raises:
             NotNeeded: the words are outdated. The next reading goes on from the last one.
@@ -82,7 +90,7 @@ class WordsSoFar:
             self._utterance = _Utterance(key)
         if not np.any(samples[self._utterance.cut :]):
             return self._of_silence()
-        reading = self._read(samples, speaking, outdated, thorough)
+        reading = self._read(samples, speaking, outdated, again)
         units = self._whisper.units(reading)
         self._utterance.agree(reading, units, self._sure(reading, len(samples) / SAMPLE_RATE))
         recognised = self._believed(reading, len(samples) / SAMPLE_RATE)
@@ -105,9 +113,9 @@ class WordsSoFar:
             return Recognised("", "silence")
         return Recognised(stable, stable=stable, language=self._utterance.language)
 
-    def _read(self, samples: Samples, quick: bool, outdated: Outdated, thorough: bool) -> Reading:
+    def _read(self, samples: Samples, quick: bool, outdated: Outdated, again: Windows) -> Reading:
         utterance, whisper = self._utterance, self._whisper
-        read = partial(whisper.read, quick=quick, thorough=thorough, outdated=outdated)
+        read = partial(whisper.read, quick=quick, again=again, outdated=outdated)
         reading = read(samples[utterance.cut :], utterance.prefix)
         language = utterance.language
         if utterance.text and language is not None and reading.language.code != language.code:

@@ -13,7 +13,7 @@ import numpy as np
 from gscon_live.realtime.events import schema
 from gscon_live.realtime.listen.transcriber import Transcriber
 from gscon_live.realtime.listen.transcriber_parts import Recogniser, Samples
-from gscon_live.realtime.listen.whisper import Outdated, Recognised
+from gscon_live.realtime.listen.whisper import Outdated, Recognised, Windows
 from gscon_live.realtime.pipeline import messages
 from gscon_live.realtime.pipeline.stage import Gauges, Incoming, Outgoing, Source, Stage
 from gscon_live.realtime.session.service_table import SERVICES
@@ -247,9 +247,9 @@ class Labouring:
         self._cost = cost
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, again: Windows
     ) -> Recognised:
-        recognised = self._recogniser(samples, key, speaking, outdated, thorough)
+        recognised = self._recogniser(samples, key, speaking, outdated, again)
         time.sleep(self._cost * recognised.read)
         return recognised
 

@@ -14,7 +14,7 @@ from gscon_live.model.encoders.voice.audio_encoder import AudioEncoder
 from gscon_live.model.labels import SAMPLE_RATE
 from gscon_live.realtime.listen.session_language import Language
 from gscon_live.realtime.listen.transcriber import Transcriber
-from gscon_live.realtime.listen.whisper import Outdated, Recognised
+from gscon_live.realtime.listen.whisper import Outdated, Recognised, Windows
 from gscon_live.realtime.pipeline import messages
 
 law = settings(deadline=None, derandomize=True, max_examples=100)
@@ -61,7 +61,7 @@ class Counting:
         self.learned = []
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, again: Windows
     ) -> Recognised:
         self.given.append(samples.tobytes())
         return self.answer
@@ -321,7 +321,7 @@ class Spelling:
     """A recogniser that writes the loudness."""
 
     def __call__(
-        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, thorough: bool
+        self, samples: Samples, key: int, speaking: bool, outdated: Outdated, again: Windows
     ) -> Recognised:
         return Recognised(f"loud {samples[0]:.2f}")
 

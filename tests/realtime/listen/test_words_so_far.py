@@ -15,7 +15,14 @@ from spoken import (
 from whisper_models import whisper_model
 
 from gscon_live.model.labels import SAMPLE_RATE
-from gscon_live.realtime.listen.whisper import NotNeeded, Outdated, Reading, Recognised, Whisper
+from gscon_live.realtime.listen.whisper import (
+    NotNeeded,
+    Outdated,
+    Reading,
+    Recognised,
+    Whisper,
+    Windows,
+)
 from gscon_live.realtime.listen.words_so_far import LONGEST, WordsSoFar
 from gscon_live.realtime.pipeline.settings import Transcription
 
@@ -71,9 +78,9 @@ def test_long_speech_is_not_read_from_its_beginning(tiny: Whisper) -> None:
 
     class Watched(WordsSoFar):
         def _read(
-            self, samples: Samples, quick: bool, outdated: Outdated, thorough: bool
+            self, samples: Samples, quick: bool, outdated: Outdated, again: Windows
         ) -> Reading:
-            reading = super()._read(samples, quick, outdated, thorough)
+            reading = super()._read(samples, quick, outdated, again)
             read.append(sum(part.seconds for part in reading.parts))
             return reading
 
