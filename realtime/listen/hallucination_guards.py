@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gscon_live.model.encoders.text.normalisation import normalised
 from gscon_live.realtime.pipeline.settings import Transcription
 
 #: More words per second are a hallucination (fast speech has 4 to 5).
@@ -26,8 +27,6 @@ HALLUCINATED = frozenset(
 _UNIT = 3
 #: A phrase of so many words that comes twice in a row may be a loop, so that it is heard again.
 PHRASE = 2
-#: Marks within a word.
-_WITHIN = "'\N{RIGHT SINGLE QUOTATION MARK}"
 #: So many of the repeated words are kept.
 KEPT = 3
 #: Below this mean log probability, such a phrase is refused.
@@ -85,7 +84,7 @@ def repeats(text: str) -> bool:
     """Whether most of a text is one phrase of two words or more, said again and again; or one
     word, more than `KEPT` times."""
     # Numbers that are written together, as in 5,5,5, are several words.
-    words = _plain("".join(c if c.isalnum() or c in _WITHIN else " " for c in text).split())
+    words = normalised(text).split()
     for unit in range(1, len(words) // 2 + 1):
         least = 2 if unit >= PHRASE else KEPT + 1
         run = 0
@@ -108,7 +107,7 @@ def _refusal(piece: Piece, settings: Transcription) -> str | None:
     looping = piece.compression > settings.max_compression
     if looping and (unsure or _shortened(piece.text) == " ".join(piece.text.split())):
         return "the recogniser repeated itself"
-    plain = " ".join("".join(c if c.isalnum() else " " for c in piece.text.lower()).split())
+    plain = normalised(piece.text)
     if not plain:
         return "no words recognised"
     if plain in HALLUCINATED and (nobody or piece.log_probability < HALLUCINATED_LOG_PROBABILITY):

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gscon_live.train.corpora.schema import Dialogue
 
+#: Of each such corpus, the other one with its scenes.
+SAME_SHOW = {"meld": "emorynlp", "emorynlp": "meld"}
+
 _APOSTROPHES = re.compile("['’‘`´\x92]")
 _WORDS = re.compile(r"[^\W_]+")
 

@@ -12,6 +12,7 @@ from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
 from gscon_live.train.corpora import feature_pickles
 from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
+from gscon_live.train.corpora.overlap import SAME_SHOW
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.encoders.text import corpus_features, text_cache
 from gscon_live.train.engine.devices import Precision
@@ -173,8 +174,6 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
 
 R = TypeVar("R", bound=NetworkRecipe)
 
-#: Corpora with the same scenes.
-_FRIENDS = {"meld", "emorynlp"}
 #: Fields without effect on the training of a single seed.
 NO_EFFECT_ON_A_SEED = ("seeds", "first_seed", "ship")
 
@@ -243,12 +242,12 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
 def _check_general(recipe: ConversationRecipe) -> None:
     """Raises `InputError` where the `general` encoder was trained on the corpus, or on its scenes
     in another corpus."""
+    corpus, same_show = recipe.corpus, SAME_SHOW.get(recipe.corpus)
     encoders = text_cache.lineage(recipe.general)
-    scenes = _FRIENDS if recipe.corpus in _FRIENDS else {recipe.corpus}
     for encoder in encoders:
         # With `apart`, the scenes were left out of the other corpus.
-        apart = recipe.corpus in encoder.apart
-        if ({recipe.corpus} if apart else scenes) & {*encoder.corpora}:
+        met = same_show in encoder.corpora and corpus not in encoder.apart
+        if met or corpus in encoder.corpora:
             known = {name for each in encoders for name in each.corpora}
             raise InputError(
                 f"general={recipe.general}: it was trained on {', '.join(sorted(known))}; give a "

@@ -100,7 +100,7 @@ def test_doubt_is_explained(values: dict[str, float], reason: str) -> None:
     assert reason in (said or "")
 
 
-@pytest.mark.parametrize("values", [{"no_speech": 0.9}, {"log_probability": -1.4}])
+@pytest.mark.parametrize("values", [{"no_speech": 0.9}, {"log_probability": -1.5}])
 def test_one_doubt_about_speech_alone_is_not_enough(values: dict[str, float]) -> None:
     assert believe([piece("Hello.", **values)], 3.0, limits) == ("Hello.", None)
 

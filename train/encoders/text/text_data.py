@@ -16,15 +16,11 @@ from gscon_live.model.labels import EMOTIONS
 from gscon_live.train.corpora import goemotions
 from gscon_live.train.corpora.goemotions import Sentence
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES, load_table
-from gscon_live.train.corpora.overlap import disjoint
+from gscon_live.train.corpora.overlap import SAME_SHOW, disjoint
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table
 from gscon_live.train.corpora.written import WRITTEN, load_written
 from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, with_asr_noise
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
-
-#: Two corpora of the same show: scenes of one's validation or test split are left out of the
-#: other's training.
-_SAME_SHOW = {"meld": "emorynlp", "emorynlp": "meld"}
 
 #: Every corpus that a recipe may name.
 CORPORA = ("goemotions", *TABLES, *WRITTEN)
@@ -127,8 +123,8 @@ def partition(count: int, parts: int) -> list[int]:
 def _held_out(recipe: TextRecipe, name: str) -> list[Dialogue]:
     """The dialogues whose scenes are left out of a corpus' training split."""
     dialogues = []
-    if len(recipe.corpora) > 1 and name in _SAME_SHOW:
-        same_show = load_table(_SAME_SHOW[name])
+    if len(recipe.corpora) > 1 and name in SAME_SHOW:
+        same_show = load_table(SAME_SHOW[name])
         dialogues += [*same_show.splits["validation"], *same_show.splits["test"]]
     for apart in recipe.apart:
         dialogues += [dialogue for split in load_table(apart).splits.values() for dialogue in split]
