@@ -113,9 +113,11 @@ def main(arguments: Sequence[str]) -> None:
             status.update("a replay and a live session, with the Whisper model of this machine")
             figures |= measure.words(settings)
         if "idle" in chosen.only:
-            status.update("a live session of 20 s in which nobody speaks")
+            status.stop()  # it takes processor time
+            console.print("a live session of 20 s in which nobody speaks")
             quiet = media.silence(folder / "silence.wav", 20)
             figures |= measure.idle(_with_whisper(settings, folder), quiet)
+            status.start()
         if "memory" in chosen.only:
             status.update(f"replaying {chosen.minutes:.0f} minutes of conversation")
             long = media.repeated(folder / "long.mkv", chosen.minutes * 60)

@@ -1,5 +1,7 @@
 """Control of the workers by the session: their reports, start and stop."""
 
+import contextlib
+import math
 import multiprocessing
 import os
 import time
@@ -11,8 +13,10 @@ import zmq
 from gscon_live.realtime.events.sockets import CONTROL, PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus
 
-#: Seconds between two reports of a worker.
-REPORT_EVERY = 0.1
+#: Seconds between two reports of a worker, and of one that got no message since the last.
+REPORT_EVERY, IDLE_REPORT_EVERY = 0.1, 0.5
+#: Seconds between two looks whether the session's process is there.
+_PARENT_EVERY = 0.5
 #: High-water mark on either side.
 _QUEUE = 256
 
@@ -83,12 +87,15 @@ class Line:
         prepare(self.socket, PIPELINE, _QUEUE)
         self.socket.setsockopt(zmq.IDENTITY, service.encode())
         self.socket.connect(address)
+        self._poller = zmq.Poller()
+        self._poller.register(self.socket, zmq.POLLIN)
         self.t0: float | None = None
         self.stopping = False
         self.without: set[str] = set()
         self.end_again: set[str] = set()
         self._service = service
-        self._last_report = 0.0
+        self._last_report = self._last_look = 0.0
+        self._handled = 0
 
     def report(
         self,
@@ -113,17 +120,25 @@ class Line:
             wrong_input,
             hopeless,
         )
-        try:
+        with contextlib.suppress(zmq.Again):
             self.socket.send(
                 msgspec.msgpack.encode(status), zmq.NOBLOCK if state == "running" else 0
             )
-        except zmq.Again:
-            return
-        self._last_report = time.monotonic()
+        self._last_report, self._handled = time.monotonic(), handled
 
-    def due(self) -> bool:
-        """Whether it is time for another report."""
-        return time.monotonic() - self._last_report >= REPORT_EVERY
+    def due_in(self, handled: int) -> float:
+        """Seconds until the next report of a worker that has handled so many messages; at least
+        0."""
+        every = IDLE_REPORT_EVERY if handled == self._handled else REPORT_EVERY
+        return max(0.0, self._last_report + every - time.monotonic())
+
+    def watch(self, inbox: "zmq.Socket[bytes]") -> None:
+        """`wait` waits for messages in a worker's inbox, too."""
+        self._poller.register(inbox, zmq.POLLIN)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for a message or a command. Returns whether a command is there."""
+        return self.socket in dict(self._poller.poll(math.ceil(seconds * 1000)))
 
     def listen(self) -> None:
         """Takes the commands that have come. Raises `Stopped` if the session's process is gone."""
@@ -140,6 +155,10 @@ class Line:
                 self.end_again.add(command.service)
             else:
                 self.stopping = True
+        now = time.monotonic()
+        if now - self._last_look < _PARENT_EVERY:
+            return
+        self._last_look = now
         parent = multiprocessing.parent_process()
         if parent is not None and not parent.is_alive():
             raise bus.Stopped

@@ -1,6 +1,7 @@
 """Runs a stage or a source in its process, and connects it."""
 
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ import zmq
 
 from gscon_live.common import signals
 from gscon_live.common.errors import Failure, InputError
+from gscon_live.realtime.capture.quiet_blocks import QuietBlocks
 from gscon_live.realtime.events.sockets import PIPELINE, prepare
 from gscon_live.realtime.pipeline import bus, messages
 from gscon_live.realtime.pipeline.control import Line, State
@@ -21,10 +23,12 @@ from gscon_live.realtime.session.lag import known_at
 from gscon_live.realtime.session.session_plan import Builder, Worker
 from gscon_live.realtime.session.threads import limit_this_process
 
-#: Longest wait in seconds before a worker reads commands again.
+#: Longest wait in seconds of a source before it reads commands again.
 PATIENCE = 0.1
 #: Commands are read at most once in so many seconds: that costs more than a block of sound.
 CHECK_EVERY = 0.05
+#: Quiet sound is joined so many seconds after the longest hangover: no answer waits for it.
+QUIET_AFTER = 1.0
 #: Seconds between attempts of a restarted source to open a missing device.
 RETRY = 1.0
 #: High-water mark of the events that wait for the session.
@@ -90,17 +94,24 @@ class _Host:
         raise NotImplementedError
 
     def _check(self) -> None:
-        """Reads commands and reports; called whenever this process waits. Raises `Stopped`."""
+        """Reads commands and reports, but not too often; called whenever this process waits.
+        Raises `Stopped`."""
         now = time.monotonic()
-        if now - self._checked < CHECK_EVERY:
-            return
-        self._checked = now
+        if now - self._checked >= CHECK_EVERY:
+            self._checked = now
+            self._attend()
+
+    def _attend(self) -> None:
+        """Reads commands, and reports if that is due. Raises `Stopped`."""
         self._line.listen()
         for sender in self._senders:
             if sender.link.receiver in self._line.without:
                 sender.abandon()
-        if self._line.due():
+        if self._due():
             self._report("running")
+
+    def _due(self) -> bool:
+        return self._line.due_in(self._handled) == 0
 
     def _report(self, state: State) -> None:
         gauges = self._gauges()
@@ -171,6 +182,7 @@ class _StageHost(_Host):
         self._inbox = bus.Inbox(
             context, worker.endpoints.of(worker.service), worker.takes, worker.plan.live
         )
+        line.watch(self._inbox.socket)
         stage = _builder(worker.build)(worker, lambda: line.t0 or 0.0)
         if not isinstance(stage, Stage):
             raise TypeError(f"{worker.build} builds no Stage; a service without inputs is a Source")
@@ -188,8 +200,9 @@ class _StageHost(_Host):
         while not self._over(ended):
             message = self._inbox.receive()
             if message is None:
-                self._inbox.socket.poll(int(PATIENCE * 1000))
-                self._check()
+                commanded = self._line.wait(self._line.due_in(self._handled))
+                if commanded or self._due():
+                    self._attend()
                 continue
             self._handled += 1
             self._note_lag(message)
@@ -200,8 +213,8 @@ class _StageHost(_Host):
                 self._send(self._timed(lost))
             if not (self._worker.plan.live and self._stage.stale(message, self._inbox.waiting)):
                 self._send(self._timed(message))
-            if self._line.due():
-                self._check()
+            if self._due():
+                self._attend()
         self._send(self._stage.flush())
         self._finish(last_time)
 
@@ -216,8 +229,8 @@ class _StageHost(_Host):
             began = time.monotonic()
         self._work += time.monotonic() - began
 
-    def _check(self) -> None:
-        super()._check()
+    def _attend(self) -> None:
+        super()._attend()
         # Its senders stop before it: the session is over, and `End` may never come.
         if self._line.stopping and self._inbox.senders:
             raise bus.Stopped
@@ -254,6 +267,9 @@ class _SourceHost(_Host):
         super().__init__(worker, context, line)
         self._source: Source | None = None
         self._time = 0.0
+        cut = worker.plan.settings.segmentation
+        after = QUIET_AFTER + max(cut.hangover, cut.max_hangover)
+        self._quiet = QuietBlocks(after if worker.plan.live else math.inf)
 
     def run(self) -> None:
         self._report("ready")
@@ -273,7 +289,7 @@ class _SourceHost(_Host):
         ended = False
         speed = self._worker.plan.speed
         while not ended and not self._line.stopping:
-            for message in source.read(PATIENCE):
+            for message in self._quiet.take(source.read(PATIENCE)):
                 self._time = max(self._time, messages.complete_at(message))
                 ended = isinstance(message, messages.End)
                 if ended or self._line.stopping:
@@ -282,8 +298,8 @@ class _SourceHost(_Host):
                     self._pace(t0 + self._time / speed)
                 self._handled += 1
                 self._send([message])
-                if self._line.due():
-                    self._check()
+                if self._due():
+                    self._attend()
             self._check()
 
     def _open(self, source: Source) -> None:
