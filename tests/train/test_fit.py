@@ -299,7 +299,7 @@ def test_a_column_that_is_missing_is_refused(
     (folder / "erc").mkdir()
     (folder / "erc" / "iemocap.csv").write_text("split,dialogue,turn,speaker,text\n")
     monkeypatch.setenv("GSCON_DATA", str(folder))
-    said = refused(["iemocap"], capsys)
+    said = refused(["iemocap-small"], capsys)
     assert "iemocap.csv" in said
     assert "emotion" in said
     assert not Path("runs").exists()

@@ -56,8 +56,8 @@ EXAMPLES = """
 gscon-live leaderboard runs/iemocap-*
 gscon-live leaderboard gscon mlp --html board.html --markdown board.md
 gscon-live leaderboard runs/* --json
-gscon-live leaderboard iemocap --fit --jobs 2     a list of runs, trained where they are not
-gscon-live leaderboard iemocap --fit --ray auto   the same on a Ray cluster
+gscon-live leaderboard iemocap-small --fit --jobs 2     a list of runs, trained where they are not
+gscon-live leaderboard iemocap-small --fit --ray auto   the same on a Ray cluster
 """
 
 #: The columns of the table of all rows, and of that of the runs: a terminal is too narrow for all.

@@ -164,11 +164,11 @@ def test_text_encoders_come_once_each_and_after_those_that_they_start_from(
             yaml.safe_dump(settings | ({"start": start} if start else {}))
         )
     write_list(
-        "iemocap name=a text=mine.yaml seeds=3 text_seeds=2",
-        "iemocap name=b text=mine.yaml seeds=1",
-        "iemocap name=c text=other.yaml seeds=2 first_seed=2",
-        "iemocap name=d text=frozen",
-        "iemocap name=e text=mine.yaml general=other.yaml text_seeds=1 seeds=2",
+        "iemocap-small name=a text=mine.yaml seeds=3 text_seeds=2",
+        "iemocap-small name=b text=mine.yaml seeds=1",
+        "iemocap-small name=c text=other.yaml seeds=2 first_seed=2",
+        "iemocap-small name=d text=frozen",
+        "iemocap-small name=e text=mine.yaml general=other.yaml text_seeds=1 seeds=2",
         "toy.yaml text=other.yaml",
     )
     trained = {("mine", 1)}
