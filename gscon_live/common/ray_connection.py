@@ -1,7 +1,10 @@
 """The connection to a Ray cluster that exists already."""
 
+import contextlib
 import logging
 import socket
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from gscon_live.common import signals
@@ -28,7 +31,7 @@ def _check_reachable(address: str) -> None:
         ) from error
 
 
-def connect(address: str) -> Any:
+def _connect(address: str) -> Any:
     """The library, connected to a cluster at an address, or "auto".
 
     Raises:
@@ -56,3 +59,21 @@ def connect(address: str) -> Any:
                 "--head, or leave --ray out"
             ) from error
     return ray
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """The library, connected to a cluster at an address, or "auto", until the end of the block.
+
+    What Ray says of the cluster meanwhile, for example of a node without memory, goes to standard
+    error: standard output is for results.
+
+    Raises:
+        InputError: there is no such cluster, or it runs other versions of Ray or Python.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        ray = _connect(address)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gscon_live.common.errors import Failure
-from gscon_live.common.ray_connection import connect
+from gscon_live.common.ray_connection import connected
 from gscon_live.realtime.archive.entries import Entry, Failed
 from gscon_live.realtime.archive.pool import Report
 from gscon_live.realtime.archive.station import Recipe, Station
@@ -102,7 +102,8 @@ class RayWorkers:
         self._recipe = recipe
         self._limit = limit
         self._say = say
-        self._ray = connect(address)
+        self._stack = contextlib.ExitStack()
+        self._ray = self._stack.enter_context(connected(address))
 
     def run(
         self, paths: Sequence[str], take: Callable[[Report], None], stopping: Callable[[], bool]
@@ -115,7 +116,7 @@ class RayWorkers:
 
     def close(self) -> None:
         """Leaves the cluster."""
-        self._ray.shutdown()
+        self._stack.close()
 
 
 class _Run:

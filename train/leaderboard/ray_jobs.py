@@ -4,6 +4,7 @@ A job is the same command as without Ray, in the same folder, which all nodes sh
 dies is started again on another, and goes on at the last finished epoch.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 from gscon_live.common.code_version import code_in, hash_of_code
 from gscon_live.common.errors import Failure
-from gscon_live.common.ray_connection import connect
+from gscon_live.common.ray_connection import connected
 from gscon_live.configs import loader
 from gscon_live.model import labels
 from gscon_live.train.leaderboard.run_list import Job
@@ -90,7 +91,8 @@ class RayJobs:
     """
 
     def __init__(self, address: str) -> None:
-        self._ray = connect(address)
+        self._stack = contextlib.ExitStack()
+        self._ray = self._stack.enter_context(connected(address))
         self._run = self._ray.remote(num_cpus=1, max_retries=_RETRIES, max_calls=1)(run_here)
         self._version = code_version()
 
@@ -109,7 +111,7 @@ class RayJobs:
 
     def close(self) -> None:
         """Leaves the cluster."""
-        self._ray.shutdown()
+        self._stack.close()
 
 
 class RayJob:

@@ -1,7 +1,9 @@
 """A list of runs on a real Ray cluster of two small nodes: the runs that there are without Ray."""
 
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -61,6 +63,28 @@ def test_a_cluster_trains_the_runs_that_a_machine_alone_trains(
     assert call("all.yaml", "--fit", "--json") == 0
     assert scores_in(capsys.readouterr().out) == scores
     assert weights() == there
+
+
+def test_what_ray_says_of_the_cluster_is_no_result(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when a node is out of memory."""
+    import ray
+    from ray._private.utils import push_error_to_driver
+
+    said = ""
+    with closing(ray_jobs.RayJobs(cluster.address)):
+        for _ in range(400):
+            push_error_to_driver(ray._private.worker.global_worker, "memory", "node 7 is full")
+            time.sleep(0.05)
+            captured = capsys.readouterr()
+            said += captured.err
+            assert captured.out == ""
+            if "node 7 is full" in said:
+                break
+    assert "node 7 is full" in said
+    print("a result")
+    assert capsys.readouterr().out == "a result\n"
 
 
 def test_a_node_with_other_code_is_told_in_one_line(
