@@ -203,6 +203,15 @@ def print_evaluation(evaluation: Evaluation) -> None:
     print_table(_class_table(evaluation))
     if evaluation.agreement:
         print_table(_agreement_table(evaluation.agreement))
+    if evaluation.ensemble:
+        test, validation = (evaluation.ensemble[split] for split in ("test", "validation"))
+        console.print(
+            f"All seeds together (the mean of their probabilities): weighted F1 "
+            f"{plus_minus(test.weighted_f1)} on test ({test.interval.low:.3f} to "
+            f"{test.interval.high:.3f}), ECE {plus_minus(test.ece)}; "
+            f"{plus_minus(validation.weighted_f1)} on validation.",
+            highlight=False,
+        )
     if evaluation.best_on_test:
         console.print(
             f"Best epoch on test: weighted F1 {plus_minus(evaluation.best_on_test.weighted_f1)}. "

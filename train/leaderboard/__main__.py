@@ -182,7 +182,7 @@ def _print_tables(leaderboard: Board) -> None:
     for corpus in dict.fromkeys(row.corpus for row in leaderboard.rows):
         rows = [row for row in leaderboard.rows if row.corpus == corpus]
         print_table(_table(corpus, _PROTOCOL_COLUMNS, COLUMNS, [cells(row) for row in rows]))
-        run_rows = [cells(row) for row in rows if row.origin == "run"]
+        run_rows = [cells(row) for row in rows if row.origin != "published"]
         print_table(_table(f"{corpus}: runs", _RUN_COLUMNS, COLUMNS, run_rows))
     for table in map(cross_table_text, leaderboard.crossings):
         text_rows = [row.cells for row in table.rows]

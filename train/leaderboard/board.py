@@ -20,16 +20,17 @@ from gscon_live.train.scoring.significance import Interval
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A model on a corpus, as trained, with all its modalities; None where a value is unknown.
 
-    `balance` names the consistency losses and plug-ins that `network` was trained with. `answer_ms`
-    is the processor time of an answer, see `train.scoring.evaluation.Evaluation`. `alone` is the
-    weighted F1 with a single modality, by modality; empty for a unimodal model. `validation` is the
-    weighted F1 on the split of selection. `best_on_test` is that of the best epoch on test; it is
-    not comparable with any other figure.
+    `origin` is "ensemble" for all seeds of a run together, see `train.scoring.ensemble`. `balance`
+    names the consistency losses and plug-ins that `network` was trained with. `answer_ms` is the
+    processor time of an answer, see `train.scoring.evaluation.Evaluation`. `alone` is the weighted
+    F1 with a single modality, by modality; empty for a unimodal model. `validation` is the weighted
+    F1 on the split of selection. `best_on_test` is that of the best epoch on test; it is not
+    comparable with any other figure.
     """
 
     model: str
     corpus: str
-    origin: Literal["run", "published"]
+    origin: Literal["run", "ensemble", "published"]
     context: str
     modalities: str
     selection: Selection
@@ -71,8 +72,40 @@ def board(evaluations: Sequence[Evaluation], published: Iterable[Published]) -> 
         for model in published
         for corpus in sorted(corpora & model.scores.keys())
     ]
-    rows = [_run_row(evaluation) for evaluation in ordered] + published_rows
+    rows = [row for evaluation in ordered for row in _run_rows(evaluation)] + published_rows
     return Board(rows, comparisons(ordered), cross_tables(evaluations))
+
+
+def _run_rows(evaluation: Evaluation) -> list[ModelRow]:
+    """A run, and its seeds together where there are several."""
+    run, count = _run_row(evaluation), len(evaluation.seeds)
+    if evaluation.ensemble is None:
+        return [run]
+    test, validation = evaluation.ensemble["test"], evaluation.ensemble["validation"]
+    return [
+        run,
+        ModelRow(
+            model=f"{run.model}, {count} seeds together",
+            corpus=run.corpus,
+            origin="ensemble",
+            context=run.context,
+            modalities=run.modalities,
+            selection=run.selection,
+            seeds=count,
+            weighted_f1=spread(test.weighted_f1),
+            interval=test.interval,
+            accuracy=spread(test.accuracy),
+            macro_f1=spread(test.macro_f1),
+            ece=spread(test.ece),
+            validation=spread(validation.weighted_f1),
+            network=run.network,
+            balance=run.balance,
+            parameters=None if run.parameters is None else run.parameters * count,
+            answer_ms=None if run.answer_ms is None else run.answer_ms * count,
+            source=run.source,
+            note=f"the mean of the probabilities of {count} trainings",
+        ),
+    ]
 
 
 def _run_row(evaluation: Evaluation) -> ModelRow:

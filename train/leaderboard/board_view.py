@@ -63,6 +63,8 @@ REMARKS = (
     "figure for live speech.",
     "“Best on test” is the score of whichever epoch was the best on test. It shows how much such a "
     "selection flatters, and is not to be compared with anything.",
+    "“Seeds together” is the mean of the probabilities of all trainings of a run, at a temperature "
+    "that is fitted on validation. It costs as many answers.",
     "A window limits what the network sees; features that were made in context keep theirs.",
     "“Balance” are the consistency losses and plug-ins that a network was trained with. “Answer” "
     "is the median processor time of the next answer, on one thread; with full context, that of a "
@@ -214,7 +216,9 @@ def page(leaderboard: Board, evaluations: Sequence[Evaluation]) -> str:
                     TableRow(_without_corpus(cells(row)), f"{row.origin} {row.selection}")
                     for row in rows
                 ],
-                plots.bars([row for row in rows if row.selection != "none"]),
+                plots.bars(
+                    [row for row in rows if row.selection != "none" and row.origin != "ensemble"]
+                ),
                 plots.by_context(plotted),
                 plots.by_modalities(plotted),
                 [plots.reliability(evaluation) for evaluation in plotted],

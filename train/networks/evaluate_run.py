@@ -20,12 +20,14 @@ from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring import agreement
 from gscon_live.train.scoring.agreement import Structures
+from gscon_live.train.scoring.ensemble import together
 from gscon_live.train.scoring.evaluation import (
     FORMAT,
     Answers,
     BestOnTest,
     Evaluation,
     Figure,
+    Figures,
     agreement_over_seeds,
     figure,
     over_seeds,
@@ -107,6 +109,7 @@ def evaluate(
         best_on_test=best_on_test,
         training_seconds=training_seconds,
         agreement=agreement_over_seeds(structures, cosines),
+        ensemble=_ensemble(list(measured.values()), corpus, everything),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
@@ -209,6 +212,15 @@ def _figures(measured: Sequence[Measurements]) -> dict[str, dict[str, dict[str, 
         }
         for split, by_context in measured[0].items()
     }
+
+
+def _ensemble(
+    measured: Sequence[Measurements], corpus: FeaturedCorpus, everything: str
+) -> dict[str, Figures] | None:
+    if len(measured) < 2:
+        return None
+    seeds_together = together(measured, corpus, everything)
+    return {split: over_seeds([measurement]) for split, measurement in seeds_together.items()}
 
 
 def _digests(weights: Mapping[int, Path]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from gscon_live.train.scoring.significance import (
     percentile_interval,
 )
 
-FORMAT = "gscon.evaluation/2"
+FORMAT = "gscon.evaluation/3"
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -110,7 +110,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     are the SHA-256 of the weights by seed; `context` is the window of a network of mode `buffer`.
     `answer_ms` is the median processor time in ms, on one thread, of the next answer in a
     conversation; in mode `full` that of a whole dialogue of test over its utterances. None where it
-    was not measured.
+    was not measured. `ensemble` has the figures of all seeds together by split, see
+    `train.scoring.ensemble`, as trained, with all modalities; None with a single seed.
     """
 
     run: str
@@ -133,6 +134,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     created: str
     machine: str
     answer_ms: float | None = None
+    ensemble: dict[str, Figures] | None = None
     format: str = FORMAT
 
     @property

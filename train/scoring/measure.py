@@ -58,8 +58,9 @@ class Measurement:
 
     `scores`, calibration error included, are those at the `temperature` that was fitted on
     validation; `uncalibrated_ece` is the error without it. `before` and `after` are the reliability
-    diagrams without and with it. `answers` are the most probable classes of all utterances, [N] by
-    dialogue; `confusions` int64 [dialogues, classes, classes] count the labelled utterances.
+    diagrams without and with it. By dialogue, `probabilities` [N, classes] are those of all
+    utterances with it, and `answers` [N] their most probable classes; `confusions` int64
+    [dialogues, classes, classes] count the labelled utterances.
     """
 
     scores: Scores
@@ -67,6 +68,7 @@ class Measurement:
     temperature: float
     before: list[Bin]
     after: list[Bin]
+    probabilities: list[NDArray[np.float64]]
     answers: list[NDArray[np.int64]]
     confusions: NDArray[np.int64]
 
@@ -163,7 +165,7 @@ def measure(
                 *labelled(logits["validation"], corpus.splits["validation"])
             )
             for split in SPLITS:
-                measurements[split][context_key][subset] = _measurement(
+                measurements[split][context_key][subset] = measurement(
                     logits[split], corpus.splits[split], temperature, corpus.labels
                 )
             done += 1
@@ -287,12 +289,13 @@ def labelled(
     return np.concatenate(logits)[labels >= 0], labels[labels >= 0]
 
 
-def _measurement(
+def measurement(
     logits: list[NDArray[np.float32]],
     dialogues: Sequence[FeaturedDialogue],
     temperature: float,
     classes: Sequence[str],
 ) -> Measurement:
+    """The measurement of logits, [N, classes] by dialogue, at a temperature."""
     rows, labels = labelled(logits, dialogues)
     uncalibrated, calibrated = softmax(rows), softmax(rows, temperature)
     answers = [dialogue.argmax(1).astype(np.int64) for dialogue in logits]
@@ -302,6 +305,7 @@ def _measurement(
         temperature=temperature,
         before=reliability(uncalibrated, labels),
         after=reliability(calibrated, labels),
+        probabilities=[softmax(dialogue, temperature) for dialogue in logits],
         answers=answers,
         confusions=confusions_by_dialogue(
             answers, [dialogue.labels.numpy() for dialogue in dialogues], len(classes)

@@ -63,7 +63,7 @@ def call(words: list[object], **options: object) -> int:
 
 
 def test_runs_are_rows_with_all_that_was_measured(evaluations: list[Evaluation]) -> None:
-    rows = {row.model: row for row in board(evaluations, []).rows}
+    rows = {row.model: row for row in board(evaluations, []).rows if row.origin == "run"}
     assert set(rows) == {"plain", "consistent", "window"}
     for evaluation in evaluations:
         row, test = rows[evaluation.run], evaluation.test
@@ -91,10 +91,13 @@ def test_runs_are_rows_with_all_that_was_measured(evaluations: list[Evaluation])
 def test_runs_stand_in_the_order_of_validation_and_test_has_no_say(
     evaluations: list[Evaluation],
 ) -> None:
-    rows = [row.model for row in board(evaluations, []).rows]
+    def order(measured: list[Evaluation]) -> list[str]:
+        return [row.model for row in board(measured, []).rows if row.origin == "run"]
+
+    rows = order(evaluations)
     scores = {evaluation.run: evaluation.validation.weighted_f1.mean for evaluation in evaluations}
     assert rows == sorted(rows, key=lambda name: -scores[name])
-    assert rows == [row.model for row in board(evaluations[::-1], []).rows]
+    assert rows == order(evaluations[::-1])
 
     def with_test(evaluation: Evaluation, mean: float) -> Evaluation:
         changed = json.loads(msgspec.json.encode(evaluation))
@@ -104,7 +107,22 @@ def test_runs_stand_in_the_order_of_validation_and_test_has_no_say(
     moved = [
         with_test(evaluation, 1 - evaluation.test.weighted_f1.mean) for evaluation in evaluations
     ]
-    assert rows == [row.model for row in board(moved, []).rows]
+    assert rows == order(moved)
+
+
+def test_the_seeds_of_a_run_together_are_a_row_below_it(evaluations: list[Evaluation]) -> None:
+    rows = board(evaluations, []).rows
+    ensembles = [place for place, row in enumerate(rows) if row.origin == "ensemble"]
+    assert [rows[place].model for place in ensembles] == [
+        f"{rows[place - 1].model}, {rows[place - 1].seeds} seeds together" for place in ensembles
+    ]
+    assert {rows[place - 1].model for place in ensembles} == {"plain", "consistent"}
+    for place in ensembles:
+        run_row, together = rows[place - 1], rows[place]
+        assert run_row.parameters is not None
+        assert together.parameters == run_row.parameters * together.seeds
+        assert together.weighted_f1.sd is None
+        assert together.best_on_test is None
 
 
 def test_published_figures_have_their_flags_and_are_on_the_same_corpus(
