@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gscon_live.realtime.pipeline.messages import AudioChunk, Message, complete_at
 
 #: Seconds of quiet sound that are joined at most.
 LONGEST = 0.16
-#: A block is loud if its power is so many times that of the quietest one. Speech near a microphone
-#: is 100 times as strong as the noise.
+#: A block is loud if the power of a channel is so many times that of its quietest block. Speech
+#: near a microphone is 100 times as strong as the noise.
 LOUDER = 10.0
 #: How fast the power of the quietest one rises a second, to follow the noise of a place.
 RISE = 1.25
@@ -31,7 +32,7 @@ class QuietBlocks:
 
     def __init__(self, after: float) -> None:
         self._after = after
-        self._quietest: float | None = None
+        self._quietest = np.zeros(0)  # by channel
         self._quiet = 0.0  # seconds without a loud block
         self._waiting: list[AudioChunk] = []
 
@@ -55,15 +56,16 @@ class QuietBlocks:
 
     def _listen(self, chunk: AudioChunk) -> None:
         """Follows the noise, and how long there was no loud block."""
-        samples = np.frombuffer(chunk.samples, np.float32)
-        if not len(samples):
+        samples = _channels(chunk)
+        if not samples.size:
             return
-        power = max(_LEAST, float(np.dot(samples, samples)) / len(samples))
+        power = np.maximum(_LEAST, np.square(samples).mean(axis=1))
         seconds = complete_at(chunk) - chunk.time
-        if self._quietest is None:
+        if len(self._quietest) != len(power):
             self._quietest = power
-        self._quietest = min(power, self._quietest * RISE**seconds)
-        self._quiet = 0.0 if power > LOUDER * self._quietest else self._quiet + seconds
+        self._quietest = np.minimum(power, self._quietest * RISE**seconds)
+        loud = (power > LOUDER * self._quietest).any()
+        self._quiet = 0.0 if loud else self._quiet + seconds
 
     def _seconds(self) -> float:
         return complete_at(self._waiting[-1]) - self._waiting[0].time
@@ -73,10 +75,13 @@ class QuietBlocks:
         if len(waiting) <= 1:
             yield from waiting
             return
-        channels = waiting[0].channels
-        parts = [np.frombuffer(c.samples, np.float32).reshape(channels, -1) for c in waiting]
-        joined = np.concatenate(parts, axis=1).tobytes()
-        yield AudioChunk(waiting[0].time, joined, channels)
+        joined = np.concatenate([_channels(chunk) for chunk in waiting], axis=1)
+        yield AudioChunk(waiting[0].time, joined.tobytes(), waiting[0].channels)
+
+
+def _channels(chunk: AudioChunk) -> NDArray[np.float32]:
+    """The samples of a block, [channels, n]."""
+    return np.frombuffer(chunk.samples, np.float32).reshape(chunk.channels, -1)
 
 
 def _follows(before: AudioChunk, chunk: AudioChunk) -> bool:

@@ -101,6 +101,20 @@ def test_speech_waits_for_nothing() -> None:
             assert complete_at(came[0]) == complete_at(message)
 
 
+def test_a_loud_channel_hides_no_other() -> None:
+    """One speaker's microphone hums, another one speaks."""
+
+    def both(number: int, level: float) -> AudioChunk:
+        time = round(number * BLOCK, 3)
+        parts = [block(time, 10 * SPEECH).samples, block(time, level).samples]
+        return AudioChunk(time, b"".join(parts), 2)
+
+    blocks = QuietBlocks(AFTER)
+    out = given_out(blocks, [both(number, NOISE) for number in range(101)])
+    assert sum(len(each) for each in out[-40:]) <= 11
+    assert len(list(blocks.take([both(101, SPEECH)]))) == 1
+
+
 def test_louder_noise_is_followed() -> None:
     """Where noise grows, it is loud at first, and quiet again when it has lasted."""
     out = given_out(QuietBlocks(AFTER), row([NOISE] * 100 + [10 * NOISE] * 1000))
