@@ -194,7 +194,7 @@ class Session:
 
     def _follow(self) -> None:
         while not self._complete:
-            # Reports may wait for the next round: each worker sends ten a second.
+            # Reports may wait for the next round: a busy worker sends ten a second.
             self._inbox.poll(100)
             self._take_events()
             self._take_statuses()
