@@ -1,7 +1,6 @@
 """Runs a stage or a source in its process, and connects it."""
 
 import contextlib
-import math
 import signal
 import sys
 import time
@@ -96,13 +95,12 @@ class _Host:
     def _check(self) -> None:
         """Reads commands and reports, but not too often; called whenever this process waits.
         Raises `Stopped`."""
-        now = time.monotonic()
-        if now - self._checked >= CHECK_EVERY:
-            self._checked = now
+        if time.monotonic() - self._checked >= CHECK_EVERY:
             self._attend()
 
     def _attend(self) -> None:
         """Reads commands, and reports if that is due. Raises `Stopped`."""
+        self._checked = time.monotonic()
         self._line.listen()
         for sender in self._senders:
             if sender.link.receiver in self._line.without:
@@ -268,8 +266,7 @@ class _SourceHost(_Host):
         self._source: Source | None = None
         self._time = 0.0
         cut = worker.plan.settings.segmentation
-        after = QUIET_AFTER + max(cut.hangover, cut.max_hangover)
-        self._quiet = QuietBlocks(after if worker.plan.live else math.inf)
+        self._quiet = QuietBlocks(QUIET_AFTER + max(cut.hangover, cut.max_hangover))
 
     def run(self) -> None:
         self._report("ready")
@@ -287,9 +284,10 @@ class _SourceHost(_Host):
 
     def _read(self, source: Source, t0: float) -> None:
         ended = False
-        speed = self._worker.plan.speed
+        live, speed = self._worker.plan.live, self._worker.plan.speed
         while not ended and not self._line.stopping:
-            for message in self._quiet.take(source.read(PATIENCE)):
+            given = source.read(PATIENCE)
+            for message in self._quiet.take(given) if live else given:
                 self._time = max(self._time, messages.complete_at(message))
                 ended = isinstance(message, messages.End)
                 if ended or self._line.stopping:

@@ -5,7 +5,7 @@ All figures are from 0 to 1 and of the test split, unless a field says otherwise
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,7 +13,7 @@ from gscon_live.model.checkpoint import modality_set_name
 from gscon_live.train.leaderboard.comparisons import Comparison, balance_name, comparisons
 from gscon_live.train.leaderboard.grid import CrossTable, cross_tables
 from gscon_live.train.leaderboard.published import Published, Selection
-from gscon_live.train.scoring.evaluation import Evaluation, Spread, spread
+from gscon_live.train.scoring.evaluation import Evaluation, Figures, Spread, spread
 from gscon_live.train.scoring.significance import Interval
 
 
@@ -81,31 +81,30 @@ def _run_rows(evaluation: Evaluation) -> list[ModelRow]:
     run, count = _run_row(evaluation), len(evaluation.seeds)
     if evaluation.ensemble is None:
         return [run]
-    test, validation = evaluation.ensemble["test"], evaluation.ensemble["validation"]
-    return [
+    together = msgspec.structs.replace(
         run,
-        ModelRow(
-            model=f"{run.model}, {count} seeds together",
-            corpus=run.corpus,
-            origin="ensemble",
-            context=run.context,
-            modalities=run.modalities,
-            selection=run.selection,
-            seeds=count,
-            weighted_f1=spread(test.weighted_f1),
-            interval=test.interval,
-            accuracy=spread(test.accuracy),
-            macro_f1=spread(test.macro_f1),
-            ece=spread(test.ece),
-            validation=spread(validation.weighted_f1),
-            network=run.network,
-            balance=run.balance,
-            parameters=None if run.parameters is None else run.parameters * count,
-            answer_ms=None if run.answer_ms is None else run.answer_ms * count,
-            source=run.source,
-            note=f"the mean of the probabilities of {count} trainings",
-        ),
-    ]
+        model=f"{run.model}, {count} seeds together",
+        origin="ensemble",
+        **_scores(evaluation.ensemble["test"], evaluation.ensemble["validation"]),
+        alone={},
+        best_on_test=None,
+        parameters=evaluation.parameters * count,
+        answer_ms=None if evaluation.answer_ms is None else evaluation.answer_ms * count,
+        training_seconds=None,
+        note=f"the mean of the probabilities of {count} trainings",
+    )
+    return [run, together]
+
+
+def _scores(test: Figures, validation: Figures) -> dict[str, Any]:
+    return {
+        "weighted_f1": spread(test.weighted_f1),
+        "interval": test.interval,
+        "accuracy": spread(test.accuracy),
+        "macro_f1": spread(test.macro_f1),
+        "ece": spread(test.ece),
+        "validation": spread(validation.weighted_f1),
+    }
 
 
 def _run_row(evaluation: Evaluation) -> ModelRow:
@@ -118,13 +117,8 @@ def _run_row(evaluation: Evaluation) -> ModelRow:
         modalities=modality_set_name(evaluation.modalities),
         selection="validation",
         seeds=len(evaluation.seeds),
-        weighted_f1=spread(test.weighted_f1),
-        interval=test.interval,
-        accuracy=spread(test.accuracy),
-        macro_f1=spread(test.macro_f1),
-        ece=spread(test.ece),
+        **_scores(test, evaluation.validation),
         alone=evaluation.unimodal,
-        validation=spread(evaluation.validation.weighted_f1),
         best_on_test=spread(best.weighted_f1) if best else None,
         network=evaluation.network,
         balance=balance_name(evaluation),

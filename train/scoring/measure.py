@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from operator import itemgetter
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from gscon_live.train.scoring.significance import confusions_by_dialogue
 Context = Literal["as_trained"] | int
 
 CONTEXTS: tuple[Context, ...] = ("as_trained", 1, 4, 8, 16)
+
+F = TypeVar("F", np.float32, np.float64)
 
 #: The splits that are measured.
 SPLITS = ("validation", "test")
@@ -282,11 +284,11 @@ def _through_windows(
 
 
 def labelled(
-    logits: Sequence[NDArray[np.float32]], dialogues: Sequence[FeaturedDialogue]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits [n, classes] and labels [n] of all labelled utterances."""
+    rows: Sequence[NDArray[F]], dialogues: Sequence[FeaturedDialogue]
+) -> tuple[NDArray[F], NDArray[np.int64]]:
+    """Logits or probabilities [n, classes], and labels [n], of all labelled utterances."""
     labels = np.concatenate([dialogue.labels.numpy() for dialogue in dialogues])
-    return np.concatenate(logits)[labels >= 0], labels[labels >= 0]
+    return np.concatenate(rows)[labels >= 0], labels[labels >= 0]
 
 
 def measurement(
@@ -296,8 +298,9 @@ def measurement(
     classes: Sequence[str],
 ) -> Measurement:
     """The measurement of logits, [N, classes] by dialogue, at a temperature."""
-    rows, labels = labelled(logits, dialogues)
-    uncalibrated, calibrated = softmax(rows), softmax(rows, temperature)
+    probabilities = [softmax(dialogue, temperature) for dialogue in logits]
+    calibrated, labels = labelled(probabilities, dialogues)
+    uncalibrated = softmax(labelled(logits, dialogues)[0])
     answers = [dialogue.argmax(1).astype(np.int64) for dialogue in logits]
     return Measurement(
         scores=score(calibrated, labels, classes),
@@ -305,7 +308,7 @@ def measurement(
         temperature=temperature,
         before=reliability(uncalibrated, labels),
         after=reliability(calibrated, labels),
-        probabilities=[softmax(dialogue, temperature) for dialogue in logits],
+        probabilities=probabilities,
         answers=answers,
         confusions=confusions_by_dialogue(
             answers, [dialogue.labels.numpy() for dialogue in dialogues], len(classes)
