@@ -17,11 +17,17 @@ WARM_UP = 14
 
 def words(settings: Settings, seed: int, tick: Tick) -> dict[str, float]:
     """The time of an utterance, and the number of weights in millions, of encoders of the sizes of
-    all-MiniLM-L6-v2 and all-mpnet-base-v2."""
+    all-MiniLM-L6-v2 and all-mpnet-base-v2; of the latter in bfloat16, too."""
     torch.manual_seed(seed)
     figures: dict[str, float] = {}
-    for name, bert in (("words", _minilm()), ("words_large", _mpnet())):
+    large = _mpnet()
+    for name, bert, precision in (
+        ("words", _minilm(), torch.float32),
+        ("words_large", large, torch.float32),
+        ("words_large_bf16", large, torch.bfloat16),
+    ):
         encoder = ContextEncoder(bert, ContextSettings()).eval().requires_grad_(False)
+        encoder.to(precision)
         random = np.random.default_rng(seed)
         state, seconds = encoder.start(), []
         for number in range(settings.answers // 10 + WARM_UP):
@@ -33,7 +39,8 @@ def words(settings: Settings, seed: int, tick: Tick) -> dict[str, float]:
                 seconds.append(time.perf_counter() - began)
                 tick()
         figures[f"{name}_p95_ms"] = 1000 * float(np.percentile(seconds, 95))
-        figures[f"{name}_millions"] = sum(p.numel() for p in encoder.parameters()) / 1e6
+        if precision == torch.float32:
+            figures[f"{name}_millions"] = sum(p.numel() for p in encoder.parameters()) / 1e6
     return figures
 
 

@@ -11,6 +11,8 @@ from lightning_fabric import Fabric
 from gscon_live.common.errors import InputError
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+#: A precision when it is known what the machine has.
+Chosen = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 Accelerator = Literal["auto", "cpu", "cuda"]
 
@@ -35,18 +37,30 @@ def launch_fabric(
         raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
     if cuda and devices > torch.cuda.device_count():
         raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
-    if precision == "auto":
-        precision = "bf16-mixed" if _fast_bf16(cuda) else "32-true"
-    if precision == "16-mixed" and not cuda:
+    in_use = chosen(precision, cuda)
+    if in_use == "16-mixed" and not cuda:
         raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
         num_nodes=nodes,
-        precision=precision,
+        precision=in_use,
     )
     fabric.launch()
     return fabric
+
+
+def chosen(precision: Precision, cuda: bool) -> Chosen:
+    """The precision that `auto` stands for on a GPU or a CPU; any other is itself."""
+    if precision == "auto":
+        return "bf16-mixed" if _fast_bf16(cuda) else "32-true"
+    return precision
+
+
+def autocast(precision: Chosen, cuda: bool) -> torch.autocast:
+    """A block in which a GPU or a CPU calculates in a `chosen` precision."""
+    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
+    return torch.autocast("cuda" if cuda else "cpu", dtype, enabled=dtype is not None)
 
 
 def _fast_bf16(cuda: bool) -> bool:

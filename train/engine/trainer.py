@@ -212,7 +212,9 @@ def _optimiser(groups: Sequence[ParameterGroup], plan: Plan) -> torch.optim.Opti
     ]
     if plan.optimiser == "sgd":
         return torch.optim.SGD(settings, momentum=plan.momentum, nesterov=True)
-    return torch.optim.AdamW(settings)
+    # The fused step is three times faster on the CPU; on a GPU, 16-mixed cannot clip with it.
+    on_cpu = all(parameter.is_cpu for group in groups for parameter in group.parameters)
+    return torch.optim.AdamW(settings, fused=on_cpu)
 
 
 def exhausted(state: State, plan: Plan) -> bool:
@@ -319,10 +321,15 @@ def copied(network: nn.Module) -> dict[str, Tensor]:
 def _restore(state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     values: dict[int, dict[str, Tensor]] = {}
     for key, value in state.optimiser.items():
-        place, _, name = key.partition(".")
-        values.setdefault(int(place), {})[name] = value
+        number, _, name = key.partition(".")
+        values.setdefault(int(number), {})[name] = value
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
     try:
         network.load_state_dict(state.network)
+        for place, parameter in enumerate(parameters):
+            for value in values.get(place, {}).values():
+                if value.dim() and value.shape != parameter.shape:
+                    raise ValueError("the optimiser's parameters are in another order")
         optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
     except (RuntimeError, ValueError) as error:
         raise InputError(

@@ -79,7 +79,7 @@ def pack(rows: Sequence[tuple[Sequence[Sequence[int]], Sequence[int]]]) -> Token
 class ContextState:
     """What the encoder remembers of a conversation.
 
-    `keys` and `values` [heads, tokens, dim of a head] are those of each layer; `lengths` (in
+    `keys` and `values` [tokens, heads, dim of a head] are those of each layer; `lengths` (in
     tokens) and `speakers` are those of their utterances.
     """
 
@@ -138,7 +138,9 @@ class ContextEncoder(nn.Module):
         for layer, table in zip(self.layers, self.bias, strict=True):
             by_utterance = self._bias(table, distance, speakers[:, :, None] == speakers[:, None])
             bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT
-            bias = bias if relative is None else bias + relative
+            if relative is not None:
+                relative = relative.to(bias)
+                bias = bias + relative
             query, key, value = self._split(layer, hidden)
             hidden = self._finish_layer(layer, hidden, query, key, value, bias)
         membership = membership[..., :count]
@@ -148,7 +150,7 @@ class ContextEncoder(nn.Module):
 
     def start(self) -> ContextState:
         """The state before the first utterance."""
-        empty = torch.zeros(self.heads, 0, self.dim // self.heads)
+        empty = self.bias.new_zeros(0, self.heads, self.dim // self.heads)
         return ContextState((empty,) * len(self.layers), (empty,) * len(self.layers))
 
     def step(
@@ -168,16 +170,20 @@ class ContextEncoder(nn.Module):
         kept_lengths = lengths[-(self.settings.window - 1) :] if self.settings.window > 1 else []
         keys, values = [], []
         for index, (layer, table) in enumerate(zip(self.layers, self.bias, strict=True)):
-            query, key, value = self._split(layer, hidden)
-            key = torch.cat([state.keys[index][None], key], 2)
-            value = torch.cat([state.values[index][None], value], 2)
+            query, *new = self._split(layer, hidden)
+            # Tokens come first in memory, so that the past is copied in one piece.
+            key, value = (
+                torch.cat([past[index], each[0].transpose(0, 1)])
+                for past, each in zip((state.keys, state.values), new, strict=True)
+            )
             by_utterance = self._bias(table, distance, same_speaker)
             bias = by_utterance.repeat_interleave(repeats, -1)[None, :, None]
             bias = bias if relative is None else bias + relative
-            hidden = self._finish_layer(layer, hidden, query, key, value, bias)
-            first = key.shape[2] - sum(kept_lengths)
-            keys.append(key[0, :, first:])
-            values.append(value[0, :, first:])
+            keys_by_head, values_by_head = (each.transpose(0, 1)[None] for each in (key, value))
+            hidden = self._finish_layer(layer, hidden, query, keys_by_head, values_by_head, bias)
+            first = len(key) - sum(kept_lengths)
+            keys.append(key[first:])
+            values.append(value[first:])
         new_state = ContextState(
             tuple(keys),
             tuple(values),
@@ -202,7 +208,7 @@ class ContextEncoder(nn.Module):
         if self.relative is None or self._layout.buckets is None:
             return None
         values: Tensor = self.relative(self._layout.buckets(keys - queries[:, None]))
-        return values.movedim(-1, 0)
+        return values.movedim(-1, 0).contiguous()
 
     def _split(self, layer: Any, hidden: Tensor) -> list[Tensor]:
         return [

@@ -131,6 +131,17 @@ def test_the_state_of_another_network_is_refused() -> None:
         fitted(changed(width=16), state=fitted(changed(epochs=1)))
 
 
+def test_the_state_of_an_optimiser_of_another_order_is_refused() -> None:
+    state = fitted(changed(epochs=1))
+    places = sorted({int(key.partition(".")[0]) for key in state.optimiser})
+    other = {
+        f"{places[-1] - int(key.partition('.')[0])}.{key.partition('.')[2]}": value
+        for key, value in state.optimiser.items()
+    }
+    with pytest.raises(InputError, match="delete"):
+        fitted(state=dataclasses.replace(state, optimiser=other))
+
+
 def test_a_finished_training_is_left_as_it_is() -> None:
     done, kept = fitted(), Kept()
     assert same(done, fitted(state=done, watch=kept))

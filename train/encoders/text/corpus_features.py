@@ -22,7 +22,8 @@ from gscon_live.train.data import cache
 from gscon_live.train.data.feature_banks import text_vectors
 from gscon_live.train.encoders.text import text_cache, training
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
-from gscon_live.train.encoders.text.text_data import sounds, standardised_sounds
+from gscon_live.train.encoders.text.text_data import sounds, standardised_sounds, utterance_texts
+from gscon_live.train.engine.devices import autocast, chosen
 from gscon_live.train.progress import Report
 
 #: The tables' prosody, each value beside its difference from the speaker's mean so far.
@@ -93,14 +94,18 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
         if not path.is_file():
             model = text_cache.encoder(recipe, seed, report)
             tokenise = tokeniser(recipe.context, directory(recipe), recipe.normalise)
-            metadata = {"identity": f"{recipe.name}:{digest(model)}"}
-            model.to("cuda" if torch.cuda.is_available() else "cpu")
+            cuda = torch.cuda.is_available()
+            precision = chosen(recipe.precision, cuda)
+            name = f"{recipe.name}:{digest(model)}"
+            metadata = {"identity": name if precision == "32-true" else f"{name}|{precision}"}
+            model.to("cuda" if cuda else "cpu")
             splits = {}
             for split, dialogues in table.splits.items():
                 rows = []
                 for place, dialogue in enumerate(dialogues):
-                    ids = tokenise([utterance.text for utterance in dialogue.utterances])
-                    rows.append(training.vectors(model, ids, _speakers(dialogue)))
+                    ids = tokenise(utterance_texts(dialogue, recipe.speaker_names))
+                    with autocast(precision, cuda):
+                        rows.append(training.vectors(model, ids, _speakers(dialogue)))
                     report(place + 1, len(dialogues), f"words of {table.name}, {split}")
                 splits[split] = torch.cat(rows)
             with replacing(path, alone=False) as unfinished:

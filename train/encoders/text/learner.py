@@ -77,17 +77,17 @@ class Learner(nn.Module):
             if self.head_of[name] == SHARED
         }
 
-    def forward(self, name: str, tokens: Tokens, sound: Tensor) -> Tensor:
-        """Logits [B, U, classes of the corpus]."""
+    def forward(self, name: str, tokens: Tokens, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors [B, U, dim] and logits [B, U, classes of the corpus]."""
         state = self.encoder(tokens)
         head = self.heads[self.head_of[name]]
         if name in self.voices:
             voiced: Tensor = VoicedHead(self.voices[name], head)(state, sound)
-            return voiced
+            return state, voiced
         logits: Tensor = head(state)
         if name in self._log_priors:
             logits = logits + self._log_priors[name].to(logits)
-        return logits
+        return state, logits
 
     def word_heads(self) -> dict[str, nn.Sequential]:
         """The heads on the encoder's vectors alone, by corpus, each at the prior of its corpus; and

@@ -10,6 +10,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text import packaged_encoders
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
 from gscon_live.train.data.asr_noise import AsrNoise
+from gscon_live.train.encoders.text.fine_tuning import FineTuning
 from gscon_live.train.engine.devices import Accelerator, Precision
 from gscon_live.train.engine.trainer import Keep
 
@@ -74,19 +75,27 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parts: Annotated[int, msgspec.Meta(ge=2)] = 3
     #: The fold that is left out, from 1; 0: none. Only MELD, IEMOCAP and EmoryNLP have folds.
     left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: The session of IEMOCAP, from 1 to 4, that is left out of the training, and is validation in
+    #: place of the corpus' own, whose speakers are in training; 0: none.
+    left_out_session: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
     #: The encoder reads words without punctuation and case, in training and in use.
     normalise: bool = False
+    #: Each utterance begins with its speaker's name, as in EmoBERTa (Kim and Vossen 2021); else
+    #: speakers are told apart, and have no names.
+    speaker_names: bool = False
     #: Simulated recognition errors, drawn anew in each epoch; None: none.
     mishearing: AsrNoise | None = None
     #: `auto` takes a GPU where available.
     accelerator: Accelerator = "auto"
     #: Numerical precision; `auto` is bf16-mixed on a GPU that has it and on a CPU with AMX, else
-    #: 32-true. The file of the trained encoder names it.
+    #: 32-true. The file of the trained encoder names it. Corpora are read in the same precision.
     precision: Precision = "32-true"
     #: Number of CPU threads.
     threads: Positive = 1
     #: The context of an utterance.
     context: ContextSettings = ContextSettings()
+    #: Ways of fine-tuning from the literature, see `train.encoders.text.fine_tuning`.
+    fine_tuning: FineTuning = FineTuning()
     #: Install the encoder as `model/weights/text.safetensors`.
     ship: bool = False
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -13,6 +14,12 @@ from torch.nn.utils.rnn import pad_sequence
 from gscon_live.model.encoders.text.context_encoder import (
     fresh,
     pack,
+)
+from gscon_live.train.encoders.text.fine_tuning import (
+    by_depth,
+    divergence,
+    draw_layers,
+    supervised_contrast,
 )
 from gscon_live.train.encoders.text.learner import (
     SHARED,
@@ -36,6 +43,15 @@ class TextPart:
     corpus: str
     rows: list[TokenDialogue]
     step: int
+
+
+class Reading(NamedTuple):
+    """Labelled utterances as the network reads them: vectors [n, dim], logits and targets
+    [n, classes]."""
+
+    vectors: Tensor
+    logits: Tensor
+    targets: Tensor
 
 
 class TextTask(Task[TextPart]):
@@ -71,6 +87,7 @@ class TextTask(Task[TextPart]):
         self.learner = self._network
         if start is not None:
             self._begin_from(start)
+        draw_layers(self.encoder, recipe.fine_tuning.fresh_layers)
         self._batches: list[tuple[str, list[TokenDialogue]]] = []
 
     @property
@@ -112,13 +129,26 @@ class TextTask(Task[TextPart]):
             ]
 
     def loss(self, part: TextPart, random: torch.Generator, measure: bool) -> Terms:
+        ways, smoothing = self._recipe.fine_tuning, self._recipe.label_smoothing
         with self._fabric.autocast():
-            logits, targets = self._answers(part.corpus, part.rows)
-        smoothing = self._recipe.label_smoothing
-        cross_entropy = functional.cross_entropy(
-            logits.float(), targets, label_smoothing=smoothing, reduction="sum"
-        )
-        return Terms(cross_entropy / part.step, {}, {})
+            passes = [
+                self._read(part.corpus, part.rows) for _ in range(2 if ways.r_drop > 0 else 1)
+            ]
+        logits = [each.logits.float() for each in passes]
+        targets = passes[0].targets
+        losses = [
+            functional.cross_entropy(answer, targets, label_smoothing=smoothing, reduction="sum")
+            for answer in logits
+        ]
+        total = torch.stack(losses).mean()
+        if ways.r_drop > 0:
+            total = total + ways.r_drop * divergence(*logits)
+        if ways.contrast > 0:
+            labels = targets.argmax(1)
+            for each in passes:
+                loss = supervised_contrast(each.vectors.float(), labels, ways.temperature)
+                total = total + ways.contrast / len(passes) * loss
+        return Terms(total / part.step, {}, {})
 
     def scores(self) -> dict[str, float]:
         """Weighted F1 on the validation dialogues by corpus, and their mean, which selects the
@@ -135,15 +165,20 @@ class TextTask(Task[TextPart]):
 
     def groups(self, plan: Plan) -> list[ParameterGroup]:
         """Frozen parameters are left out; vectors and biases of the encoder have no decay."""
-        recipe, encoder, network = self._recipe, self.encoder, self._network
-        learned = [p for n, p in encoder.named_parameters() if n != "bias" and p.requires_grad]
-        matrices = [p for p in learned if p.dim() > 1]
-        vectors = [p for p in learned if p.dim() < 2]
+        recipe, network = self._recipe, self._network
+        groups = []
+        for depth, parameters in enumerate(by_depth(self.encoder)):
+            rate = plan.learning_rate * recipe.fine_tuning.layer_decay**depth
+            matrices = [parameter for parameter in parameters if parameter.dim() > 1]
+            vectors = [parameter for parameter in parameters if parameter.dim() < 2]
+            groups += [
+                ParameterGroup(matrices, rate, plan.weight_decay),
+                ParameterGroup(vectors, rate, 0.0),
+            ]
         heads = [*network.heads.parameters(), *network.voices.parameters()]
         return [
-            ParameterGroup(matrices, plan.learning_rate, plan.weight_decay),
-            ParameterGroup(vectors, plan.learning_rate, 0.0),
-            ParameterGroup([encoder.bias], recipe.bias_learning_rate, 0.0),
+            *(group for group in groups if group.parameters),
+            ParameterGroup([self.encoder.bias], recipe.bias_learning_rate, 0.0),
             ParameterGroup(heads, recipe.head_learning_rate, plan.weight_decay),
         ]
 
@@ -153,21 +188,24 @@ class TextTask(Task[TextPart]):
         if head and SHARED in self._network.heads:
             self._network.heads[SHARED].load_state_dict(head)
 
-    def _answers(self, corpus: str, rows: Sequence[TokenDialogue]) -> tuple[Tensor, Tensor]:
-        """Logits and targets [n, classes] of all labelled utterances."""
+    def _read(self, corpus: str, rows: Sequence[TokenDialogue]) -> Reading:
+        """What the network makes of all labelled utterances."""
         tokens = self._fabric.to_device(pack([(row.ids, row.speakers) for row in rows]))
         sound = pad_sequence([row.sound for row in rows], batch_first=True)
         padded = self._network(corpus, tokens, self._fabric.to_device(sound))
-        logits = torch.cat([padded[place, : len(row.ids)] for place, row in enumerate(rows)])
+        vectors, logits = (
+            torch.cat([values[place, : len(row.ids)] for place, row in enumerate(rows)])
+            for values in padded
+        )
         targets = self._fabric.to_device(torch.cat([row.targets for row in rows]))
         labelled = targets.sum(1) > 0
-        return logits[labelled], targets[labelled]
+        return Reading(vectors[labelled], logits[labelled], targets[labelled])
 
     def _weighted_f1(self, name: str, corpus: TextCorpus) -> float:
-        with torch.no_grad():
-            pairs = [self._answers(name, [row]) for row in corpus.validation]
-        answers = torch.cat([logits for logits, _ in pairs]).double().softmax(1)
-        labels = torch.cat([targets for _, targets in pairs]).argmax(1)
+        with torch.no_grad(), self._fabric.autocast():
+            readings = [self._read(name, [row]) for row in corpus.validation]
+        answers = torch.cat([each.logits for each in readings]).double().softmax(1)
+        labels = torch.cat([each.targets for each in readings]).argmax(1)
         classes = [str(place) for place in range(corpus.classes)]
         return score(answers.cpu().numpy(), labels.cpu().numpy(), classes).weighted_f1
 

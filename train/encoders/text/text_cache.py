@@ -40,6 +40,10 @@ from gscon_live.train.runs.run_folder import TrainingFolder
 #: Version of the cache: changes when the same recipe gives another encoder or features.
 _VERSION = 5
 
+#: Keys of recipes that change no file's name while they have their default, so that encoders from
+#: before there were these keys are still found.
+_LATER = ("left_out_session", "speaker_names", "fine_tuning")
+
 
 def recipe(name_or_path: str) -> TextRecipe:
     """The recipe of a text encoder. Raises `InputError` for a wrong key or value."""
@@ -82,7 +86,18 @@ def _check(settings: TextRecipe, students: tuple[TextRecipe, ...]) -> None:
             raise InputError(
                 f"recipe {last.name!r}: left_out {last.left_out}; there are {last.parts} parts"
             )
+        if last.left_out_session and "iemocap" not in last.corpora:
+            raise InputError(
+                f"recipe {last.name!r}: left_out_session {last.left_out_session}, but its corpora "
+                f"are {', '.join(last.corpora)}; only iemocap has sessions"
+            )
         if last.teacher is not None:
+            # The teacher's answers are kept for the corpus' own splits and words.
+            if last.left_out_session or last.speaker_names:
+                raise InputError(
+                    f"recipe {last.name!r}: with left_out_session or speaker_names there is no "
+                    "teacher; give teacher: null"
+                )
             teacher = as_written(last.teacher, TextRecipe)
             if teacher in (*students, *chain):
                 raise InputError(
@@ -251,6 +266,9 @@ def key(settings: TextRecipe, seed: int) -> str:
     """The cache key of an encoder: its recipe, the recipe that it starts from, seed and data."""
     shared = msgspec.to_builtins(msgspec.structs.replace(settings, seeds=1, first_seed=1))
     del shared["ship"]
+    for name in _LATER:
+        if getattr(settings, name) == getattr(TextRecipe(), name):
+            del shared[name]
     if settings.encoder is not None:
         shared["encoder"] = identity(directory(settings))
     parts = [f"{_VERSION} {seed}", msgspec.json.encode(shared).decode()]

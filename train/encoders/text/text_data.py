@@ -95,15 +95,27 @@ def _transcripts(
     if name == "goemotions":
         return EMOTIONS, _sentences(goemotions.load()["train"]), []
     table = load_written(name) if name in WRITTEN else load_table(name)
-    dialogues = table.splits["train"]
+    dialogues, held_out = table.splits["train"], table.splits["validation"]
+    if name == "iemocap" and recipe.left_out_session:
+        dialogues, held_out = _without_session(recipe.left_out_session, dialogues + held_out)
     if name not in WRITTEN:
         dialogues = disjoint(dialogues, _held_out(recipe, name))
         dialogues = tuple(dialogues[place] for place in kept(recipe, name, len(dialogues)))
     train, validation = (
-        [transcript(dialogue, table) for dialogue in split]
-        for split in (dialogues, table.splits["validation"])
+        [transcript(dialogue, table, recipe.speaker_names) for dialogue in split]
+        for split in (dialogues, held_out)
     )
     return table.labels, train, validation
+
+
+def _without_session(
+    session: int, dialogues: tuple[Dialogue, ...]
+) -> tuple[tuple[Dialogue, ...], tuple[Dialogue, ...]]:
+    """IEMOCAP's dialogues without those of a session, and those of the session. No speaker is in
+    two sessions."""
+    start = f"Ses{session:02}"
+    inside = tuple(dialogue for dialogue in dialogues if dialogue.name.startswith(start))
+    return tuple(dialogue for dialogue in dialogues if dialogue not in inside), inside
 
 
 def kept(recipe: TextRecipe, corpus: str, count: int) -> list[int]:
@@ -168,15 +180,24 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     return functional.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None].float()
 
 
-def transcript(dialogue: Dialogue, table: Table) -> Transcript:
-    """The transcript of a table's dialogue."""
+def transcript(dialogue: Dialogue, table: Table, speaker_names: bool = False) -> Transcript:
+    """The transcript of a table's dialogue; `speaker_names` as in recipes."""
     labels = torch.tensor([utterance.label for utterance in dialogue.utterances])
     return Transcript(
-        [utterance.text for utterance in dialogue.utterances],
+        utterance_texts(dialogue, speaker_names),
         speakers_by_appearance([utterance.speaker for utterance in dialogue.utterances]),
         one_hot(labels, len(table.labels)),
         sounds(dialogue),
     )
+
+
+def utterance_texts(dialogue: Dialogue, speaker_names: bool) -> list[str]:
+    """The words of a dialogue's utterances; each begins with its speaker's name where
+    `speaker_names` says so."""
+    return [
+        f"{utterance.speaker}: {utterance.text}" if speaker_names else utterance.text
+        for utterance in dialogue.utterances
+    ]
 
 
 def standardised_sounds(recipe: TextRecipe, name: str) -> list[Tensor]:

@@ -86,9 +86,9 @@ def fit(
 
 
 def vectors(model: ContextEncoder, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:
-    """The features of a dialogue's utterances, [U, dim], on the CPU."""
+    """The features of a dialogue's utterances, float32 [U, dim], on the CPU."""
     device = model.bias.device
     tokens = Tokens(*(part.to(device) for part in pack([(ids, speakers)])))
     with torch.no_grad():
-        utterances: Tensor = model.eval()(tokens)[0].cpu()
+        utterances: Tensor = model.eval()(tokens)[0].float().cpu()
         return utterances

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import (
@@ -97,7 +98,21 @@ def test_one_after_the_other_is_the_same_as_all_at_once(layout: str, dialogue: D
         vector, past = model.step(past, ids, speakers[place])
         torch.testing.assert_close(vector, vectors[place], atol=1e-5, rtol=0)
         assert len(past.lengths) <= WINDOW - 1
-        assert past.keys[0].shape[1] == sum(past.lengths)
+        assert len(past.keys[0]) == len(past.values[0]) == sum(past.lengths)
+
+
+@layouts
+@settings(max_examples=20, deadline=None)
+@given(dialogues())
+def test_half_of_the_memory_gives_nearly_the_same_vectors(layout: str, dialogue: Dialogue) -> None:
+    utterances, speakers = dialogue
+    vectors = small(layout)(pack([(utterances, speakers)]))[0]
+    model = small(layout).to(torch.bfloat16)
+    past = model.start()
+    for place, ids in enumerate(utterances):
+        vector, past = model.step(past, ids, speakers[place])
+        assert vector.dtype == past.keys[0].dtype == torch.bfloat16
+        assert functional.cosine_similarity(vector.float(), vectors[place], dim=0) > 0.99
 
 
 @layouts

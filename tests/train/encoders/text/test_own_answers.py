@@ -18,18 +18,22 @@ from gscon_live.train.networks.recipe import ConversationRecipe, architecture, m
 from gscon_live.train.scoring.metrics import score
 
 
-def recipe(folder: Path, prosody: bool) -> Path:
+def recipe(folder: Path, prosody: bool, speaker_names: bool = False) -> Path:
     path = folder / "spoken.yaml"
     path.write_text(
         f"kind: text\nname: spoken\ncorpora: [meld]\nepochs: 2\nprosody: {str(prosody).lower()}\n"
-        "learning_rate: 0.001\nkeep: last\n"
+        f"learning_rate: 0.001\nkeep: last\nspeaker_names: {str(speaker_names).lower()}\n"
     )
     return path
 
 
-@pytest.mark.parametrize("prosody", [True, False])
-def test_the_answers_are_those_that_training_scored(show: Path, prosody: bool) -> None:
-    path = str(recipe(show, prosody))
+@pytest.mark.parametrize(
+    ("prosody", "speaker_names"), [(True, False), (False, False), (False, True)]
+)
+def test_the_answers_are_those_that_training_scored(
+    show: Path, prosody: bool, speaker_names: bool
+) -> None:
+    path = str(recipe(show, prosody, speaker_names))
     corpus = corpus_features.own_answers("meld", path, 1, quiet)
     rows = torch.cat([dialogue.features["text"] for dialogue in corpus.splits["validation"]])
     labels = torch.cat([dialogue.labels for dialogue in corpus.splits["validation"]])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from interrupting import stopping_after
 from made_show import prosody
+from made_text import QUICK, made_up, said
 from progress import quiet
 from safetensors.torch import load_file
 
@@ -22,6 +23,7 @@ from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table, Utterance
 from gscon_live.train.encoders.text import corpus_features, text_cache, text_data
 from gscon_live.train.encoders.text import training as text
+from gscon_live.train.encoders.text.fine_tuning import FineTuning
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, transcript
@@ -29,20 +31,6 @@ from gscon_live.train.encoders.text.training import TextResult
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.progress import Reporting
 from gscon_live.train.runs.run_folder import TrainingFolder
-
-QUICK = TextRecipe(name="quick", epochs=3, batch=60, stretch=40, learning_rate=3e-4)
-
-
-def said(words: int, label: int, classes: int = 2) -> TokenDialogue:
-    """Three utterances whose words tell the label; the middle one has none."""
-    targets = torch.zeros(3, classes)
-    targets[[0, 2], label] = 1
-    return TokenDialogue([[101, 2000 + words, 102]] * 3, [0, 1, 0], targets, torch.zeros(3, 2))
-
-
-def made_up() -> dict[str, TextCorpus]:
-    rows = [said(number % 2 * 500 + number // 2, number % 2) for number in range(24)]
-    return {"made": TextCorpus(2, rows[:20], rows[20:])}
 
 
 def fitted(
@@ -295,17 +283,38 @@ def test_an_encoder_of_normalised_words_is_trained_and_read_without_marks(show: 
     assert features["true"].encoders != features["false"].encoders
 
 
+def test_a_corpus_is_read_in_the_precision_of_the_recipe(show: Path) -> None:
+    path = show / "quick.yaml"
+    path.write_text("kind: text\nname: quick\ncorpora: [meld]\nepochs: 1\nprecision: bf16-mixed\n")
+    made = corpus_features.featured("meld", str(path), 1, quiet)
+    assert re.fullmatch(r"quick:[0-9a-f]{12}\|bf16-mixed", made.encoders["text"])
+    recipe, table = text_cache.recipe(str(path)), load_table("meld")
+    model = text_cache.encoder(recipe, 1, quiet)
+    heard = transcript(table.splits["test"][0], table).tokenised(tokeniser(recipe.context))
+    exact = text.vectors(model, heard.ids, heard.speakers)
+    found = made.splits["test"][0].features["text"]
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    torch.testing.assert_close(found, exact, atol=0.1, rtol=0.0)
+
+
 def test_what_changes_an_encoder_changes_its_key(show: Path) -> None:
     recipe = TextRecipe(name="quick", corpora=("meld",), prosody=False)
     key = text_cache.key(recipe, 1)
     assert key == text_cache.key(msgspec.structs.replace(recipe, ship=True, seeds=3), 1)
     others = [
         msgspec.structs.replace(recipe, **{name: value})
-        for name, value in {"normalise": True, "shared_head": True, "epochs": 2}.items()
+        for name, value in {
+            "normalise": True,
+            "shared_head": True,
+            "epochs": 2,
+            "speaker_names": True,
+            "fine_tuning": FineTuning(layer_decay=0.9),
+        }.items()
     ]
     with_lines = msgspec.structs.replace(recipe, corpora=("meld", "written_lines"))
     keys = [text_cache.key(other, 1) for other in (*others, with_lines)]
-    assert len({key, *keys, text_cache.key(recipe, 2)}) == 6
+    assert len({key, *keys, text_cache.key(recipe, 2)}) == 8
 
 
 def test_a_changed_corpus_changes_the_key(show: Path) -> None:
