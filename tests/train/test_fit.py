@@ -399,6 +399,7 @@ def test_a_text_encoder_is_trained_with_the_seeds_that_were_asked_for(
         return Path(made.name)
 
     monkeypatch.setattr(text_cache, "trained", trained)
+    monkeypatch.setattr(text_cache, "kept_scores", lambda *_: {})
     assert run(fit.main, ["text-iemocap"]) == 0
     assert run(fit.main, ["text-iemocap", "seeds=2", "first_seed=4"]) == 0
     assert asked == [1, 4, 5]

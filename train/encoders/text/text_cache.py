@@ -224,6 +224,14 @@ def validation(settings: TextRecipe, seed: int) -> list[dict[str, float]]:
     return epochs
 
 
+def kept_scores(settings: TextRecipe, seed: int) -> dict[str, float]:
+    """Weighted F1 on validation, by corpus, at the kept epoch of a trained encoder in the cache."""
+    path = _weights(settings, seed)
+    with cache.reading(path), safe_open(path, "pt") as stored:
+        epoch = int(stored.metadata()["epoch"])
+    return validation(settings, seed)[epoch - 1]
+
+
 def _answers(settings: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
     """The answers of a recipe's teacher, see `distillation.answers`, computed or from the cache."""
     assert settings.teacher is not None

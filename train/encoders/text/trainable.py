@@ -26,7 +26,13 @@ class TextTrainable(Trainable[TextRecipe]):
     def fit(self, recipe: TextRecipe, folder: Path, display: Display) -> Path:
         """Trains all seeds. Returns the last seed's weights in the cache; with `ship`, the first
         seed's weights as they ship, in the run's folder."""
-        trained = [text_cache.trained(recipe, seed, display.report) for seed in seeds(recipe)]
+        trained = []
+        for seed in seeds(recipe):
+            trained.append(text_cache.trained(recipe, seed, display.report))
+            scores = text_cache.kept_scores(recipe, seed)
+            reached = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+            line = f"text encoder {recipe.name}, seed {seed}: weighted F1 on validation"
+            display.report(1, 1, f"{line}: {reached or 'not measured'}")
         if recipe.ship:
             return _save(recipe, recipe.first_seed, display.report, folder)
         return trained[-1]

@@ -444,7 +444,12 @@ def test_the_command_trains_an_encoder_into_the_cache(
     assert run(fit.main, [str(path), "batch=300"]) == 0
     weights = list(cache.rglob("text-quick-1-*.safetensors"))
     assert len(weights) == 1
-    assert weights[0].name in capsys.readouterr().err.replace("\n", "")
+    said = capsys.readouterr().err.replace("\n", "")
+    assert weights[0].name in said
+    (scores,) = text_cache.validation(
+        msgspec.structs.replace(text_cache.recipe(str(path)), batch=300), 1
+    )
+    assert f"quick, seed 1: weighted F1 on validation: meld {scores['meld']:.4f}" in said
 
 
 def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path, cache: Path) -> None:
@@ -466,8 +471,12 @@ def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path, cache: Pa
 def test_the_recipes_that_ship_are_right() -> None:
     for name in (
         "text-base",
+        "text-emorynlp-mpnet",
+        "text-general-mpnet",
         "text-iemocap",
+        "text-iemocap-mpnet",
         "text-meld",
+        "text-meld-mpnet",
         "text-spoken-base",
         "text-spoken",
         "text-spoken-teacher",
