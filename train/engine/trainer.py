@@ -214,7 +214,7 @@ def _optimiser(groups: Sequence[ParameterGroup], plan: Plan) -> torch.optim.Opti
         return torch.optim.SGD(settings, momentum=plan.momentum, nesterov=True)
     # The fused step is three times faster on the CPU; on a GPU, 16-mixed cannot clip with it.
     on_cpu = all(parameter.is_cpu for group in groups for parameter in group.parameters)
-    return torch.optim.AdamW(settings, fused=on_cpu)
+    return torch.optim.AdamW(settings, fused=on_cpu or None)
 
 
 def exhausted(state: State, plan: Plan) -> bool:

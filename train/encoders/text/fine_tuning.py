@@ -35,9 +35,10 @@ class FineTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def draw_layers(encoder: ContextEncoder, count: int) -> None:
     """Draws the weights of the top `count` layers anew, with torch's random numbers (Zhang et al.
-    2021, Revisiting Few-sample BERT Fine-tuning). Raises `InputError` where there are fewer."""
-    if count > len(encoder.layers):
-        raise InputError(f"fresh_layers {count}: the encoder has {len(encoder.layers)} layers")
+    2021, Revisiting Few-sample BERT Fine-tuning). Raises `InputError` where fewer are trained."""
+    trained = sum(any(p.requires_grad for p in layer.parameters()) for layer in encoder.layers)
+    if count > trained:
+        raise InputError(f"fresh_layers {count}: {trained} layers are trained")
     for layer in encoder.layers[len(encoder.layers) - count :]:
         for module in layer.modules():
             if isinstance(module, nn.Linear):

@@ -70,7 +70,7 @@ def test_labels_that_no_two_share_have_no_contrast(labels: list[int]) -> None:
     vectors = torch.eye(3)[: len(labels)].requires_grad_(True)
     found = supervised_contrast(vectors, torch.tensor(labels), 0.1)
     found.backward()
-    assert float(found) == 0.0
+    assert float(found.detach()) == 0.0
     assert vectors.grad is not None
     assert not vectors.grad.any()
 
@@ -211,6 +211,9 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path, body: str, mention:
     assert "\n" not in str(error.value)
 
 
-def test_more_fresh_layers_than_there_are_is_refused() -> None:
-    with pytest.raises(InputError, match=r"fresh_layers 7.*6 layers"):
-        task(fresh_layers=7)
+@pytest.mark.parametrize(("frozen", "trained"), [(-1, 6), (2, 4)])
+def test_more_fresh_layers_than_are_trained_is_refused(frozen: int, trained: int) -> None:
+    fine = FineTuning(fresh_layers=trained + 1)
+    recipe = msgspec.structs.replace(QUICK, frozen=frozen, fine_tuning=fine)
+    with pytest.raises(InputError, match=f"fresh_layers {trained + 1}: {trained} layers"):
+        TextTask(recipe, made_up(), None, 1, launch_fabric("cpu"))
