@@ -37,23 +37,23 @@ def launch_fabric(
         raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
     if cuda and devices > torch.cuda.device_count():
         raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
-    in_use = chosen(precision, cuda)
-    if in_use == "16-mixed" and not cuda:
-        raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
         num_nodes=nodes,
-        precision=in_use,
+        precision=chosen(precision, cuda),
     )
     fabric.launch()
     return fabric
 
 
 def chosen(precision: Precision, cuda: bool) -> Chosen:
-    """The precision that `auto` stands for on a GPU or a CPU; any other is itself."""
+    """The precision that `auto` stands for on a GPU or a CPU; any other is itself. Raises
+    `InputError` for one that needs a GPU, on a CPU."""
     if precision == "auto":
         return "bf16-mixed" if _fast_bf16(cuda) else "32-true"
+    if precision == "16-mixed" and not cuda:
+        raise InputError("precision '16-mixed' needs a GPU; take bf16-mixed or 32-true")
     return precision
 
 

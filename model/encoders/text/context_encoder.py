@@ -131,7 +131,7 @@ class ContextEncoder(nn.Module):
         distance = numbers[:, None] - numbers
         visible = (distance >= 0) & (distance < self.settings.window)
         visible[-1] = distance[-1] == 0
-        mask = torch.zeros(visible.shape, device=utterance.device).masked_fill(~visible, _MASKED)
+        mask = membership.new_zeros(visible.shape).masked_fill(~visible, _MASKED)
         row = torch.arange(tokens.ids.shape[1], device=utterance.device)
         relative = self._relative(row, row)
         hidden = self._embed(tokens.ids, tokens.positions)
@@ -139,6 +139,7 @@ class ContextEncoder(nn.Module):
             by_utterance = self._bias(table, distance, speakers[:, :, None] == speakers[:, None])
             bias = membership[:, None] @ (by_utterance + mask) @ membership[:, None].mT
             if relative is not None:
+                # In mixed precision, the sum of two types would be several times slower.
                 relative = relative.to(bias)
                 bias = bias + relative
             query, key, value = self._split(layer, hidden)

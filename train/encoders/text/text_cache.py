@@ -218,18 +218,20 @@ def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
 
 def validation(settings: TextRecipe, seed: int) -> list[dict[str, float]]:
     """Weighted F1 on validation, by epoch and corpus, of a trained encoder in the cache."""
-    path = _weights(settings, seed)
-    with cache.reading(path), safe_open(path, "pt") as stored:
-        epochs: list[dict[str, float]] = json.loads(stored.metadata()["validation"])
-    return epochs
+    return _epochs(_weights(settings, seed))[0]
 
 
-def kept_scores(settings: TextRecipe, seed: int) -> dict[str, float]:
-    """Weighted F1 on validation, by corpus, at the kept epoch of a trained encoder in the cache."""
-    path = _weights(settings, seed)
-    with cache.reading(path), safe_open(path, "pt") as stored:
-        epoch = int(stored.metadata()["epoch"])
-    return validation(settings, seed)[epoch - 1]
+def kept_scores(weights: Path) -> dict[str, float]:
+    """Weighted F1 on validation, by corpus, at the kept epoch of an encoder that is `trained`."""
+    epochs, kept = _epochs(weights)
+    return epochs[kept - 1]
+
+
+def _epochs(weights: Path) -> tuple[list[dict[str, float]], int]:
+    """Weighted F1 on validation by epoch and corpus, and the kept epoch, from 1."""
+    with cache.reading(weights), safe_open(weights, "pt") as stored:
+        notes = stored.metadata()
+    return json.loads(notes["validation"]), int(notes["epoch"])
 
 
 def _answers(settings: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
@@ -274,8 +276,9 @@ def key(settings: TextRecipe, seed: int) -> str:
     """The cache key of an encoder: its recipe, the recipe that it starts from, seed and data."""
     shared = msgspec.to_builtins(msgspec.structs.replace(settings, seeds=1, first_seed=1))
     del shared["ship"]
+    default = TextRecipe()
     for name in _LATER:
-        if getattr(settings, name) == getattr(TextRecipe(), name):
+        if getattr(settings, name) == getattr(default, name):
             del shared[name]
     if settings.encoder is not None:
         shared["encoder"] = identity(directory(settings))

@@ -114,8 +114,8 @@ def _without_session(
     """IEMOCAP's dialogues without those of a session, and those of the session. No speaker is in
     two sessions."""
     start = f"Ses{session:02}"
-    inside = tuple(dialogue for dialogue in dialogues if dialogue.name.startswith(start))
-    return tuple(dialogue for dialogue in dialogues if dialogue not in inside), inside
+    inside = tuple(each for each in dialogues if each.name.startswith(start))
+    return tuple(each for each in dialogues if not each.name.startswith(start)), inside
 
 
 def kept(recipe: TextRecipe, corpus: str, count: int) -> list[int]:

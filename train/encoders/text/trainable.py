@@ -29,7 +29,7 @@ class TextTrainable(Trainable[TextRecipe]):
         trained = []
         for seed in seeds(recipe):
             trained.append(text_cache.trained(recipe, seed, display.report))
-            scores = text_cache.kept_scores(recipe, seed)
+            scores = text_cache.kept_scores(trained[-1])
             reached = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
             line = f"text encoder {recipe.name}, seed {seed}: weighted F1 on validation"
             display.report(1, 1, f"{line}: {reached or 'not measured'}")

@@ -14,7 +14,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, fresh
 from gscon_live.train.corpora import data_folder
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
-from gscon_live.train.encoders.text import text_cache, text_data
+from gscon_live.train.encoders.text import text_data
 from gscon_live.train.encoders.text.fine_tuning import (
     FineTuning,
     by_depth,
@@ -187,28 +187,6 @@ def test_of_a_session_that_is_left_out_nothing_is_learned(session: int) -> None:
     for found, kept in ((corpus.train, False), (corpus.validation, True)):
         expected = [ids for ids, there in zip(words, inside, strict=True) if there == kept]
         assert [dialogue.ids for dialogue in found] == expected
-
-
-@pytest.mark.parametrize(
-    ("body", "mention"),
-    [
-        ("corpora: [meld]\nleft_out_session: 2\n", "only iemocap has sessions"),
-        ("left_out_session: 5\n", "left_out_session"),
-        ("left_out_session: 1\nteacher: text-spoken-teacher\n", "no teacher"),
-        ("speaker_names: true\nteacher: text-spoken-teacher\n", "no teacher"),
-        ("fine_tuning: {layer_decay: 0}\n", "layer_decay"),
-        ("fine_tuning: {fresh_layers: -1}\n", "fresh_layers"),
-        ("fine_tuning: {r_drop: -1}\n", "r_drop"),
-        ("fine_tuning: {temperature: 0}\n", "temperature"),
-        ("fine_tuning: {dropout: 0}\n", "dropout"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path, body: str, mention: str) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(f"kind: text\nname: mine\n{body}")
-    with pytest.raises(InputError, match=mention) as error:
-        text_cache.recipe(str(path))
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("frozen", "trained"), [(-1, 6), (2, 4)])

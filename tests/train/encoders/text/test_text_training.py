@@ -394,13 +394,23 @@ def test_an_utterance_without_a_label_is_context_only() -> None:
         ("kind: text\napart: [nonesuch]\n", "nonesuch"),
         ("kind: text\nleft_out: 4\n", "3 parts"),
         ("kind: text\nshared_head: true\n", "prosody: false"),
+        ("kind: text\ncorpora: [meld]\nleft_out_session: 2\n", "only iemocap has sessions"),
+        ("kind: text\nleft_out_session: 5\n", "left_out_session"),
+        ("kind: text\nleft_out_session: 1\nteacher: text-spoken-teacher\n", "no teacher"),
+        ("kind: text\nspeaker_names: true\nteacher: text-spoken-teacher\n", "no teacher"),
+        ("kind: text\nfine_tuning: {layer_decay: 0}\n", "layer_decay"),
+        ("kind: text\nfine_tuning: {fresh_layers: -1}\n", "fresh_layers"),
+        ("kind: text\nfine_tuning: {r_drop: -1}\n", "r_drop"),
+        ("kind: text\nfine_tuning: {temperature: 0}\n", "temperature"),
+        ("kind: text\nfine_tuning: {dropout: 0}\n", "dropout"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(body)
-    with pytest.raises(InputError, match=mention):
+    with pytest.raises(InputError, match=mention) as error:
         text_cache.recipe(str(path))
+    assert "\n" not in str(error.value)
 
 
 def test_who_speaks_counts_for_the_features_of_a_table(
