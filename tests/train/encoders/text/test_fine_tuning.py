@@ -44,7 +44,7 @@ def loss(of: TextTask, dropout: bool) -> float:
     of.learner.train(dropout)
     of.begin(0, draw)
     (part,) = next(iter(of.epoch(draw, 1)))
-    return float(of.loss(part, draw, False).total)
+    return float(of.loss(part, draw, False).total.detach())
 
 
 def test_the_contrastive_loss_is_that_of_the_paper() -> None:
