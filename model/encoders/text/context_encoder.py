@@ -134,6 +134,8 @@ class ContextEncoder(nn.Module):
         mask = membership.new_zeros(visible.shape).masked_fill(~visible, _MASKED)
         row = torch.arange(tokens.ids.shape[1], device=utterance.device)
         relative = self._relative(row, row)
+        if relative is not None:
+            relative = relative[None]  # of the same shape as a single row's, so that no sum is due
         hidden = self._embed(tokens.ids, tokens.positions)
         for layer, table in zip(self.layers, self.bias, strict=True):
             by_utterance = self._bias(table, distance, speakers[:, :, None] == speakers[:, None])
@@ -220,10 +222,20 @@ class ContextEncoder(nn.Module):
     def _finish_layer(
         self, layer: Any, hidden: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor
     ) -> Tensor:
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        attended = _attention(query, key, value, bias)
         hidden = self._layout.attended(layer, attended.transpose(1, 2).flatten(2), hidden)
         output: Tensor = layer.output(layer.intermediate(hidden), hidden)
         return output
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attention with a bias on its logits, [B, heads, T, dim of a head]."""
+    if bias.is_cpu and bias.requires_grad:
+        # No fused kernel of the CPU has this gradient, and the general one computes in 32 bits.
+        logits = (query * query.shape[-1] ** -0.5) @ key.mT + bias
+        attended: Tensor = logits.softmax(-1) @ value
+        return attended
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
 def emotion_head(dim: int, classes: int, dropout: float = 0.0) -> nn.Sequential:

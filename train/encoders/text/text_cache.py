@@ -91,6 +91,11 @@ def _check(settings: TextRecipe, students: tuple[TextRecipe, ...]) -> None:
                 f"recipe {last.name!r}: left_out_session {last.left_out_session}, but its corpora "
                 f"are {', '.join(last.corpora)}; only iemocap has sessions"
             )
+        if last.speaker_names and (last.ship or last.mishearing is not None):
+            raise InputError(
+                f"recipe {last.name!r}: speaker_names, but a session knows no names, and "
+                "simulated recognition would disturb them; leave out ship and mishearing"
+            )
         if last.teacher is not None:
             # The teacher's answers are kept for the corpus' own splits and words.
             if last.left_out_session or last.speaker_names:

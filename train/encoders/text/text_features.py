@@ -45,9 +45,17 @@ class MeldTextFeatures:
         recipe: the recipe of the encoder. Training dialogues are read out-of-fold, by encoders of
             the same recipe trained without them; these are trained first where not in the cache.
         report: takes (done, total, what).
+
+    Raises:
+        InputError: the recipe's encoders read names of speakers, which no session knows.
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
+        if recipe.speaker_names:
+            raise InputError(
+                f"recipe {recipe.name!r}: speaker_names, but a session knows no names; take a "
+                "recipe without it"
+            )
         self._recipe, self._report = recipe, report
         self._out_of_fold: list[TextEncoder] = []
         self.encoder = TextEncoder()

@@ -119,6 +119,19 @@ def test_half_of_the_memory_gives_nearly_the_same_vectors(layout: str, dialogue:
 
 @layouts
 @settings(max_examples=20, deadline=None)
+@given(dialogues())
+def test_in_training_an_utterance_has_the_vector_that_it_has_in_use(
+    layout: str, dialogue: Dialogue
+) -> None:
+    model = small(layout)
+    in_use = model(pack([dialogue]))
+    in_training = model.requires_grad_(True)(pack([dialogue]))
+    assert in_training.requires_grad
+    assert torch.allclose(in_training, in_use, atol=1e-5)
+
+
+@layouts
+@settings(max_examples=20, deadline=None)
 @given(dialogues(), dialogues())
 def test_other_rows_and_padding_change_nothing(
     layout: str, dialogue: Dialogue, other: Dialogue

@@ -101,7 +101,7 @@ def test_the_contrastive_loss_is_added_with_its_weight() -> None:
     labels = reading.targets.argmax(1)
     expected = supervised_contrast(reading.vectors, labels, 0.2) / len(labels)
     added = loss(with_it, dropout=False) - loss(plain, dropout=False)
-    assert added == pytest.approx(0.5 * float(expected), rel=1e-4)
+    assert added == pytest.approx(0.5 * float(expected.detach()), rel=1e-4)
 
 
 def _first(of: TextTask) -> list[text_data.TokenDialogue]:

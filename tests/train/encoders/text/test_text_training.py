@@ -27,6 +27,7 @@ from gscon_live.train.encoders.text.fine_tuning import FineTuning
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, transcript
+from gscon_live.train.encoders.text.text_features import MeldTextFeatures
 from gscon_live.train.encoders.text.training import TextResult
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.progress import Reporting
@@ -398,6 +399,8 @@ def test_an_utterance_without_a_label_is_context_only() -> None:
         ("kind: text\nleft_out_session: 5\n", "left_out_session"),
         ("kind: text\nleft_out_session: 1\nteacher: text-spoken-teacher\n", "no teacher"),
         ("kind: text\nspeaker_names: true\nteacher: text-spoken-teacher\n", "no teacher"),
+        ("kind: text\nspeaker_names: true\nship: true\n", "knows no names"),
+        ("kind: text\nspeaker_names: true\nmishearing: {}\n", "knows no names"),
         ("kind: text\nfine_tuning: {layer_decay: 0}\n", "layer_decay"),
         ("kind: text\nfine_tuning: {fresh_layers: -1}\n", "fresh_layers"),
         ("kind: text\nfine_tuning: {r_drop: -1}\n", "r_drop"),
@@ -411,6 +414,11 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, body: str, mention: str) -> N
     with pytest.raises(InputError, match=mention) as error:
         text_cache.recipe(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_encoders_that_read_names_are_refused_where_a_session_is_to_read() -> None:
+    with pytest.raises(InputError, match="knows no names"):
+        MeldTextFeatures(TextRecipe(speaker_names=True), quiet)
 
 
 def test_who_speaks_counts_for_the_features_of_a_table(
