@@ -39,6 +39,8 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     - `encoder`: see `Encoder`; `recurrent` ignores `layers`, `heads`, `memory` and `reach`.
     - `direct`: number of text features, at the end of the vector, by a text encoder that was
       trained for these emotions in context. Only the direct head reads them.
+    - `own_answers`: these features are the text encoder's own answers: log-probabilities of the
+      emotions from words and voice, then from words alone. They take the place of a direct head.
     - `experts`: the network reads only the last `classes` features of each modality: the encoder's
       log-probabilities of the emotions.
     - `projector`: adds a shared encoder to a network that has none.
@@ -59,6 +61,7 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: int = 128
     encoder: Encoder = "transformer"
     direct: int = 0
+    own_answers: bool = False
     experts: bool = False
     projector: bool = False
     options: dict[str, float | int | str | bool] = {}
@@ -96,6 +99,11 @@ class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InputError(
                 f"network {self.network!r}: direct is {self.direct}, of {self.dims.get('text', 0)} "
                 "text features; give fewer than there are"
+            )
+        if self.own_answers and self.direct != 2 * self.classes:
+            raise InputError(
+                f"network {self.network!r}: direct is {self.direct}; own_answers needs two "
+                f"log-probabilities of each of {self.classes} emotions"
             )
         if self.experts and (self.direct or min(self.dims.values()) < self.classes):
             raise InputError(

@@ -18,7 +18,7 @@ from gscon_live.common import registry
 from gscon_live.common.errors import InputError
 from gscon_live.model.conversations import Conversations, by_appearance, concatenate, windows
 from gscon_live.model.networks.architecture import Architecture, Mode
-from gscon_live.model.networks.layers.blocks import DirectHead, Projector, Standardise
+from gscon_live.model.networks.layers.blocks import DirectHead, OwnAnswers, Projector, Standardise
 from gscon_live.model.networks.outputs import Answers
 
 __all__ = [
@@ -105,7 +105,10 @@ class Network(nn.Module, ABC):
         self.standardise = nn.ModuleDict(
             {m: Standardise(architecture.dims[m]) for m in self.modalities if self.STANDARDISES}
         )
-        self.direct = DirectHead(architecture) if architecture.direct else None
+        self.direct: DirectHead | OwnAnswers | None = None
+        if architecture.direct:
+            head = OwnAnswers if architecture.own_answers else DirectHead
+            self.direct = head(architecture)
         self.project = Projector(architecture) if architecture.projector else None
 
     def forward(self, batch: Conversations, last: bool = False) -> Answers:
@@ -256,15 +259,15 @@ class Network(nn.Module, ABC):
         if self.project is not None:
             shared, specific = self.project(answers.encoded, answers.specific)
             answers = replace(answers, shared=shared, specific=specific)
-        if self.direct is None:
+        if self.direct is None or (self.training and self.architecture.own_answers):
             return answers
         count = answers.final.shape[1]
-        direct = self.direct({m: x[:, -count:] for m, x in batch.features.items()})
+        batch = batch.map_tensors(lambda x: x[:, -count:])
+        direct = self.direct(batch)
         final = answers.final
         if not self.training:
             mixture = torch.stack([final, direct]).log_softmax(-1).logsumexp(0)
-            has_words = batch.present[:, -count:, self.modalities.index("text"), None]
-            final = mixture.where(has_words, final)
+            final = mixture.where(batch.present[..., self.modalities.index("text"), None], final)
         return replace(answers, final=final, direct=direct)
 
     def _clean(self, batch: Conversations) -> Conversations:
@@ -274,6 +277,9 @@ class Network(nn.Module, ABC):
         for index, m in enumerate(self.modalities):
             x = batch.features[m]
             standardised = self.standardise[m](x) if self.STANDARDISES else x
+            if m == "text" and self.architecture.own_answers:
+                count = self.architecture.direct
+                standardised = torch.cat([standardised[..., :-count], x[..., -count:]], -1)
             features[m] = standardised.masked_fill(~present[..., index, None], 0)
         speakers = batch.speakers.clamp(0, self.architecture.speakers - 1)
         return Conversations(features, present, speakers, batch.valid)

@@ -125,10 +125,12 @@ def _features(recipe: ConversationRecipe) -> str:
     text += f"The words' encoder is that of {_chain(recipe.text)}."
     if not recipe.direct:
         return text
-    return (
-        f"{text} Its vectors are the direct head's; the network reads those of "
-        f"{_general(recipe.general)}."
+    use = (
+        "Half of each answer is its own"
+        if recipe.direct == "own"
+        else "Its vectors are the direct head's"
     )
+    return f"{text} {use}; the network reads the vectors of {_general(recipe.general)}."
 
 
 def _general(name: str) -> str:

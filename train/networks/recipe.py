@@ -136,8 +136,9 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     text_seeds: Positive = 5
     #: A file of published features to train on instead, see `train.corpora.feature_pickles`.
     features: str | None = None
-    #: Whether a direct head reads the text encoder's vectors; None: where there is an encoder.
-    direct: bool | None = None
+    #: Whether a direct head reads the text encoder's vectors, or `own`: the encoder's own answers
+    #: take its place; None: a direct head where there is an encoder.
+    direct: bool | Literal["own"] | None = None
     #: The context of an utterance: all of the dialogue, its past, or a window (`buffer`).
     context: Mode = "causal"
     #: Length of the window in utterances, with the current one.
@@ -169,6 +170,7 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
             context=self.window,
             memory=self.memory,
             speakers=self.speakers,
+            own_answers=self.direct == "own",
         )
 
 
@@ -228,8 +230,8 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
         direct = _in_context(recipe) and not experts
     if direct and not _in_context(recipe):
         raise InputError(
-            "direct=true: it needs the vectors of a text encoder; give text=<recipe>, no features "
-            "and text among the modalities"
+            f"direct={str(direct).lower()}: it needs a text encoder; give text=<recipe>, no "
+            "features and text among the modalities, or direct=false"
         )
     return msgspec.structs.replace(
         recipe,
@@ -280,6 +282,10 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
             corpus = corpus_features.own_answers(recipe.corpus, recipe.text, encoder_seed, report)
         elif recipe.text == "frozen":
             corpus = corpus_features.featured(recipe.corpus, recipe.general, 1, report)
+        elif recipe.direct == "own":
+            corpus = corpus_features.own_answers(
+                recipe.corpus, recipe.text, encoder_seed, report, voiceless=True
+            )
         else:
             corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)
         if recipe.direct:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gscon_live.model.conversations import Conversations
 from gscon_live.model.networks.architecture import Architecture
 
 
@@ -162,12 +163,29 @@ class DirectHead(nn.Module):
             nn.Linear(4 * a.width, a.classes),
         )
 
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
+    def forward(self, batch: Conversations) -> Tensor:
         """Logits [B, N, C] of features that are standardised, and zero where missing."""
-        text = features["text"][..., -self.count :]
-        others = [x for m, x in features.items() if m != "text"]
+        text = batch.features["text"][..., -self.count :]
+        others = [x for m, x in batch.features.items() if m != "text"]
         logits: Tensor = self.layers(torch.cat([text, *others], -1))
         return logits
+
+
+class OwnAnswers(nn.Module):
+    """The text encoder's own answers, which are among the features: from words and voice where
+    there is a voice, else from words alone. It has no weights."""
+
+    def __init__(self, a: Architecture) -> None:
+        super().__init__()
+        self.count = a.direct
+        self._voice = a.modalities.index("audio") if "audio" in a.modalities else None
+
+    def forward(self, batch: Conversations) -> Tensor:
+        """Log-probabilities [B, N, C]."""
+        voiced, words = batch.features["text"][..., -self.count :].chunk(2, -1)
+        if self._voice is None:
+            return words
+        return voiced.where(batch.present[..., self._voice, None], words)
 
 
 class Fused(NamedTuple):

@@ -36,11 +36,12 @@ from gscon_live.model.networks.network import (
 
 MODES: tuple[Mode, ...] = ("full", "causal", "buffer")
 SUBSETS = [chosen for size in (1, 2, 3) for chosen in combinations(MODALITIES, size)]
-#: With the modalities' encoder after a colon, where it is not the paper's, a direct head, and a
-#: shared encoder beside networks that have none.
+#: With the modalities' encoder after a colon, where it is not the paper's; a direct head, or the
+#: text encoder's own answers in its place; and a shared encoder beside networks that have none.
 EVERY = [
     *NETWORKS, "gscon:recurrent", "ada2i:recurrent", "gscon:recurrent+direct",
     "dialogue_rnn+direct", "dmd+direct", "cmath+projector", "dialogue_rnn+direct+projector",
+    "gscon:recurrent+own", "dmd+own",
 ]  # fmt: skip
 every_network = pytest.mark.parametrize("name", EVERY)
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -68,6 +69,8 @@ def network(
         chosen |= {"classes": min(DIMS.values())}
     if "direct" in beside and "text" in modalities:
         chosen |= {"direct": 2}
+    if "own" in beside and "text" in modalities:
+        chosen |= {"direct": 4, "own_answers": True, "classes": 2}
     model = build(Architecture(dims, mode=mode, network=kind, **chosen))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -349,6 +352,31 @@ def test_the_answer_is_the_mean_of_the_network_and_of_the_direct_head_on_its_own
     assert not torch.equal(outputs.direct, other.direct)
 
 
+@pytest.mark.parametrize("modalities", [MODALITIES, ("text", "visual")])
+@every_mode
+def test_the_answer_is_the_mean_of_the_network_and_of_the_text_encoders_own_answer(
+    mode: Mode, modalities: tuple[str, ...]
+) -> None:
+    model = network("gscon:recurrent+own", mode, dropout=0, modalities=modalities)
+    batch = conversations(2, 6, modalities=modalities)
+    voiced, words = batch.features["text"][..., -4:].chunk(2, -1)
+    heard = batch.present[..., modalities.index("audio"), None] if "audio" in modalities else False
+    given_answers = torch.where(torch.as_tensor(heard), voiced, words).softmax(-1)
+    network_answers = model.train()(batch).final.softmax(-1)
+    expected = (network_answers + given_answers) / 2
+    outputs, has_words = model.eval()(batch), batch.present[..., :1]
+    torch.testing.assert_close(
+        outputs.final.softmax(-1), expected.where(has_words, network_answers)
+    )
+
+
+def test_the_text_encoders_own_answer_is_not_learned() -> None:
+    model = network("gscon:recurrent+own", "causal")
+    assert model.direct is not None
+    assert not [*model.direct.parameters()]
+    assert model.train()(conversations(1, 3)).direct is None
+
+
 @every_network
 def test_in_full_mode_nothing_is_last_and_nothing_goes_on(name: str) -> None:
     model = network(name, "full")
@@ -415,7 +443,11 @@ def test_conversations_longer_than_any_block_of_attention(name: str) -> None:
         torch.testing.assert_close(whole, everything(model(end))[:, -1:], **EXACT)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if network(name, "causal").STANDARDISES])
+#: Own answers stay as they are: log-probabilities cannot shout.
+@pytest.mark.parametrize(
+    "name",
+    [name for name in EVERY if network(name, "causal").STANDARDISES and not name.endswith("+own")],
+)
 def test_features_are_standardised_by_the_checkpoint_and_cannot_shout(name: str) -> None:
     model = network(name, "buffer", torch.float64)
     batch = conversations(1, 3, missing=0.0, dtype=torch.float64)

@@ -71,19 +71,22 @@ def test_what_is_left_open_follows_from_the_rest() -> None:
     [
         ({"text": "text-iemocap"}, True),
         ({"text": "text-iemocap", "direct": False}, False),
+        ({"text": "text-iemocap", "direct": "own"}, "own"),
         ({"text": "text-iemocap", "modalities": ("audio",)}, False),
         ({"text": "text-iemocap", "features": "some.pkl"}, False),
         ({}, False),
     ],
 )
 def test_a_direct_head_is_for_a_text_encoder_that_was_trained_before(
-    values: dict[str, Any], direct: bool
+    values: dict[str, Any], direct: bool | str
 ) -> None:
     made = msgspec.structs.replace(RECIPE, **values)
-    assert resolved(made).direct is direct
+    assert resolved(made).direct == direct
     if not direct and "direct" not in values:
-        with pytest.raises(InputError, match=r"direct=true.*text=<recipe>"):
-            resolved(msgspec.structs.replace(made, direct=True))
+        for wanted in (True, "own"):
+            refusal = rf"direct={str(wanted).lower()}.*text=<recipe>"
+            with pytest.raises(InputError, match=refusal):
+                resolved(msgspec.structs.replace(made, direct=wanted))
 
 
 @pytest.mark.parametrize("name", ["gdc", "ssc"])

@@ -1,7 +1,6 @@
 """Features of the conversation corpora: text by an encoder, audio by the tables' prosody."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
@@ -51,18 +50,24 @@ def featured(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorp
     return _corpus(table, *_in_context(table, text_cache.recipe(words), seed, report))
 
 
-def own_answers(corpus: str, words: str, seed: int, report: Report) -> FeaturedCorpus:
+def own_answers(
+    corpus: str, words: str, seed: int, report: Report, voiceless: bool = False
+) -> FeaturedCorpus:
     """A table's conversations with a text encoder's own answers as text features: the
     log-probabilities of its head for this corpus, float32 [U, classes]. The head reads prosody
-    beside the words where the encoder's recipe says so. Arguments and errors as in `featured`."""
+    beside the words where the encoder's recipe says so. With `voiceless`, there are those without
+    prosody behind them, [U, 2 classes]. Other arguments, and errors, as in `featured`."""
     table, recipe = load_table(corpus), text_cache.recipe(words)
     identity, vectors = _in_context(table, recipe, seed, report)
-    head: Callable[..., Tensor] | None = text_cache.voiced_head(recipe, seed, corpus, report)
-    inputs = [vectors, torch.cat(standardised_sounds(recipe, corpus))]
-    if head is None:
+    voiced_head = text_cache.voiced_head(recipe, seed, corpus, report)
+    if voiced_head is None:
         _, head = text_cache.with_head(recipe, seed, corpus, report)
-        inputs = [vectors]
-    return _corpus(table, f"{identity}|own head", head(*inputs).log_softmax(-1))
+        answers = [head(vectors)] * 2
+    else:
+        sound = torch.cat(standardised_sounds(recipe, corpus))
+        answers = [voiced_head(vectors, sound), voiced_head(vectors, torch.zeros_like(sound))]
+    given = [answer.log_softmax(-1) for answer in answers[: 2 if voiceless else 1]]
+    return _corpus(table, f"{identity}|own head", torch.cat(given, -1))
 
 
 def beside(sentences: FeaturedCorpus, contexts: FeaturedCorpus) -> FeaturedCorpus:

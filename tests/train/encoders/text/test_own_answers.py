@@ -62,6 +62,23 @@ def test_a_run_without_a_network_answers_as_the_encoder_does(show: Path) -> None
     assert torch.allclose(answers[conversations.valid], expected[conversations.valid], atol=1e-5)
 
 
+@pytest.mark.parametrize("prosody", [True, False])
+def test_beside_a_network_it_answers_with_the_voice_and_without(show: Path, prosody: bool) -> None:
+    path = str(recipe(show, prosody))
+    voiced = corpus_features.own_answers("meld", path, 1, quiet)
+    settings = fit.recipe("meld", [f"text={path}", "general=frozen", "direct=own"])
+    assert isinstance(settings, ConversationRecipe)
+    corpus = material(settings, 1, quiet)
+    made = architecture(settings, corpus)
+    assert (made.own_answers, made.direct) == (True, 2 * len(corpus.labels))
+    build(made)
+    for alone, both in zip(voiced.splits["test"], corpus.splits["test"], strict=True):
+        first, second = both.features["text"][:, -made.direct :].chunk(2, -1)
+        assert torch.equal(first, alone.features["text"])
+        assert torch.allclose(second.exp().sum(1), torch.ones(len(second)))
+        assert torch.equal(first, second) != prosody
+
+
 @pytest.mark.parametrize(
     "override", ["modalities=[audio]", "modalities=null", "text=frozen", "direct=true"]
 )
