@@ -7,10 +7,10 @@ import torch
 
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.networks import cards
+from gscon_live.train.networks.material import material
 from gscon_live.train.networks.recipe import (
     NO_EFFECT_ON_A_SEED,
     ConversationRecipe,
-    material,
     plan,
     resolved,
 )

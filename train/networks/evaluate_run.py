@@ -44,10 +44,10 @@ Material = Callable[[Mapping[str, Any], int, Report], FeaturedCorpus]
 def conversation_material(recipe: Mapping[str, Any], seed: int, report: Report) -> FeaturedCorpus:
     """The features for the networks of a run of kind `conversation`."""
     # Imports the text encoders, which a run that is already evaluated does not need.
-    from gscon_live.train.networks import recipe as conversation
+    from gscon_live.train.networks.material import material
+    from gscon_live.train.networks.recipe import ConversationRecipe
 
-    settings = msgspec.convert(recipe, conversation.ConversationRecipe)
-    return conversation.material(settings, seed, report)
+    return material(msgspec.convert(recipe, ConversationRecipe), seed, report)
 
 
 def is_run(folder: Path) -> bool:

@@ -1,6 +1,5 @@
-"""Recipes of training networks on conversations, and the features that they are trained on."""
+"""Recipes of training networks on conversations."""
 
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -10,15 +9,13 @@ from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Mode, network_class, options
 from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
-from gscon_live.train.corpora import feature_pickles
-from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
+from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.corpora.overlap import SAME_SHOW
 from gscon_live.train.data.composed import Absence
-from gscon_live.train.encoders.text import corpus_features, text_cache
+from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.engine.devices import Precision
 from gscon_live.train.engine.gradient_scaling import Scaled
 from gscon_live.train.engine.trainer import Keep, Plan
-from gscon_live.train.progress import Report
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 # Bounded, so that infinities are refused; NaN is outside of all bounds.
@@ -136,6 +133,10 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     text_seeds: Positive = 5
     #: A file of published features to train on instead, see `train.corpora.feature_pickles`.
     features: str | None = None
+    #: The session of IEMOCAP, from 1 to 4, that is left out of the training, and is validation in
+    #: place of the corpus' own, whose speakers are in training; 0: none. The text encoder of the
+    #: corpus leaves out the same.
+    left_out_session: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
     #: Whether a direct head reads the text encoder's vectors, or `own`: the encoder's own answers
     #: take its place; None: a direct head where there is an encoder.
     direct: bool | Literal["own"] | None = None
@@ -225,6 +226,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
         )
     if recipe.general != "frozen":
         _check_general(recipe)
+    _check_session(recipe)
     direct = recipe.direct
     if direct is None:
         direct = _in_context(recipe) and not experts
@@ -257,68 +259,28 @@ def _check_general(recipe: ConversationRecipe) -> None:
             )
 
 
+def _check_session(recipe: ConversationRecipe) -> None:
+    """Raises `InputError` where network and text encoder leave out different sessions, so that one
+    is validated on what the other was trained on; or where there are none."""
+    session = recipe.left_out_session
+    if session and (recipe.corpus != "iemocap" or recipe.features is not None):
+        raise InputError(
+            f"left_out_session={session}: only the corpus iemocap has sessions; give "
+            "left_out_session=0"
+        )
+    if _in_context(recipe):
+        of_encoder = text_cache.recipe(recipe.text).left_out_session
+        if of_encoder != session:
+            raise InputError(
+                f"left_out_session={session}: the text encoder {recipe.text} leaves out "
+                f"{of_encoder}; give both the same"
+            )
+
+
 def _in_context(recipe: ConversationRecipe) -> bool:
     """Whether the text features are those of a text encoder, for a direct head."""
     words = recipe.modalities is None or "text" in recipe.modalities
     return words and recipe.text != "frozen" and recipe.features is None
-
-
-def text_seed(recipe: ConversationRecipe, seed: int) -> int:
-    """The seed of the text encoder for the training of a seed."""
-    return 1 + (seed - 1) % recipe.text_seeds
-
-
-def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:
-    """The features for the training of a seed.
-
-    Raises:
-        InputError: the corpus is missing, or `check` refuses it.
-    """
-    if recipe.features is not None:
-        corpus = feature_pickles.load(Path(recipe.features), recipe.corpus)
-    else:
-        encoder_seed = text_seed(recipe, seed)
-        if network_class(recipe.model).READS_EXPERTS:
-            corpus = corpus_features.own_answers(recipe.corpus, recipe.text, encoder_seed, report)
-        elif recipe.text == "frozen":
-            corpus = corpus_features.featured(recipe.corpus, recipe.general, 1, report)
-        elif recipe.direct == "own":
-            corpus = corpus_features.own_answers(
-                recipe.corpus, recipe.text, encoder_seed, report, voiceless=True
-            )
-        else:
-            corpus = corpus_features.featured(recipe.corpus, recipe.text, encoder_seed, report)
-        if recipe.direct:
-            general = corpus_features.featured(recipe.corpus, recipe.general, 1, report)
-            corpus = corpus_features.beside(general, corpus)
-    if recipe.modalities is not None:
-        corpus = restricted(corpus, recipe.modalities)
-    check(corpus)
-    return corpus
-
-
-def check(corpus: FeaturedCorpus) -> None:
-    """Raises `InputError` for a corpus that cannot be trained on: an empty split, a dialogue
-    without labels, unknown labels, or features that are not finite."""
-    for split in ("train", "validation", "test"):
-        dialogues = corpus.splits.get(split, ())
-        if not dialogues:
-            raise InputError(f"corpus {corpus.name}: its split {split!r} is empty")
-        for dialogue in dialogues:
-            where = f"corpus {corpus.name}, {split}, dialogue {dialogue.name!r}"
-            if not (dialogue.labels >= 0).any():
-                raise InputError(f"{where}: no utterance has a label; leave it out")
-            if int(dialogue.labels.max()) >= len(corpus.labels):
-                raise InputError(
-                    f"{where}: label {int(dialogue.labels.max())}, of {len(corpus.labels)}"
-                )
-            for place, m in enumerate(corpus.modalities):
-                wrong = ~dialogue.features[m].isfinite().all(1) & dialogue.present[:, place]
-                if wrong.any():
-                    raise InputError(
-                        f"{where}, utterance {int(wrong.nonzero()[0])}: its {m} features are not "
-                        "finite; mend them, or mark them as missing"
-                    )
 
 
 def architecture(recipe: NetworkRecipe, corpus: FeaturedCorpus) -> Architecture:

@@ -1,6 +1,7 @@
 """Recipes of training on conversations: what follows from what, and what is refused."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,11 +18,10 @@ from gscon_live.train.balance.old_settings import modern
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue, restricted
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.engine.devices import launch_fabric
+from gscon_live.train.networks.material import check, material
 from gscon_live.train.networks.recipe import (
     ConversationRecipe,
     architecture,
-    check,
-    material,
     resolved,
 )
 from gscon_live.train.networks.task import ConversationTask, class_weights, standardise
@@ -336,6 +336,53 @@ def test_networks_take_the_text_encoders_in_turn_and_the_general_one_always(
         for seed in (1, 2, 3, 4, 7):
             material(recipe, seed, lambda *_: None)
         assert asked == wanted
+
+
+def test_a_session_that_is_left_out_is_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = corpus()
+    names = iter(f"Ses{1 + place % 3:02}F_impro{place:02}" for place in range(100))
+    splits = {
+        split: tuple(dataclasses.replace(dialogue, name=next(names)) for dialogue in dialogues)
+        for split, dialogues in made.splits.items()
+    }
+    monkeypatch.setattr(
+        "gscon_live.train.encoders.text.corpus_features.featured",
+        lambda *_: dataclasses.replace(made, splits=splits),
+    )
+    known = [each.name for split in ("train", "validation") for each in splits[split]]
+    for session in (1, 2, 3):
+        found = material(ConversationRecipe(left_out_session=session), 1, lambda *_: None).splits
+        assert [each.name for each in found["validation"]] == [
+            name for name in known if name.startswith(f"Ses0{session}")
+        ]
+        assert [each.name for each in found["train"]] == [
+            name for name in known if not name.startswith(f"Ses0{session}")
+        ]
+        assert found["test"] == splits["test"]
+
+
+@pytest.mark.parametrize(
+    ("values", "mention"),
+    [
+        ({"corpus": "meld", "left_out_session": 1}, "only the corpus iemocap has sessions"),
+        ({"features": "some.pkl", "left_out_session": 1}, "only the corpus iemocap has sessions"),
+        ({"text": "text-iemocap", "left_out_session": 1}, "text-iemocap leaves out 0"),
+    ],
+)
+def test_network_and_text_encoder_leave_out_the_same_session(
+    values: dict[str, Any], mention: str
+) -> None:
+    with pytest.raises(InputError, match=mention):
+        resolved(msgspec.structs.replace(RECIPE, **values))
+
+
+def test_a_text_encoder_without_a_session_is_not_validated_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("kind: text\nleft_out_session: 2\n")
+    with pytest.raises(InputError, match="leaves out 2; give both the same"):
+        resolved(msgspec.structs.replace(RECIPE, text=str(path)))
+    both = msgspec.structs.replace(RECIPE, text=str(path), left_out_session=2)
+    assert resolved(both).left_out_session == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.encoders.text.context_encoder import Tokeniser, tokeniser
 from gscon_live.model.encoders.voice.speaker_relative import SpeakerRelative
 from gscon_live.model.labels import EMOTIONS
-from gscon_live.train.corpora import goemotions
+from gscon_live.train.corpora import goemotions, sessions
 from gscon_live.train.corpora.goemotions import Sentence
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES, load_table
 from gscon_live.train.corpora.overlap import SAME_SHOW, disjoint
@@ -97,7 +97,7 @@ def _transcripts(
     table = load_written(name) if name in WRITTEN else load_table(name)
     dialogues, held_out = table.splits["train"], table.splits["validation"]
     if name == "iemocap" and recipe.left_out_session:
-        dialogues, held_out = _without_session(recipe.left_out_session, dialogues + held_out)
+        dialogues, held_out = sessions.apart(recipe.left_out_session, dialogues + held_out)
     if name not in WRITTEN:
         dialogues = disjoint(dialogues, _held_out(recipe, name))
         dialogues = tuple(dialogues[place] for place in kept(recipe, name, len(dialogues)))
@@ -106,16 +106,6 @@ def _transcripts(
         for split in (dialogues, held_out)
     )
     return table.labels, train, validation
-
-
-def _without_session(
-    session: int, dialogues: tuple[Dialogue, ...]
-) -> tuple[tuple[Dialogue, ...], tuple[Dialogue, ...]]:
-    """IEMOCAP's dialogues without those of a session, and those of the session. No speaker is in
-    two sessions."""
-    start = f"Ses{session:02}"
-    inside = tuple(each for each in dialogues if each.name.startswith(start))
-    return tuple(each for each in dialogues if not each.name.startswith(start)), inside
 
 
 def kept(recipe: TextRecipe, corpus: str, count: int) -> list[int]:

@@ -14,7 +14,8 @@ from gscon_live.train import fit
 from gscon_live.train.corpora.dataset import batch
 from gscon_live.train.encoders.text import corpus_features, text_cache
 from gscon_live.train.encoders.text.learner import VOICED
-from gscon_live.train.networks.recipe import ConversationRecipe, architecture, material
+from gscon_live.train.networks.material import material
+from gscon_live.train.networks.recipe import ConversationRecipe, architecture
 from gscon_live.train.scoring.metrics import score
 
 
