@@ -16,7 +16,8 @@ class Answers:
     """Logits [B, N, C] of a network's heads, and the representations that they read.
 
     `final` are the logits of the fused answer, read from `fused` [B, N, d]; where the classifier
-    reads several vectors, `fused` is their mean. `direct` are the logits of the direct head. In
+    reads several vectors, `fused` is their mean. `direct` are the logits of the direct head, or the
+    text encoder's own answers, which there are in evaluation only: they learn nothing. In
     evaluation, where an utterance has words, `final` averages the probabilities of both; in
     training they stay apart. `specific[m]` are the logits of each modality's own head, and
     `encoded[m]` [B, N, d] what that head reads.

@@ -99,7 +99,7 @@ def test_a_grid_is_every_network_with_every_balance(folder: Path) -> None:
 
 def test_trainings_are_stopped_with_the_command(folder: Path) -> None:
     (folder / "toy.yaml").write_text(yaml.safe_dump({**TOY, "epochs": 10_000}))
-    ends_with_its_trainings([*COMMAND, "--jobs", "2"], 180)
+    ends_with_its_trainings([*COMMAND, "--jobs", "2"], 60)
 
 
 @pytest.mark.parametrize(
