@@ -39,6 +39,8 @@ MEANING = {
     "words_large_p95_ms": "the same, large text encoder",
     "words_large_bf16_p95_ms": "the same in bfloat16, which is fast with AMX",
     "words_large_millions": "its parameters, in millions",
+    "words_large_step_ms": "training step of the large text encoder in mixed precision",
+    "words_large_full_step_overhead": "the same in full precision / in mixed precision",
 }
 
 
@@ -47,8 +49,9 @@ def main(given: Sequence[str]) -> None:
     arguments = parser(
         "gscon-live bench-train",
         "Measures what GDC and SSC add to a training step, what an answer costs as a "
-        "conversation goes on, and what a face and the words of an utterance cost. On one core, "
-        "with random weights and features (of the face encoder, random faces).",
+        "conversation goes on, what a face and the words of an utterance cost, and a training step "
+        "of a large text encoder. On one core, with random weights and features (of the face "
+        "encoder, random faces).",
         EXAMPLES,
     )
     arguments.add_argument("--json", action="store_true", help="machine-readable")
@@ -89,6 +92,8 @@ def measure(settings: cost.Settings, seed: int) -> dict[str, Any]:
             figures |= measurement(gscon, settings, seed, _tick(display, ticks, title))
         figures |= cost.face(settings, seed, _tick(display, settings.answers, "faces"))
         figures |= words.words(settings, seed, _tick(display, settings.answers // 5, "words"))
+        steps = _tick(display, settings.slow_repetitions, "training steps of a text encoder")
+        figures |= words.words_training(settings, seed, steps)
     origin = provenance()
     return {
         **{key: figures[key] for key in MEANING},

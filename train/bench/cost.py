@@ -41,7 +41,8 @@ class Settings(msgspec.Struct, frozen=True):
     Training steps of a network of `width` take `dialogues` of `utterances` each, or, compared with
     gradients of single samples, `windows` of `context` utterances. A variant is repeated
     `repetitions` times, or `slow_repetitions` times where it takes seconds. Answers are measured at
-    utterance `early` and at utterance `late`, `answers` times each; so are as many faces.
+    utterance `early` and at utterance `late`, `answers` times each; so are as many faces. Training
+    steps of the large text encoder read `tokens` tokens.
     """
 
     width: int = 128
@@ -54,11 +55,12 @@ class Settings(msgspec.Struct, frozen=True):
     early: int = 10
     late: int = 10_000
     answers: int = 1000
+    tokens: int = 512
 
 
 QUICK = Settings(
     width=16, dialogues=3, utterances=4, windows=3, repetitions=2, slow_repetitions=1, late=60,
-    answers=10,
+    answers=10, tokens=32,
 )  # fmt: skip
 
 
@@ -162,7 +164,7 @@ def gdc_step_overhead(
     """The time of a training step with GDC and SSC, as a ratio to a step without; on dialogues."""
     wide = msgspec.structs.replace(architecture, mode="causal", width=settings.width)
     trainer = training(wide, settings.dialogues, settings.utterances, seed)
-    seconds = _time_interleaved(
+    seconds = time_interleaved(
         {"with": lambda: trainer.step(GDC_AND_SSC), "without": lambda: trainer.step(NO_PLUGINS)},
         settings.repetitions,
         tick,
@@ -183,7 +185,7 @@ def gdc_vs_per_sample(
     )
     batch = settings.windows, settings.context
     ours, theirs = training(wide, *batch, seed), training(wide, *batch, seed, released=True)
-    seconds = _time_interleaved(
+    seconds = time_interleaved(
         {
             "ours": lambda: ours.step(GDC_AND_SSC),
             "released": lambda: theirs.step(SSC_ONLY, per_sample=True),
@@ -219,7 +221,7 @@ def inference(
         network.step(states[settings.late], turns[0])
         wall_seconds.append(time.perf_counter() - start)
 
-    seconds = _time_interleaved(
+    seconds = time_interleaved(
         {"early": lambda: network.step(states[settings.early], turns[0]), "late": late},
         settings.answers,
         tick,
@@ -256,7 +258,7 @@ def _random_conversations(architecture: Architecture, batch: int, count: int) ->
     )
 
 
-def _time_interleaved(
+def time_interleaved(
     variants: dict[str, Callable[[], object]], repetitions: int, tick: Tick
 ) -> dict[str, float]:
     """The median processor time of each variant in s, after two rounds of warm-up."""

@@ -1,7 +1,13 @@
 """The sessions of IEMOCAP: no speaker is in two of them."""
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
+
+import msgspec
+
+#: A session to leave out of a training, from 1 to 4; 0: none; `each`: seed 1 leaves out session 1,
+#: seed 2 session 2, and so on, in turn.
+LeftOut = Annotated[int, msgspec.Meta(ge=0, le=4)] | Literal["each"]
 
 
 class Named(Protocol):
@@ -12,6 +18,11 @@ class Named(Protocol):
 
 
 D = TypeVar("D", bound=Named)
+
+
+def left_out(which: LeftOut, seed: int) -> int:
+    """The session that the training of a seed leaves out; 0: none."""
+    return 1 + (seed - 1) % 4 if which == "each" else which
 
 
 def apart(session: int, dialogues: Iterable[D]) -> tuple[tuple[D, ...], tuple[D, ...]]:

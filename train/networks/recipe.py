@@ -11,6 +11,7 @@ from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.corpora.overlap import SAME_SHOW
+from gscon_live.train.corpora.sessions import LeftOut
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.engine.devices import Precision
@@ -133,10 +134,11 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     text_seeds: Positive = 5
     #: A file of published features to train on instead, see `train.corpora.feature_pickles`.
     features: str | None = None
-    #: The session of IEMOCAP, from 1 to 4, that is left out of the training, and is validation in
-    #: place of the corpus' own, whose speakers are in training; 0: none. The text encoder of the
-    #: corpus leaves out the same.
-    left_out_session: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+    #: The session of IEMOCAP, from 1 to 4, that is left out of the training; 0: none. It is
+    #: validation in place of the corpus' own, whose speakers are in training. `each`: seed 1 leaves
+    #: out session 1, seed 2 session 2, and so on, up to `text_seeds`, in turn. The text encoder of
+    #: the corpus leaves out the same.
+    left_out_session: LeftOut = 0
     #: Whether a direct head reads the text encoder's vectors, or `own`: the encoder's own answers
     #: take its place; None: a direct head where there is an encoder.
     direct: bool | Literal["own"] | None = None

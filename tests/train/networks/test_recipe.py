@@ -350,8 +350,9 @@ def test_a_session_that_is_left_out_is_validation(monkeypatch: pytest.MonkeyPatc
         lambda *_: dataclasses.replace(made, splits=splits),
     )
     known = [each.name for split in ("train", "validation") for each in splits[split]]
-    for session in (1, 2, 3):
-        found = material(ConversationRecipe(left_out_session=session), 1, lambda *_: None).splits
+    for which, seed, session in ((1, 1, 1), (2, 1, 2), (3, 9, 3), ("each", 3, 3), ("each", 6, 1)):
+        recipe = ConversationRecipe(left_out_session=which, text_seeds=5)
+        found = material(recipe, seed, lambda *_: None).splits
         assert [each.name for each in found["validation"]] == [
             name for name in known if name.startswith(f"Ses0{session}")
         ]
@@ -367,6 +368,7 @@ def test_a_session_that_is_left_out_is_validation(monkeypatch: pytest.MonkeyPatc
         ({"corpus": "meld", "left_out_session": 1}, "only the corpus iemocap has sessions"),
         ({"features": "some.pkl", "left_out_session": 1}, "only the corpus iemocap has sessions"),
         ({"text": "text-iemocap", "left_out_session": 1}, "text-iemocap leaves out 0"),
+        ({"text": "text-iemocap", "left_out_session": "each"}, "text-iemocap leaves out 0"),
     ],
 )
 def test_network_and_text_encoder_leave_out_the_same_session(

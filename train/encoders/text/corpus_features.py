@@ -64,7 +64,7 @@ def own_answers(
         _, head = text_cache.with_head(recipe, seed, corpus, report)
         answers = [head(vectors)] * 2
     else:
-        sound = torch.cat(standardised_sounds(recipe, corpus))
+        sound = torch.cat(standardised_sounds(recipe, corpus, seed))
         answers = [voiced_head(vectors, sound), voiced_head(vectors, torch.zeros_like(sound))]
     given = [answer.log_softmax(-1) for answer in answers[: 2 if voiceless else 1]]
     return _corpus(table, f"{identity}|own head", torch.cat(given, -1))

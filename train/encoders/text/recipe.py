@@ -9,6 +9,7 @@ import msgspec
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text import packaged_encoders
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
+from gscon_live.train.corpora.sessions import LeftOut
 from gscon_live.train.data.asr_noise import AsrNoise
 from gscon_live.train.encoders.text.fine_tuning import FineTuning
 from gscon_live.train.engine.devices import Accelerator, Precision
@@ -75,9 +76,10 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parts: Annotated[int, msgspec.Meta(ge=2)] = 3
     #: The fold that is left out, from 1; 0: none. Only MELD, IEMOCAP and EmoryNLP have folds.
     left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
-    #: The session of IEMOCAP, from 1 to 4, that is left out of the training, and is validation in
-    #: place of the corpus' own, whose speakers are in training; 0: none.
-    left_out_session: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+    #: The session of IEMOCAP, from 1 to 4, that is left out of the training; 0: none. It is
+    #: validation in place of the corpus' own, whose speakers are in training. `each`: seed 1 leaves
+    #: out session 1, seed 2 session 2, and so on, in turn.
+    left_out_session: LeftOut = 0
     #: The encoder reads words without punctuation and case, in training and in use.
     normalise: bool = False
     #: Each utterance begins with its speaker's name, as in EmoBERTa (Kim and Vossen 2021); else

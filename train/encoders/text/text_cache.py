@@ -17,7 +17,7 @@ from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder, fresh, head_of
 from gscon_live.model.encoders.text.sentence_encoder import identity
-from gscon_live.train.corpora import corpus_file
+from gscon_live.train.corpora import corpus_file, sessions
 from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
 from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
@@ -279,7 +279,9 @@ def is_trained(settings: TextRecipe, seed: int) -> bool:
 
 def key(settings: TextRecipe, seed: int) -> str:
     """The cache key of an encoder: its recipe, the recipe that it starts from, seed and data."""
-    shared = msgspec.to_builtins(msgspec.structs.replace(settings, seeds=1, first_seed=1))
+    session = sessions.left_out(settings.left_out_session, seed)
+    settings = msgspec.structs.replace(settings, seeds=1, first_seed=1, left_out_session=session)
+    shared = msgspec.to_builtins(settings)
     del shared["ship"]
     default = TextRecipe()
     for name in _LATER:

@@ -71,11 +71,11 @@ class Transcript:
 
 def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
     """The corpora of a recipe, by name: training splits, and validation splits for selection.
-    `seed` is that of the simulated recognition errors."""
+    `seed` is that of the simulated recognition errors, and of the session that is left out."""
     tokenise = tokeniser(recipe.context, directory(recipe), recipe.normalise)
     text_corpora = {}
     for name in recipe.corpora:
-        labels, train, validation = _transcripts(recipe, name)
+        labels, train, validation = _transcripts(recipe, name, seed)
         versions = [train, *_recognised(recipe, train, f"{seed} {name}")]
         if not recipe.prosody:
             versions, validation = [*map(_silent, versions)], _silent(validation)
@@ -89,15 +89,17 @@ def corpora(recipe: TextRecipe, seed: int = 1) -> dict[str, TextCorpus]:
 
 
 def _transcripts(
-    recipe: TextRecipe, name: str
+    recipe: TextRecipe, name: str, seed: int
 ) -> tuple[tuple[str, ...], list[Transcript], list[Transcript]]:
-    """The labels of a corpus, its training dialogues for a recipe, and its validation dialogues."""
+    """The labels of a corpus, its training dialogues for a recipe and seed, and its validation
+    dialogues."""
     if name == "goemotions":
         return EMOTIONS, _sentences(goemotions.load()["train"]), []
     table = load_written(name) if name in WRITTEN else load_table(name)
     dialogues, held_out = table.splits["train"], table.splits["validation"]
-    if name == "iemocap" and recipe.left_out_session:
-        dialogues, held_out = sessions.apart(recipe.left_out_session, dialogues + held_out)
+    session = sessions.left_out(recipe.left_out_session, seed)
+    if name == "iemocap" and session:
+        dialogues, held_out = sessions.apart(session, dialogues + held_out)
     if name not in WRITTEN:
         dialogues = disjoint(dialogues, _held_out(recipe, name))
         dialogues = tuple(dialogues[place] for place in kept(recipe, name, len(dialogues)))
@@ -190,10 +192,10 @@ def utterance_texts(dialogue: Dialogue, speaker_names: bool) -> list[str]:
     ]
 
 
-def standardised_sounds(recipe: TextRecipe, name: str) -> list[Tensor]:
+def standardised_sounds(recipe: TextRecipe, name: str, seed: int) -> list[Tensor]:
     """The prosody of all dialogues of a table, in the order of its splits, as an encoder of this
-    recipe reads it; see `TokenDialogue.sound`."""
-    _, train, _ = _transcripts(recipe, name)
+    recipe and seed reads it; see `TokenDialogue.sound`."""
+    _, train, _ = _transcripts(recipe, name, seed)
     scaled = _scaling(torch.cat([dialogue.sound for dialogue in train]))
     splits = load_table(name).splits.values()
     return [scaled(sounds(dialogue)) for dialogues in splits for dialogue in dialogues]

@@ -14,7 +14,8 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, fresh
 from gscon_live.train.corpora import data_folder
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
-from gscon_live.train.encoders.text import text_data
+from gscon_live.train.corpora.sessions import LeftOut
+from gscon_live.train.encoders.text import text_cache, text_data
 from gscon_live.train.encoders.text.fine_tuning import (
     FineTuning,
     by_depth,
@@ -174,10 +175,15 @@ def test_a_name_stands_before_the_words_where_the_recipe_says_so(show: Path) -> 
 
 
 @pytest.mark.skipif(not data_folder().is_dir(), reason="the corpora are not in GSCON_DATA")
-@pytest.mark.parametrize("session", [1, 2, 3, 4])
-def test_of_a_session_that_is_left_out_nothing_is_learned(session: int) -> None:
-    recipe = TextRecipe(corpora=("iemocap",), left_out_session=session)
-    corpus = text_data.corpora(recipe)["iemocap"]
+@pytest.mark.parametrize(
+    ("which", "seed", "session"),
+    [(1, 1, 1), (2, 1, 2), (3, 5, 3), (4, 1, 4), ("each", 1, 1), ("each", 4, 4), ("each", 6, 2)],
+)
+def test_of_a_session_that_is_left_out_nothing_is_learned(
+    which: LeftOut, seed: int, session: int
+) -> None:
+    recipe = TextRecipe(corpora=("iemocap",), left_out_session=which)
+    corpus = text_data.corpora(recipe, seed)["iemocap"]
     own = text_data.corpora(TextRecipe(corpora=("iemocap",)))["iemocap"]
     splits = load_table("iemocap").splits
     names = [dialogue.name for split in ("train", "validation") for dialogue in splits[split]]
@@ -187,6 +193,19 @@ def test_of_a_session_that_is_left_out_nothing_is_learned(session: int) -> None:
     for found, kept in ((corpus.train, False), (corpus.validation, True)):
         expected = [ids for ids, there in zip(words, inside, strict=True) if there == kept]
         assert [dialogue.ids for dialogue in found] == expected
+
+
+def test_sessions_in_turn_are_the_encoders_of_single_sessions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    table = tmp_path / "iemocap.csv"
+    table.write_text("the key of an encoder has a hash of its corpora")
+    monkeypatch.setattr(text_cache, "_files", lambda name: [table])
+    each = TextRecipe(left_out_session="each")
+    for seed, session in ((1, 1), (2, 2), (4, 4), (5, 1)):
+        alone = msgspec.structs.replace(each, left_out_session=session)
+        assert text_cache.key(each, seed) == text_cache.key(alone, seed)
+    assert text_cache.key(each, 1) != text_cache.key(each, 5)
 
 
 @pytest.mark.parametrize(("frozen", "trained"), [(-1, 6), (2, 4)])

@@ -49,8 +49,8 @@ def test_the_answers_are_those_that_training_scored(
 def test_a_run_without_a_network_answers_as_the_encoder_does(show: Path) -> None:
     path = recipe(show, True)
     overrides = [
-        "model=product", "modalities=[text]", f"text={path}", "distillation=0", "epochs=1",
-        "plugins={}",
+        "model=product", "modalities=[text]", f"text={path}", "direct=false", "distillation=0",
+        "epochs=1", "plugins={}",
     ]  # fmt: skip
     settings = fit.recipe("meld", overrides)
     assert isinstance(settings, ConversationRecipe)

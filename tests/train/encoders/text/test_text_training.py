@@ -397,6 +397,7 @@ def test_an_utterance_without_a_label_is_context_only() -> None:
         ("kind: text\nshared_head: true\n", "prosody: false"),
         ("kind: text\ncorpora: [meld]\nleft_out_session: 2\n", "only iemocap has sessions"),
         ("kind: text\nleft_out_session: 5\n", "left_out_session"),
+        ("kind: text\nleft_out_session: all\n", "left_out_session"),
         ("kind: text\nleft_out_session: 1\nteacher: text-spoken-teacher\n", "no teacher"),
         ("kind: text\nspeaker_names: true\nteacher: text-spoken-teacher\n", "no teacher"),
         ("kind: text\nspeaker_names: true\nship: true\n", "knows no names"),
