@@ -55,8 +55,8 @@ def words_training(settings: Settings, seed: int, tick: Tick) -> dict[str, float
     torch.manual_seed(seed)
     encoder = ContextEncoder(_mpnet(), ContextSettings()).train()
     encoder.embeddings.requires_grad_(False)
-    learnt = [weight for weight in encoder.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(learnt, lr=1e-5, fused=True)
+    trained = [weight for weight in encoder.parameters() if weight.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=1e-5, fused=True)
     average = WeightAverage(encoder, 0.99, {})
     utterances = torch.randint(5, 30_000, (settings.tokens // TOKENS, TOKENS)).tolist()
     dialogue = pack([(utterances, [number % 2 for number in range(len(utterances))])])
@@ -65,7 +65,7 @@ def words_training(settings: Settings, seed: int, tick: Tick) -> dict[str, float
         with autocast(precision, cuda=False):
             loss = encoder(dialogue).float().square().mean()
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(learnt, 1.0)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         average.update(100)
