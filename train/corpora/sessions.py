@@ -1,6 +1,5 @@
 """The sessions of IEMOCAP: no speaker is in two of them."""
 
-from collections.abc import Iterable
 from typing import Annotated, Literal, Protocol, TypeVar
 
 import msgspec
@@ -25,10 +24,16 @@ def left_out(which: LeftOut, seed: int) -> int:
     return 1 + (seed - 1) % 4 if which == "each" else which
 
 
-def apart(session: int, dialogues: Iterable[D]) -> tuple[tuple[D, ...], tuple[D, ...]]:
-    """The dialogues without those of a session, and those of the session."""
+def apart(
+    which: LeftOut, seed: int, train: tuple[D, ...], validation: tuple[D, ...]
+) -> tuple[tuple[D, ...], tuple[D, ...]]:
+    """The training and validation dialogues of a seed: with a session left out, all dialogues
+    without those of the session, and those of the session; else as they are."""
+    session = left_out(which, seed)
+    if not session:
+        return train, validation
     others: list[D] = []
     inside: list[D] = []
-    for dialogue in dialogues:
+    for dialogue in (*train, *validation):
         (inside if dialogue.name.startswith(f"Ses{session:02}") else others).append(dialogue)
     return tuple(others), tuple(inside)

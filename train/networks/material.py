@@ -42,10 +42,13 @@ def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedC
             corpus = corpus_features.beside(general, corpus)
     if recipe.modalities is not None:
         corpus = restricted(corpus, recipe.modalities)
-    session = sessions.left_out(recipe.left_out_session, text_seed(recipe, seed))
-    if session:
-        known = (*corpus.splits["train"], *corpus.splits["validation"])
-        train, validation = sessions.apart(session, known)
+    if recipe.left_out_session:
+        train, validation = sessions.apart(
+            recipe.left_out_session,
+            text_seed(recipe, seed),
+            corpus.splits["train"],
+            corpus.splits["validation"],
+        )
         splits = {**corpus.splits, "train": train, "validation": validation}
         corpus = dataclasses.replace(corpus, splits=splits)
     check(corpus)

@@ -97,9 +97,8 @@ def _transcripts(
         return EMOTIONS, _sentences(goemotions.load()["train"]), []
     table = load_written(name) if name in WRITTEN else load_table(name)
     dialogues, held_out = table.splits["train"], table.splits["validation"]
-    session = sessions.left_out(recipe.left_out_session, seed)
-    if name == "iemocap" and session:
-        dialogues, held_out = sessions.apart(session, dialogues + held_out)
+    if name == "iemocap":
+        dialogues, held_out = sessions.apart(recipe.left_out_session, seed, dialogues, held_out)
     if name not in WRITTEN:
         dialogues = disjoint(dialogues, _held_out(recipe, name))
         dialogues = tuple(dialogues[place] for place in kept(recipe, name, len(dialogues)))
