@@ -204,12 +204,17 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.agreement:
         print_table(_agreement_table(evaluation.agreement))
     if evaluation.ensemble:
-        test, validation = (evaluation.ensemble[split] for split in ("test", "validation"))
+        test, validation = evaluation.ensemble["test"], evaluation.ensemble.get("validation")
+        validated = (
+            f"{plus_minus(validation.weighted_f1)} on validation"
+            if validation
+            else "each seed has another validation split, so there is no new temperature"
+        )
         console.print(
             f"All seeds together (the mean of their probabilities): weighted F1 "
             f"{plus_minus(test.weighted_f1)} on test ({test.interval.low:.3f} to "
             f"{test.interval.high:.3f}), ECE {plus_minus(test.ece)}; "
-            f"{plus_minus(validation.weighted_f1)} on validation.",
+            f"{validated}.",
             highlight=False,
         )
     if evaluation.best_on_test:

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from gscon_live.common.cli import run
 from gscon_live.model import checkpoint
 from gscon_live.train import evaluate
+from gscon_live.train.leaderboard.board import board
 from gscon_live.train.networks import evaluate_run
 from gscon_live.train.scoring.agreement import structures
 from gscon_live.train.scoring.evaluation import Evaluation, Figure, figure
@@ -231,6 +232,28 @@ def test_a_checkpoint_is_printed_from_its_card(
         assert "from the checkpoint's card" in " ".join(capsys.readouterr().out.split())
     assert call(["live", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source"] == "card"
+
+
+def test_seeds_with_validation_splits_of_their_own_are_measured(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    dialogues = CORPUS.splits["validation"]
+
+    def sessions(recipe: object, seed: int, report: object):
+        own = {"validation": dialogues[:4] if seed == 1 else dialogues[4:]}
+        return dataclasses.replace(CORPUS, splits={**CORPUS.splits, **own})
+
+    (folder / "evaluation.json").unlink()
+    assert call([str(folder)], material=sessions) == 0
+    assert "each seed has another validation split" in capsys.readouterr().out
+    evaluation = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
+    assert evaluation.ensemble is not None
+    assert list(evaluation.ensemble) == ["test"]
+    row, together = board([evaluation], []).rows
+    assert row.validation is not None
+    assert together.validation is None
+    assert together.weighted_f1.mean == evaluation.ensemble["test"].weighted_f1.mean
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture[str], **options: object) -> str:

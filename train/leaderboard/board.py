@@ -85,7 +85,7 @@ def _run_rows(evaluation: Evaluation) -> list[ModelRow]:
         run,
         model=f"{run.model}, {count} seeds together",
         origin="ensemble",
-        **_scores(evaluation.ensemble["test"], evaluation.ensemble["validation"]),
+        **_scores(evaluation.ensemble["test"], evaluation.ensemble.get("validation")),
         alone={},
         best_on_test=None,
         parameters=evaluation.parameters * count,
@@ -96,14 +96,14 @@ def _run_rows(evaluation: Evaluation) -> list[ModelRow]:
     return [run, together]
 
 
-def _scores(test: Figures, validation: Figures) -> dict[str, Any]:
+def _scores(test: Figures, validation: Figures | None) -> dict[str, Any]:
     return {
         "weighted_f1": spread(test.weighted_f1),
         "interval": test.interval,
         "accuracy": spread(test.accuracy),
         "macro_f1": spread(test.macro_f1),
         "ece": spread(test.ece),
-        "validation": spread(validation.weighted_f1),
+        "validation": spread(validation.weighted_f1) if validation else None,
     }
 
 

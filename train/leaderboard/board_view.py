@@ -64,7 +64,8 @@ REMARKS = (
     "“Best on test” is the score of whichever epoch was the best on test. It shows how much such a "
     "selection flatters, and is not to be compared with anything.",
     "“Seeds together” is the mean of the probabilities of all trainings of a run, at a temperature "
-    "that is fitted on validation. It costs as many answers.",
+    "that is fitted on validation; where each training has another validation split, at none of "
+    "its own. It costs as many answers.",
     "A window limits what the network sees; features that were made in context keep theirs.",
     "“Balance” are the consistency losses and plug-ins that a network was trained with. “Answer” "
     "is the median processor time of the next answer, on one thread; with full context, that of a "

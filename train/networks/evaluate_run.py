@@ -81,10 +81,12 @@ def evaluate(
     measured: dict[int, Measurements] = {}
     structures: list[Structures] = []
     labels: list[list[int]] = []
+    validated: set[tuple[str, ...]] = set()
     for seed, path in weights.items():
         corpus = material(recipe, seed, report)
         _require(path, loaded[seed], corpus)
         labels = [dialogue.labels.tolist() for dialogue in corpus.splits["test"]]
+        validated.add(tuple(dialogue.name for dialogue in corpus.splits["validation"]))
         measured[seed] = measure(
             loaded[seed].model, corpus, contexts, partial(_tell, report, f"measuring seed {seed}")
         )
@@ -109,7 +111,7 @@ def evaluate(
         best_on_test=best_on_test,
         training_seconds=training_seconds,
         agreement=agreement_over_seeds(structures, cosines),
-        ensemble=_ensemble(list(measured.values()), corpus, everything),
+        ensemble=_ensemble(list(measured.values()), corpus, everything, len(validated) == 1),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
@@ -215,11 +217,14 @@ def _figures(measured: Sequence[Measurements]) -> dict[str, dict[str, dict[str, 
 
 
 def _ensemble(
-    measured: Sequence[Measurements], corpus: FeaturedCorpus, everything: str
+    measured: Sequence[Measurements],
+    corpus: FeaturedCorpus,
+    everything: str,
+    same_validation: bool,
 ) -> dict[str, Figures] | None:
     if len(measured) < 2:
         return None
-    seeds_together = together(measured, corpus, everything)
+    seeds_together = together(measured, corpus, everything, same_validation)
     return {split: over_seeds([measurement]) for split, measurement in seeds_together.items()}
 
 

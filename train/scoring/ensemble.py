@@ -19,17 +19,21 @@ _LEAST = 1e-12
 
 
 def together(
-    seeds: Sequence[Measurements], corpus: FeaturedCorpus, subset: str
+    seeds: Sequence[Measurements], corpus: FeaturedCorpus, subset: str, same_validation: bool = True
 ) -> dict[str, Measurement]:
     """The measurement of the mean of the seeds' probabilities, as trained, by split.
 
-    A mean is less sure than its parts, so a temperature is fitted to it on validation, too.
+    A mean is less sure than its parts, so a temperature is fitted to it on validation, too. Where
+    each seed was validated by other dialogues, no dialogue is new to all of them: there is test
+    alone, without another temperature.
 
     Args:
         seeds: what was measured of each seed.
         corpus: has the labels.
         subset: the name of a set of modalities.
+        same_validation: whether all seeds have the validation split of `corpus`.
     """
+    splits = SPLITS if same_validation else ("test",)
     logits = {
         split: [
             np.log(np.mean(dialogue, axis=0) + _LEAST).astype(np.float32)
@@ -37,10 +41,12 @@ def together(
                 *(seed[split]["as_trained"][subset].probabilities for seed in seeds), strict=True
             )
         ]
-        for split in SPLITS
+        for split in splits
     }
-    temperature = fit_temperature(*labelled(logits["validation"], corpus.splits["validation"]))
+    temperature = 1.0
+    if same_validation:
+        temperature = fit_temperature(*labelled(logits["validation"], corpus.splits["validation"]))
     return {
         split: measurement(logits[split], corpus.splits[split], temperature, corpus.labels)
-        for split in SPLITS
+        for split in splits
     }

@@ -56,7 +56,8 @@ class Figures(msgspec.Struct, frozen=True):
 
     `interval` is the 95 % interval of the mean weighted F1 over dialogues. `ece` is measured at the
     `temperature` that was fitted on validation, `ece_uncalibrated` without. `confusion`, by label
-    (first index) and answer (second), and the reliability diagrams pool all seeds.
+    (first index) and answer (second), and the reliability diagrams pool all seeds. Where each seed
+    has another validation split, the counts are those of the first.
     """
 
     weighted_f1: Figure

@@ -1,5 +1,7 @@
 """All seeds together answer as the mean of their probabilities says."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from made_runs import corpus, network, trained
@@ -51,3 +53,16 @@ def test_one_seed_together_is_that_seed(seeds: list[Measurements]) -> None:
     alone, measured = seeds[0]["test"]["as_trained"][ALL], together(seeds[:1], CORPUS, ALL)["test"]
     assert measured.scores.weighted_f1 == alone.scores.weighted_f1
     assert measured.confusions.tolist() == alone.confusions.tolist()
+
+
+def test_without_a_common_validation_test_has_the_mean_as_it_is(seeds: list[Measurements]) -> None:
+    # The second seed was validated by fewer dialogues.
+    half = {"validation": CORPUS.splits["validation"][:4]}
+    smaller = dataclasses.replace(CORPUS, splits={**CORPUS.splits, **half})
+    other = measure(network(CORPUS), smaller, ("as_trained",))
+    found = together([seeds[0], other], smaller, ALL, same_validation=False)
+    assert list(found) == ["test"]
+    assert found["test"].temperature == 1
+    for place, probabilities in enumerate(found["test"].probabilities):
+        parts = [m["test"]["as_trained"][ALL].probabilities[place] for m in (seeds[0], other)]
+        assert probabilities == pytest.approx(sum(parts) / 2, abs=1e-5)
