@@ -75,9 +75,10 @@ COMPARISON_NOTE = (
     "Runs of one recipe but for what balances the modalities, where the second only adds to it; "
     "and GSCon against other networks, each as it was published; over the seeds that both have. p "
     "is two-sided: of the paired t test over seeds, which says nothing of other test sets, and of "
-    "the paired bootstrap over dialogues. q is the larger of the two, corrected for the number of "
-    "comparisons: of all that are called different at q up to 0.05, 5 % are expected not to be "
-    "(Benjamini & Hochberg)."
+    "the paired bootstrap over dialogues. Seeds that share a text encoder are no independent "
+    "trainings: the test is over the means of each encoder's seeds. q is the larger of the two, "
+    "corrected for the number of comparisons: of all that are called different at q up to 0.05, "
+    "5 % are expected not to be (Benjamini & Hochberg)."
 )
 CROSS_TABLE_NOTE = (
     "Weighted F1 on test of networks by the consistency losses and plug-ins that they were trained "
@@ -144,13 +145,14 @@ def cells(row: ModelRow) -> tuple[str, ...]:
 def comparison_cells(pair: Comparison) -> tuple[str, ...]:
     """A comparison as text, in the order of `COMPARISON_COLUMNS`."""
     seeds, dialogues = pair.over_seeds, pair.over_dialogues.interval
+    encoders = f"{seeds.n} encoder{'s' if seeds.n > 1 else ''}"
     sd = "" if seeds.sd is None else f" ± {100 * seeds.sd:.2f}"
     return (
         pair.corpus,
         pair.first,
         pair.second,
         pair.changed,
-        str(seeds.n),
+        str(len(pair.seeds)) + (f", {encoders}" if seeds.n < len(pair.seeds) else ""),
         f"{100 * seeds.mean:+z.2f}{sd}",
         "–" if seeds.interval is None else _between(seeds.interval.low, seeds.interval.high, "+"),
         "–" if seeds.p is None else f"{seeds.p:.3f}",

@@ -1,7 +1,7 @@
 """Paired comparisons of runs that differ only in modality balancing, or only in the network."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import msgspec
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.train.balance import PUBLISHED
-from gscon_live.train.balance.old_settings import modern
+from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.runs.run_folder import complete
 from gscon_live.train.scoring.evaluation import Evaluation
 from gscon_live.train.scoring.significance import (
     PairedBootstrap,
@@ -41,9 +42,10 @@ class Comparison(msgspec.Struct, frozen=True):
     """Weighted F1 of a second run minus a first, over the seeds that both have and over dialogues.
 
     The runs differ only in balancing (the second has all losses and plug-ins of the first, and
-    more), or only in the network, each as it was published. `q` is the q value of the larger of the
-    two p, among all comparisons of the leaderboard (see `false_discovery_rates`); None where there
-    is no p over seeds.
+    more), or only in the network, each as it was published. `over_seeds` tests the means of the
+    seeds that share a text encoder: its `n` is the number of encoders where they do. `q` is the q
+    value of the larger of the two p, among all comparisons of the leaderboard (see
+    `false_discovery_rates`); None where there is no p over seeds.
     """
 
     corpus: str
@@ -66,12 +68,10 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
             if _extends(first, second):
                 pairs.append(_compare(first, second, _difference_text(first, second), systems))
     for group in comparable_groups(evaluations, (*_PUBLISHED_WITH, *NETWORK_FIELDS)):
-        as_published = {
-            evaluation.network: evaluation for evaluation in group if _as_published(evaluation)
-        }
-        if gscon := as_published.pop("gscon", None):
-            for name, evaluation in sorted(as_published.items()):
-                pairs.append(_compare(gscon, evaluation, f"gscon → {name}", systems))
+        published = sorted(filter(_as_published, group), key=lambda run: (run.network, run.run))
+        for first, second in product(published, published):
+            if first.network == "gscon" != second.network:
+                pairs.append(_compare(first, second, f"gscon → {second.network}", systems))
     return _with_q([pair for pair in pairs if pair is not None])
 
 
@@ -103,7 +103,7 @@ def comparable_groups(
 
 def _recipe(evaluation: Evaluation) -> dict[str, Any]:
     """The recipe of a run, whichever version wrote it."""
-    return modern(evaluation.recipe)
+    return complete(evaluation.recipe, ConversationRecipe)
 
 
 def _weights(evaluation: Evaluation) -> tuple[float, ...]:
@@ -208,9 +208,19 @@ def _compare(
         second=second.run,
         changed=changed,
         seeds=seeds,
-        over_seeds=paired_t_test(*values),
+        over_seeds=paired_t_test(*values, _encoders(first, seeds)),
         over_dialogues=paired_bootstrap(before, after),
     )
+
+
+def _encoders(evaluation: Evaluation, seeds: Sequence[int]) -> list[int]:
+    """The seed of the text encoder of each seed; the seeds themselves where they share none."""
+    recipe = _recipe(evaluation)
+    count = recipe.get("text_seeds")
+    read = "text" in evaluation.modalities and not recipe.get("features")
+    if not read or recipe.get("text") == "frozen" or not isinstance(count, int):
+        return [*seeds]
+    return [(seed - 1) % count for seed in seeds]
 
 
 def _confusions(evaluation: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64]]:

@@ -11,8 +11,10 @@ from gscon_live.model import checkpoint
 from gscon_live.model.checkpoint import Card
 from gscon_live.model.networks.network import Network
 from gscon_live.train.corpora.dataset import FeaturedCorpus
+from gscon_live.train.corpora.sessions import left_out
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.engine.trainer import State
+from gscon_live.train.networks.material import text_seed
 from gscon_live.train.networks.recipe import ConversationRecipe
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring.measure import calibrate, measure
@@ -78,7 +80,7 @@ def save(
         temperatures=calibration.unimodal,
         data=f"{_DATA.get(corpus.name, f'The corpus {corpus.name}.')} {_features(recipe)}"
         f"{_labels(recipe)}",
-        split=f"{_SPLIT.get(corpus.name, 'As the corpus states it.')} "
+        split=f"{_split(recipe, corpus.name, seed)} "
         f"{'Temperatures' if last else 'Epoch and temperatures'} are chosen on validation; test "
         "chooses nothing.",
         seeds=[seed],
@@ -91,6 +93,17 @@ def save(
         **provenance(),
     )
     checkpoint.save(stem, network, card)
+
+
+def _split(recipe: ConversationRecipe, corpus: str, seed: int) -> str:
+    """The sentence on what is test and validation."""
+    session = left_out(recipe.left_out_session, text_seed(recipe, seed))
+    if session:
+        return (
+            f"Test is Session 5, validation Session {session}, whose speakers are in no other "
+            "split."
+        )
+    return _SPLIT.get(corpus, "As the corpus states it.")
 
 
 def _last(state: State) -> str:

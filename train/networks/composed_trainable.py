@@ -47,7 +47,7 @@ _SPLIT = (
     "of other pictures; each face has more than half of the votes for its emotion. The face "
     "encoder was trained on Training faces alone and selected on PublicTest. The network learns "
     "from training dialogues that were read by text encoders without them, in three parts, and "
-    "from voices that were read by encoders which never heard their corpus. Epoch and seed are "
+    "from voices that were read by encoders which never heard their corpus. The {chosen} "
     "chosen (by the mean of weighted and macro F1 over all sets of modalities), and the "
     "calibration is fitted, on validation, where each emotion counts as if it were as frequent as "
     "in MELD's train, which is nine times as large."
@@ -76,6 +76,8 @@ _NOTES = [
 ]
 
 
+#: The keys of a recipe that do not affect a training.
+_NO_EFFECT = ("ship",)
 #: The score that a training displays.
 _FIGURE = figure_name(modality_set_name(MODALITIES))
 
@@ -90,7 +92,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
 
     def fit(self, recipe: FusionRecipe, folder: Path, display: Display) -> Path:
         run = RunFolder(folder / "training")
-        run.refuse_other(recipe, ("ship",))
+        run.refuse_other(recipe, _NO_EFFECT)
         weights = folder / f"{recipe.name}.safetensors"
         results = [weights.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
         trainings = {
@@ -103,8 +105,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
             return weights
         material = composed_task.material(recipe, display.report)
         # After reading the corpora, so that a missing corpus leaves no run behind.
-        run.begin(recipe)
-        with run.lock():
+        with run.begun(recipe, _NO_EFFECT):
             trained = []
             for seed, training in trainings.items():
 
@@ -177,6 +178,7 @@ def card_of(
     scores["validation"] = msgspec.to_builtins(best.scores["validation"])
     scores["seeds"] = over_seeds(trained)
     scores["encoders"] = encoder_scores()
+    last = recipe.keep == "last"
     return Card(
         name=recipe.name,
         version=datetime.now(UTC).strftime("%Y.%m.%d"),
@@ -190,12 +192,15 @@ def card_of(
         abstention=best.abstention,
         temperatures=best.calibration.unimodal,
         data=_DATA.format(kinds=recipe.kinds, agree=recipe.kinds.agree),
-        split=_SPLIT,
+        split=_SPLIT.format(chosen="seed is" if last else "epoch and the seed are"),
         seeds=[result.seed for result in trained],
         scores=scores,
         notes=[
             *_NOTES,
-            f"Epoch {best.best_epoch} of {recipe.epochs} of seed {best.seed} was the best on "
+            f"Of seed {best.seed}, the last of {recipe.epochs} epochs was kept, whatever its score "
+            "on validation."
+            if last
+            else f"Epoch {best.best_epoch} of {recipe.epochs} of seed {best.seed} was the best on "
             "validation.",
         ],
         recipe=msgspec.to_builtins(recipe),

@@ -39,8 +39,8 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
         run = RunFolder(folder)
         run.refuse_other(recipe, NO_EFFECT_ON_A_SEED)
         fabric = launch_fabric(recipe.accelerator, recipe.devices, recipe.precision)
+        held = False
         with ExitStack() as stack:
-            held = False
             for seed in seeds(recipe):
                 training = run.seed(seed)
                 if training.finished:
@@ -52,10 +52,8 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
                     corpus = with_soft_labels(recipe, corpus, seed, fabric, display.report)
                 task = ConversationTask(recipe, corpus, seed, fabric)
                 # After the checks of the task, so that a wrong recipe leaves no run behind.
-                if fabric.is_global_zero:
-                    run.begin(recipe)
-                    if not held:
-                        stack.enter_context(run.lock())
+                if fabric.is_global_zero and not held:
+                    stack.enter_context(run.begun(recipe, NO_EFFECT_ON_A_SEED))
                     held = True
                 state = train_in(
                     training, task, plan(recipe, seed), fabric, display, f"seed {seed}"

@@ -129,15 +129,15 @@ def evaluate(
 
 
 def of_run(folder: Path, report: Report, material: Material = conversation_material) -> Evaluation:
-    """The evaluation of a run: the stored one if it belongs to the checkpoints, otherwise a new
-    one. Raises `InputError` as `evaluate` does."""
+    """The evaluation of a run: the stored one if it belongs to the checkpoints, under the present
+    name of its folder; otherwise a new one. Raises `InputError` as `evaluate` does."""
     weights = finished(folder)
     try:
         stored = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
     except (OSError, msgspec.DecodeError):
         return evaluate(folder, report, material)
     if stored.format == FORMAT and stored.checkpoints == _digests(weights):
-        return stored
+        return msgspec.structs.replace(stored, run=folder.resolve().name)
     return evaluate(folder, report, material)
 
 

@@ -6,7 +6,7 @@ of the state; for a network on conversations these are `model.safetensors` and `
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -30,6 +30,8 @@ RUNS = Path("runs")
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+#: The name of the file that locks a run.
+_LOCK = "training.lock"
 #: The prefixes of the names of a state's tensors.
 _TENSORS = ("network", "average", "best", "optimiser")
 
@@ -128,26 +130,41 @@ class RunFolder:
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Locks the run against other processes.
+    def begun(self, recipe: R, changes_nothing: tuple[str, ...] = ()) -> Iterator[None]:
+        """Begins or resumes the run, and locks it against other processes.
+
+        Args:
+            recipe: the current recipe.
+            changes_nothing: as in `refuse_other`.
 
         Raises:
-            InputError: another process is training it.
+            InputError: another process is training it, or has begun it with another recipe.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / _LOCK, timeout=0)
         try:
-            with FileLock(self.folder / "training.lock", timeout=0):
-                yield
+            lock.acquire()
         except Timeout:
             raise InputError(
                 f"run {self.folder}: another process is training it; wait until it is done, or "
                 "give another name=..."
             ) from None
+        try:
+            # Another process may have begun the run since this one began to read its corpora.
+            self.refuse_other(recipe, changes_nothing)
+            self.begin(recipe)
+            yield
+        finally:
+            lock.release()
 
     def best(self) -> Path:
-        """The weights of the seed with the best weighted F1 on validation, of the finished ones."""
+        """The weights of the seed with the best weighted F1 on validation, of the finished ones.
+        Where each seed was validated by another session, scores do not compare: of the first."""
         by_folder = {}
-        for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"))):
-            if folder.finished:
+        stored = self._recipe.read_bytes() if self._recipe.is_file() else b"{}"
+        each = msgspec.json.decode(stored).get("left_out_session") == "each"
+        for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"), key=_number)):
+            if folder.finished and not (each and by_folder):
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
                 epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTION_SCORE))
                 by_folder[folder] = epoch["validation_weighted_f1"]
@@ -166,7 +183,7 @@ class RunFolder:
             InputError: the folder holds another run.
         """
         if not self._recipe.is_file():
-            if self.folder.is_dir() and any(self.folder.iterdir()):
+            if self.folder.is_dir() and any(path.name != _LOCK for path in self.folder.iterdir()):
                 raise InputError(
                     f"run {self.folder}: the folder holds something else; {_remedy(self.folder)}"
                 )
@@ -178,7 +195,9 @@ class RunFolder:
                 f"run {self.folder}: its recipe.json cannot be read; {_remedy(self.folder)}"
             ) from error
         current = msgspec.json.decode(msgspec.json.encode(recipe))
-        stored, current = modern(stored if isinstance(stored, dict) else {}), modern(current)
+        readable = isinstance(stored, dict) and stored
+        stored = complete(stored, type(recipe)) if readable else {}
+        current = modern(current)
         changed = sorted(
             key
             for key in (stored.keys() | current.keys()) - set(changes_nothing)
@@ -189,6 +208,17 @@ class RunFolder:
             raise InputError(
                 f"run {self.folder}: it was begun with {values}; {_remedy(self.folder)}"
             )
+
+
+def complete(stored: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """A run's stored recipe, of whichever version, with all keys of the present one: those that are
+    newer than it have their defaults, which change nothing."""
+    return modern({**msgspec.json.decode(msgspec.json.encode(kind())), **stored})
+
+
+def _number(folder: Path) -> int:
+    """The seed of a training's folder."""
+    return int(folder.name.removeprefix("seed-"))
 
 
 def _remedy(folder: Path) -> str:

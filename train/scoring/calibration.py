@@ -9,7 +9,7 @@ class frequencies. Where the training split gives better ones, utterances are we
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -168,8 +168,7 @@ def fit_calibration(
             unimodal[m] = fit_temperature(
                 logits[largest][m][has], labels[has], sample_weights=sample_weights[has]
             )
-    probabilities = softmax(logits[largest]["final"], overall, np.array(shifts.get(largest, 0.0)))
+    calibration = Calibration(overall, by_presence, unimodal, [], shifts)
+    probabilities = calibration.probabilities(logits[largest]["final"], available[largest])
     prior = np.average(probabilities, 0, sample_weights)
-    return Calibration(
-        overall, by_presence, unimodal, [round(float(rate), 6) for rate in prior], shifts
-    )
+    return replace(calibration, prior=[round(float(rate), 6) for rate in prior])

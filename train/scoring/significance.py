@@ -39,9 +39,9 @@ class PairedBootstrap(msgspec.Struct, frozen=True):
 
 
 class PairedTTest(msgspec.Struct, frozen=True):
-    """Second minus first over the `n` seeds that both have: mean, standard deviation, and the 95 %
-    interval and two-sided p of the paired t test; None where they are undefined (a single seed, or
-    equal differences)."""
+    """Second minus first over the `n` seeds, or groups of seeds, that both have: mean, standard
+    deviation, and the 95 % interval and two-sided p of the paired t test; None where they are
+    undefined (a single one, or equal differences)."""
 
     n: int
     mean: float
@@ -123,15 +123,22 @@ def paired_bootstrap(first: System, second: System) -> PairedBootstrap:
     return PairedBootstrap(second.mean - first.mean, percentile_interval(differences), p)
 
 
-def paired_t_test(first: Sequence[float], second: Sequence[float]) -> PairedTTest:
+def paired_t_test(
+    first: Sequence[float], second: Sequence[float], groups: Sequence[int] | None = None
+) -> PairedTTest:
     """The paired t test of two systems trained with the same seeds, in the order of the seeds.
 
-    It covers the variation between seeds on this test set, not that between test sets.
+    It covers the variation between seeds on this test set, not that between test sets. Seeds of the
+    same group, in `groups`, share a part that was trained once, such as a text encoder. They are no
+    independent trainings, so the means of the groups are tested.
     """
     # Comes with the extra `train`; the rest of this module works without it.
     from scipy import stats
 
     differences = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    if groups is not None:
+        by_group = [differences[np.equal(groups, group)] for group in dict.fromkeys(groups)]
+        differences = np.array([part.mean() for part in by_group])
     count, mean = len(differences), float(differences.mean())
     if count < 2:
         return PairedTTest(count, mean, None, None, None)

@@ -20,7 +20,8 @@ from gscon_live.model.labels import MODALITIES
 from gscon_live.train.leaderboard import __main__ as leaderboard
 from gscon_live.train.leaderboard import board_view, plots
 from gscon_live.train.leaderboard.board import Board, board
-from gscon_live.train.leaderboard.comparisons import comparisons
+from gscon_live.train.leaderboard.board_view import comparison_cells
+from gscon_live.train.leaderboard.comparisons import Comparison, comparisons
 from gscon_live.train.leaderboard.grid import cross_tables
 from gscon_live.train.leaderboard.published import Published, published
 from gscon_live.train.networks import evaluate_run
@@ -293,6 +294,43 @@ def test_networks_are_compared_with_gscon_each_as_it_was_published(
         ("consistent", "mmgcn", "gscon → mmgcn"),
     ]
     assert against_gscon[0].seeds == [1, 2]
+
+
+def test_every_run_of_a_network_is_compared_with_gscon(evaluations: list[Evaluation]) -> None:
+    plain, consistent, _ = evaluations
+    off = {"gdc": 0.0, "ssc": 0.0}
+    runs = [
+        variant(consistent, "consistent"),
+        variant(plain, "first", "cmath", **off, plugins={"hvd": {"high": 1.8}}),
+        variant(plain, "second", "cmath", **off, plugins={"hvd": {"high": 1.2}}),
+    ]
+    found = [(pair.first, pair.second) for pair in comparisons(runs) if "→ c" in pair.changed]
+    assert found == [("consistent", "first"), ("consistent", "second")]
+
+
+def test_seeds_that_share_a_text_encoder_are_tested_as_one(evaluations: list[Evaluation]) -> None:
+    plain, consistent, _ = evaluations
+
+    def of(text: str, **recipe: object) -> Comparison:
+        runs = [
+            msgspec.structs.replace(run, recipe={**run.recipe, "text": text, **recipe})
+            for run in (plain, consistent)
+        ]
+        (comparison,) = comparisons(runs)
+        return comparison
+
+    apart, shared = of("text-meld", text_seeds=5), of("text-meld", text_seeds=1)
+    assert (apart.over_seeds.n, shared.over_seeds.n) == (2, 1)
+    assert shared.over_seeds.p is None
+    assert shared.over_seeds.mean == pytest.approx(apart.over_seeds.mean)
+    assert comparison_cells(shared)[4] == "2, 1 encoder"
+    assert comparison_cells(apart)[4] == "2"
+    assert of("frozen", text_seeds=1).over_seeds.n == 2
+
+
+def test_a_renamed_run_has_its_new_name(folders: list[Path], tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(folders[0], tmp_path / "renamed"))
+    assert evaluate_run.of_run(moved, quiet, material).run == "renamed"
 
 
 def test_a_grid_is_crossed_by_network_and_balance(evaluations: list[Evaluation]) -> None:

@@ -71,3 +71,12 @@ def test_a_finished_run_for_replaced_encoders_is_refused(
     monkeypatch.setattr(composed_task, "shipped_encoders", lambda: replaced)
     with pytest.raises(InputError, match=r"words:new is installed; .* delete"):
         trained(tmp_path / "run", short)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_card_says_which_epoch_was_kept(tmp_path: Path, keep: str) -> None:
+    recipe = msgspec.structs.replace(SHORT, seeds=1, keep=keep)
+    card = checkpoint.load(trained(tmp_path, recipe)).card
+    assert ("last of 3 epochs" in card.notes[-1]) == (keep == "last")
+    assert ("was the best on validation" in card.notes[-1]) == (keep == "best")
+    assert ("The epoch and the seed are chosen" in card.split) == (keep == "best")

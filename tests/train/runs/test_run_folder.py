@@ -137,11 +137,38 @@ def test_the_same_recipe_goes_on_and_another_is_refused(tmp_path: Path) -> None:
     assert (run.folder / "recipe.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"learning_rate": 0.1}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"learning_rate": 0.2}', b"\xff"])
 def test_a_recipe_that_is_not_this_one_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "recipe.json").write_bytes(content)
     with pytest.raises(InputError, match="delete"):
         RunFolder(tmp_path).refuse_other(Recipe())
+
+
+def test_a_run_goes_on_that_is_older_than_a_key(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_bytes(b'{"learning_rate": 0.1, "seeds": 1}')
+    run = RunFolder(tmp_path)
+    run.refuse_other(Recipe())
+    with pytest.raises(InputError, match=r"begun with sizes=\[1, 2\]"):
+        run.refuse_other(Recipe(sizes=(3,)))
+
+
+def test_of_two_processes_that_begin_a_run_the_second_changes_nothing(tmp_path: Path) -> None:
+    first, second = RunFolder(tmp_path / "mine"), RunFolder(tmp_path / "mine")
+    # Both look before they read their corpora.
+    first.refuse_other(Recipe())
+    second.refuse_other(Recipe(learning_rate=0.2))
+    with first.begun(Recipe()):
+        begun = (first.folder / "recipe.json").read_bytes()
+        with pytest.raises(InputError, match="another process"), second.begun(Recipe(0.2)):
+            pass
+    with (
+        pytest.raises(InputError, match=r"learning_rate=0\.1"),
+        second.begun(Recipe(learning_rate=0.2)),
+    ):
+        pass
+    assert (first.folder / "recipe.json").read_bytes() == begun
+    with second.begun(Recipe(seeds=3), ("seeds",)):
+        assert json.loads((first.folder / "recipe.json").read_bytes())["seeds"] == 3
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -169,6 +196,9 @@ def test_the_best_seed_is_that_of_the_best_epoch_that_was_kept(tmp_path: Path, k
         folder.finish()
     best = 1 if keep == "best" else 2
     assert run.best() == tmp_path / f"seed-{best}" / "model.safetensors"
+    # Each was validated by another session, so their scores do not compare.
+    (tmp_path / "recipe.json").write_text('{"left_out_session": "each"}')
+    assert run.best() == tmp_path / "seed-1" / "model.safetensors"
 
 
 def test_killed_while_writing_the_last_epoch_is_run_again(

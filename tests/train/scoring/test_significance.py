@@ -149,6 +149,30 @@ def test_the_paired_test_over_seeds_is_the_reference(
     )
 
 
+def test_seeds_of_a_group_count_once() -> None:
+    first, second = [0.5, 0.6, 0.7, 0.4], [0.6, 0.6, 0.9, 0.7]
+    result = paired_t_test(first, second, groups=[7, 3, 7, 3])
+    means = [(0.1 + 0.2) / 2, (0.0 + 0.3) / 2]
+    assert (result.n, result.mean) == (2, pytest.approx(np.mean(means)))
+    assert result.sd == pytest.approx(np.std(means, ddof=1))
+    assert paired_t_test(first, second, groups=[1, 2, 3, 4]) == paired_t_test(first, second)
+
+
+def test_without_an_effect_groups_keep_the_rate_of_false_findings() -> None:
+    random = np.random.default_rng(1)
+    groups = [number % 4 for number in range(12)]
+    found = {"seeds": 0, "groups": 0}
+    for _ in range(400):
+        shared = random.normal(0, 1, 4)
+        second = [shared[group] + random.normal(0, 1) for group in groups]
+        for name in found:
+            p = paired_t_test([0.0] * 12, second, groups if name == "groups" else None).p
+            assert p is not None
+            found[name] += p < 0.05
+    # 5 % are 20.
+    assert found["groups"] < 40 < found["seeds"]
+
+
 def test_one_seed_and_equal_differences_have_no_test() -> None:
     single = paired_t_test([0.5], [0.6])
     assert (single.n, single.sd, single.interval, single.p) == (1, None, None, None)

@@ -26,6 +26,9 @@ _START: dict[FaceCorpus, str] = {
     "ferplus": "It started from an encoder that was trained by FER+'s votes.",
 }
 
+#: The keys of a recipe that do not affect a training.
+_NO_EFFECT = ("ship",)
+
 
 class FaceTrainable(Trainable[FaceRecipe]):
     """The face encoder."""
@@ -39,7 +42,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
 
     def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
         run = RunFolder(folder / "training")
-        run.refuse_other(recipe, ("ship",))
+        run.refuse_other(recipe, _NO_EFFECT)
         weights = folder / f"{recipe.name}.safetensors"
         training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
         if training.finished:
@@ -52,8 +55,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
             fabric = launch_fabric(recipe.accelerator, precision=recipe.precision)
             task = FaceTask(recipe, fabric, start)
             # After reading the faces, so that a missing corpus leaves no run behind.
-            run.begin(recipe)
-            with run.lock():
+            with run.begun(recipe, _NO_EFFECT):
                 result = train_face(task, training, display)
                 save_encoder(result.net, _card(recipe, result), weights)
                 training.finish()

@@ -116,6 +116,16 @@ def kept(recipe: TextRecipe, corpus: str, count: int) -> list[int]:
     return [place for place, part in enumerate(parts) if part != left_out]
 
 
+def folds(recipe: TextRecipe, name: str) -> list[int]:
+    """The fold, from 0, of each training dialogue of a table: an encoder of `recipe` with this fold
+    left out was not trained on the dialogue. A dialogue that shares words with what is held out is
+    in no training; it counts to fold 0."""
+    dialogues = load_table(name).splits["train"]
+    used = {id(dialogue) for dialogue in disjoint(dialogues, _held_out(recipe, name))}
+    parts = iter(partition(len(used), recipe.parts))
+    return [next(parts) if id(dialogue) in used else 0 for dialogue in dialogues]
+
+
 def partition(count: int, parts: int) -> list[int]:
     """The fold, from 0, of each of `count` dialogues. Consecutive dialogues were often recorded
     together, so they share a fold."""

@@ -18,7 +18,7 @@ from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, with_asr_noi
 from gscon_live.train.data.feature_banks import VARIANTS, cached, text_vectors
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.encoders.text.recipe import TextRecipe
-from gscon_live.train.encoders.text.text_data import partition
+from gscon_live.train.encoders.text.text_data import folds
 from gscon_live.train.progress import Report
 
 Vectors = NDArray[np.float32]
@@ -61,7 +61,7 @@ class MeldTextFeatures:
         self.encoder = TextEncoder()
         train = load_table("meld").utterances("train")
         self._recogniser = SimulatedAsr(turn.text for turns in train for turn in turns)
-        self._parts = partition(len(train), recipe.parts)
+        self._folds = folds(recipe, "meld")
 
     def versions(self, dialogues: Sequence[Sequence[Utterance]], split: str) -> Vectors:
         """The vectors of all utterances of a split's first dialogues in `VARIANTS` versions: of the
@@ -96,12 +96,13 @@ class MeldTextFeatures:
         sentences = text_vectors(sentence.identity, lambda: sentence, texts, self._report)
         encoders = self._encoders(split)
         turns = "\n".join(f"{words.speakers} {words.texts}" for words in dialogues)
-        key = "\n".join([*(encoder.identity for encoder in encoders), str(split == "train"), turns])
+        parts = self._folds if split == "train" else [0] * len(dialogues)
+        key = "\n".join([*(encoder.identity for encoder in encoders), str(parts), turns])
 
         def make() -> dict[str, NDArray[np.generic]]:
             rows = []
             for place, words in enumerate(dialogues):
-                encoder = encoders[self._parts[place]] if split == "train" else encoders[0]
+                encoder = encoders[parts[place]]
                 rows.append(encoder.log_probabilities(words.texts, words.speakers))
                 self._report(place + 1, len(dialogues), f"words of {split}, {version}")
             return {"said": np.concatenate(rows)}
