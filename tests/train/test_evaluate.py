@@ -310,6 +310,18 @@ def test_features_or_labels_of_another_kind_are_exit_2(
     assert mention in refused(folder, capsys, material=lambda *_: changed)
 
 
+def test_a_recipe_of_another_version_is_exit_2(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for change in ({"nonesuch": 1}, {"epochs": 0}):
+        recipe = json.loads((folder / "recipe.json").read_bytes())
+        (folder / "recipe.json").write_text(
+            json.dumps({**recipe, "gdc": None, "ssc": None, **change})
+        )
+        assert "run toy: its recipe.json is of another version" in refused(folder, capsys)
+        (folder / "recipe.json").write_text(json.dumps(recipe))
+
+
 def test_other_modalities_or_lengths_are_exit_2(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

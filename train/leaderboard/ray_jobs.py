@@ -27,8 +27,8 @@ _LOOK_EVERY = 0.2
 _STOPPING = 20.0
 #: Bytes of standard error that are kept.
 _KEPT = 4000
-#: The environment that a job takes along: corpora, caches, threads.
-_TAKEN = ("GSCON_DATA", "XDG_CACHE_HOME", "OMP_NUM_THREADS")
+#: The environment that a job takes along: corpora, models, caches, threads.
+_TAKEN = ("GSCON_DATA", "GSCON_MODELS", "XDG_CACHE_HOME", "OMP_NUM_THREADS")
 
 
 def code_version() -> str:

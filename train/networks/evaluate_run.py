@@ -42,12 +42,20 @@ Material = Callable[[Mapping[str, Any], int, Report], FeaturedCorpus]
 
 
 def conversation_material(recipe: Mapping[str, Any], seed: int, report: Report) -> FeaturedCorpus:
-    """The features for the networks of a run of kind `conversation`."""
+    """The features for the networks of a run of kind `conversation`. Raises `InputError` where the
+    recipe has keys or values that this version does not know, or as `material` does."""
     # Imports the text encoders, which a run that is already evaluated does not need.
     from gscon_live.train.networks.material import material
     from gscon_live.train.networks.recipe import ConversationRecipe
 
-    return material(msgspec.convert(recipe, ConversationRecipe), seed, report)
+    try:
+        known = msgspec.convert(recipe, ConversationRecipe)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            f"run {recipe.get('name')}: its recipe.json is of another version ({error}); train it "
+            "again"
+        ) from error
+    return material(known, seed, report)
 
 
 def is_run(folder: Path) -> bool:

@@ -61,14 +61,18 @@ def check(corpus: FeaturedCorpus) -> None:
     for split in ("train", "validation", "test"):
         dialogues = corpus.splits.get(split, ())
         if not dialogues:
-            raise InputError(f"corpus {corpus.name}: its split {split!r} is empty")
+            raise InputError(
+                f"corpus {corpus.name}: its split {split!r} is empty; give a corpus with dialogues "
+                "for it, and left_out_session=0 where their names do not begin with Ses01 to Ses04"
+            )
         for dialogue in dialogues:
             where = f"corpus {corpus.name}, {split}, dialogue {dialogue.name!r}"
             if not (dialogue.labels >= 0).any():
                 raise InputError(f"{where}: no utterance has a label; leave it out")
             if int(dialogue.labels.max()) >= len(corpus.labels):
                 raise InputError(
-                    f"{where}: label {int(dialogue.labels.max())}, of {len(corpus.labels)}"
+                    f"{where}: label {int(dialogue.labels.max())}, of {len(corpus.labels)}; give "
+                    "labels that count from 0"
                 )
             for place, m in enumerate(corpus.modalities):
                 wrong = ~dialogue.features[m].isfinite().all(1) & dialogue.present[:, place]

@@ -1,7 +1,8 @@
 """The scores of the encoders that ship, by their cards."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,6 +12,11 @@ from gscon_live.train.corpora.labelled_faces import FaceCorpus
 
 #: Scores by encoder and test material, then by figure.
 EncoderScores = dict[str, dict[str, float]]
+
+#: What a training notes beside an encoder's weights.
+Card = dict[str, Any]
+
+T = TypeVar("T")
 
 _FIGURES = ("accuracy", "macro_f1", "balanced_accuracy", "ece")
 
@@ -29,38 +35,53 @@ def encoder_scores(folder: Path = FOLDER) -> EncoderScores:
     Raises:
         InputError: a card is missing or damaged.
     """
-    face, voice, speaker = (
-        _read_card(folder / f"{name}.json") for name in ("face", "voice", "speaker")
-    )
-    scores = {_FACES[_face_corpus(face)]: _main_figures(face["test"])}
-    if "test_own_labels" in face:
-        scores["face: FER+ PrivateTest, FER2013's own labels"] = _main_figures(
-            face["test_own_labels"]
-        )
-    for corpus, rows in voice["left_out"].items():
-        for name in (name for name in _VOICES if name in rows):
-            scores[f"voice: {corpus} left out, {name}"] = {
-                "accuracy": float(rows[name]["accuracy"]),
-                "balanced_accuracy": float(rows[name]["macro_recall"]),
-                "ece": float(rows[name]["ece"]),
-            }
-    materials = {"read": "LibriSpeech", "acted": "actors, by folds"}
-    for name, by_count in speaker["confusion"].items():
-        for count, figures in by_count.items():
-            scores[f"speakers: {materials[name]}, {count} of them"] = {
-                "confusion": figures["confusion"],
-                "speakers": figures["speakers"],
-            }
+    return {
+        **_read(folder / "face.json", _face_scores),
+        **_read(folder / "voice.json", _voice_scores),
+        **_read(folder / "speaker.json", _speaker_scores),
+    }
+
+
+def _face_scores(card: Card) -> EncoderScores:
+    scores = {_FACES[_face_corpus(card)]: _main_figures(card["test"])}
+    if "test_own_labels" in card:
+        own = _main_figures(card["test_own_labels"])
+        scores["face: FER+ PrivateTest, FER2013's own labels"] = own
     return scores
+
+
+def _voice_scores(card: Card) -> EncoderScores:
+    return {
+        f"voice: {corpus} left out, {name}": {
+            "accuracy": float(rows[name]["accuracy"]),
+            "balanced_accuracy": float(rows[name]["macro_recall"]),
+            "ece": float(rows[name]["ece"]),
+        }
+        for corpus, rows in card["left_out"].items()
+        for name in _VOICES
+        if name in rows
+    }
+
+
+def _speaker_scores(card: Card) -> EncoderScores:
+    materials = {"read": "LibriSpeech", "acted": "actors, by folds"}
+    return {
+        f"speakers: {materials[name]}, {count} of them": {
+            "confusion": figures["confusion"],
+            "speakers": figures["speakers"],
+        }
+        for name, by_count in card["confusion"].items()
+        for count, figures in by_count.items()
+    }
 
 
 def face_corpus(folder: Path = FOLDER) -> FaceCorpus:
     """The corpus that the face encoder learned from last. Raises `InputError` where its card is
     missing or damaged."""
-    return _face_corpus(_read_card(folder / "face.json"))
+    return _read(folder / "face.json", _face_corpus)
 
 
-def _face_corpus(card: dict[str, Any]) -> FaceCorpus:
+def _face_corpus(card: Card) -> FaceCorpus:
     # Recipes from before there was a choice have no corpus.
     return "ferplus" if card["recipe"].get("corpus") == "ferplus" else "fer2013"
 
@@ -69,11 +90,13 @@ def _main_figures(scores: dict[str, Any]) -> dict[str, float]:
     return {name: float(scores[name]) for name in _FIGURES}
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def _read(path: Path, what: Callable[[Card], T]) -> T:
+    """What a function finds in a card."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
+        return what(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
+    except (OSError, msgspec.DecodeError, LookupError, TypeError, AttributeError) as error:
+        reason = f"no {error}" if isinstance(error, LookupError) else " ".join(str(error).split())
         raise InputError(
-            f"card {path}: cannot be read ({' '.join(str(error).split())}); train the encoder with "
-            "`gscon-live fit` and ship=true"
+            f"card {path}: cannot be read ({reason}); train the encoder with `gscon-live fit` and "
+            "ship=true"
         ) from error

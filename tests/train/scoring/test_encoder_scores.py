@@ -71,9 +71,12 @@ def test_all_weights_together_are_at_most_40_mb() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 40e6
 
 
-def test_a_damaged_card_is_named(tmp_path: Path) -> None:
-    for name in ("face", "voice", "speaker"):
-        shutil.copy(FOLDER / f"{name}.json", tmp_path)
-    (tmp_path / "voice.json").write_text("{")
-    with pytest.raises(InputError, match=r"voice\.json"):
+@pytest.mark.parametrize("name", ["face", "voice", "speaker"])
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"test": 1, "left_out": 2, "confusion": 3}'])
+def test_a_damaged_card_is_named(tmp_path: Path, name: str, content: str) -> None:
+    for each in ("face", "voice", "speaker"):
+        shutil.copy(FOLDER / f"{each}.json", tmp_path)
+    (tmp_path / f"{name}.json").write_text(content)
+    with pytest.raises(InputError, match=rf"{name}\.json.*ship=true") as error:
         encoder_scores(tmp_path)
+    assert "\n" not in str(error.value)
