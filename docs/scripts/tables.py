@@ -14,6 +14,7 @@ import ast
 import inspect
 import re
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,13 @@ def recipe_table(name: str, words: dict[str, str]) -> str:
 
 
 def _keys(struct: msgspec.Struct, prefix: str, words: dict[str, str]) -> str:
+    return _table(("key", "type", "default", "what it is"), _key_rows(struct, prefix, words))
+
+
+def _key_rows(
+    struct: msgspec.Struct, prefix: str, words: dict[str, str]
+) -> list[tuple[str, str, str, str]]:
+    """A row for each key; below a key with keys of its own, those of these."""
     described = comments(type(struct))
     rows = []
     for field in msgspec.structs.fields(struct):
@@ -96,7 +104,19 @@ def _keys(struct: msgspec.Struct, prefix: str, words: dict[str, str]) -> str:
             type_ = kind(msgspec.inspect.type_info(field.type))
             default = _plain(getattr(struct, field.name))
             rows.append((f"`{name}`", type_, f"`{default}`", meaning))
-    return _table(("key", "type", "default", "what it is"), rows)
+            if (inner := _inner(getattr(struct, field.name), field.type)) is not None:
+                rows += _key_rows(inner, f"{name}.", words)
+    return rows
+
+
+def _inner(value: Any, type_: Any) -> msgspec.Struct | None:
+    """The value of a key that has keys of its own, or its defaults where it is None; else None."""
+    for each in (type(value), *typing.get_args(type_)):
+        if inspect.isclass(each) and issubclass(each, msgspec.Struct):
+            if any(field.required for field in msgspec.structs.fields(each)):
+                continue  # It has no defaults to show.
+            return value if isinstance(value, each) else each()
+    return None
 
 
 def comments(struct: type[msgspec.Struct]) -> dict[str, str]:

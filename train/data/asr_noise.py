@@ -26,17 +26,21 @@ ENDS = ("", ".", "!")
 class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Simulated recognition of training dialogues.
 
-    A share `errors` of them has recognition errors, with a word error probability between `least`
-    and `most`, and neither punctuation nor case. Of the others, a share `plain` has neither
-    punctuation nor case; of the rest, each utterance ends with a random mark, or none, with the
-    probability `marks`. In a share `merged` of all dialogues the speakers are merged into one.
+    Dialogues with recognition errors have neither punctuation nor case.
     """
 
+    #: Of the dialogues without recognition errors, the share without punctuation and case.
     plain: Probability = 0.5
+    #: Share of the dialogues with recognition errors.
     errors: Probability = 0.5
+    #: Their smallest word error probability.
     least: Probability = 0.1
+    #: Their largest word error probability.
     most: Probability = 0.3
+    #: Share of all dialogues in which the speakers are merged into one.
     merged: Probability = 0.2
+    #: In dialogues with punctuation, the probability that an utterance ends with a random mark, or
+    #: none.
     marks: Probability = 0.0
 
 

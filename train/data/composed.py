@@ -33,17 +33,15 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often an utterance's emotion, where it is not neutral, is shown by some modalities only;
-    the others are neutral. Otherwise all modalities agree.
+    the others are neutral. Otherwise all modalities agree."""
 
-    - `neutral_words`: by voice and face.
-    - `emotional_words`: by the words.
-    - `single`: by one of voice and face, with or without the words.
-    - `disagreement`: by one modality, while the two others show two other emotions.
-    """
-
+    #: Probability that voice and face show the emotion, and the words are neutral.
     neutral_words: Probability = 0.3
+    #: Probability that the words show the emotion, and voice and face are neutral.
     emotional_words: Probability = 0.3
+    #: Probability that one of voice and face shows the emotion, with or without the words.
     single: Probability = 0.1
+    #: Probability that one modality shows the emotion, and the two others two other emotions.
     disagreement: Probability = 0.05
 
     @property
@@ -69,8 +67,11 @@ class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probabilities, in training, that a modality is missing in a complete window or in a single
     utterance, and that the speakers of a window are merged."""
 
+    #: Probability that a modality is missing in a complete dialogue or window.
     window: Probability = 0.25
+    #: Probability that a modality is missing in an utterance.
     utterance: Probability = 0.1
+    #: Probability that the speakers are merged into one.
     speakers: Probability = 0.2
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,16 +29,15 @@ _MASKED = -1e4
 
 
 class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The context of an encoder.
+    """The context of an encoder."""
 
-    Each layer attends to `window` utterances, the current one included; six layers together reach
-    6 (window - 1) + 1. Distances of `reach` utterances and more share a bias. Utterances are cut at
-    `tokens` tokens, [CLS] and [SEP] included.
-    """
-
-    window: int = 12
-    reach: int = 8
-    tokens: int = 64
+    #: Utterances that each layer attends to, the current one included; six layers together reach
+    #: 6 (window - 1) + 1.
+    window: Annotated[int, msgspec.Meta(ge=1)] = 12
+    #: The distance in utterances from which on all distances share an attention bias.
+    reach: Annotated[int, msgspec.Meta(ge=1)] = 8
+    #: Tokens at which an utterance is cut, [CLS] and [SEP] included.
+    tokens: Annotated[int, msgspec.Meta(ge=3)] = 64
 
 
 class Tokens(NamedTuple):
