@@ -38,16 +38,17 @@ DOORS: dict[str, str] = {
     "model/checkpoint.py": "gscon_live/common model model/networks/",
     "model/recogniser.py": "gscon_live/common model model/networks/ model/checkpoint.py",
     # Training
+    "train/bounds.py": "",
     "train/markdown.py": "",
     "train/progress.py": "",
     "train/trainables.py": "gscon_live/common train/progress.py",
     "train/recipes.py": "gscon_live/common configs train/trainables.py",
     "train/engine": "gscon_live/common model model/networks/",
-    "train/balance": "gscon_live/common model model/networks/ train/engine",
+    "train/balance": "gscon_live/common model model/networks/ train/bounds.py train/engine",
     "train/corpora": "gscon_live/common model model/encoders/voice model/networks",
     "train/data": (
         "gscon_live/common model model/encoders/ model/speech model/networks/ train/engine"
-        " train/corpora train/progress.py"
+        " train/corpora train/bounds.py train/progress.py"
     ),
     "train/scoring": (
         "gscon_live/common model model/networks/ model/checkpoint.py train/engine train/corpora"
@@ -56,8 +57,8 @@ DOORS: dict[str, str] = {
     "train/runs": "gscon_live/common train/progress.py train/engine train/balance",
     "train/save_weights.py": "gscon_live/common model model/checkpoint.py train/runs",
     "train/encoders": (
-        "gscon_live/common configs model model/encoders/ model/speech train/progress.py"
-        " train/trainables.py"
+        "gscon_live/common configs model model/encoders/ model/speech train/bounds.py"
+        " train/progress.py train/trainables.py"
         " train/recipes.py train/save_weights.py train/engine train/corpora train/data"
         " train/scoring train/runs"
     ),

@@ -29,8 +29,8 @@ gscon-live fit voice ship=true          the voice encoder, likewise
 gscon-live fit text-spoken ship=true    the text encoder, likewise
 gscon-live fit speaker ship=true        the speaker space, likewise
 gscon-live fit overlap ship=true        the overlap detector, likewise
-gscon-live fit iemocap-small            GSCon on IEMOCAP, into runs/iemocap-gscon-causal
-gscon-live fit meld-small model=mlp     a baseline on MELD, into runs/meld-mlp-causal
+gscon-live fit iemocap-small            GSCon on IEMOCAP, into runs/iemocap-small-gscon-causal
+gscon-live fit meld-small model=mlp     a baseline on MELD, into runs/meld-small-mlp-causal
 gscon-live fit text-iemocap seeds=5     text encoders, into the cache
 gscon-live fit my/recipe.yaml epochs=5  a recipe of your own
 """

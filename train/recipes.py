@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -35,7 +35,10 @@ def recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         kind = trainable(tree.get("kind"))
     except InputError as error:
         raise InputError(f"recipe {path}: {error}") from error
-    settings: Recipe = kind.resolved(loader.build(tree, kind.recipe, overrides, str(path)))
+    written: Any = loader.build(tree, kind.recipe, overrides, str(path))
+    if written.name is None:
+        written = msgspec.structs.replace(written, name=kind.run_name(written, path.stem))
+    settings: Recipe = kind.resolved(written)
     if not settings.name or Path(settings.name).name != settings.name:
         raise InputError(
             f"recipe {path}: name {settings.name!r} is no folder name; give a plain name"

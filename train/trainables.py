@@ -33,7 +33,7 @@ class Recipe(Protocol):
 
     @property
     def name(self) -> str | None:
-        """The name of the run's folder; None is filled in by `Trainable.resolved`."""
+        """The name of the run's folder; None is filled in by `Trainable.run_name`."""
         ...
 
     @property
@@ -54,6 +54,11 @@ class Trainable(ABC, Generic[R]):
     ships_as: ClassVar[str | None] = None
     #: Whether several processes may train it together.
     several_processes: ClassVar[bool] = False
+
+    def run_name(self, recipe: R, source: str) -> str:
+        """The name of a run whose recipe has none. `source` is the name of the recipe's file,
+        without its ending."""
+        return source
 
     def resolved(self, recipe: R) -> R:
         """The recipe with defaults for all open values.

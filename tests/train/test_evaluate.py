@@ -17,8 +17,16 @@ from gscon_live.train import evaluate
 from gscon_live.train.leaderboard.board import board
 from gscon_live.train.networks import evaluate_run
 from gscon_live.train.scoring.agreement import structures
+from gscon_live.train.scoring.calibration import fit_temperature
 from gscon_live.train.scoring.evaluation import Evaluation, Figure, figure
-from gscon_live.train.scoring.measure import CONTEXTS, Context, context_name, predict, subsets
+from gscon_live.train.scoring.measure import (
+    CONTEXTS,
+    Context,
+    context_name,
+    labelled,
+    predict,
+    subsets,
+)
 from gscon_live.train.scoring.significance import confusions_by_dialogue, paired_bootstrap, system
 
 CORPUS = corpus()
@@ -250,6 +258,16 @@ def test_seeds_with_validation_splits_of_their_own_are_measured(
     evaluation = msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)
     assert evaluation.ensemble is not None
     assert list(evaluation.ensemble) == ["test"]
+    # One temperature for both seeds: that of all validation dialogues, each answered by its seed.
+    logits, labels = [], []
+    for seed, part in ((1, dialogues[:4]), (2, dialogues[4:])):
+        model = checkpoint.load(folder / f"seed-{seed}").model
+        rows, truth = labelled(predict(model, part).final, part)
+        logits.append(rows)
+        labels.append(truth)
+    expected = fit_temperature(np.concatenate(logits), np.concatenate(labels))
+    assert evaluation.test.temperature.values == [expected, expected]
+    assert evaluation.validation.temperature.values == [expected, expected]
     row, together = board([evaluation], []).rows
     assert row.validation is not None
     assert together.validation is None

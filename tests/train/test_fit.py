@@ -27,7 +27,7 @@ from gscon_live.train.networks import composed_task
 from gscon_live.train.networks.composed_task import FusionRecipe
 
 COMMAND = [sys.executable, "-m", "gscon_live.train.fit", "toy.yaml"]
-MINE = Path("runs") / "iemocap-gscon-causal"
+MINE = Path("runs") / "toy-gscon-causal"
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from torch.nn import functional
 from gscon_live.model.networks.layers.blocks import Standardise
 from gscon_live.model.networks.network import Conversations, Network
 from gscon_live.train.balance.plugin import Plugin, StepContext
+from gscon_live.train.bounds import Positive, UpTo1
 from gscon_live.train.engine.gradient_scaling import Scaling
 
 #: Prefixes of the names of input matrices, in recurrent and in other modules.
@@ -49,8 +50,8 @@ class FAGMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modulated. `every` is the interval, in steps of an epoch, at which the factors are computed."""
 
     gamma: Annotated[float, msgspec.Meta(gt=0, le=100)] = 0.5
-    beta: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    every: Annotated[int, msgspec.Meta(ge=1)] = 1
+    beta: UpTo1 = 0.5
+    every: Positive = 1
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
 """GDC: gradient direction consistency, the first of GSCon's two losses on its shared encoder."""
 
-from typing import Annotated
-
 import msgspec
 import torch
 
 from gscon_live.model.networks.consistency_losses import disagreement
 from gscon_live.train.balance.plugin import Plugin, StepContext
+from gscon_live.train.bounds import Above0
 from gscon_live.train.engine.losses import Weighted
 
 
 class GDCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`weight` is the weight of the loss in the objective (published: 0.5)."""
 
-    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.5
+    weight: Above0 = 0.5
 
 
 class GDC(Plugin):

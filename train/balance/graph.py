@@ -8,7 +8,7 @@ not have it.
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 import torch
@@ -17,8 +17,7 @@ from torch.nn import functional
 
 from gscon_live.model.networks.network import Network
 from gscon_live.train.balance.plugin import Plugin, StepContext
-
-AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+from gscon_live.train.bounds import AtLeast0, Positive
 
 #: The preferred edges of the released code, by graph, as (teacher, student).
 PREFERRED: dict[str, tuple[tuple[str, str], ...]] = {
@@ -38,7 +37,7 @@ class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     has weight 1 if `incoming`, and both together if `all`."""
 
     weight: AtLeast0 = 0.05
-    size: Annotated[int, msgspec.Meta(ge=1)] = 16
+    size: Positive = 16
     edges: Literal["incoming", "all"] = "incoming"
     prior: Literal["none", "released"] = "none"
 

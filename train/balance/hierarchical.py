@@ -2,16 +2,13 @@
 the fusion to each modality: of the fused vector (low level) and of the final probabilities (high
 level)."""
 
-from typing import Annotated
-
 import msgspec
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gscon_live.train.balance.plugin import Plugin, StepContext
-
-AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+from gscon_live.train.bounds import AtLeast0
 
 
 class HierarchicalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gscon_live.train.balance.plugin import Plugin, StepContext
+from gscon_live.train.bounds import AtLeast0
 
 
 class MarginSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,7 +17,7 @@ class MarginSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cosines, `rows` the number of utterances compared in a part of a step. In the released code the
     margin grows with the distance between two labels; emotion classes have no distance."""
 
-    weight: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.01
+    weight: AtLeast0 = 0.01
     margin: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.2
     rows: Annotated[int, msgspec.Meta(ge=2)] = 32
 

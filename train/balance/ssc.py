@@ -1,12 +1,11 @@
 """SSC: spatial structure consistency, the second of GSCon's two losses on its shared encoder."""
 
-from typing import Annotated
-
 import msgspec
 import torch
 
 from gscon_live.model.networks.consistency_losses import ssc
 from gscon_live.train.balance.plugin import Plugin, StepContext
+from gscon_live.train.bounds import Above0, Positive
 from gscon_live.train.engine.losses import Weighted
 
 
@@ -14,9 +13,9 @@ class SSCSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`weight` is the weight of the loss in the objective (published: 1). `rows` is the number of
     utterances that are drawn and compared, `tau` the temperature. The loss depends on `rows`."""
 
-    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 1.0
-    rows: Annotated[int, msgspec.Meta(ge=1)] = 32
-    tau: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.07
+    weight: Above0 = 1.0
+    rows: Positive = 32
+    tau: Above0 = 0.07
 
 
 class SSC(Plugin):

@@ -8,16 +8,14 @@ released code takes the dot products of the same vectors instead.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
 import msgspec
 import torch
 
 from gscon_live.model.networks.network import Network
 from gscon_live.train.balance.plugin import Plugin, StepContext
+from gscon_live.train.bounds import AtLeast0, NotNegative
 from gscon_live.train.engine.gradient_scaling import Scaling
-
-AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
 class OGMGESettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +32,7 @@ class RatioSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drops there to 1 - tanh(alpha)."""
 
     alpha: AtLeast0 = 0.42
-    start: Annotated[int, msgspec.Meta(ge=0)] = 3
+    start: NotNegative = 3
     noise: bool = True
     continuous: bool = False
 

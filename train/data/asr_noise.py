@@ -8,14 +8,12 @@ simulated errors measure the cost of wrong words, not how often they occur.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from random import Random
-from typing import Annotated
 
 import jellyfish
 import msgspec
 
 from gscon_live.model.encoders.text.normalisation import normalised
-
-Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+from gscon_live.train.bounds import UpTo1
 
 #: Shares of substitutions and deletions among the errors; the rest are insertions.
 REPLACED, LEFT_OUT = 0.65, 0.2
@@ -30,18 +28,18 @@ class AsrNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     #: Of the dialogues without recognition errors, the share without punctuation and case.
-    plain: Probability = 0.5
+    plain: UpTo1 = 0.5
     #: Share of the dialogues with recognition errors.
-    errors: Probability = 0.5
+    errors: UpTo1 = 0.5
     #: Their smallest word error probability.
-    least: Probability = 0.1
+    least: UpTo1 = 0.1
     #: Their largest word error probability.
-    most: Probability = 0.3
+    most: UpTo1 = 0.3
     #: Share of all dialogues in which the speakers are merged into one.
-    merged: Probability = 0.2
+    merged: UpTo1 = 0.2
     #: In dialogues with punctuation, the probability that an utterance ends with a random mark, or
     #: none.
-    marks: Probability = 0.0
+    marks: UpTo1 = 0.0
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,6 @@ well the model reads people.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -22,13 +21,12 @@ from gscon_live.common.errors import InputError
 from gscon_live.model.conversations import speakers_by_appearance
 from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.network import Conversations
+from gscon_live.train.bounds import UpTo1
 from gscon_live.train.corpora.dataset import FeaturedCorpus, FeaturedDialogue
 from gscon_live.train.corpora.schema import Utterance
 from gscon_live.train.data.feature_banks import VARIANTS, Bank
 
 NEUTRAL = EMOTIONS.index("neutral")
-
-Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,13 +34,13 @@ class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the others are neutral. Otherwise all modalities agree."""
 
     #: Probability that voice and face show the emotion, and the words are neutral.
-    neutral_words: Probability = 0.3
+    neutral_words: UpTo1 = 0.3
     #: Probability that the words show the emotion, and voice and face are neutral.
-    emotional_words: Probability = 0.3
+    emotional_words: UpTo1 = 0.3
     #: Probability that one of voice and face shows the emotion, with or without the words.
-    single: Probability = 0.1
+    single: UpTo1 = 0.1
     #: Probability that one modality shows the emotion, and the two others two other emotions.
-    disagreement: Probability = 0.05
+    disagreement: UpTo1 = 0.05
 
     @property
     def agree(self) -> float:
@@ -68,11 +66,11 @@ class Absence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     utterance, and that the speakers of a window are merged."""
 
     #: Probability that a modality is missing in a complete dialogue or window.
-    window: Probability = 0.25
+    window: UpTo1 = 0.25
     #: Probability that a modality is missing in an utterance.
-    utterance: Probability = 0.1
+    utterance: UpTo1 = 0.1
     #: Probability that the speakers are merged into one.
-    speakers: Probability = 0.2
+    speakers: UpTo1 = 0.2
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from gscon_live.model.speech.overlap import (
     overlapped,
     spectrogram,
 )
+from gscon_live.train.bounds import Positive
 from gscon_live.train.corpora import librispeech, ravdess_emodb
 from gscon_live.train.corpora.voice_corpora import VOICE_CORPORA
 from gscon_live.train.data.mixtures import (
@@ -54,7 +55,7 @@ class OverlapRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Seed of the mixtures and of the network.
     seed: int = 1
     #: Number of training steps.
-    steps: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    steps: Positive = 1000
     #: Mixtures of a step.
     batch: Annotated[int, msgspec.Meta(ge=2)] = 16
     #: Largest learning rate; it rises in the first tenth, and falls to zero.

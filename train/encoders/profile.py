@@ -16,6 +16,7 @@ from gscon_live.model.encoders.speaker.voice_profiles import (
     VoiceProfiles,
 )
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
+from gscon_live.train.bounds import Positive
 from gscon_live.train.corpora import librispeech, ravdess_emodb
 from gscon_live.train.encoders.microphones import Samples, microphone
 from gscon_live.train.encoders.speaker import Utterances, space
@@ -43,9 +44,9 @@ class ProfileRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Shrinkage of the within-speaker covariance towards a multiple of the identity.
     shrinkage: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.05
     #: Random microphones through which each utterance is heard, besides as it is.
-    microphones: Annotated[int, msgspec.Meta(ge=1)] = 2
+    microphones: Positive = 2
     #: Draws of the composed recordings that the evaluation averages over.
-    draws: Annotated[int, msgspec.Meta(ge=1)] = 5
+    draws: Positive = 5
     #: Install the space as `model/weights/profile.safetensors`.
     ship: bool = False
 

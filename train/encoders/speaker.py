@@ -18,6 +18,7 @@ from gscon_live.model.encoders.speaker.speaker_clustering import (
 )
 from gscon_live.model.encoders.voice.voice_statistics import VoiceStatistics
 from gscon_live.model.labels import SAMPLE_RATE
+from gscon_live.train.bounds import Positive
 from gscon_live.train.corpora import librispeech, ravdess_emodb
 from gscon_live.train.progress import Display, Report
 from gscon_live.train.save_weights import save_encoder
@@ -40,9 +41,9 @@ class SpeakerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Folds of the 34 actors; more leave too few for a conversation, fewer too few to train on.
     folds: Annotated[int, msgspec.Meta(ge=3, le=11)] = 4
     #: Number of conversations for one, two and three speakers each.
-    conversations: Annotated[int, msgspec.Meta(ge=1)] = 40
+    conversations: Positive = 40
     #: Number of utterances of each speaker in a conversation.
-    utterances: Annotated[int, msgspec.Meta(ge=1)] = 20
+    utterances: Positive = 20
     #: Install the space as `model/weights/speaker.safetensors`.
     ship: bool = False
 

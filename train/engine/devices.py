@@ -28,15 +28,19 @@ def launch_fabric(
     Raises:
         InputError: there are no such devices, or they do not support this precision.
     """
-    nodes = 1
+    nodes, setting = 1, "devices"
     if "TORCHELASTIC_RUN_ID" in os.environ:
+        setting = "torchrun --nproc-per-node"
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
-    cuda = torch.cuda.is_available() and accelerator != "cpu"
+    cuda = on_gpu(accelerator)
     if accelerator == "cuda" and not cuda:
         raise InputError("accelerator 'cuda': no GPU was found; leave it at auto, or take cpu")
     if cuda and devices > torch.cuda.device_count():
-        raise InputError(f"devices {devices}: there are {torch.cuda.device_count()}")
+        count = torch.cuda.device_count()
+        raise InputError(
+            f"devices {devices}: the number of GPUs is {count}; give {setting}={count} or fewer"
+        )
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
@@ -45,6 +49,11 @@ def launch_fabric(
     )
     fabric.launch()
     return fabric
+
+
+def on_gpu(accelerator: str) -> bool:
+    """Whether a GPU is taken: there is one, and the `accelerator` of the recipe is not `cpu`."""
+    return torch.cuda.is_available() and accelerator != "cpu"
 
 
 def chosen(precision: Precision, cuda: bool) -> Chosen:

@@ -197,19 +197,18 @@ def _compare(
     seeds = [seed for seed in first.seeds if seed in second.seeds]
     if not seeds:
         return None
-    values = [
+    before, after = (
         [run.test.weighted_f1.values[run.seeds.index(seed)] for seed in seeds]
         for run in (first, second)
-    ]
-    before, after = (systems.of(run, seeds) for run in (first, second))
+    )
     return Comparison(
         corpus=first.corpus,
         first=first.run,
         second=second.run,
         changed=changed,
         seeds=seeds,
-        over_seeds=paired_t_test(*values, _encoders(first, seeds)),
-        over_dialogues=paired_bootstrap(before, after),
+        over_seeds=paired_t_test(before, after, _encoders(first, seeds)),
+        over_dialogues=paired_bootstrap(systems.of(first, seeds), systems.of(second, seeds)),
     )
 
 

@@ -20,6 +20,7 @@ from gscon_live.model.labels import EMOTIONS, MODALITIES
 from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Network
 from gscon_live.model.networks.product_of_experts import ProductOfExperts
+from gscon_live.train.bounds import Above0, AtLeast0, Positive, UpTo1
 from gscon_live.train.corpora.iemocap_meld_emorynlp import load_table
 from gscon_live.train.corpora.labelled_faces import label_shares
 from gscon_live.train.data.composed import ComposedCorpus, ComposedSplit, Kinds, compose
@@ -33,16 +34,7 @@ from gscon_live.train.encoders.voice.voice_bank import voice_bank
 from gscon_live.train.encoders.voice.voice_data import voices
 from gscon_live.train.engine.devices import launch_fabric
 from gscon_live.train.engine.trainer import SELECTION_SCORE, Keep, Plan, State, train
-from gscon_live.train.networks.recipe import (
-    Above0,
-    AtLeast0,
-    Modality,
-    NetworkRecipe,
-    Positive,
-    UpTo1,
-    balanced,
-    plan,
-)
+from gscon_live.train.networks.recipe import Modality, NetworkRecipe, balanced, plan
 from gscon_live.train.networks.task import ConversationTask, class_weights
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import as_written

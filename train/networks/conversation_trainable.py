@@ -29,6 +29,9 @@ class ConversationTrainable(Trainable[ConversationRecipe]):
     recipe = ConversationRecipe
     several_processes = True
 
+    def run_name(self, recipe: ConversationRecipe, source: str) -> str:
+        return f"{source}-{recipe.model}-{recipe.context}"
+
     def resolved(self, recipe: ConversationRecipe) -> ConversationRecipe:
         return resolved(recipe)
 

@@ -20,6 +20,7 @@ from gscon_live.train.progress import Report
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring import agreement
 from gscon_live.train.scoring.agreement import Structures
+from gscon_live.train.scoring.answer_time import answer_ms
 from gscon_live.train.scoring.ensemble import together
 from gscon_live.train.scoring.evaluation import (
     FORMAT,
@@ -32,7 +33,15 @@ from gscon_live.train.scoring.evaluation import (
     figure,
     over_seeds,
 )
-from gscon_live.train.scoring.measure import CONTEXTS, Context, Measurements, answer_ms, measure
+from gscon_live.train.scoring.measure import (
+    CONTEXTS,
+    Answered,
+    Context,
+    Measurements,
+    answers,
+    measurements,
+    temperatures,
+)
 
 #: SSC's defaults, the same for all runs so that their structures can be compared.
 _ROWS, _TAU = 32, 0.07
@@ -86,22 +95,21 @@ def evaluate(
     best_on_test, training_seconds = _best_on_test(weights), _training_seconds(weights)
     loaded = {seed: checkpoint.load(path) for seed, path in weights.items()}
     cosines = [agreement.cosines(_kept_epoch(path.parent)) for path in weights.values()]
-    measured: dict[int, Measurements] = {}
+    answered: dict[int, Answered] = {}
     structures: list[Structures] = []
     labels: list[list[int]] = []
-    validated: set[tuple[str, ...]] = set()
     for seed, path in weights.items():
         corpus = material(recipe, seed, report)
         _require(path, loaded[seed], corpus)
         labels = [dialogue.labels.tolist() for dialogue in corpus.splits["test"]]
-        validated.add(tuple(dialogue.name for dialogue in corpus.splits["validation"]))
-        measured[seed] = measure(
+        answered[seed] = answers(
             loaded[seed].model, corpus, contexts, partial(_tell, report, f"measuring seed {seed}")
         )
         shared = agreement.structures(loaded[seed].model, corpus.splits["validation"], _ROWS, _TAU)
         structures += [shared] if shared else []
     card, a = loaded[min(loaded)].card, loaded[min(loaded)].card.architecture
     everything = modality_set_name(a.modalities)
+    measured, same_validation = _measured(answered)
     evaluation = Evaluation(
         run=folder.resolve().name,
         corpus=corpus.name,
@@ -119,7 +127,7 @@ def evaluate(
         best_on_test=best_on_test,
         training_seconds=training_seconds,
         agreement=agreement_over_seeds(structures, cosines),
-        ensemble=_ensemble(list(measured.values()), corpus, everything, len(validated) == 1),
+        ensemble=_ensemble(list(measured.values()), corpus, everything, same_validation),
         answer_ms=answer_ms(loaded[min(loaded)].model, corpus.splits["test"]),
         answers=Answers(
             labels,
@@ -222,6 +230,22 @@ def _figures(measured: Sequence[Measurements]) -> dict[str, dict[str, dict[str, 
         }
         for split, by_context in measured[0].items()
     }
+
+
+def _measured(answered: Mapping[int, Answered]) -> tuple[dict[int, Measurements], bool]:
+    """The measurements by seed, and whether all seeds have the same validation split. Where they
+    have not, all have one temperature, fitted on the dialogues of all: each dialogue is answered by
+    a training that did not meet it."""
+    validated = {
+        tuple(dialogue.name for dialogue in seed.dialogues["validation"])
+        for seed in answered.values()
+    }
+    common = temperatures([*answered.values()]) if len(validated) > 1 else None
+    measured = {
+        seed: measurements(of_seed, common or temperatures([of_seed]))
+        for seed, of_seed in answered.items()
+    }
+    return measured, len(validated) == 1
 
 
 def _ensemble(

@@ -1,6 +1,6 @@
 """Recipes of training networks on conversations."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -9,28 +9,26 @@ from gscon_live.model.networks.architecture import Encoder
 from gscon_live.model.networks.network import Architecture, Mode, network_class, options
 from gscon_live.train import balance
 from gscon_live.train.balance import old_settings
+from gscon_live.train.bounds import Above0, AtLeast0, Below1, NotNegative, Positive, UpTo1
 from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.corpora.overlap import SAME_SHOW
-from gscon_live.train.corpora.sessions import LeftOut
+from gscon_live.train.corpora.sessions import LeftOut, left_out
 from gscon_live.train.data.composed import Absence
 from gscon_live.train.encoders.text import text_cache
+from gscon_live.train.encoders.text.checks import met_scenes
 from gscon_live.train.engine.devices import Precision
 from gscon_live.train.engine.gradient_scaling import Scaled
 from gscon_live.train.engine.trainer import Keep, Plan
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 # Bounded, so that infinities are refused; NaN is outside of all bounds.
-AtLeast0 = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
-Above0 = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
-Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
-UpTo1 = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Modality = Literal["text", "audio", "visual"]
 
 
 class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The common fields of recipes of networks on real and on composed conversations."""
 
-    #: The run's name: results go to `runs/<name>/`.
+    #: The run's name: results go to `runs/<name>/`. By default, that of the recipe's file, the
+    #: network and the context.
     name: str | None = None
     #: The network, one of `model.networks.network.NETWORKS`.
     model: str = "gscon"
@@ -67,13 +65,13 @@ class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Weight decay of AdamW.
     weight_decay: AtLeast0 = 0.03
     #: Share of all steps with a rising learning rate (warm-up).
-    warm_up: Share = 0.15
+    warm_up: Below1 = 0.15
     #: Gradients are clipped to this norm.
     clip: Above0 = 1.0
     #: Decay per step of the moving average of the weights, which is scored and kept; 0: none.
-    average: Share = 0.0
+    average: Below1 = 0.0
     #: Label smoothing.
-    label_smoothing: Share = 0.0
+    label_smoothing: Below1 = 0.0
     #: Class weights: the power of the inverse frequency, from 0 (no weights) to 1.
     balance: UpTo1 = 0.0
     #: Probabilities that modalities are missing in training.
@@ -87,7 +85,7 @@ class NetworkRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Number of attention heads.
     heads: Positive = 4
     #: Dropout.
-    dropout: Share = 0.3
+    dropout: Below1 = 0.3
     #: Numerical precision, by the names of Lightning Fabric.
     precision: Precision = "32-true"
     #: `auto` takes a GPU where available.
@@ -123,12 +121,12 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     kind: Literal["conversation"] = "conversation"
     #: The corpus: `iemocap`, `meld` or `emorynlp`.
     corpus: str = "iemocap"
-    #: The text encoder of this corpus: the encoder of this recipe; or `frozen`: none, and `general`
-    #: takes its place.
+    #: The name or path of the recipe of a text encoder that is fine-tuned on this corpus; `frozen`:
+    #: there is none, and `general` takes its place.
     text: str = "frozen"
-    #: A text encoder that was not trained on this corpus. Networks beside a direct head read it and
-    #: those that make soft labels: the sentence encoder as it is (`frozen`), or the encoder of this
-    #: recipe, with seed 1.
+    #: A text encoder that was not trained on this corpus: the sentence encoder (`frozen`), or the
+    #: name or path of a recipe, whose encoder has seed 1. Networks read it beside a direct head or
+    #: own answers, and so do those that make soft labels.
     general: str = "frozen"
     #: Number of text encoders, with the seeds from 1, that trainings take in turn.
     text_seeds: Positive = 5
@@ -149,15 +147,15 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
     #: Utterances over which an attention layer looks back (`causal`).
     memory: Positive = 128
     #: The first seed; the others follow in steps of one.
-    first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    first_seed: NotNegative = 1
     #: The modalities to train on; None: all.
     modalities: tuple[Modality, ...] | None = None
     #: Early stopping: epochs without a better score; None: all epochs are run.
     patience: Positive | None = 10
     #: Label smoothing.
-    label_smoothing: Share = 0.05
+    label_smoothing: Below1 = 0.05
     #: Share of out-of-fold probabilities in soft labels, see `train.networks.soft_labels`.
-    distillation: Share = 0.0
+    distillation: Below1 = 0.0
     #: Probabilities that modalities are missing in training.
     absence: Absence = Absence(window=0.1, utterance=0.05, speakers=0.0)
     #: Maximum number of speakers that the network distinguishes.
@@ -228,7 +226,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
         )
     if recipe.general != "frozen":
         _check_general(recipe)
-    _check_session(recipe)
+    _check_text(recipe)
     direct = recipe.direct
     if direct is None:
         direct = _in_context(recipe) and not experts
@@ -239,17 +237,16 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
         )
     return msgspec.structs.replace(
         recipe,
-        name=recipe.name or f"{recipe.corpus}-{recipe.model}-{recipe.context}",
         batch=recipe.batch or (128 if recipe.context == "buffer" else 8),
         direct=direct,
     )
 
 
 def _check_general(recipe: ConversationRecipe) -> None:
-    """Raises `InputError` where the `general` encoder was trained on the corpus, or on its scenes
-    in another corpus."""
+    """Raises `InputError` where the `general` encoder, or one that it starts from or is taught by,
+    was trained on the corpus, or on its scenes in another corpus."""
     corpus, same_show = recipe.corpus, SAME_SHOW.get(recipe.corpus)
-    encoders = text_cache.lineage(recipe.general)
+    encoders = text_cache.closure(recipe.general)
     for encoder in encoders:
         # With `apart`, the scenes were left out of the other corpus.
         met = same_show in encoder.corpora and corpus not in encoder.apart
@@ -261,21 +258,31 @@ def _check_general(recipe: ConversationRecipe) -> None:
             )
 
 
-def _check_session(recipe: ConversationRecipe) -> None:
-    """Raises `InputError` where network and text encoder leave out different sessions, so that one
-    is validated on what the other was trained on; or where there are none."""
+def _check_text(recipe: ConversationRecipe) -> None:
+    """Raises `InputError` where the text encoder, or one that it starts from or is taught by, was
+    trained on what the network is validated or tested on: scenes in another corpus, or a session
+    that the network leaves out; or where there are no sessions."""
     session = recipe.left_out_session
     if session and (recipe.corpus != "iemocap" or recipe.features is not None):
         raise InputError(
             f"left_out_session={session}: only the corpus iemocap has sessions; give "
             "left_out_session=0"
         )
-    if _in_context(recipe):
-        of_encoder = text_cache.recipe(recipe.text).left_out_session
-        if of_encoder != session:
+    encoders = text_cache.closure(recipe.text) if _in_context(recipe) else []
+    for place, encoder in enumerate(encoders):
+        if met_scenes(encoder, recipe.corpus):
             raise InputError(
-                f"left_out_session={session}: the text encoder {recipe.text} leaves out "
-                f"{of_encoder}; give both the same"
+                f"text={recipe.text}: {encoder.name!r} was trained on scenes of {recipe.corpus}'s "
+                f"validation and test, in {', '.join(encoder.corpora)}; give another text encoder"
+            )
+        of_encoder = encoder.left_out_session
+        if place:  # what others learn from always has seed 1
+            of_encoder = left_out(of_encoder, 1)
+        if recipe.corpus == "iemocap" and "iemocap" in encoder.corpora and of_encoder != session:
+            name = encoder.name if place else recipe.text
+            raise InputError(
+                f"left_out_session={session}: the text encoder {name} leaves out {of_encoder}; "
+                "give both the same"
             )
 
 

@@ -160,7 +160,7 @@ class RunFolder:
     def best(self) -> Path:
         """The weights of the seed with the best weighted F1 on validation, of the finished ones.
         Where each seed was validated by another session, scores do not compare: of the first."""
-        by_folder = {}
+        by_folder: dict[TrainingFolder, float] = {}
         stored = self._recipe.read_bytes() if self._recipe.is_file() else b"{}"
         each = msgspec.json.decode(stored).get("left_out_session") == "each"
         for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"), key=_number)):

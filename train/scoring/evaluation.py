@@ -55,7 +55,8 @@ class Figures(msgspec.Struct, frozen=True):
     """All figures of a split, a context and a set of modalities, from 0 to 1.
 
     `interval` is the 95 % interval of the mean weighted F1 over dialogues. `ece` is measured at the
-    `temperature` that was fitted on validation, `ece_uncalibrated` without. `confusion`, by label
+    `temperature` that was fitted on validation, `ece_uncalibrated` without; where each seed has
+    another validation split, there is one temperature, fitted on all of them. `confusion`, by label
     (first index) and answer (second), and the reliability diagrams pool all seeds. Where each seed
     has another validation split, the counts are those of the first.
     """

@@ -5,9 +5,7 @@ temperature is fitted on validation; nothing is fitted or selected on test. Utte
 label are context only.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from operator import itemgetter
@@ -42,7 +40,7 @@ F = TypeVar("F", np.float32, np.float64)
 #: The splits that are measured.
 SPLITS = ("validation", "test")
 
-_DIALOGUES, _WINDOWS, _ANSWERS = 8, 1024, 400
+_DIALOGUES, _WINDOWS = 8, 1024
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,16 @@ class Measurement:
     probabilities: list[NDArray[np.float64]]
     answers: list[NDArray[np.int64]]
     confusions: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A network's answers: final `logits` [N, classes] of the `dialogues`, by context
+    (`context_name`), set of modalities (`model.checkpoint.modality_set_name`) and split."""
+
+    logits: dict[str, dict[str, dict[str, list[NDArray[np.float32]]]]]
+    dialogues: dict[str, Sequence[FeaturedDialogue]]
+    classes: tuple[str, ...]
 
 
 #: By split, context (`context_name`) and set of modalities (`model.checkpoint.modality_set_name`).
@@ -146,61 +154,69 @@ def measure(
 
     `report` receives (done, total).
     """
-    measurements: Measurements = {split: {} for split in SPLITS}
+    answered = answers(network, corpus, contexts, report)
+    return measurements(answered, temperatures([answered]))
+
+
+def answers(
+    network: Network,
+    corpus: FeaturedCorpus,
+    contexts: Sequence[Context],
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Answered:
+    """The answers of a network to all that `measure` measures; arguments as there."""
     all_subsets = subsets(network.modalities)
     full_set = modality_set_name(network.modalities)
-    subsets_by_context = {
-        context: all_subsets if context == "as_trained" else {full_set: all_subsets[full_set]}
+    asked = [
+        (context, subset)
         for context in contexts
+        for subset in (all_subsets if context == "as_trained" else [full_set])
+    ]
+    logits: dict[str, dict[str, dict[str, list[NDArray[np.float32]]]]] = {}
+    for done, (context, subset) in enumerate(asked, 1):
+        logits.setdefault(context_name(context), {})[subset] = {
+            split: predict(network, corpus.splits[split], all_subsets[subset], context).final
+            for split in SPLITS
+        }
+        report(done, len(asked))
+    return Answered(logits, {split: corpus.splits[split] for split in SPLITS}, corpus.labels)
+
+
+def temperatures(seeds: Sequence[Answered]) -> dict[str, dict[str, float]]:
+    """The temperature of each context and set of modalities, fitted on the validation dialogues of
+    all these trainings."""
+
+    def fitted(context: str, subset: str) -> float:
+        rows = [
+            labelled(seed.logits[context][subset]["validation"], seed.dialogues["validation"])
+            for seed in seeds
+        ]
+        logits, labels = zip(*rows, strict=True)
+        return fit_temperature(np.concatenate(logits), np.concatenate(labels))
+
+    return {
+        context: {subset: fitted(context, subset) for subset in by_subset}
+        for context, by_subset in seeds[0].logits.items()
     }
-    done, total = 0, sum(map(len, subsets_by_context.values()))
-    for context in contexts:
-        context_key = context_name(context)
-        for split in SPLITS:
-            measurements[split][context_key] = {}
-        for subset, keep in subsets_by_context[context].items():
-            logits = {
-                split: predict(network, corpus.splits[split], keep, context).final
-                for split in SPLITS
-            }
-            temperature = fit_temperature(
-                *labelled(logits["validation"], corpus.splits["validation"])
-            )
-            for split in SPLITS:
-                measurements[split][context_key][subset] = measurement(
-                    logits[split], corpus.splits[split], temperature, corpus.labels
+
+
+def measurements(answered: Answered, fitted: Mapping[str, Mapping[str, float]]) -> Measurements:
+    """The measurements of a network's answers at the fitted `temperatures`."""
+    return {
+        split: {
+            context: {
+                subset: measurement(
+                    logits[split],
+                    answered.dialogues[split],
+                    fitted[context][subset],
+                    answered.classes,
                 )
-            done += 1
-            report(done, total)
-    return measurements
-
-
-def answer_ms(network: Network, dialogues: Sequence[FeaturedDialogue]) -> float:
-    """The median processor time of an answer in ms: see `train.scoring.evaluation.Evaluation`.
-    Stops after some hundreds of utterances."""
-    network.eval()
-    device, times, count = next(network.parameters()).device, list[float](), 0
-    with torch.inference_mode():
-        for dialogue in dialogues:
-            conversation = batch([dialogue])[0].map_tensors(lambda x: x.to(device))
-            length = conversation.valid.shape[1]
-            if network.architecture.mode == "full":
-                start = time.thread_time()
-                network(conversation)
-                times.append((time.thread_time() - start) / length)
-            else:
-                state = network.start()
-                for position in range(length):
-                    turn = conversation.map_tensors(
-                        itemgetter((slice(None), slice(position, position + 1)))
-                    )
-                    start = time.thread_time()
-                    _, state = network.step(state, turn)
-                    times.append(time.thread_time() - start)
-            count += length
-            if count >= _ANSWERS:
-                break
-    return 1000 * statistics.median(times)
+                for subset, logits in by_subset.items()
+            }
+            for context, by_subset in answered.logits.items()
+        }
+        for split in SPLITS
+    }
 
 
 def calibrate(

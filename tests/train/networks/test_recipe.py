@@ -11,6 +11,7 @@ import yaml
 from made_corpus import DIMS, LABELS, corpus
 
 from gscon_live.common.errors import InputError
+from gscon_live.configs import loader
 from gscon_live.model.labels import MODALITIES
 from gscon_live.model.networks.network import build
 from gscon_live.train import fit
@@ -378,6 +379,32 @@ def test_network_and_text_encoder_leave_out_the_same_session(
         resolved(msgspec.structs.replace(RECIPE, **values))
 
 
+def test_what_is_behind_a_text_encoder_leaves_out_the_session_too(tmp_path: Path) -> None:
+    base, path = tmp_path / "base.yaml", tmp_path / "mine.yaml"
+    base.write_text("kind: text\nname: base\nleft_out_session: 2\n")
+    path.write_text(f"kind: text\nname: mine\ncorpora: [written_lines]\nstart: {base}\n")
+    made = msgspec.structs.replace(RECIPE, text=str(path))
+    for wrong in (0, 1, "each"):
+        refusal = rf"left_out_session={wrong}: .*base leaves out 2; give both the same"
+        with pytest.raises(InputError, match=refusal):
+            resolved(msgspec.structs.replace(made, left_out_session=wrong))
+    assert resolved(msgspec.structs.replace(made, left_out_session=2)).left_out_session == 2
+    # A start has seed 1.
+    base.write_text("kind: text\nname: base\nleft_out_session: each\n")
+    assert resolved(msgspec.structs.replace(made, left_out_session=1)).left_out_session == 1
+    with pytest.raises(InputError, match="base leaves out 1"):
+        resolved(msgspec.structs.replace(made, left_out_session="each"))
+
+
+def test_a_text_encoder_that_never_met_the_corpus_has_no_session_to_leave_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("kind: text\nname: mine\ncorpora: [written_lines]\n")
+    made = msgspec.structs.replace(RECIPE, text=str(path), left_out_session="each")
+    assert resolved(made).left_out_session == "each"
+
+
 def test_a_text_encoder_without_a_session_is_not_validated_on_it(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("kind: text\nleft_out_session: 2\n")
@@ -407,3 +434,59 @@ def test_a_general_text_encoder_has_not_met_the_corpus(
         return
     with pytest.raises(InputError, match=rf"general={general}: it was trained on .*{corpus_name}"):
         resolved(made)
+
+
+@pytest.mark.parametrize("way", ["start", "teacher"])
+def test_nothing_behind_a_general_text_encoder_has_met_the_corpus(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "kind: text\nname: mine\ncorpora: [written_lines]\nprosody: false\n"
+        f"encoder: all-mpnet-base-v2\n{way}: text-spoken-teacher\n"
+    )
+    made = msgspec.structs.replace(RECIPE, general=str(path))
+    assert resolved(made).general == str(path)
+    for name in ("meld", "emorynlp"):
+        with pytest.raises(InputError, match=r"general=.*mine\.yaml: it was trained on .*meld"):
+            resolved(msgspec.structs.replace(made, corpus=name))
+
+
+def test_the_recipes_of_networks_on_corpora_that_ship_are_right() -> None:
+    conversations = [
+        path.stem
+        for path in Path(loader.__file__).with_name("train").glob("*.yaml")
+        if "\nkind: conversation\n" in path.read_text(encoding="utf-8")
+    ]
+    assert len(conversations) >= 2 * len(TABLES)
+    for name in conversations:
+        made = fit.recipe(name, [])
+        assert isinstance(made, ConversationRecipe)
+        assert resolved(made) == made
+
+
+@pytest.mark.parametrize(
+    ("corpus_name", "keys", "refused"),
+    [
+        ("meld", "corpora: [emorynlp]\n", True),
+        ("meld", "corpora: [emorynlp]\napart: [meld]\n", False),
+        ("meld", "corpora: [emorynlp, goemotions]\n", False),  # without scenes that MELD holds out
+        ("emorynlp", "corpora: [meld]\n", True),
+        ("iemocap", "corpora: [meld]\n", False),
+    ],
+)
+def test_the_text_encoder_has_not_met_what_is_held_out_in_another_corpus(
+    tmp_path: Path, corpus_name: str, keys: str, refused: bool
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"kind: text\nname: mine\n{keys}")
+    made = msgspec.structs.replace(RECIPE, corpus=corpus_name, text=str(path))
+    if not refused:
+        assert resolved(made).text == str(path)
+        return
+    with pytest.raises(InputError, match=f"scenes of {corpus_name}'s validation and test"):
+        resolved(made)
+
+
+def test_runs_of_two_recipes_of_a_corpus_have_names_of_their_own() -> None:
+    names = [fit.recipe(name, ["model=mlp"]).name for name in ("iemocap", "iemocap-small")]
+    assert names == ["iemocap-mlp-causal", "iemocap-small-mlp-causal"]
+    assert fit.recipe("iemocap", ["name=mine"]).name == "mine"

@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from gscon_live.train.bounds import Below1, Positive
 from gscon_live.train.corpora.labelled_faces import FaceCorpus
 from gscon_live.train.engine.devices import Accelerator, Precision
-
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +39,7 @@ class FaceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Dropout on the representation.
     dropout: float = 0.3
     #: Decay per step of the moving average of the weights, which is scored and kept; 0: none.
-    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.997
+    average: Below1 = 0.997
     #: Maximum rotation in degrees.
     rotation: float = 15.0
     #: Maximum shift, as a share of the picture.

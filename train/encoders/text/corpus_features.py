@@ -22,7 +22,7 @@ from gscon_live.train.data.feature_banks import text_vectors
 from gscon_live.train.encoders.text import text_cache, training
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import sounds, standardised_sounds, utterance_texts
-from gscon_live.train.engine.devices import autocast, chosen
+from gscon_live.train.engine.devices import autocast, chosen, on_gpu
 from gscon_live.train.progress import Report
 
 #: The tables' prosody, each value beside its difference from the speaker's mean so far.
@@ -99,7 +99,7 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
         if not path.is_file():
             model = text_cache.encoder(recipe, seed, report)
             tokenise = tokeniser(recipe.context, directory(recipe), recipe.normalise)
-            cuda = torch.cuda.is_available()
+            cuda = on_gpu(recipe.accelerator)
             precision = chosen(recipe.precision, cuda)
             name = f"{recipe.name}:{digest(model)}"
             metadata = {"identity": name if precision == "32-true" else f"{name}|{precision}"}

@@ -17,6 +17,7 @@ from gscon_live.model.encoders.text.context_encoder import ContextEncoder
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, corpora, kept
 from gscon_live.train.encoders.text.training import vectors
+from gscon_live.train.engine.devices import autocast, chosen, on_gpu
 from gscon_live.train.progress import Report
 
 
@@ -30,8 +31,9 @@ class Teacher:
 
 
 def answers(teacher: Teacher, recipe: TextRecipe, report: Report) -> dict[str, list[Tensor]]:
-    """The teacher's probabilities [U, classes] for the training dialogues of a student, by corpus.
-    No fold is left out, so that all folds have the same.
+    """The teacher's probabilities [U, classes] for the training dialogues of a student, by corpus,
+    read on a GPU where there is one, in the precision of the teacher's recipe. No fold is left out;
+    `taught` takes those of the student's.
 
     Args:
         teacher: the teacher, with a head for each of the student's corpora.
@@ -63,12 +65,15 @@ def answers(teacher: Teacher, recipe: TextRecipe, report: Report) -> dict[str, l
 
 
 def _probabilities(teacher: Teacher, name: str, corpus: TextCorpus, report: Report) -> list[Tensor]:
-    head = teacher.heads[name]
+    cuda, head = on_gpu(teacher.recipe.accelerator), teacher.heads[name]
+    precision = chosen(teacher.recipe.precision, cuda)
+    teacher.model.to("cuda" if cuda else "cpu")
     probabilities: list[Tensor] = []
     for place, dialogue in enumerate(corpus.train):
         report(place, len(corpus.train), f"answers of {teacher.recipe.name} on {name}")
-        with torch.no_grad():
+        with autocast(precision, cuda):
             words = vectors(teacher.model, dialogue.ids, dialogue.speakers)
+        with torch.no_grad():
             probabilities.append(head(words).softmax(-1))
     return probabilities
 

@@ -9,12 +9,12 @@ from torch.nn import functional
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder
+from gscon_live.train.bounds import AtLeast0, NotNegative
 
 #: Standard deviation of weights that are drawn anew, as in BERT (Devlin et al. 2019).
 _DEVIATION = 0.02
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class FineTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,22 +23,31 @@ class FineTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: The learning rate of a layer, relative to that of the layer above (Howard and Ruder 2018).
     layer_decay: Share = 1.0
     #: Number of top layers whose weights are drawn anew (Zhang et al. 2021).
-    fresh_layers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    fresh_layers: NotNegative = 0
     #: Weight of the divergence between the answers with two draws of dropout (R-Drop, Liang et al.
     #: 2021); 0: dropout is drawn once.
-    r_drop: Weight = 0.0
+    r_drop: AtLeast0 = 0.0
     #: Weight of the supervised contrastive loss of the vectors (Khosla et al. 2020).
-    contrast: Weight = 0.0
+    contrast: AtLeast0 = 0.0
     #: Temperature of the contrastive loss.
     temperature: Annotated[float, msgspec.Meta(gt=0)] = 0.1
 
 
-def draw_layers(encoder: ContextEncoder, count: int) -> None:
-    """Draws the weights of the top `count` layers anew, with torch's random numbers (Zhang et al.
-    2021, Revisiting Few-sample BERT Fine-tuning). Raises `InputError` where fewer are trained."""
-    trained = sum(any(p.requires_grad for p in layer.parameters()) for layer in encoder.layers)
+def check_fresh_layers(recipe: str, count: int, trained: int) -> None:
+    """Raises `InputError` where more layers are to be drawn anew than are trained."""
     if count > trained:
-        raise InputError(f"fresh_layers {count}: {trained} layers are trained")
+        raise InputError(
+            f"recipe {recipe!r}: fine_tuning.fresh_layers {count}, but {trained} layers are "
+            f"trained; give at most {trained}"
+        )
+
+
+def draw_layers(encoder: ContextEncoder, count: int, recipe: str) -> None:
+    """Draws the weights of the top `count` layers anew, with torch's random numbers (Zhang et al.
+    2021, Revisiting Few-sample BERT Fine-tuning). Raises `InputError` where fewer are trained, with
+    the name of the recipe."""
+    trained = sum(any(p.requires_grad for p in layer.parameters()) for layer in encoder.layers)
+    check_fresh_layers(recipe, count, trained)
     for layer in encoder.layers[len(encoder.layers) - count :]:
         for module in layer.modules():
             if isinstance(module, nn.Linear):

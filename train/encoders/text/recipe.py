@@ -9,13 +9,12 @@ import msgspec
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text import packaged_encoders
 from gscon_live.model.encoders.text.context_encoder import ContextSettings
+from gscon_live.train.bounds import Below1, NotNegative, Positive, UpTo1
 from gscon_live.train.corpora.sessions import LeftOut
 from gscon_live.train.data.asr_noise import AsrNoise
 from gscon_live.train.encoders.text.fine_tuning import FineTuning
 from gscon_live.train.engine.devices import Accelerator, Precision
 from gscon_live.train.engine.trainer import Keep
-
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,11 +38,11 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: None: no teacher.
     teacher: str | None = None
     #: Share of the teacher's probabilities in the training labels.
-    distillation: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    distillation: UpTo1 = 0.5
     #: Number of seeds.
     seeds: Positive = 1
     #: The first seed; the others follow in steps of one.
-    first_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    first_seed: NotNegative = 1
     #: Passes over the training dialogues.
     epochs: Positive = 4
     #: The epoch to keep: the best by the mean of the corpora's weighted F1, or the last.
@@ -65,7 +64,7 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Dropout in the heads.
     dropout: float = 0.2
     #: Decay per step of the moving average of the weights, which is scored and kept; 0: none.
-    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    average: Below1 = 0.0
     #: Number of frozen layers above the frozen embeddings; -1: nothing is frozen.
     frozen: int = 0
     #: Heads also read prosody, so that the words need not explain the voice.
@@ -75,7 +74,7 @@ class TextRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Number of folds of each corpus' training dialogues.
     parts: Annotated[int, msgspec.Meta(ge=2)] = 3
     #: The fold that is left out, from 1; 0: none. Only MELD, IEMOCAP and EmoryNLP have folds.
-    left_out: Annotated[int, msgspec.Meta(ge=0)] = 0
+    left_out: NotNegative = 0
     #: The session of IEMOCAP, from 1 to 4, that is left out of the training; 0: none. It is
     #: validation in place of the corpus' own, whose speakers are in training. `each`: seed 1 leaves
     #: out session 1, seed 2 session 2, and so on, in turn.

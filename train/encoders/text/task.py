@@ -87,7 +87,7 @@ class TextTask(Task[TextPart]):
         self.learner = self._network
         if start is not None:
             self._begin_from(start)
-        draw_layers(self.encoder, recipe.fine_tuning.fresh_layers)
+        draw_layers(self.encoder, recipe.fine_tuning.fresh_layers, recipe.name)
         self._batches: list[tuple[str, list[TokenDialogue]]] = []
 
     @property

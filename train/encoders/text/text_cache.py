@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder, fresh, head_of
+from gscon_live.model.encoders.text.normalisation import NORMALISATION
 from gscon_live.model.encoders.text.sentence_encoder import identity
 from gscon_live.train.corpora import corpus_file, sessions
-from gscon_live.train.corpora.iemocap_meld_emorynlp import TABLES
+from gscon_live.train.corpora.overlap import SAME_SHOW
 from gscon_live.train.corpora.written import WRITTEN, files
 from gscon_live.train.data import cache
-from gscon_live.train.encoders.text import training
+from gscon_live.train.encoders.text import checks, training
 from gscon_live.train.encoders.text.distillation import Teacher, answers, taught
 from gscon_live.train.encoders.text.learner import (
     HEADS,
@@ -32,7 +33,7 @@ from gscon_live.train.encoders.text.learner import (
     voiced_head_of,
 )
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
-from gscon_live.train.encoders.text.text_data import CORPORA, corpora
+from gscon_live.train.encoders.text.text_data import corpora
 from gscon_live.train.progress import Report, Reporting
 from gscon_live.train.recipes import as_written
 from gscon_live.train.runs.run_folder import TrainingFolder
@@ -53,68 +54,14 @@ def recipe(name_or_path: str) -> TextRecipe:
 
 
 def check(settings: TextRecipe) -> None:
-    """Raises `InputError` for unknown corpora in a recipe, in one that it starts from or in its
-    teacher, and for recipes that start from or teach each other."""
-    _check(settings, ())
+    """Raises `InputError` for what is wrong in a recipe or in one that it learns from, or does not
+    go together, see `checks.closure`."""
+    checks.closure(settings)
 
 
-def _check(settings: TextRecipe, students: tuple[TextRecipe, ...]) -> None:
-    """As `check`, for the teacher of these students."""
-    chain = [settings]
-    while True:
-        last = chain[-1]
-        if not last.corpora or not {*CORPORA}.issuperset(last.corpora):
-            raise InputError(
-                f"recipe {last.name!r}: corpora {', '.join(last.corpora) or 'none'}; expected some "
-                f"of {', '.join(sorted(CORPORA))}"
-            )
-        if not {*TABLES} >= {*last.apart}:
-            raise InputError(
-                f"recipe {last.name!r}: apart {', '.join(last.apart)}; expected some of "
-                f"{', '.join(sorted(TABLES))}"
-            )
-        if last.shared_head and last.prosody:
-            raise InputError(
-                f"recipe {last.name!r}: shared_head reads words alone; give prosody: false"
-            )
-        if last.encoder != settings.encoder:
-            raise InputError(
-                f"recipe {last.name!r}: encoder {last.encoder}, but {settings.name!r} starts from "
-                f"it with encoder {settings.encoder}; give both the same"
-            )
-        if last.left_out > last.parts:
-            raise InputError(
-                f"recipe {last.name!r}: left_out {last.left_out}; there are {last.parts} parts"
-            )
-        if last.left_out_session and "iemocap" not in last.corpora:
-            raise InputError(
-                f"recipe {last.name!r}: left_out_session {last.left_out_session}, but its corpora "
-                f"are {', '.join(last.corpora)}; only iemocap has sessions"
-            )
-        if last.speaker_names and (last.ship or last.mishearing is not None):
-            raise InputError(
-                f"recipe {last.name!r}: speaker_names, but a session knows no names, and "
-                "simulated recognition would disturb them; leave out ship and mishearing"
-            )
-        if last.teacher is not None:
-            # The teacher's answers are kept for the corpus' own splits and words.
-            if last.left_out_session or last.speaker_names:
-                raise InputError(
-                    f"recipe {last.name!r}: with left_out_session or speaker_names there is no "
-                    "teacher; give teacher: null"
-                )
-            teacher = as_written(last.teacher, TextRecipe)
-            if teacher in (*students, *chain):
-                raise InputError(
-                    f"recipe {last.name!r}: it is its own teacher; give another teacher"
-                )
-            _check(teacher, (*students, *chain))
-        if last.start is None:
-            return
-        start = as_written(last.start, TextRecipe)
-        if start in chain:
-            raise InputError(f"recipe {last.name!r}: it starts from itself; give another start")
-        chain.append(start)
+def closure(name_or_path: str) -> list[TextRecipe]:
+    """A recipe and all that it learns from, as starts and as teachers; errors as in `recipe`."""
+    return checks.closure(as_written(name_or_path, TextRecipe))
 
 
 def lineage(name_or_path: str) -> list[TextRecipe]:
@@ -186,7 +133,8 @@ def _loaded(
 
 def trained(settings: TextRecipe, seed: int, report: Report) -> Path:
     """The path of the weights of a recipe and seed in the cache; trains them where missing. An
-    interrupted training resumes at the last finished epoch."""
+    interrupted training resumes at the last finished epoch. Errors as in `check`."""
+    check(settings)
     path = _weights(settings, seed)
     training_folder = TrainingFolder(path.with_suffix(".training"))
     # Of several processes that need the same encoder, the first trains it and the others wait.
@@ -292,7 +240,12 @@ def key(settings: TextRecipe, seed: int) -> str:
     parts = [f"{_VERSION} {seed}", msgspec.json.encode(shared).decode()]
     others = [name for name in (settings.start, settings.teacher) if name is not None]
     parts += [key(recipe(name), 1) for name in others]
-    for name in (*settings.corpora, *settings.apart):
+    if settings.normalise:
+        parts.append(NORMALISATION)
+    # Of several corpora, the scenes that another one holds out are left out.
+    several = len(settings.corpora) > 1
+    same_show = [SAME_SHOW[name] for name in settings.corpora if several and name in SAME_SHOW]
+    for name in dict.fromkeys((*settings.corpora, *settings.apart, *same_show)):
         for path in _files(name):
             with path.open("rb") as file:
                 parts.append(hashlib.file_digest(file, "sha256").hexdigest())

@@ -47,7 +47,8 @@ class MeldTextFeatures:
         report: takes (done, total, what).
 
     Raises:
-        InputError: the recipe's encoders read names of speakers, which no session knows.
+        InputError: the recipe's encoders read names of speakers, which no session knows; or what
+            they learn from was trained on all folds.
     """
 
     def __init__(self, recipe: TextRecipe, report: Report) -> None:
@@ -56,6 +57,8 @@ class MeldTextFeatures:
                 f"recipe {recipe.name!r}: speaker_names, but a session knows no names; take a "
                 "recipe without it"
             )
+        # Else it is refused after the encoder that ships has read what is held out.
+        text_cache.check(msgspec.structs.replace(recipe, left_out=1))
         self._recipe, self._report = recipe, report
         self._out_of_fold: list[TextEncoder] = []
         self.encoder = TextEncoder()

@@ -1,11 +1,10 @@
 """The recipe of the voice encoder."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Above0 = Annotated[float, msgspec.Meta(gt=0)]
+from gscon_live.train.bounds import Above0, Positive, UpTo1
 
 
 class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,7 +21,7 @@ class VoiceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Random orders of the utterances, for training; in every second one, moods are long.
     orders: Positive = 4
     #: Share of training utterances that are taken for a speaker's first.
-    first: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.15
+    first: UpTo1 = 0.15
     #: Penalty of the squared weights, beside the sum of the losses of one order.
     penalty: Above0 = 100.0
     #: Install the encoder as `model/weights/voice.safetensors`.

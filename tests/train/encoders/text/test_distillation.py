@@ -71,9 +71,12 @@ def test_a_fold_has_the_answers_of_its_own_dialogues_which_are_computed_once(
     for mixed, expected in zip(soft.train, everything[-len(part) :], strict=True):
         labelled = mixed.targets.sum(1, keepdim=True) > 0
         torch.testing.assert_close(mixed.targets, expected * labelled)
+    # A student's teacher leaves out the same fold.
+    path = show / "teacher-of-fold.yaml"
+    path.write_text((show / "teacher.yaml").read_text() + "parts: 2\nleft_out: 1\n")
     students = [
-        msgspec.structs.replace(each, teacher=str(show / "teacher.yaml"))
-        for each in (fold, msgspec.structs.replace(fold, left_out=2))
+        msgspec.structs.replace(fold, teacher=str(path), distillation=share)
+        for share in (0.25, 0.75)
     ]
     text_cache.encoder(students[0], 1, quiet)
 
@@ -82,6 +85,24 @@ def test_a_fold_has_the_answers_of_its_own_dialogues_which_are_computed_once(
 
     monkeypatch.setattr(text_cache, "answers", never)
     text_cache.encoder(students[1], 1, quiet)
+
+
+def test_the_teacher_answers_in_the_precision_of_its_recipe(teacher: TextRecipe) -> None:
+    model, head = text_cache.with_head(teacher, 1, "meld", quiet)
+    answered = {}
+    for precision in ("32-true", "bf16-mixed"):
+        of_precision = msgspec.structs.replace(teacher, precision=precision)
+        answered[precision] = answers(Teacher(of_precision, model, {"meld": head}), STUDENT, quiet)
+    read = text_data.corpora(teacher, 1)["meld"].train
+    for dialogue, exact, mixed in zip(
+        read, answered["32-true"]["meld"], answered["bf16-mixed"]["meld"], strict=True
+    ):
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors = training.vectors(model, dialogue.ids, dialogue.speakers)
+        torch.testing.assert_close(mixed, head(vectors).softmax(1), atol=1e-6, rtol=0.0)
+        assert (mixed.dtype, mixed.device.type) == (torch.float32, "cpu")
+        assert not torch.equal(mixed, exact)
+        torch.testing.assert_close(mixed, exact, atol=0.1, rtol=0.0)
 
 
 def test_the_teacher_and_its_share_change_what_is_learned(show: Path, teacher: TextRecipe) -> None:

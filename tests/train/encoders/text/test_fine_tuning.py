@@ -141,7 +141,7 @@ def test_the_top_layers_are_drawn_anew_and_the_others_stay() -> None:
     before, encoder, again = (fresh(ContextSettings()) for _ in range(3))
     for one in (encoder, again):
         torch.manual_seed(5)
-        draw_layers(one, 2)
+        draw_layers(one, 2, "mine")
     changed: set[int] = set()
     for place, (old, new, same) in enumerate(
         zip(before.layers, encoder.layers, again.layers, strict=True)
@@ -156,7 +156,7 @@ def test_the_top_layers_are_drawn_anew_and_the_others_stay() -> None:
     assert float(top.dense.weight.std()) == pytest.approx(0.02, rel=0.05)
     assert not top.dense.bias.any()
     assert torch.equal(top.LayerNorm.weight, torch.ones(384))
-    draw_layers(again, 0)
+    draw_layers(again, 0, "mine")
     assert torch.equal(again.layers[5].output.dense.weight, top.dense.weight)
 
 
@@ -212,5 +212,9 @@ def test_sessions_in_turn_are_the_encoders_of_single_sessions(
 def test_more_fresh_layers_than_are_trained_is_refused(frozen: int, trained: int) -> None:
     fine = FineTuning(fresh_layers=trained + 1)
     recipe = msgspec.structs.replace(QUICK, frozen=frozen, fine_tuning=fine)
-    with pytest.raises(InputError, match=f"fresh_layers {trained + 1}: {trained} layers"):
+    refusal = (
+        f"recipe 'quick': fine_tuning.fresh_layers {trained + 1}, but {trained} layers are "
+        f"trained; give at most {trained}"
+    )
+    with pytest.raises(InputError, match=refusal):
         TextTask(recipe, made_up(), None, 1, launch_fabric("cpu"))

@@ -485,19 +485,3 @@ def test_the_command_goes_on_with_the_epoch_that_it_was_at(show: Path, cache: Pa
     assert run(fit.main, [str(path)]) == 0
     whole = load_file(made)
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
-
-
-def test_the_recipes_that_ship_are_right() -> None:
-    for name in (
-        "text-base",
-        "text-emorynlp-mpnet",
-        "text-general-mpnet",
-        "text-iemocap",
-        "text-iemocap-mpnet",
-        "text-meld",
-        "text-meld-mpnet",
-        "text-spoken-base",
-        "text-spoken",
-        "text-spoken-teacher",
-    ):
-        assert text_cache.recipe(name).name == name
