@@ -163,7 +163,7 @@ class RunFolder:
         by_folder: dict[TrainingFolder, float] = {}
         stored = self._recipe.read_bytes() if self._recipe.is_file() else b"{}"
         each = msgspec.json.decode(stored).get("left_out_session") == "each"
-        for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"), key=_number)):
+        for folder in map(TrainingFolder, sorted(self.folder.glob("seed-*"), key=_by_seed)):
             if folder.finished and not (each and by_folder):
                 lines = (folder.folder / "history.jsonl").read_bytes().splitlines()
                 epoch = max(map(msgspec.json.decode, lines), key=itemgetter(SELECTION_SCORE))
@@ -216,9 +216,9 @@ def complete(stored: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str,
     return modern({**msgspec.json.decode(msgspec.json.encode(kind())), **stored})
 
 
-def _number(folder: Path) -> int:
-    """The seed of a training's folder."""
-    return int(folder.name.removeprefix("seed-"))
+def _by_seed(folder: Path) -> tuple[int, str]:
+    """Sorts the folders of trainings by seed: a shorter number is a smaller one."""
+    return len(folder.name), folder.name
 
 
 def _remedy(folder: Path) -> str:
