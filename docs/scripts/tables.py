@@ -14,10 +14,9 @@ import ast
 import inspect
 import re
 import sys
-import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import yaml
@@ -111,7 +110,7 @@ def _key_rows(
 
 def _inner(value: Any, type_: Any) -> msgspec.Struct | None:
     """The value of a key that has keys of its own, or its defaults where it is None; else None."""
-    for each in (type(value), *typing.get_args(type_)):
+    for each in (type(value), *get_args(type_)):
         if inspect.isclass(each) and issubclass(each, msgspec.Struct):
             if any(field.required for field in msgspec.structs.fields(each)):
                 continue  # It has no defaults to show.
