@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gscon_live.train.balance import PUBLISHED
-from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.networks.recipe import ConversationRecipe, in_context, text_seed
 from gscon_live.train.runs.run_folder import complete
 from gscon_live.train.scoring.evaluation import Evaluation
 from gscon_live.train.scoring.significance import (
@@ -214,12 +214,11 @@ def _compare(
 
 def _encoders(evaluation: Evaluation, seeds: Sequence[int]) -> list[int]:
     """The seed of the text encoder of each seed; the seeds themselves where they share none."""
-    recipe = _recipe(evaluation)
-    count = recipe.get("text_seeds")
-    read = "text" in evaluation.modalities and not recipe.get("features")
-    if not read or recipe.get("text") == "frozen" or not isinstance(count, int):
-        return [*seeds]
-    return [(seed - 1) % count for seed in seeds]
+    stored = _recipe(evaluation)
+    # These alone are read: other keys may be of another version.
+    read = ("modalities", "text", "text_seeds", "features")
+    recipe = ConversationRecipe(**{name: stored[name] for name in read})
+    return [text_seed(recipe, seed) for seed in seeds] if in_context(recipe) else [*seeds]
 
 
 def _confusions(evaluation: Evaluation, seeds: Sequence[int]) -> list[NDArray[np.int64]]:

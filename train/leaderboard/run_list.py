@@ -21,8 +21,7 @@ from gscon_live.common.errors import Failure, InputError
 from gscon_live.configs import loader
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.networks.evaluate_run import finished
-from gscon_live.train.networks.material import text_seed
-from gscon_live.train.networks.recipe import NO_EFFECT_ON_A_SEED, ConversationRecipe
+from gscon_live.train.networks.recipe import NO_EFFECT_ON_A_SEED, ConversationRecipe, text_seed
 from gscon_live.train.progress import Report
 from gscon_live.train.recipes import recipe, seeds
 from gscon_live.train.runs.run_folder import RUNS, RunFolder

@@ -14,8 +14,7 @@ from gscon_live.train.corpora.dataset import FeaturedCorpus
 from gscon_live.train.corpora.sessions import left_out
 from gscon_live.train.encoders.text import text_cache
 from gscon_live.train.engine.trainer import State
-from gscon_live.train.networks.material import text_seed
-from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.networks.recipe import ConversationRecipe, text_seed
 from gscon_live.train.runs.provenance import provenance
 from gscon_live.train.scoring.measure import calibrate, measure
 

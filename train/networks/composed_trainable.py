@@ -76,8 +76,6 @@ _NOTES = [
 ]
 
 
-#: The keys of a recipe that do not affect a training.
-_NO_EFFECT = ("ship",)
 #: The score that a training displays.
 _FIGURE = figure_name(modality_set_name(MODALITIES))
 
@@ -92,7 +90,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
 
     def fit(self, recipe: FusionRecipe, folder: Path, display: Display) -> Path:
         run = RunFolder(folder / "training")
-        run.refuse_other(recipe, _NO_EFFECT)
+        run.refuse_other(recipe)
         weights = folder / f"{recipe.name}.safetensors"
         results = [weights.with_suffix(suffix) for suffix in (".safetensors", ".json", ".md")]
         trainings = {
@@ -105,7 +103,7 @@ class ComposedTrainable(Trainable[FusionRecipe]):
             return weights
         material = composed_task.material(recipe, display.report)
         # After reading the corpora, so that a missing corpus leaves no run behind.
-        with run.begun(recipe, _NO_EFFECT):
+        with run.begun(recipe):
             trained = []
             for seed, training in trainings.items():
 

@@ -8,13 +8,8 @@ from gscon_live.model.networks.network import network_class
 from gscon_live.train.corpora import feature_pickles, sessions
 from gscon_live.train.corpora.dataset import FeaturedCorpus, restricted
 from gscon_live.train.encoders.text import corpus_features
-from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.networks.recipe import ConversationRecipe, text_seed
 from gscon_live.train.progress import Report
-
-
-def text_seed(recipe: ConversationRecipe, seed: int) -> int:
-    """The seed of the text encoder for the training of a seed."""
-    return 1 + (seed - 1) % recipe.text_seeds
 
 
 def material(recipe: ConversationRecipe, seed: int, report: Report) -> FeaturedCorpus:

@@ -218,7 +218,7 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     several = recipe.modalities is None or len(recipe.modalities) > 1
     recipe = balanced(recipe, 2 if several else 1)
     experts = network_class(recipe.model).READS_EXPERTS
-    if experts and (recipe.modalities != ("text",) or not _in_context(recipe) or recipe.direct):
+    if experts and (recipe.modalities != ("text",) or not in_context(recipe) or recipe.direct):
         raise InputError(
             f"model {recipe.model!r}: it reads log-probabilities of the emotions by encoders. On a "
             "corpus only a text encoder gives them: give modalities=[text] text=<recipe> "
@@ -229,8 +229,8 @@ def resolved(recipe: ConversationRecipe) -> ConversationRecipe:
     _check_text(recipe)
     direct = recipe.direct
     if direct is None:
-        direct = _in_context(recipe) and not experts
-    if direct and not _in_context(recipe):
+        direct = in_context(recipe) and not experts
+    if direct and not in_context(recipe):
         raise InputError(
             f"direct={str(direct).lower()}: it needs a text encoder; give text=<recipe>, no "
             "features and text among the modalities, or direct=false"
@@ -268,7 +268,7 @@ def _check_text(recipe: ConversationRecipe) -> None:
             f"left_out_session={session}: only the corpus iemocap has sessions; give "
             "left_out_session=0"
         )
-    encoders = text_cache.closure(recipe.text) if _in_context(recipe) else []
+    encoders = text_cache.closure(recipe.text) if in_context(recipe) else []
     for place, encoder in enumerate(encoders):
         if met_scenes(encoder, recipe.corpus):
             raise InputError(
@@ -286,8 +286,13 @@ def _check_text(recipe: ConversationRecipe) -> None:
             )
 
 
-def _in_context(recipe: ConversationRecipe) -> bool:
-    """Whether the text features are those of a text encoder, for a direct head."""
+def text_seed(recipe: ConversationRecipe, seed: int) -> int:
+    """The seed of the text encoder for the training of a seed."""
+    return 1 + (seed - 1) % recipe.text_seeds
+
+
+def in_context(recipe: ConversationRecipe) -> bool:
+    """Whether a run reads the vectors or answers of the text encoder `text`."""
     words = recipe.modalities is None or "text" in recipe.modalities
     return words and recipe.text != "frozen" and recipe.features is None
 

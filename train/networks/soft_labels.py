@@ -22,11 +22,10 @@ from torch import Tensor
 from gscon_live.common.errors import InputError
 from gscon_live.common.files import replacing
 from gscon_live.train.corpora.dataset import FeaturedCorpus
-from gscon_live.train.data import cache
-from gscon_live.train.encoders.text.text_data import one_hot
+from gscon_live.train.data import cache, targets
 from gscon_live.train.engine.trainer import train
-from gscon_live.train.networks.material import material, text_seed
-from gscon_live.train.networks.recipe import ConversationRecipe, plan
+from gscon_live.train.networks.material import material
+from gscon_live.train.networks.recipe import ConversationRecipe, plan, text_seed
 from gscon_live.train.networks.task import ConversationTask
 from gscon_live.train.progress import Report
 from gscon_live.train.scoring.measure import predict
@@ -64,19 +63,16 @@ def with_soft_labels(
     width = len(corpus.labels)
     mixed = [
         replace(
-            dialogue, soft=_mix(one_hot(dialogue.labels, width), probabilities, recipe.distillation)
+            dialogue,
+            soft=targets.mixed(
+                targets.one_hot(dialogue.labels, width), probabilities, recipe.distillation
+            ),
         )
         for dialogue, probabilities in zip(
             corpus.splits["train"], teacher_probabilities, strict=True
         )
     ]
     return replace(corpus, splits={**corpus.splits, "train": tuple(mixed)})
-
-
-def _mix(labels: Tensor, probabilities: Tensor, share: float) -> Tensor:
-    """One-hot labels [N, C] mixed with the `share` of probabilities [N, C]; zero where there is no
-    label."""
-    return torch.lerp(labels, probabilities, share) * labels.any(1, keepdim=True)
 
 
 def _out_of_fold(

@@ -130,7 +130,7 @@ class RunFolder:
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     @contextmanager
-    def begun(self, recipe: R, changes_nothing: tuple[str, ...] = ()) -> Iterator[None]:
+    def begun(self, recipe: R, changes_nothing: tuple[str, ...] = ("ship",)) -> Iterator[None]:
         """Begins or resumes the run, and locks it against other processes.
 
         Args:
@@ -172,7 +172,7 @@ class RunFolder:
             ".safetensors"
         )
 
-    def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = ()) -> None:
+    def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = ("ship",)) -> None:
         """Refuses to resume a run that was begun with another recipe.
 
         Args:

@@ -26,9 +26,6 @@ _START: dict[FaceCorpus, str] = {
     "ferplus": "It started from an encoder that was trained by FER+'s votes.",
 }
 
-#: The keys of a recipe that do not affect a training.
-_NO_EFFECT = ("ship",)
-
 
 class FaceTrainable(Trainable[FaceRecipe]):
     """The face encoder."""
@@ -42,7 +39,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
 
     def fit(self, recipe: FaceRecipe, folder: Path, display: Display) -> Path:
         run = RunFolder(folder / "training")
-        run.refuse_other(recipe, _NO_EFFECT)
+        run.refuse_other(recipe)
         weights = folder / f"{recipe.name}.safetensors"
         training = TrainingFolder(run.folder, (weights, weights.with_suffix(".json")))
         if training.finished:
@@ -55,7 +52,7 @@ class FaceTrainable(Trainable[FaceRecipe]):
             fabric = launch_fabric(recipe.accelerator, precision=recipe.precision)
             task = FaceTask(recipe, fabric, start)
             # After reading the faces, so that a missing corpus leaves no run behind.
-            with run.begun(recipe, _NO_EFFECT):
+            with run.begun(recipe):
                 result = train_face(task, training, display)
                 save_encoder(result.net, _card(recipe, result), weights)
                 training.finish()

@@ -22,7 +22,6 @@ from gscon_live.train.data.feature_banks import text_vectors
 from gscon_live.train.encoders.text import text_cache, training
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 from gscon_live.train.encoders.text.text_data import sounds, standardised_sounds, utterance_texts
-from gscon_live.train.engine.devices import autocast, chosen, on_gpu
 from gscon_live.train.progress import Report
 
 #: The tables' prosody, each value beside its difference from the speaker's mean so far.
@@ -99,18 +98,15 @@ def _in_context(table: Table, recipe: TextRecipe, seed: int, report: Report) -> 
         if not path.is_file():
             model = text_cache.encoder(recipe, seed, report)
             tokenise = tokeniser(recipe.context, directory(recipe), recipe.normalise)
-            cuda = on_gpu(recipe.accelerator)
-            precision = chosen(recipe.precision, cuda)
-            name = f"{recipe.name}:{digest(model)}"
-            metadata = {"identity": name if precision == "32-true" else f"{name}|{precision}"}
-            model.to("cuda" if cuda else "cpu")
+            name, reader = f"{recipe.name}:{digest(model)}", training.Reader(model, recipe)
+            full = reader.precision == "32-true"
+            metadata = {"identity": name if full else f"{name}|{reader.precision}"}
             splits = {}
             for split, dialogues in table.splits.items():
                 rows = []
                 for place, dialogue in enumerate(dialogues):
                     ids = tokenise(utterance_texts(dialogue, recipe.speaker_names))
-                    with autocast(precision, cuda):
-                        rows.append(training.vectors(model, ids, _speakers(dialogue)))
+                    rows.append(reader.vectors(ids, _speakers(dialogue)))
                     report(place + 1, len(dialogues), f"words of {table.name}, {split}")
                 splits[split] = torch.cat(rows)
             with replacing(path, alone=False) as unfinished:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from gscon_live.common.errors import InputError
 from gscon_live.model.encoders.text.context_encoder import ContextEncoder
+from gscon_live.train.data import targets
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_data import TextCorpus, TokenDialogue, corpora, kept
-from gscon_live.train.encoders.text.training import vectors
-from gscon_live.train.engine.devices import autocast, chosen, on_gpu
+from gscon_live.train.encoders.text.training import Reader
 from gscon_live.train.progress import Report
 
 
@@ -65,15 +65,12 @@ def answers(teacher: Teacher, recipe: TextRecipe, report: Report) -> dict[str, l
 
 
 def _probabilities(teacher: Teacher, name: str, corpus: TextCorpus, report: Report) -> list[Tensor]:
-    cuda, head = on_gpu(teacher.recipe.accelerator), teacher.heads[name]
-    precision = chosen(teacher.recipe.precision, cuda)
-    teacher.model.to("cuda" if cuda else "cpu")
+    reader, head = Reader(teacher.model, teacher.recipe), teacher.heads[name]
     probabilities: list[Tensor] = []
     for place, dialogue in enumerate(corpus.train):
         report(place, len(corpus.train), f"answers of {teacher.recipe.name} on {name}")
-        with autocast(precision, cuda):
-            words = vectors(teacher.model, dialogue.ids, dialogue.speakers)
         with torch.no_grad():
+            words = reader.vectors(dialogue.ids, dialogue.speakers)
             probabilities.append(head(words).softmax(-1))
     return probabilities
 
@@ -100,19 +97,20 @@ def taught(
 
 
 def _soft(corpus: TextCorpus, probabilities: list[Tensor], share: float) -> TextCorpus:
-    """The corpus with targets [U, classes] mixed with the share of probabilities; a target of
-    zeros, where there is no label, stays so."""
-    targets = [
-        torch.lerp(dialogue.targets, answer, share) * dialogue.targets.any(1, keepdim=True)
+    """The corpus with targets [U, classes] mixed with the share of probabilities."""
+    soft_targets = [
+        targets.mixed(dialogue.targets, answer, share)
         for dialogue, answer in zip(corpus.train, probabilities, strict=True)
     ]
 
-    def mixed(version: list[TokenDialogue]) -> list[TokenDialogue]:
+    def with_targets(version: list[TokenDialogue]) -> list[TokenDialogue]:
         return [
             dataclasses.replace(dialogue, targets=soft)
-            for dialogue, soft in zip(version, targets, strict=True)
+            for dialogue, soft in zip(version, soft_targets, strict=True)
         ]
 
     return dataclasses.replace(
-        corpus, train=mixed(corpus.train), recognised=[*map(mixed, corpus.recognised)]
+        corpus,
+        train=with_targets(corpus.train),
+        recognised=[*map(with_targets, corpus.recognised)],
     )

@@ -20,6 +20,7 @@ from gscon_live.train.corpora.overlap import SAME_SHOW, disjoint
 from gscon_live.train.corpora.schema import PROSODY, Dialogue, Table
 from gscon_live.train.corpora.written import WRITTEN, load_written
 from gscon_live.train.data.asr_noise import AsrNoise, SimulatedAsr, with_asr_noise
+from gscon_live.train.data.targets import one_hot
 from gscon_live.train.encoders.text.recipe import TextRecipe, directory
 
 #: Every corpus that a recipe may name.
@@ -173,12 +174,6 @@ def _sentences(sentences: Sequence[Sentence]) -> list[Transcript]:
         Transcript([sentence.text], [0], _multi_label(sentence.labels), torch.zeros(1, 0))
         for sentence in sentences
     ]
-
-
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """One-hot targets of labels int64 [n], all zero where the label is -1; float32
-    [n, classes]."""
-    return functional.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None].float()
 
 
 def transcript(dialogue: Dialogue, table: Table, speaker_names: bool = False) -> Transcript:

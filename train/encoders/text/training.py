@@ -11,7 +11,14 @@ from gscon_live.train.encoders.text.learner import VoicedHead
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.task import TextTask
 from gscon_live.train.encoders.text.text_data import TextCorpus
-from gscon_live.train.engine.devices import launch_fabric, precision_of, threads
+from gscon_live.train.engine.devices import (
+    autocast,
+    chosen,
+    launch_fabric,
+    on_gpu,
+    precision_of,
+    threads,
+)
 from gscon_live.train.engine.trainer import Plan
 from gscon_live.train.progress import Display
 from gscon_live.train.runs.resumable import train_in
@@ -83,6 +90,25 @@ def fit(
         validation,
         precision_of(fabric),
     )
+
+
+class Reader:
+    """A trained encoder that reads dialogues on a GPU where there is one, in the precision of its
+    recipe: `precision` is that which was chosen.
+
+    Raises:
+        InputError: the machine does not have this precision.
+    """
+
+    def __init__(self, model: ContextEncoder, recipe: TextRecipe) -> None:
+        self._cuda = on_gpu(recipe.accelerator)
+        self.precision = chosen(recipe.precision, self._cuda)
+        self._model = model.to("cuda" if self._cuda else "cpu")
+
+    def vectors(self, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:
+        """As the function `vectors`."""
+        with autocast(self.precision, self._cuda):
+            return vectors(self._model, ids, speakers)
 
 
 def vectors(model: ContextEncoder, ids: Sequence[Sequence[int]], speakers: Sequence[int]) -> Tensor:

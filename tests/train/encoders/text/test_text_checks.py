@@ -12,6 +12,7 @@ from test_encoder_of_recipe import write_encoder
 from gscon_live.common.errors import InputError
 from gscon_live.configs import loader
 from gscon_live.model.encoders.text.context_encoder import ContextSettings, fresh
+from gscon_live.train import fit
 from gscon_live.train.encoders.text import text_cache, text_data
 from gscon_live.train.encoders.text.recipe import TextRecipe
 from gscon_live.train.encoders.text.text_features import MeldTextFeatures
@@ -41,12 +42,8 @@ def test_a_text_recipe_that_ships_is_right(name: str) -> None:
 
 
 def test_all_text_recipes_that_ship_are_tried() -> None:
-    texts = [
-        path.stem
-        for path in Path(loader.__file__).with_name("train").glob("*.yaml")
-        if "\nkind: text\n" in path.read_text(encoding="utf-8")
-    ]
-    assert sorted(texts) == TEXT_RECIPES
+    texts = [name for name in loader.names("train") if fit.recipe(name, []).kind == "text"]
+    assert texts == TEXT_RECIPES
     assert texts
 
 
