@@ -7,8 +7,8 @@ modality weighting, AMW). The modulation of gradients by the disparity ratio bel
 The sequence encoders of the modalities are those of GSCon. They read the speakers, which the
 released code does not. Where the released code differs from the paper, this follows the paper: the
 classifier's weights are normalised for each class, and the cosines have a scale; the mapping
-network learns the attention; padding does not count. Each modality's head has a cross-entropy in
-the objective, the paper's L_modal, which the released code leaves out.
+network and the attention learn from each other; padding does not count. Each modality's head has a
+cross-entropy in the objective, the paper's L_modal, which the released code leaves out.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, R rank, C emotions.
 """
@@ -203,7 +203,7 @@ class FeatureWeighting(nn.Module):
             product = first[index][..., :, None] * row
             attention = self.attend[m](product.flatten(-2))
             if self.training:
-                errors.append((self.mapping[m](state) - attention.detach()).abs().mean(-1))
+                errors.append((self.mapping[m](state) - attention).abs().mean(-1))
             weighted.append(self.drop((attention + self.residual) * state))
         return weighted, torch.stack(errors).mean(0) if errors else states[0].new_zeros(())
 
