@@ -153,7 +153,7 @@ def test_the_top_layers_are_drawn_anew_and_the_others_stay() -> None:
                 changed.add(place)
     assert changed == {4, 5}
     top = encoder.layers[5].output
-    assert float(top.dense.weight.std()) == pytest.approx(0.02, rel=0.05)
+    assert float(top.dense.weight.detach().std()) == pytest.approx(0.02, rel=0.05)
     assert not top.dense.bias.any()
     assert torch.equal(top.LayerNorm.weight, torch.ones(384))
     draw_layers(again, 0, "mine")
