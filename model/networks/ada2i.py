@@ -6,8 +6,8 @@ modality weighting, AMW). The modulation of gradients by the disparity ratio bel
 
 The sequence encoders of the modalities are those of GSCon. They read the speakers, which the
 released code does not. Where the released code differs from the paper, this follows the paper: the
-classifier's weights are normalised for each class, and the cosines have a scale; the mapping
-network and the attention learn from each other; padding does not count. Each modality's head has a
+classifier's weights are normalised for each class, and the cosines have a scale; the attention is
+the mapping network's target, and both learn; padding does not count. Each modality's head has a
 cross-entropy in the objective, the paper's L_modal, which the released code leaves out.
 
 Shapes: B conversations or windows, N utterances, M modalities, d width, R rank, C emotions.
