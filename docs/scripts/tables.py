@@ -29,6 +29,7 @@ from gscon_live.configs import loader
 from gscon_live.model import checkpoint, priors
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.pipeline.settings import DAY, Settings
+from gscon_live.train.leaderboard.published import PublishedScore, published
 from gscon_live.train.trainables import trainable
 
 PAGES = Path(__file__).parents[1]
@@ -56,6 +57,7 @@ def _filled(name: str, before: str) -> str:
         "measured": measured_table,
         "recall": recall_table,
         "seeds": seeds_table,
+        "published": published_table,
         "faults": faults_tables,
     }
     if kind not in makers:
@@ -254,6 +256,31 @@ def seeds_table() -> str:
         for name, material in _SHOWN.items()
     ]
     return _table(("modalities", "weighted F1", "macro F1", "ECE", "test material"), rows)
+
+
+def published_table() -> str:
+    """The published models that know the past alone, and what is known of their figures."""
+    corpora = {"iemocap": "IEMOCAP", "meld": "MELD"}
+    rows = [
+        (
+            model.model,
+            model.modalities.replace("+", ", "),
+            model.selection,
+            str(model.seeds or "unknown"),
+            *(_percent(model.scores.get(corpus)) for corpus in corpora),
+            model.source,
+        )
+        for model in published()
+        if model.context == "past-only"
+    ]
+    head = ("model", "modalities", "selected on", "trainings", *corpora.values(), "source")
+    return _table(head, rows)
+
+
+def _percent(score: PublishedScore | None) -> str:
+    if score is None:
+        return "–"
+    return f"{score.weighted_f1:.2f}" + ("" if score.sd is None else f" ± {score.sd:.2f}")
 
 
 #: The headings of faults, by the folder of their tests; the longest folder that fits counts.

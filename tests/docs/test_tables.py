@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 import pytest
+import yaml
 from pages import DOCS, ROOT, Page, pages
 
 from gscon_live.configs import loader
@@ -15,6 +16,7 @@ from gscon_live.model import checkpoint
 from gscon_live.model.networks.network import NETWORKS
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.train.balance import PLUGINS
+from gscon_live.train.leaderboard import published
 from gscon_live.train.networks.recipe import ConversationRecipe
 from gscon_live.train.trainables import TRAINABLES
 
@@ -84,6 +86,26 @@ def test_every_kind_of_recipe_is_on_its_page() -> None:
     page = (DOCS / "recipes.md").read_text(encoding="utf-8")
     assert re.findall(r"generated: recipe (\w+)", page)
     assert set(re.findall(r"generated: recipe (\w+)", page)) == set(TRAINABLES)
+
+
+def test_published_figures_from_the_past_alone_are_those_of_the_list() -> None:
+    page = (DOCS / "results" / "corpora.md").read_text(encoding="utf-8")
+    _, _, page = page.partition("<!-- generated: published -->")
+    page, _, _ = page.partition("<!-- end -->")
+    listed = yaml.safe_load((Path(published.__file__).with_suffix(".yaml")).read_text("utf-8"))
+    for model in listed:
+        rows = re.findall(rf"^\| {re.escape(model['model'])} \|(.*)\|$", page, re.MULTILINE)
+        assert len(rows) == (model["context"] == "past-only")
+        for row in rows:
+            _, selected, _, iemocap, meld, source = row.strip().split(" | ")
+            assert (selected, source) == (model["selection"], model["source"])
+            for shown, corpus in ((iemocap, "iemocap"), (meld, "meld")):
+                score = model["scores"].get(corpus)
+                mean, _, deviation = shown.partition(" ± ")
+                assert (score is None) == (shown == "–")
+                if score is not None:
+                    assert float(mean) == score["weighted_f1"]
+                    assert (float(deviation) if deviation else None) == score.get("sd")
 
 
 def test_every_recipe_that_ships_is_on_the_page_of_recipes() -> None:
