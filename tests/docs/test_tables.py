@@ -16,8 +16,9 @@ from gscon_live.model import checkpoint
 from gscon_live.model.networks.network import NETWORKS
 from gscon_live.realtime.pipeline.settings import Settings
 from gscon_live.train.balance import PLUGINS
-from gscon_live.train.leaderboard import published
+from gscon_live.train.leaderboard import published, run_list
 from gscon_live.train.networks.recipe import ConversationRecipe
+from gscon_live.train.recipes import seeds
 from gscon_live.train.trainables import TRAINABLES
 
 
@@ -106,6 +107,15 @@ def test_published_figures_from_the_past_alone_are_those_of_the_list() -> None:
                 if score is not None:
                     assert float(mean) == score["weighted_f1"]
                     assert (float(deviation) if deviation else None) == score.get("sd")
+
+
+def test_a_list_of_runs_has_as_many_trainings_as_the_page_says() -> None:
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| [^|]*\| (\d+) \| [^|]* \|$", page, re.MULTILINE)
+    assert len(rows) >= 6
+    for name, count in rows:
+        planned = run_list.read(name)
+        assert sum(len(seeds(run.recipe)) for run in planned) == int(count), name
 
 
 def test_every_recipe_that_ships_is_on_the_page_of_recipes() -> None:
