@@ -29,6 +29,7 @@ from gscon_live.configs import loader
 from gscon_live.model import checkpoint, priors
 from gscon_live.model.labels import EMOTIONS
 from gscon_live.realtime.pipeline.settings import DAY, Settings
+from gscon_live.train.leaderboard.plots import percent
 from gscon_live.train.leaderboard.published import PublishedScore, published
 from gscon_live.train.trainables import trainable
 
@@ -267,7 +268,7 @@ def published_table() -> str:
             model.modalities.replace("+", ", "),
             model.selection,
             str(model.seeds or "unknown"),
-            *(_percent(model.scores.get(corpus)) for corpus in corpora),
+            *(_score(model.scores.get(corpus)) for corpus in corpora),
             model.source,
         )
         for model in published()
@@ -277,10 +278,10 @@ def published_table() -> str:
     return _table(head, rows)
 
 
-def _percent(score: PublishedScore | None) -> str:
+def _score(score: PublishedScore | None) -> str:
     if score is None:
         return "–"
-    return f"{score.weighted_f1:.2f}" + ("" if score.sd is None else f" ± {score.sd:.2f}")
+    return percent(score.weighted_f1 / 100, None if score.sd is None else score.sd / 100)
 
 
 #: The headings of faults, by the folder of their tests; the longest folder that fits counts.

@@ -19,6 +19,7 @@ from gscon_live.train.encoders.text.checks import met_scenes
 from gscon_live.train.engine.devices import Precision
 from gscon_live.train.engine.gradient_scaling import Scaled
 from gscon_live.train.engine.trainer import Keep, Plan
+from gscon_live.train.runs.run_folder import NO_EFFECT
 
 # Bounded, so that infinities are refused; NaN is outside of all bounds.
 Modality = Literal["text", "audio", "visual"]
@@ -178,7 +179,7 @@ class ConversationRecipe(NetworkRecipe, frozen=True, forbid_unknown_fields=True)
 R = TypeVar("R", bound=NetworkRecipe)
 
 #: Fields without effect on the training of a single seed.
-NO_EFFECT_ON_A_SEED = ("seeds", "first_seed", "ship")
+NO_EFFECT_ON_A_SEED = ("seeds", "first_seed", *NO_EFFECT)
 
 
 def balanced(recipe: R, modalities: int) -> R:

@@ -30,6 +30,9 @@ RUNS = Path("runs")
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+#: Fields of recipes without effect on a training.
+NO_EFFECT = ("ship",)
+
 #: The name of the file that locks a run.
 _LOCK = "training.lock"
 #: The prefixes of the names of a state's tensors.
@@ -130,7 +133,7 @@ class RunFolder:
         write_whole(self._recipe, msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
 
     @contextmanager
-    def begun(self, recipe: R, changes_nothing: tuple[str, ...] = ("ship",)) -> Iterator[None]:
+    def begun(self, recipe: R, changes_nothing: tuple[str, ...] = NO_EFFECT) -> Iterator[None]:
         """Begins or resumes the run, and locks it against other processes.
 
         Args:
@@ -172,7 +175,7 @@ class RunFolder:
             ".safetensors"
         )
 
-    def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = ("ship",)) -> None:
+    def refuse_other(self, recipe: R, changes_nothing: tuple[str, ...] = NO_EFFECT) -> None:
         """Refuses to resume a run that was begun with another recipe.
 
         Args:
